@@ -1,0 +1,1 @@
+//! Queues, accounting and the datagram transport.

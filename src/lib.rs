@@ -1,0 +1,18 @@
+//! WebTransport datagrams for C, C++ and Go.
+//!
+//! The map, from the ground up; arrows run one way, each room knows only those above it in this list:
+//!
+//! - [`error`]: the one error type.
+//! - `runtime`: lanes (threads that run tokio), logging, shutdown, what others wait on.
+//! - `link`: QUIC and HTTP/3; the only room that names quinn and wtransport.
+//! - `datagram`: queues, accounting and the transport.
+//! - `reliability`: acknowledged datagrams over any channel.
+//! - `structured`: typed objects over any channel.
+//! - `ffi`: the C interface, which only translates. `unsafe` lives there and nowhere else.
+
+pub mod datagram;
+pub mod error;
+pub mod link;
+pub mod reliability;
+pub mod runtime;
+pub mod structured;

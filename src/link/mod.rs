@@ -1,0 +1,3 @@
+//! QUIC and HTTP/3: endpoints, TLS and the session driver.
+
+pub mod h3;

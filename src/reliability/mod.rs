@@ -1,0 +1,1 @@
+//! Acknowledged datagrams over any channel.

@@ -1,0 +1,1 @@
+//! Lanes, logging, shutdown and what others wait on.

@@ -1,0 +1,1 @@
+//! Typed objects over any channel.
