@@ -69,9 +69,9 @@ static void print_line(const char *label, int64_t span_us, uint64_t echoed_befor
     int32_t none = 0, *rtt = count > 0 ? rtt_us + first_sample : &none;
     qsort(rtt, count, sizeof *rtt, ascending);
     printf("%s sent %" PRIu64 "  echoed %" PRIu64 "  lost %" PRIu64 "  rate %.0f/s"
-           "  rtt us p50 %" PRId32 "  p90 %" PRId32 "  p99 %" PRId32 "\n", label, sent, echoed, lost,
-           (double)(echoed - echoed_before) * SECOND_US / (double)span_us,
-           rtt[count / 2], rtt[count * 9 / 10], rtt[count * 99 / 100]);
+           "  rtt us p50 %" PRId32 "  p90 %" PRId32 "  p99 %" PRId32 "\n",
+           label, sent, echoed, lost, (double)(echoed - echoed_before) * SECOND_US / (double)span_us, rtt[count / 2],
+           rtt[count * 9 / 10], rtt[count * 99 / 100]);
     fflush(stdout);
 }
 
@@ -124,8 +124,8 @@ int main(int argc, char **argv)
         else ok = 0;
     }
     if (!ok || !url || !have_hash || !(seconds > 0) || !(rate > 0) || size < sizeof(uint64_t) || size > MAX_SIZE)
-        return fputs("usage: echo_client --url URL --hash HEX [--seconds S] [--rate N] [--size 8..1500] [--count N]\n",
-                     stderr), 2;
+        return fputs("usage: echo_client --url U --hash H [--seconds S] [--rate N] [--size B] [--count N]\n", stderr),
+               2;
 
     wtgram_connect_options options;
     wtgram_connect_options_init(&options);
