@@ -54,8 +54,8 @@ VALUES = [
 ]
 SCALARS = {"size_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "int32_t", "int64_t", "bool", "int",
            "wtgram_status"}
-# A descriptor's zero would be somebody's standard input: what a failed call leaves there is not prescribed.
-NOT_ZEROED = {"int"}
+# A zero descriptor would be standard input, a zero status OK: what a failed call leaves there is not prescribed.
+NOT_ZEROED = {"int", "wtgram_status"}
 
 
 def fail(message):
