@@ -239,7 +239,12 @@ int main(void)
     pair_open(&pair, NULL);
     CHECK_OK(wtgram_poller_new(&poller));
 CALLS
-    pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "all of this left the session alone", 34);
+    /* Calls with options left out were right ones: their datagrams come first. */
+    size_t length = 0;
+    while (wtgram_transport_receive(pair.accepted_datagrams, 100 * MILLISECOND_US, bytes, sizeof bytes, &length) ==
+           WTGRAM_OK) {
+    }
+    pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "the session is as good as new", 30);
     wtgram_poller_free(poller);
     pair_free(&pair);
     printf("%lu calls of FUNCTIONS functions\n", calls);
