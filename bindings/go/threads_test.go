@@ -1,0 +1,161 @@
+package wtgram_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wtgram"
+)
+
+const (
+	waiting    = 1000
+	maxThreads = 50
+)
+
+func threads(t testing.TB) int {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := bytes.Cut(status, []byte("\nThreads:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	count, err := strconv.Atoi(string(bytes.TrimSpace(line)))
+	if !found || err != nil {
+		t.Fatalf("no thread count in /proc/self/status: %v", err)
+	}
+	return count
+}
+
+// blockAll starts one receiver for each session, counts threads while all wait, then cancels them one by one.
+func blockAll(t *testing.T, sessions []*wtgram.Session) {
+	var cancels [waiting]context.CancelFunc
+	var returned [waiting]chan error
+	for i := range waiting {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancels[i], returned[i] = cancel, make(chan error, 1)
+		go func() {
+			_, err := sessions[i%len(sessions)].ReceiveDatagram(ctx)
+			returned[i] <- err
+		}()
+	}
+	time.Sleep(500 * time.Millisecond)
+	if count := threads(t); count >= maxThreads {
+		t.Errorf("%d threads while %d goroutines wait", count, waiting)
+	} else {
+		t.Logf("%d threads while %d goroutines wait", count, waiting)
+	}
+	for i := range waiting {
+		start := time.Now()
+		cancels[i]()
+		select {
+		case err := <-returned[i]:
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("%d: %v", i, err)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%d did not return", i)
+		}
+		if took := time.Since(start); took > 50*time.Millisecond {
+			t.Errorf("%d returned %v after its context", i, took)
+		}
+	}
+}
+
+func TestAThousandReceiversOfOneSessionHoldNoThreads(t *testing.T) {
+	client, accepted := pair(t)
+	blockAll(t, []*wtgram.Session{accepted})
+	// Nobody's cancellation took a wake-up away: the next datagram finds its receiver.
+	if err := client.SendDatagram([]byte("after")); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, accepted); string(got) != "after" {
+		t.Fatalf("%q", got)
+	}
+}
+
+func TestAThousandReceiversOfOneSessionAllGetTheirs(t *testing.T) {
+	client, accepted := pair(t)
+	var all sync.WaitGroup
+	got := make(chan string, waiting)
+	for range waiting {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			data, err := accepted.ReceiveDatagram(within(t, patience))
+			if err != nil {
+				t.Error(err)
+			}
+			got <- string(data)
+		}()
+	}
+	time.Sleep(100 * time.Millisecond)
+	for i := range waiting {
+		if err := client.SendDatagram(fmt.Appendf(nil, "%d", i)); err != nil {
+			t.Fatal(err)
+		}
+		if i%50 == 49 {
+			time.Sleep(5 * time.Millisecond) // the default queue keeps a hundred
+		}
+	}
+	all.Wait()
+	close(got)
+	seen := make(map[string]bool)
+	for text := range got {
+		seen[text] = true
+	}
+	if len(seen) != waiting {
+		t.Fatalf("%d different datagrams", len(seen))
+	}
+}
+
+func TestAThousandReceiversOfAThousandSessionsHoldNoThreads(t *testing.T) {
+	server, url, hash := listen(t, wtgram.WithAcceptBacklog(2*waiting))
+	clients, accepted := make([]*wtgram.Session, waiting), make([]*wtgram.Session, 0, waiting)
+	var dialling sync.WaitGroup
+	for i := range clients {
+		dialling.Add(1)
+		go func() {
+			defer dialling.Done()
+			client, err := wtgram.Dial(within(t, 5*patience), url, wtgram.WithCertificateHash(hash),
+				wtgram.WithTimeout(patience))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			clients[i] = client
+			t.Cleanup(func() { client.Close() })
+		}()
+	}
+	for range clients {
+		session, err := server.Accept(within(t, 5*patience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted = append(accepted, session)
+		t.Cleanup(func() { session.Close() })
+	}
+	dialling.Wait()
+	if t.Failed() {
+		return
+	}
+	blockAll(t, accepted)
+	// And each still works.
+	for _, client := range clients {
+		if err := client.SendDatagram([]byte("to you")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, session := range accepted {
+		if got := receive(t, session); string(got) != "to you" {
+			t.Fatalf("%q", got)
+		}
+	}
+}
