@@ -257,6 +257,11 @@ fn data_before_headers_is_unexpected() {
 #[test]
 fn trailers_do_not_exist_on_the_stream_of_a_session() {
     for mut session in [requested(), accepted(), connected()] {
+        // By their type alone: nothing of them is waited for, kept or decoded.
+        assert_eq!(code(session.bidi_data(CONNECT, &[0x01], false)), H3_FRAME_UNEXPECTED);
+        assert_eq!(session.buffered_bytes(), 0);
+    }
+    for mut session in [requested(), accepted(), connected()] {
         assert_eq!(code(session.bidi_data(CONNECT, &[0x01, 0x00], false)), H3_FRAME_UNEXPECTED);
     }
 }
