@@ -16,14 +16,12 @@ use super::message::{Limits, Outgoing, Priority};
 use super::stats::{OutboundCounters, SizeRange, Tally};
 use super::watermark::{Edges, Marks, Watermark};
 
+mod expiry;
 mod outcomes;
+use expiry::is_past;
 use outcomes::Outcomes;
 pub use outcomes::{Outcome, OutcomeKind, OutcomesFull};
 
-/// Up to this many waiting datagrams, a full queue is searched for expired ones on every push. A longer one is searched
-/// once per eighth of its length, so that a push stays cheap however long the caller lets the queue become.
-const ALWAYS_SEARCHED: usize = 256;
-const SEARCHED_PER_PUSH: usize = 8;
 /// Room for datagrams that an empty ring keeps.
 const KEPT_ITEMS: usize = 256;
 /// Memory is given back at most this often, because a bursty sender would need it again at once.
@@ -176,8 +174,7 @@ impl Outbound {
     /// A new max age (none or zero: no limit), which holds for what is already queued, too.
     pub fn set_max_age(&mut self, max_age: Option<Duration>) {
         self.config.max_age = max_age.filter(|max_age| !max_age.is_zero());
-        self.next_expiry =
-            self.rings.iter().flat_map(|ring| &ring.items).filter_map(|item| self.deadline(item)).min();
+        self.find_next_expiry();
     }
 
     /// A new policy for newcomers.
@@ -261,7 +258,7 @@ impl Outbound {
         if item.report_id.is_some() && !self.outcomes.has_room() {
             return Err(PushError::OutcomesFull(item));
         }
-        self.search_credit = self.search_credit.saturating_add(SEARCHED_PER_PUSH);
+        self.earn_search();
         let size = item.size();
         let deadline = self.deadline(&item);
         let refusal = if is_past(deadline, now) {
@@ -405,18 +402,6 @@ impl Outbound {
         self.count_outside(size, report_id, OutcomeKind::Failed)
     }
 
-    /// Drops everything that is expired by now, wherever it waits; returns how many.
-    pub fn expire(&mut self, now: Instant) -> usize {
-        let dropped = self.drop_expired(now);
-        self.tell_level();
-        dropped
-    }
-
-    /// Nothing that waits expires before this. The datagram it was about may have left already.
-    pub fn next_expiry(&self) -> Option<Instant> {
-        self.next_expiry
-    }
-
     /// Drops everything that waits; returns how many. What is in hand is cleared if it comes back.
     pub fn clear(&mut self, now: Instant) -> usize {
         self.drop_expired(now);
@@ -451,70 +436,11 @@ impl Outbound {
         self.shrunk_at = Some(now);
     }
 
-    /// Whether dropping expired datagrams makes the room that is missing.
-    fn make_room_by_expiry(&mut self, now: Instant, size: usize) -> bool {
-        if !is_past(self.next_expiry, now) {
-            return false;
-        }
-        for priority in 0..Priority::COUNT {
-            while let Some(front) = self.rings[priority].items.front()
-                && is_past(self.deadline(front), now)
-            {
-                self.drop_front(priority, OutcomeKind::Expired);
-            }
-        }
-        let waiting: usize = self.rings.iter().map(|ring| ring.items.len()).sum();
-        if waiting <= ALWAYS_SEARCHED || self.search_credit >= waiting {
-            self.search_credit = 0;
-            self.drop_expired(now);
-        }
-        self.has_room(size)
-    }
-
-    fn drop_expired(&mut self, now: Instant) -> usize {
-        if !is_past(self.next_expiry, now) {
-            return 0;
-        }
-        let max_age = self.config.max_age;
-        let mut earliest: Option<Instant> = None;
-        let mut dropped = 0;
-        for ring in &mut self.rings {
-            ring.items.retain(|item| {
-                let deadline = deadline(item, max_age);
-                let expired = is_past(deadline, now);
-                if expired {
-                    ring.tally.remove(item.size());
-                    leave(
-                        &mut self.counters,
-                        &mut self.outcomes,
-                        item.size(),
-                        item.report_id,
-                        OutcomeKind::Expired,
-                    );
-                    dropped += 1;
-                } else {
-                    earliest = earliest.into_iter().chain(deadline).min();
-                }
-                !expired
-            });
-        }
-        self.next_expiry = earliest;
-        dropped
-    }
-
     /// Whether `size` more bytes fit if only these rings were there.
     fn fits_beside(&self, rings: &[Ring], size: usize) -> bool {
         let Limits { datagrams, bytes } = self.config.limits;
         let waiting: Tally = rings.iter().map(|ring| ring.tally).sum();
         waiting.datagrams < datagrams as u64 && waiting.bytes.saturating_add(size as u64) <= bytes as u64
-    }
-
-    fn deadline(&self, item: &Outgoing) -> Option<Instant> {
-        deadline(item, self.config.max_age)
-    }
-
-    fn expect_expiry(&mut self, deadline: Option<Instant>) {
-        self.next_expiry = self.next_expiry.into_iter().chain(deadline).min();
     }
 
     fn tell_level(&mut self) {
@@ -588,16 +514,6 @@ fn tally_of(counters: &mut OutboundCounters, kind: OutcomeKind) -> &mut Tally {
         OutcomeKind::Failed | OutcomeKind::Closed => &mut counters.failed,
         OutcomeKind::Cleared => &mut counters.cleared,
     }
-}
-
-/// When TTL or max age end, whichever is first. Beyond what the clock can express is never.
-fn deadline(item: &Outgoing, max_age: Option<Duration>) -> Option<Instant> {
-    let of_age = max_age.and_then(|max_age| item.enqueued_at.checked_add(max_age));
-    item.expires_at.into_iter().chain(of_age).min()
-}
-
-fn is_past(deadline: Option<Instant>, now: Instant) -> bool {
-    deadline.is_some_and(|deadline| deadline <= now)
 }
 
 #[cfg(test)]
