@@ -9,3 +9,5 @@ pub mod watermark;
 
 #[cfg(test)]
 mod random_steps;
+pub mod session;
+pub mod transport;

@@ -236,7 +236,9 @@ impl Transport {
     /// Waits for a datagram until `deadline`, then takes all that are there and fit, back to back into `arena`.
     pub fn receive_batch(&self, arena: &mut [u8], slots: &mut [Slot], deadline: Deadline) -> Result<usize> {
         if slots.is_empty() {
-            return Err(Error::InvalidArgument(Cow::Borrowed("a batch needs room for at least one datagram")));
+            return Err(Error::InvalidArgument(Cow::Borrowed(
+                "a batch needs room for at least one datagram",
+            )));
         }
         self.receive_with(deadline, |queue, now| match queue.pop_batch_into(now, arena, slots) {
             Ok(0) => Err(PopError::Empty),
@@ -316,17 +318,15 @@ impl Transport {
         deadline: Deadline,
     ) -> Result<()> {
         let mut item = Some(item);
-        let attempt = |sending: &mut Sending, item: Outgoing| {
-            match sending.queue.push(Instant::now(), item) {
-                Ok(_) => Ok(Ok(())),
-                Err(PushError::Full(back)) => Err(back),
-                Err(PushError::Rejected) => Ok(Err(Error::QueueFull)),
-                Err(PushError::Expired) => Ok(Err(Error::TimedOut)),
-                Err(PushError::OutcomesFull(_)) => {
-                    Ok(Err(Error::LimitReached(Cow::Borrowed("outcomes nobody has fetched"))))
-                }
-                Err(PushError::Closed(_)) => Ok(Err(Error::Closed)),
+        let attempt = |sending: &mut Sending, item: Outgoing| match sending.queue.push(Instant::now(), item) {
+            Ok(_) => Ok(Ok(())),
+            Err(PushError::Full(back)) => Err(back),
+            Err(PushError::Rejected) => Ok(Err(Error::QueueFull)),
+            Err(PushError::Expired) => Ok(Err(Error::TimedOut)),
+            Err(PushError::OutcomesFull(_)) => {
+                Ok(Err(Error::LimitReached(Cow::Borrowed("outcomes nobody has fetched"))))
             }
+            Err(PushError::Closed(_)) => Ok(Err(Error::Closed)),
         };
         // The pump must know of what is queued before this thread sleeps for room.
         loop {

@@ -38,10 +38,7 @@ pub(super) fn guard(body: impl FnOnce() -> Outcome) -> wtgram_status {
 }
 
 /// [`guard`], with somebody who hears the text of a failure.
-pub(super) fn guard_detailed(
-    detail: impl FnOnce(&str),
-    body: impl FnOnce() -> Outcome,
-) -> wtgram_status {
+pub(super) fn guard_detailed(detail: impl FnOnce(&str), body: impl FnOnce() -> Outcome) -> wtgram_status {
     fork::watch();
     let outcome = runtime::check_usable().map_err(Failure::Core).and_then(|()| contained(body));
     match outcome {

@@ -53,10 +53,10 @@ pub(super) trait Handle: Copy {
 
 /// The numbers of the types, in one place. Part of the ABI only in that they differ.
 pub(super) mod types {
-    pub const SERVER: u8 = 1;
-    pub const SESSION: u8 = 2;
-    pub const TRANSPORT: u8 = 3;
-    pub const POLLER: u8 = 4;
+    pub(in crate::ffi) const SERVER: u8 = 1;
+    pub(in crate::ffi) const SESSION: u8 = 2;
+    pub(in crate::ffi) const TRANSPORT: u8 = 3;
+    pub(in crate::ffi) const POLLER: u8 = 4;
 }
 
 /// The objects of one type.
@@ -142,7 +142,8 @@ impl<T> Table<T> {
 /// Segment and offset of a slot: segment `n` holds `64 << n` slots.
 fn place(index: usize) -> (usize, usize) {
     let shifted = index + FIRST_SEGMENT;
-    let segment = (usize::BITS - 1 - shifted.leading_zeros()) as usize - FIRST_SEGMENT.trailing_zeros() as usize;
+    let segment =
+        (usize::BITS - 1 - shifted.leading_zeros()) as usize - FIRST_SEGMENT.trailing_zeros() as usize;
     (segment, shifted - (FIRST_SEGMENT << segment))
 }
 

@@ -8,7 +8,7 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use super::guard::{guard, quiet};
-use super::pointer::{Versioned, WTGRAM_FOREVER, invalid, options};
+use super::pointer::{Versioned, WTGRAM_FOREVER, invalid, read_options};
 use super::status::wtgram_status;
 use crate::runtime::{self, RuntimeOptions, log};
 
@@ -70,10 +70,10 @@ pub unsafe extern "C" fn wtgram_runtime_options_init(options: *mut wtgram_runtim
 /// `options` is NULL (defaults) or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn wtgram_runtime_configure(options_: *const wtgram_runtime_options) -> wtgram_status {
+pub unsafe extern "C" fn wtgram_runtime_configure(options: *const wtgram_runtime_options) -> wtgram_status {
     guard(|| {
         // SAFETY: the caller's promise.
-        let options = unsafe { options(options_) }?;
+        let options = unsafe { read_options(options) }?;
         Ok(runtime::configure(RuntimeOptions { lanes: options.lanes })?)
     })
 }

@@ -189,7 +189,7 @@ pub(super) unsafe trait Versioned: Copy {
 ///
 /// # Safety
 /// `options` is NULL or points to a struct of the size that its first field says.
-pub(super) unsafe fn options<T: Versioned>(options: *const T) -> Result<T, Failure> {
+pub(super) unsafe fn read_options<T: Versioned>(options: *const T) -> Result<T, Failure> {
     let mut value = T::initial();
     if options.is_null() {
         return Ok(value);

@@ -9,7 +9,7 @@ use super::handle::{Handle, Table, types};
 use super::library::init;
 use super::pointer::{
     Versioned, bytes, clear, deadline, elements, give, invalid, micros, optional_duration, optional_text,
-    options, output, text, write_detail, write_text,
+    output, read_options, text, write_detail, write_text,
 };
 use super::session::{self, wtgram_session};
 use super::status::wtgram_status;
@@ -111,7 +111,7 @@ pub(super) unsafe fn connection_options(
     raw: *const wtgram_connection_options,
 ) -> Result<ConnectionOptions, Failure> {
     // SAFETY: the caller's promise.
-    let raw = unsafe { options(raw) }?;
+    let raw = unsafe { read_options(raw) }?;
     let size = |bytes: u64| usize::try_from(bytes).map_err(|_| invalid("a buffer size is too large"));
     Ok(ConnectionOptions {
         keep_alive: optional_duration(raw.keep_alive_us)?,
@@ -280,7 +280,7 @@ pub(super) unsafe fn ip_address(host: *const c_char) -> Result<Option<IpAddr>, F
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_server_listen(
-    options_: *const wtgram_listen_options,
+    options: *const wtgram_listen_options,
     server: *mut wtgram_server,
     detail: *mut c_char,
     detail_capacity: usize,
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn wtgram_server_listen(
             |text| write_detail(text, detail, detail_capacity),
             || {
                 let server = output(server)?;
-                let raw = options(options_)?;
+                let raw = read_options(options)?;
                 let transport = transport_options(raw.transport)?;
                 *server = Handle::new(Server::listen(&listen_options(&raw)?, &transport)?.into())?;
                 Ok(())
@@ -350,10 +350,15 @@ pub unsafe extern "C" fn wtgram_server_local_port(server: wtgram_server, port: *
 /// `hash` is NULL or points to 32 writable bytes.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn wtgram_server_certificate_hash(server: wtgram_server, hash: *mut u8) -> wtgram_status {
+pub unsafe extern "C" fn wtgram_server_certificate_hash(
+    server: wtgram_server,
+    hash: *mut u8,
+) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        give(hash.cast::<[u8; WTGRAM_CERTIFICATE_HASH_LENGTH]>(), || Ok(server.get()?.link.certificate_hash()))
+        give(hash.cast::<[u8; WTGRAM_CERTIFICATE_HASH_LENGTH]>(), || {
+            Ok(server.get()?.link.certificate_hash())
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use super::handle::{Handle, Table, types};
 use super::library::init;
 use super::pointer::{
     Versioned, bytes, clear, deadline, elements, fill, give, invalid, micros, optional_duration,
-    optional_text, options, output, sized_output, text, write_detail, write_text,
+    optional_text, output, read_options, sized_output, text, write_detail, write_text,
 };
 use super::server::{connection_options, ip_address, wtgram_connection_options};
 use super::status::wtgram_status;
@@ -214,7 +214,7 @@ unsafe fn trust(raw: &wtgram_connect_options) -> Result<Trust, Failure> {
 #[must_use]
 pub unsafe extern "C" fn wtgram_session_connect(
     url: *const c_char,
-    options_: *const wtgram_connect_options,
+    options: *const wtgram_connect_options,
     session: *mut wtgram_session,
     detail: *mut c_char,
     detail_capacity: usize,
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn wtgram_session_connect(
             |text| write_detail(text, detail, detail_capacity),
             || {
                 let session = output(session)?;
-                let raw = options(options_)?;
+                let raw = read_options(options)?;
                 let transport = transport_options(raw.transport)?;
                 *session = publish(Session::connect(text(url)?, &connect_options(&raw)?, &transport)?)?;
                 Ok(())

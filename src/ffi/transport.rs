@@ -7,7 +7,7 @@ use super::handle::{Handle, Table, types};
 use super::library::init;
 use super::pointer::{
     Versioned, WTGRAM_FOREVER, bytes, clear, deadline, elements, elements_mut, fill, give, invalid,
-    optional_duration, options, output, sized_output,
+    optional_duration, output, read_options, sized_output,
 };
 use super::session::wtgram_session;
 use super::status::wtgram_status;
@@ -140,7 +140,7 @@ pub(super) unsafe fn transport_options(
     raw: *const wtgram_transport_options,
 ) -> Result<TransportOptions, Failure> {
     // SAFETY: the caller's promise.
-    let raw = unsafe { options(raw) }?;
+    let raw = unsafe { read_options(raw) }?;
     Ok(TransportOptions {
         outgoing_limits: limits(raw.outgoing_max_datagrams, raw.outgoing_max_bytes)?,
         outgoing_max_age: optional_duration(raw.outgoing_max_age_us)?,
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn wtgram_send_options_init(options: *mut wtgram_send_opti
 /// `raw` is NULL or points to a struct of its `struct_size`.
 unsafe fn send_options(raw: *const wtgram_send_options) -> Result<(SendOptions, Deadline), Failure> {
     // SAFETY: the caller's promise.
-    let raw = unsafe { options(raw) }?;
+    let raw = unsafe { read_options(raw) }?;
     let options = SendOptions {
         priority: Priority::from(i64::from(raw.priority)),
         ttl: optional_duration(raw.ttl_us)?,
@@ -252,12 +252,12 @@ pub unsafe extern "C" fn wtgram_transport_send(
     transport: wtgram_transport,
     data: *const u8,
     length: usize,
-    options_: *const wtgram_send_options,
+    options: *const wtgram_send_options,
 ) -> wtgram_status {
     guard(|| {
         let transport = transport.get()?;
         // SAFETY: the caller's promise.
-        let (data, (options, deadline)) = unsafe { (bytes(data, length)?, send_options(options_)?) };
+        let (data, (options, deadline)) = unsafe { (bytes(data, length)?, send_options(options)?) };
         Ok(transport.transport.send(data, &options, deadline)?)
     })
 }
@@ -272,12 +272,12 @@ pub unsafe extern "C" fn wtgram_transport_try_send(
     transport: wtgram_transport,
     data: *const u8,
     length: usize,
-    options_: *const wtgram_send_options,
+    options: *const wtgram_send_options,
 ) -> wtgram_status {
     guard(|| {
         let transport = transport.get()?;
         // SAFETY: the caller's promise.
-        let (data, (options, _)) = unsafe { (bytes(data, length)?, send_options(options_)?) };
+        let (data, (options, _)) = unsafe { (bytes(data, length)?, send_options(options)?) };
         Ok(transport.transport.send(data, &options, Deadline::Now)?)
     })
 }
@@ -299,7 +299,7 @@ pub unsafe extern "C" fn wtgram_transport_send_batch(
     transport: wtgram_transport,
     datagrams: *const wtgram_slice,
     count: usize,
-    options_: *const wtgram_send_options,
+    options: *const wtgram_send_options,
     results: *mut wtgram_status,
     accepted: *mut usize,
 ) -> wtgram_status {
@@ -309,12 +309,13 @@ pub unsafe extern "C" fn wtgram_transport_send_batch(
         give(accepted, || {
             let transport = transport.get()?;
             let datagrams = elements(datagrams, count)?;
-            let (options, deadline) = send_options(options_)?;
+            let (options, deadline) = send_options(options)?;
             let results_wanted = if results.is_null() { 0 } else { count };
             let mut results = elements_mut(results.cast::<i32>(), results_wanted)?.iter_mut();
             let payloads = datagrams.iter().map(|one| {
                 // The only way a pointer of the caller's can be refused.
-                bytes(one.data, one.length).map_err(|_| Error::InvalidArgument("a slice is NULL or too long".into()))
+                bytes(one.data, one.length)
+                    .map_err(|_| Error::InvalidArgument("a slice is NULL or too long".into()))
             });
             let mut accepted = 0;
             transport.transport.send_batch(payloads, &options, deadline, |result| {
@@ -580,7 +581,10 @@ pub unsafe extern "C" fn wtgram_transport_session(
 /// `id` is NULL or writable.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn wtgram_transport_session_id(transport: wtgram_transport, id: *mut u64) -> wtgram_status {
+pub unsafe extern "C" fn wtgram_transport_session_id(
+    transport: wtgram_transport,
+    id: *mut u64,
+) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe { give(id, || Ok(transport.get()?.transport.session().established()?.id)) }
 }

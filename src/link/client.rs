@@ -119,6 +119,9 @@ impl Target {
     }
 }
 
+/// A connection, what its socket is kept open by, and the view of its path.
+type Reached = (Arc<ClientSocket>, Connection, Arc<PathView>);
+
 struct Attempt {
     target: Target,
     request: ConnectRequest,
@@ -160,10 +163,7 @@ impl Attempt {
     }
 
     /// Tries every address, a little after one another, and keeps the first that answers.
-    async fn first_of(
-        &self,
-        addresses: Vec<SocketAddr>,
-    ) -> Result<(Arc<ClientSocket>, Connection, Arc<PathView>)> {
+    async fn first_of(&self, addresses: Vec<SocketAddr>) -> Result<Reached> {
         let mut attempts = JoinSet::new();
         let mut waiting = addresses.into_iter();
         let mut next = waiting.next();
@@ -192,10 +192,7 @@ impl Attempt {
         }
     }
 
-    fn one(
-        &self,
-        address: SocketAddr,
-    ) -> Result<impl Future<Output = Result<(Arc<ClientSocket>, Connection, Arc<PathView>)>> + 'static> {
+    fn one(&self, address: SocketAddr) -> Result<impl Future<Output = Result<Reached>> + 'static> {
         let any: IpAddr =
             if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let bind = self.options.bind_host.unwrap_or(any);
@@ -310,12 +307,7 @@ static SOCKETS: Mutex<Option<HashMap<Key, Weak<ClientSocket>>>> = Mutex::new(Non
 
 impl ClientSocket {
     fn on(bind: IpAddr, options: &ConnectionOptions, lane: &Lane) -> Result<Arc<Self>> {
-        let key = (
-            bind,
-            options.socket_receive_buffer_bytes,
-            options.socket_send_buffer_bytes,
-            lane.index(),
-        );
+        let key = (bind, options.socket_receive_buffer_bytes, options.socket_send_buffer_bytes, lane.index());
         let mut sockets = SOCKETS.lock();
         let sockets = sockets.get_or_insert_default();
         if let Some(socket) = sockets.get(&key).and_then(Weak::upgrade) {
@@ -347,7 +339,13 @@ mod tests {
     #[test]
     fn urls_that_cannot_name_a_session_are_refused() {
         for text in [
-            "", "localhost", "http://localhost/", "https://", "https://u:p@h/", "https://h/#f", "https://h:0/",
+            "",
+            "localhost",
+            "http://localhost/",
+            "https://",
+            "https://u:p@h/",
+            "https://h/#f",
+            "https://h:0/",
             "https://h:99999/",
         ] {
             assert!(matches!(Target::parse(text), Err(Error::InvalidUrl(_))), "{text}");

@@ -45,10 +45,7 @@ pub(super) fn transport_config(
         .datagram_send_buffer_size(QUIC_SEND_BUFFER_BYTES)
         .keep_alive_interval(options.keep_alive)
         .max_idle_timeout(idle)
-        .congestion_controller_factory(Arc::new(ObservedFactory::new(
-            options.congestion,
-            Arc::clone(&view),
-        )));
+        .congestion_controller_factory(Arc::new(ObservedFactory::new(options.congestion, Arc::clone(&view))));
     Ok((Arc::new(config), view))
 }
 

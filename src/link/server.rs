@@ -188,9 +188,8 @@ impl Server {
         let connecting = endpoint::transport_config(&self.options, true).and_then(|(transport, view)| {
             let mut config = ServerConfig::with_crypto(Arc::clone(&self.crypto) as _);
             config.transport_config(transport);
-            let connecting = incoming
-                .accept_with(Arc::new(config))
-                .map_err(|error| Error::Protocol(error.to_string()))?;
+            let connecting =
+                incoming.accept_with(Arc::new(config)).map_err(|error| Error::Protocol(error.to_string()))?;
             Ok((connecting, view))
         });
         let Ok((connecting, view)) = connecting else { return };

@@ -218,12 +218,8 @@ impl Session {
         if reason.len() > MAX_CLOSE_REASON_BYTES {
             return Err(Error::InvalidArgument(Cow::Borrowed("a close reason has at most 1024 bytes")));
         }
-        let closed = self.end(CloseInfo {
-            by: ClosedBy::Local,
-            code,
-            reason: reason.to_owned(),
-            transport_error: 0,
-        });
+        let closed =
+            self.end(CloseInfo { by: ClosedBy::Local, code, reason: reason.to_owned(), transport_error: 0 });
         if closed {
             self.shared.lock().goodbye = Some((code, reason.to_owned()));
             self.goodbye.notify_one();

@@ -148,7 +148,9 @@ impl Check {
                 ServerHashVerification::new(hashes.iter().copied().map(Sha256Digest::new)),
             ),
             Trust::InsecureNoVerification => {
-                tracing::warn!("certificate verification is off: anyone on the path can read and change the session");
+                tracing::warn!(
+                    "certificate verification is off: anyone on the path can read and change the session"
+                );
                 Self::Nothing
             }
         })
@@ -282,9 +284,11 @@ fn system_roots() -> Result<Arc<RootCertStore>> {
 fn roots_from_pem(pem: &[u8]) -> Result<Arc<RootCertStore>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate =
-            certificate.map_err(|error| Error::Identity(format!("the CA certificates are not PEM: {error}")))?;
-        roots.add(certificate).map_err(|error| Error::Identity(format!("unusable CA certificate: {error}")))?;
+        let certificate = certificate
+            .map_err(|error| Error::Identity(format!("the CA certificates are not PEM: {error}")))?;
+        roots
+            .add(certificate)
+            .map_err(|error| Error::Identity(format!("unusable CA certificate: {error}")))?;
     }
     if roots.is_empty() {
         return Err(Error::Identity("the CA PEM holds no CERTIFICATE section".into()));
