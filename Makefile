@@ -12,6 +12,8 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 export PKG_CONFIG_PATH := $(CURDIR)/$(BUILD)/pkgconfig$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
 # Where the example programs are, for the scripts that run them.
 export WTGRAM_PROGRAMS := $(CURDIR)/$(BUILD)/examples
+# The library as it is shipped. (What a plain `cargo build` leaves in target/ is not optimized across crates.)
+export WTGRAM_LIBRARY_DIR := $(CURDIR)/$(BUILD)/lib
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -25,7 +27,7 @@ demo: ## two C programs exchange datagrams through libwtgram.so, with live figur
 	@scripts/demo
 
 demo-browser: ## the same server for a browser: a page that plots round-trip times
-	@scripts/setup demo
+	@scripts/setup demo-browser
 	@$(MAKE) --no-print-directory programs
 	@scripts/demo-browser
 
@@ -41,7 +43,7 @@ test: ## everything: cargo test, then ctest (C, C++, Go, consumers, interop, bro
 	@scripts/test
 
 bench: ## rates beside raw quinn and stock wtransport, in a table and target/bench/report.json
-	@scripts/setup demo
+	@scripts/setup bench
 	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF -DWTGRAM_BUILD_BENCHES=ON
 	@cmake --build --preset release
 	@benches/run
