@@ -37,7 +37,7 @@ file(GLOB_RECURSE wtgram_rust_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/s
 add_custom_command(
   OUTPUT "${wtgram_shared_library}" "${wtgram_soname_link}" "${wtgram_plain_link}" "${wtgram_static_library}"
   COMMAND "${CMAKE_COMMAND}" -E make_directory "${wtgram_lib_dir}" "${wtgram_cargo_output}"
-  COMMAND "${WTGRAM_CARGO}" rustc --locked --lib --crate-type cdylib,staticlib
+  COMMAND "${CMAKE_COMMAND}" -E env --unset=CARGO_BUILD_TARGET "${WTGRAM_CARGO}" rustc --locked --lib --crate-type cdylib,staticlib
           --profile "${wtgram_cargo_profile}" --target-dir "${WTGRAM_CARGO_TARGET_DIR}"
           -- "--print=native-static-libs=${wtgram_printed_native_libs}"
   COMMAND "${CMAKE_COMMAND}" -E copy "${wtgram_cargo_output}/libwtgram.so" "${wtgram_shared_library}"
