@@ -1,0 +1,225 @@
+/* One poller for everything: level-triggered, one descriptor that is readable while something is ready. */
+#include "check.h"
+#include "pair.h"
+
+#include <poll.h>
+
+static bool descriptor_readable(wtgram_poller poller, int timeout_ms)
+{
+    struct pollfd entry;
+    int fd = -1;
+    CHECK_OK(wtgram_poller_fd(poller, &fd));
+    CHECK(fd >= 0);
+    entry.fd = fd;
+    entry.events = POLLIN;
+    entry.revents = 0;
+    return poll(&entry, 1, timeout_ms) == 1;
+}
+
+/* Waits for the event of `cookie`; checks that it says `ready` at least. */
+static void expect_event(wtgram_poller poller, uint64_t object, uint64_t cookie, uint32_t ready)
+{
+    wtgram_event events[16];
+    int64_t start = now_us();
+    while (now_us() - start < PATIENCE_US) {
+        size_t count = 0;
+        CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, events, 16, &count));
+        CHECK(count >= 1);
+        for (size_t i = 0; i < count; i++) {
+            if (events[i].cookie == cookie && (events[i].ready & ready) == ready) {
+                CHECK_UINT(events[i].object, object);
+                return;
+            }
+        }
+    }
+    check_fail(__FILE__, __LINE__, "the event never came");
+}
+
+static void expect_silence(wtgram_poller poller)
+{
+    wtgram_event events[4];
+    size_t count = 9;
+    CHECK_STATUS(wtgram_poller_wait(poller, 0, events, 4, &count), WTGRAM_ERROR_WOULD_BLOCK);
+    CHECK_UINT(count, 0);
+    count = 9;
+    CHECK_STATUS(wtgram_poller_wait(poller, 20 * MILLISECOND_US, events, 4, &count), WTGRAM_ERROR_TIMED_OUT);
+    CHECK_UINT(count, 0);
+    CHECK(!descriptor_readable(poller, 0));
+}
+
+static void readable_is_level_triggered(void)
+{
+    struct pair pair;
+    wtgram_poller poller;
+    uint8_t buffer[16];
+    size_t length = 0;
+    pair_open(&pair, NULL);
+    CHECK_OK(wtgram_poller_new(&poller));
+    TEST("an empty poller, and one whose objects are idle, are silent");
+    expect_silence(poller);
+    CHECK_OK(wtgram_poller_add(poller, pair.accepted_datagrams.id, WTGRAM_READABLE, 42));
+    expect_silence(poller);
+    TEST("a datagram makes the object and the descriptor readable, again and again, until it is taken");
+    CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"a", 1, NULL));
+    CHECK(descriptor_readable(poller, 10 * 1000));
+    for (int i = 0; i < 3; i++) {
+        expect_event(poller, pair.accepted_datagrams.id, 42, WTGRAM_READABLE);
+        CHECK(descriptor_readable(poller, 0));
+    }
+    CHECK_OK(wtgram_transport_try_receive(pair.accepted_datagrams, buffer, sizeof buffer, &length));
+    expect_silence(poller);
+    TEST("after that it becomes readable again, a hundred times");
+    for (int i = 0; i < 100; i++) {
+        CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"b", 1, NULL));
+        CHECK(descriptor_readable(poller, 10 * 1000));
+        expect_event(poller, pair.accepted_datagrams.id, 42, WTGRAM_READABLE);
+        CHECK_OK(wtgram_transport_try_receive(pair.accepted_datagrams, buffer, sizeof buffer, &length));
+    }
+    TEST("modify changes interest and cookie; remove ends it");
+    CHECK_OK(wtgram_poller_modify(poller, pair.accepted_datagrams.id, WTGRAM_WRITABLE, 43));
+    expect_event(poller, pair.accepted_datagrams.id, 43, WTGRAM_WRITABLE);
+    CHECK_OK(wtgram_poller_remove(poller, pair.accepted_datagrams.id));
+    expect_silence(poller);
+    TEST("adding twice, and changing or removing what is not there, is refused");
+    CHECK_OK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_READABLE, 1));
+    CHECK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_READABLE, 1) != WTGRAM_OK);
+    CHECK(wtgram_poller_modify(poller, pair.accepted_datagrams.id, WTGRAM_READABLE, 1) != WTGRAM_OK);
+    CHECK(wtgram_poller_remove(poller, pair.accepted_datagrams.id) != WTGRAM_OK);
+    wtgram_poller_free(poller);
+    pair_free(&pair);
+}
+
+static void accept_and_close_are_events(void)
+{
+    struct pair pair;
+    wtgram_poller poller;
+    wtgram_session client, accepted;
+    pair_listen(&pair, NULL);
+    CHECK_OK(wtgram_poller_new(&poller));
+    CHECK_OK(wtgram_poller_add(poller, pair.server.id, WTGRAM_ACCEPT | WTGRAM_CLOSED, 7));
+    expect_silence(poller);
+    TEST("a session that waits is reported until it is accepted");
+    wtgram_connect_options options;
+    wtgram_connect_options_init(&options);
+    options.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
+    options.certificate_hashes = pair.hash;
+    options.certificate_hashes_count = 1;
+    CHECK_OK(wtgram_session_connect(pair.url, &options, &client, NULL, 0));
+    expect_event(poller, pair.server.id, 7, WTGRAM_ACCEPT);
+    expect_event(poller, pair.server.id, 7, WTGRAM_ACCEPT);
+    CHECK_OK(wtgram_server_accept(pair.server, 0, &accepted));
+    expect_silence(poller);
+    TEST("the peer's close is reported on the session and on its transport");
+    wtgram_transport datagrams;
+    CHECK_OK(wtgram_session_datagrams(accepted, &datagrams));
+    CHECK_OK(wtgram_poller_add(poller, accepted.id, WTGRAM_CLOSED, 8));
+    CHECK_OK(wtgram_poller_add(poller, datagrams.id, WTGRAM_CLOSED | WTGRAM_READABLE, 9));
+    expect_silence(poller);
+    CHECK_OK(wtgram_session_close(client, 1, NULL, 0));
+    expect_event(poller, accepted.id, 8, WTGRAM_CLOSED);
+    expect_event(poller, datagrams.id, 9, WTGRAM_CLOSED);
+    TEST("an object that is closed already can be added and is reported at once");
+    CHECK_OK(wtgram_poller_remove(poller, accepted.id));
+    CHECK_OK(wtgram_poller_add(poller, accepted.id, WTGRAM_CLOSED, 10));
+    expect_event(poller, accepted.id, 10, WTGRAM_CLOSED);
+    TEST("a freed object leaves the poller by itself");
+    wtgram_session_free(accepted);
+    wtgram_session_free(client);
+    expect_silence(poller);
+    TEST("closing the server is an event");
+    CHECK_OK(wtgram_server_close(pair.server));
+    expect_event(poller, pair.server.id, 7, WTGRAM_CLOSED);
+    wtgram_poller_free(poller);
+    pair_free(&pair);
+}
+
+static void writable_follows_the_queue(void)
+{
+    struct pair pair;
+    struct pair_options options;
+    wtgram_transport_options transport;
+    wtgram_poller poller;
+    static uint8_t data[1000];
+    wtgram_transport_options_init(&transport);
+    transport.outgoing_max_datagrams = 4;
+    transport.outgoing_full_policy = WTGRAM_FULL_REJECT;
+    memset(&options, 0, sizeof options);
+    options.transport = &transport;
+    pair_open(&pair, &options);
+    CHECK_OK(wtgram_poller_new(&poller));
+    TEST("with room the transport is writable; after a refused datagram it becomes writable again");
+    CHECK_OK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_WRITABLE, 1));
+    expect_event(poller, pair.client_datagrams.id, 1, WTGRAM_WRITABLE);
+    bool refused = false;
+    for (int i = 0; i < 2000000 && !refused; i++) {
+        wtgram_status status = wtgram_transport_try_send(pair.client_datagrams, data, sizeof data, NULL);
+        refused = status == WTGRAM_ERROR_QUEUE_FULL;
+        if (!refused) CHECK_OK(status);
+    }
+    CHECK(refused); /* a sender in a tight loop outruns a queue of four */
+    expect_event(poller, pair.client_datagrams.id, 1, WTGRAM_WRITABLE);
+    CHECK_OK(wtgram_transport_send(pair.client_datagrams, data, sizeof data, NULL));
+    wtgram_poller_free(poller);
+    pair_free(&pair);
+}
+
+enum { MANY = 50 };
+
+static void many_objects_in_one_poller(void)
+{
+    struct pair pair;
+    wtgram_poller poller;
+    wtgram_session clients[MANY], accepted[MANY];
+    wtgram_transport from[MANY], to[MANY];
+    bool seen[MANY];
+    size_t seen_count = 0;
+    memset(seen, 0, sizeof seen);
+    pair_listen(&pair, NULL);
+    CHECK_OK(wtgram_poller_new(&poller));
+    for (size_t i = 0; i < MANY; i++) {
+        pair_connect(&pair, NULL, &clients[i], &accepted[i]);
+        CHECK_OK(wtgram_session_datagrams(clients[i], &from[i]));
+        CHECK_OK(wtgram_session_datagrams(accepted[i], &to[i]));
+        CHECK_OK(wtgram_poller_add(poller, to[i].id, WTGRAM_READABLE | WTGRAM_CLOSED, i));
+    }
+    expect_silence(poller);
+    TEST("fifty sessions, one poller, room for 7 events at a time: each is reported, none starves");
+    for (size_t i = 0; i < MANY; i++) CHECK_OK(wtgram_transport_send(from[i], (const uint8_t *)&i, sizeof i, NULL));
+    /* Nobody takes the datagrams of the ones seen first: they stay ready, and the others must still get their turn. */
+    for (int round = 0; round < 10000 && seen_count < MANY; round++) {
+        wtgram_event events[7];
+        size_t count = 0;
+        CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, events, 7, &count));
+        CHECK(count >= 1 && count <= 7);
+        for (size_t i = 0; i < count; i++) {
+            CHECK(events[i].cookie < MANY);
+            CHECK_UINT(events[i].object, to[events[i].cookie].id);
+            CHECK_UINT(events[i].ready, WTGRAM_READABLE);
+            seen_count += !seen[events[i].cookie];
+            seen[events[i].cookie] = true;
+        }
+        if (count < 7) sleep_us(MILLISECOND_US);
+    }
+    CHECK_UINT(seen_count, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        size_t number = 0, length = 0;
+        CHECK_OK(wtgram_transport_try_receive(to[i], (uint8_t *)&number, sizeof number, &length));
+        CHECK_UINT(number, i);
+    }
+    expect_silence(poller);
+    for (size_t i = 0; i < MANY; i++) {
+        wtgram_session_free(clients[i]);
+        wtgram_session_free(accepted[i]);
+    }
+    wtgram_poller_free(poller);
+    pair_free(&pair);
+}
+
+int main(void)
+{
+    readable_is_level_triggered();
+    accept_and_close_are_events();
+    writable_follows_the_queue();
+    many_objects_in_one_poller();
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* The end of the library: what is open is closed, what waits comes back, and every later call says CLOSED. */
+#include "blocked.h"
+#include "check.h"
+#include "pair.h"
+
+static wtgram_status do_receive(void *argument)
+{
+    uint8_t buffer[8];
+    size_t length = 0;
+    return wtgram_transport_receive(*(wtgram_transport *)argument, WTGRAM_FOREVER, buffer, sizeof buffer, &length);
+}
+
+static wtgram_status do_accept(void *argument)
+{
+    wtgram_session session;
+    return wtgram_server_accept(*(wtgram_server *)argument, WTGRAM_FOREVER, &session);
+}
+
+int main(void)
+{
+    struct pair pair;
+    struct blocked receive, accept;
+    wtgram_runtime_options runtime;
+    wtgram_session session;
+    wtgram_server server;
+    uint8_t byte = 0;
+    size_t length = 0;
+
+    TEST("the runtime is configured before its first use, and not afterwards");
+    wtgram_runtime_options_init(&runtime);
+    runtime.lanes = 2;
+    CHECK_OK(wtgram_runtime_configure(&runtime));
+    pair_open(&pair, NULL);
+    CHECK_STATUS(wtgram_runtime_configure(&runtime), WTGRAM_ERROR_INVALID_STATE);
+    pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "x", 1);
+
+    TEST("a negative timeout below FOREVER is refused and shuts nothing down");
+    CHECK_STATUS(wtgram_shutdown(-2), WTGRAM_ERROR_INVALID_ARGUMENT);
+    pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "x", 1);
+
+    TEST("shutdown closes sessions and servers: blocked calls come back with CLOSED");
+    blocked_start(&receive, do_receive, &pair.client_datagrams);
+    blocked_start(&accept, do_accept, &pair.server);
+    int64_t since = now_us();
+    CHECK_OK(wtgram_shutdown(5 * (int64_t)SECOND_US));
+    blocked_expect(&receive, WTGRAM_ERROR_CLOSED, since, 6 * (int64_t)SECOND_US);
+    blocked_expect(&accept, WTGRAM_ERROR_CLOSED, since, 6 * (int64_t)SECOND_US);
+
+    TEST("afterwards every call says CLOSED, free is harmless, and a second shutdown does not hang");
+    CHECK_STATUS(wtgram_transport_send(pair.client_datagrams, &byte, 1, NULL), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_transport_receive(pair.client_datagrams, WTGRAM_FOREVER, &byte, 1, &length),
+                 WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_server_accept(pair.server, WTGRAM_FOREVER, &session), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_session_connect(pair.url, NULL, &session, NULL, 0), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_server_listen(NULL, &server, NULL, 0), WTGRAM_ERROR_CLOSED);
+    pair_free(&pair);
+    wtgram_status status = wtgram_shutdown(SECOND_US);
+    CHECK(status == WTGRAM_OK || status == WTGRAM_ERROR_CLOSED);
+    return 0;
+}

@@ -1,0 +1,83 @@
+#include "pair.h"
+#include "check.h"
+
+#include <time.h>
+
+void pair_listen(struct pair *pair, const struct pair_options *options)
+{
+    wtgram_listen_options listen;
+    char detail[256] = "";
+    uint16_t port = 0;
+    memset(pair, 0, sizeof *pair);
+    wtgram_listen_options_init(&listen);
+    listen.host = "127.0.0.1";
+    if (options != NULL) {
+        listen.transport = options->transport;
+        listen.connection = options->connection;
+    }
+    wtgram_status status = wtgram_server_listen(&listen, &pair->server, detail, sizeof detail);
+    if (status != WTGRAM_OK) fprintf(stderr, "listen: %s\n", detail);
+    CHECK_OK(status);
+    CHECK_OK(wtgram_server_certificate_hash(pair->server, pair->hash));
+    CHECK_OK(wtgram_server_local_port(pair->server, &port));
+    snprintf(pair->url, sizeof pair->url, "https://127.0.0.1:%u/test", (unsigned)port);
+}
+
+void pair_connect(const struct pair *pair, const struct pair_options *options, wtgram_session *client,
+                  wtgram_session *accepted)
+{
+    wtgram_connect_options connect;
+    char detail[256] = "";
+    wtgram_connect_options_init(&connect);
+    connect.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
+    connect.certificate_hashes = pair->hash;
+    connect.certificate_hashes_count = 1;
+    if (options != NULL) {
+        connect.transport = options->transport;
+        connect.connection = options->connection;
+    }
+    wtgram_status status = wtgram_session_connect(pair->url, &connect, client, detail, sizeof detail);
+    if (status != WTGRAM_OK) fprintf(stderr, "connect: %s\n", detail);
+    CHECK_OK(status);
+    CHECK_OK(wtgram_server_accept(pair->server, PATIENCE_US, accepted));
+}
+
+void pair_open(struct pair *pair, const struct pair_options *options)
+{
+    pair_listen(pair, options);
+    pair_connect(pair, options, &pair->client, &pair->accepted);
+    CHECK_OK(wtgram_session_datagrams(pair->client, &pair->client_datagrams));
+    CHECK_OK(wtgram_session_datagrams(pair->accepted, &pair->accepted_datagrams));
+}
+
+void pair_free(struct pair *pair)
+{
+    wtgram_session_free(pair->client);
+    wtgram_session_free(pair->accepted);
+    wtgram_server_free(pair->server);
+}
+
+void pair_exchange(wtgram_transport from, wtgram_transport to, const void *data, size_t length)
+{
+    static uint8_t buffer[65536];
+    size_t received = 0;
+    CHECK_OK(wtgram_transport_send(from, (const uint8_t *)data, length, NULL));
+    CHECK_OK(wtgram_transport_receive(to, PATIENCE_US, buffer, sizeof buffer, &received));
+    CHECK_UINT(received, length);
+    if (length > 0) CHECK_BYTES(buffer, data, length);
+}
+
+int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * SECOND_US + now.tv_nsec / 1000;
+}
+
+void sleep_us(int64_t duration_us)
+{
+    struct timespec duration;
+    duration.tv_sec = (time_t)(duration_us / SECOND_US);
+    duration.tv_nsec = (long)(duration_us % SECOND_US) * 1000;
+    nanosleep(&duration, NULL);
+}

@@ -1,0 +1,41 @@
+/* A server with a self-signed certificate on 127.0.0.1 and a client that trusts its hash, in one process. */
+#ifndef WTGRAM_TESTS_PAIR_H
+#define WTGRAM_TESTS_PAIR_H
+
+#include <wtgram.h>
+
+enum { MILLISECOND_US = 1000, SECOND_US = 1000 * 1000 };
+/* For waits that must succeed: long enough for a loaded machine, shorter than the test's own limit. */
+#define PATIENCE_US ((int64_t)10 * SECOND_US)
+
+struct pair {
+    wtgram_server server;
+    wtgram_session client, accepted;
+    wtgram_transport client_datagrams, accepted_datagrams;
+    uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH];
+    char url[128];
+};
+
+/* Options as pair_open uses them; NULL = the library's defaults. Both sides get the same. */
+struct pair_options {
+    const wtgram_transport_options *transport;
+    const wtgram_connection_options *connection;
+};
+
+/* A server only: pair->server, url and hash are set, handles of sessions are zero. */
+void pair_listen(struct pair *pair, const struct pair_options *options);
+/* Connects one more client to pair's server and accepts it. */
+void pair_connect(const struct pair *pair, const struct pair_options *options, wtgram_session *client,
+                  wtgram_session *accepted);
+/* Both, and the two ends' transports. */
+void pair_open(struct pair *pair, const struct pair_options *options);
+/* Frees the three handles; none and stale ones are fine. */
+void pair_free(struct pair *pair);
+
+/* Sends `length` bytes one way and checks that they arrive. Loopback loses nothing here, but is given time. */
+void pair_exchange(wtgram_transport from, wtgram_transport to, const void *data, size_t length);
+
+int64_t now_us(void); /* monotonic */
+void sleep_us(int64_t duration_us);
+
+#endif
