@@ -2,9 +2,11 @@
 //!
 //! `peers receive <path>` prints `LISTENING <port> <certificate hash>`, serves one connection until the sender closes
 //! it, and prints one line of JSON. `peers send <path> <port> <hash> <size_bytes> <seconds>` sends flat out and prints
-//! one line of JSON. `peers echo-server` and `peers echo-client <port> <hash> <size_bytes> <seconds>` take round trips.
+//! one line of JSON. `peers echo-server <form>` and `peers echo-client <form> <port> <hash> <size_bytes> <seconds>` take
+//! round trips; the form is `plain` or `handed-over`.
 
 mod endpoint;
+mod handed_over;
 mod meter;
 mod raw_quinn;
 mod stock_wtransport;
@@ -69,8 +71,12 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
                 raw_quinn::send(Target::parse(target)?).await
             }
             ["send", "wtransport", target @ ..] => stock_wtransport::send(Target::parse(target)?).await,
-            ["echo-server"] => raw_quinn::echo_server().await,
-            ["echo-client", target @ ..] => raw_quinn::echo_client(Target::parse(target)?).await,
+            ["echo-server", "plain"] => raw_quinn::echo_server().await,
+            ["echo-client", "plain", target @ ..] => raw_quinn::echo_client(Target::parse(target)?).await,
+            ["echo-server", "handed-over"] => handed_over::echo_server().await,
+            ["echo-client", "handed-over", target @ ..] => {
+                handed_over::echo_client(Target::parse(target)?).await
+            }
             _ => Err("expected receive, send, echo-server or echo-client".into()),
         }
     })
