@@ -107,6 +107,117 @@ typedef enum wtgram_status {
   WTGRAM_ERROR_UNKNOWN_TYPE = -34,
 } wtgram_status;
 
+// Who ended a session.
+typedef enum wtgram_closed_by {
+  // This side.
+  WTGRAM_CLOSED_BY_LOCAL = 0,
+  // The other side, in its own words.
+  WTGRAM_CLOSED_BY_PEER = 1,
+  // The connection below: lost, timed out, or broken by a protocol error of either side.
+  WTGRAM_CLOSED_BY_TRANSPORT = 2,
+} wtgram_closed_by;
+
+// Congestion control algorithms.
+typedef enum wtgram_congestion_controller {
+  // CUBIC, RFC 9438. The default.
+  WTGRAM_CONGESTION_CUBIC = 0,
+  // BBR, experimental.
+  WTGRAM_CONGESTION_BBR = 1,
+  // NewReno, RFC 9002.
+  WTGRAM_CONGESTION_NEW_RENO = 2,
+} wtgram_congestion_controller;
+
+// Which datagram goes when the incoming queue is full.
+typedef enum wtgram_drop_policy {
+  // The one that has waited longest. The default.
+  WTGRAM_DROP_OLDEST = 0,
+  // The one that has just arrived.
+  WTGRAM_DROP_NEWEST = 1,
+} wtgram_drop_policy;
+
+// What happens to a datagram when the outgoing queue is full.
+typedef enum wtgram_full_policy {
+  // The oldest of the lowest priority not above its own makes room. The default.
+  WTGRAM_FULL_EVICT = 0,
+  // It is rejected: `QUEUE_FULL`.
+  WTGRAM_FULL_REJECT = 1,
+  // The call waits for room.
+  WTGRAM_FULL_WAIT = 2,
+} wtgram_full_policy;
+
+// Where a server's certificate and key come from.
+typedef enum wtgram_identity {
+  // A fresh ECDSA P-256 certificate, valid for 13 days, that a browser accepts by its hash. The default.
+  WTGRAM_IDENTITY_SELF_SIGNED = 0,
+  // PEM files.
+  WTGRAM_IDENTITY_PEM_FILES = 1,
+  // PEM bytes.
+  WTGRAM_IDENTITY_PEM_BYTES = 2,
+} wtgram_identity;
+
+// What an object can be watched for. `WTGRAM_CLOSED` is reported whether it is asked for or not.
+typedef enum wtgram_interest {
+  // A server has a session to accept.
+  WTGRAM_ACCEPT = 1,
+  // Something can be received.
+  WTGRAM_READABLE = 2,
+  // A datagram can be queued without evicting, rejecting or waiting.
+  WTGRAM_WRITABLE = 4,
+  // The object is closed. What has arrived can still be received, and is still reported.
+  WTGRAM_CLOSED = 8,
+  // A session is established.
+  WTGRAM_CONNECTED = 16,
+  // The outgoing queue is below its water mark.
+  WTGRAM_LOW_WATER = 32,
+  // The largest possible datagram changed; reported once for each change.
+  WTGRAM_SIZE_CHANGED = 64,
+  // An outcome can be fetched.
+  WTGRAM_OUTCOME = 128,
+  // With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest anew.
+  WTGRAM_ONE_SHOT = (1 << 30),
+} wtgram_interest;
+
+// How important a log line is.
+typedef enum wtgram_log_level {
+  // No lines.
+  WTGRAM_LOG_OFF = 0,
+  // Something failed that should not.
+  WTGRAM_LOG_ERROR = 1,
+  // Something is dubious.
+  WTGRAM_LOG_WARN = 2,
+  // Rare and notable.
+  WTGRAM_LOG_INFO = 3,
+  // For those who look for a cause.
+  WTGRAM_LOG_DEBUG = 4,
+  // Every packet.
+  WTGRAM_LOG_TRACE = 5,
+} wtgram_log_level;
+
+// Where a session is in its life.
+typedef enum wtgram_session_phase {
+  // The handshake is under way.
+  WTGRAM_SESSION_CONNECTING = 0,
+  // Datagrams flow.
+  WTGRAM_SESSION_CONNECTED = 1,
+  // Datagrams flow, and the peer has asked to end the session soon (GOAWAY or DRAIN).
+  WTGRAM_SESSION_DRAINING = 2,
+  // Over.
+  WTGRAM_SESSION_CLOSED = 3,
+} wtgram_session_phase;
+
+// How a client decides that it talks to the right server.
+typedef enum wtgram_trust {
+  // The system's certificate authorities. The default.
+  WTGRAM_TRUST_SYSTEM = 0,
+  // Only the given certificate authorities.
+  WTGRAM_TRUST_CA = 1,
+  // Only certificates with one of the given SHA-256 hashes, valid for at most 14 days, ECDSA P-256: what the W3C's
+  // `serverCertificateHashes` asks. Names are not checked.
+  WTGRAM_TRUST_CERTIFICATE_HASHES = 2,
+  // Anybody. Only for tests: an attacker on the path reads and changes everything.
+  WTGRAM_TRUST_INSECURE_NO_VERIFICATION = 3,
+} wtgram_trust;
+
 // How the library runs.
 typedef struct wtgram_runtime_options {
   // Size of this struct, filled by `wtgram_runtime_options_init`.
