@@ -248,6 +248,7 @@ pub(super) unsafe fn sized_output<T: Versioned>(target: *mut T) -> Result<usize,
 }
 
 fn check_size<T: Versioned>(size: usize) -> Result<(), Failure> {
+    const { assert!(T::FIRST_SIZE <= size_of::<T>(), "structs only grow") };
     // A struct of a future version is larger, but not absurdly so: garbage in the field must not be followed.
     if (T::FIRST_SIZE..=size_of::<T>() + 4096).contains(&size) {
         Ok(())

@@ -183,7 +183,7 @@ pub struct wtgram_listen_options {
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
 unsafe impl Versioned for wtgram_listen_options {
-    const FIRST_SIZE: usize = 128;
+    const FIRST_SIZE: usize = 120;
     fn initial() -> Self {
         let defaults = ListenOptions::default();
         Self {
