@@ -5,14 +5,15 @@
 //! the alternative; `docs/architecture.md` has the comparison.)
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use tokio::sync::Notify;
 
+use super::channel::{Channel, Route, RouteOrder, Routes};
 use super::inbound::{DropPolicy, Inbound, InboundConfig, PopError, Slot};
 use super::message::{Limits, Metadata, Outgoing, Priority};
 use super::outbound::{FullPolicy, HandOver, Outbound, OutboundConfig, PushError};
@@ -88,6 +89,8 @@ pub struct Transport {
     /// Tells the receive pump that the session is over: take what is there, then end.
     ending: Notify,
     watchers: Watchers,
+    routes: RwLock<Routes>,
+    next_route: AtomicU64,
 }
 
 struct Sending {
@@ -100,6 +103,7 @@ struct Sending {
 struct Receiving {
     queue: Inbound,
     time: TimeSpent,
+    routed: Tally,
     closed: bool,
 }
 
@@ -134,11 +138,14 @@ impl Transport {
                     policy: options.incoming_policy,
                 }),
                 time: TimeSpent::default(),
+                routed: Tally::default(),
                 closed: false,
             }),
             readable: Condvar::new(),
             ending: Notify::new(),
             watchers: Watchers::default(),
+            routes: RwLock::new(Routes::default()),
+            next_route: AtomicU64::new(0),
         });
         let watch = SessionWatch(Arc::downgrade(&transport));
         transport.session.watchers().add(SESSION_WATCH, Arc::new(watch));
@@ -260,6 +267,7 @@ impl Transport {
             outbound: sending.queue.counters(),
             inbound: receiving.queue.counters(),
             outside: ArrivalsAndLosses {
+                routed: receiving.routed,
                 foreign: Tally { datagrams: below.foreign, bytes: 0 },
                 dropped_in_quic: below.receive_dropped_by_quic,
                 dropped_after_sent: below.send_dropped_by_quic,
@@ -376,17 +384,43 @@ impl Transport {
         })
     }
 
+    /// Lets `route` read datagrams before the transport's own queue; returns what [`Self::remove_route`] takes.
+    pub fn add_route(&self, order: RouteOrder, route: Arc<dyn Route>) -> u64 {
+        let token = self.next_route.fetch_add(1, Ordering::Relaxed);
+        let mut routes = self.routes.write();
+        *routes = routes.with(order, token, route);
+        token
+    }
+
+    /// Takes a route out again.
+    pub fn remove_route(&self, token: u64) {
+        let mut routes = self.routes.write();
+        *routes = routes.without(token);
+    }
+
     /// What the receive pump took.
     fn arrived(&self, batch: &[Bytes]) {
         if batch.is_empty() {
             return;
         }
+        let now = Instant::now();
+        let routes = self.routes.read().clone();
+        let mut taken = Vec::new();
+        if !routes.is_empty() {
+            taken = batch.iter().map(|one| routes.offer(now, one)).collect();
+        }
+        let is_taken = |index: usize| taken.get(index).copied().unwrap_or(false);
         let mut receiving = self.receiving.lock();
+        for (_, one) in batch.iter().enumerate().filter(|(index, _)| is_taken(*index)) {
+            receiving.routed.add(one.len());
+            receiving.queue.claim_sequence();
+        }
         if receiving.closed {
             return;
         }
         let was_empty = receiving.queue.queued().datagrams == 0;
-        let kept = receiving.queue.push_batch(Instant::now(), unix_us(), batch.iter().map(|one| &one[..]));
+        let ours = batch.iter().enumerate().filter(|(index, _)| !is_taken(*index)).map(|(_, one)| &one[..]);
+        let kept = receiving.queue.push_batch(now, unix_us(), ours);
         drop(receiving);
         match kept {
             0 => {}
@@ -415,6 +449,31 @@ impl Transport {
         self.receiving.lock().closed = true;
         self.readable.notify_all();
         self.watchers.notify();
+    }
+}
+
+impl Channel for Transport {
+    fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+        Self::send(self, payload, options, deadline)
+    }
+
+    fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata> {
+        self.receive_with(deadline, |queue, now| {
+            buffer.resize(queue.front_len(now).ok_or(PopError::Empty)?, 0);
+            queue.pop_into(now, buffer)
+        })
+    }
+
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+
+    fn max_datagram_size(&self) -> Result<usize> {
+        Self::max_datagram_size(self)
+    }
+
+    fn close(&self) {
+        Self::close(self);
     }
 }
 
