@@ -1,0 +1,55 @@
+// The library as a whole: version, lanes, log, shutdown.
+#ifndef WTGRAM_LIBRARY_HPP
+#define WTGRAM_LIBRARY_HPP
+
+#include <wtgram/error.hpp>
+
+namespace wtgram
+{
+
+// Of the library that runs; WTGRAM_VERSION_* are those of the header that was compiled.
+inline std::string_view version() noexcept { return wtgram_version(); }
+inline std::uint32_t version_number() noexcept { return wtgram_version_number(); }
+
+// Whether the library that runs fits the header that was compiled: before 1.0, major and minor must agree.
+inline bool version_matches() noexcept
+{
+    return wtgram_version_number() >> 8 == (WTGRAM_VERSION_MAJOR << 8 | WTGRAM_VERSION_MINOR);
+}
+
+// Before the first use of anything else, otherwise errc::invalid_state.
+inline expected<void> try_configure_runtime(std::uint32_t lanes) noexcept
+{
+    wtgram_runtime_options options;
+    wtgram_runtime_options_init(&options);
+    options.lanes = lanes;
+    return detail::result(wtgram_runtime_configure(&options));
+}
+inline void configure_runtime(std::uint32_t lanes) { detail::unwrap(try_configure_runtime(lanes)); }
+
+enum class log_level : std::int32_t {
+    off = WTGRAM_LOG_OFF,
+    error = WTGRAM_LOG_ERROR,
+    warn = WTGRAM_LOG_WARN,
+    info = WTGRAM_LOG_INFO,
+    debug = WTGRAM_LOG_DEBUG,
+    trace = WTGRAM_LOG_TRACE,
+};
+
+// The callback runs on a thread of the library and must not throw; nullptr means none.
+inline expected<void> try_configure_log(log_level level, wtgram_log_callback callback, void *context = nullptr) noexcept
+{
+    return detail::result(wtgram_log_configure(static_cast<std::int32_t>(level), callback, context));
+}
+inline void configure_log(log_level level, wtgram_log_callback callback, void *context = nullptr)
+{
+    detail::unwrap(try_configure_log(level, callback, context));
+}
+
+// Closes everything and waits for it; every later call fails with errc::closed.
+inline expected<void> try_shutdown(duration timeout) noexcept { return detail::result(wtgram_shutdown(timeout.count())); }
+inline void shutdown(duration timeout) { detail::unwrap(try_shutdown(timeout)); }
+
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,123 @@
+// Options of listen and connect. The defaults are the library's own: each class starts from the C struct's _init.
+#ifndef WTGRAM_OPTIONS_HPP
+#define WTGRAM_OPTIONS_HPP
+
+#include <wtgram/error.hpp>
+#include <wtgram/span.hpp>
+
+#include <array>
+#include <optional>
+#include <vector>
+
+namespace wtgram
+{
+
+// SHA-256 of a certificate, as serverCertificateHashes of a browser takes it.
+using certificate_hash = std::array<std::uint8_t, WTGRAM_CERTIFICATE_HASH_LENGTH>;
+
+inline std::string to_hex(const certificate_hash &hash)
+{
+    std::string text;
+    text.reserve(2 * hash.size());
+    for (std::uint8_t byte : hash) {
+        text.push_back("0123456789abcdef"[byte >> 4]);
+        text.push_back("0123456789abcdef"[byte & 15]);
+    }
+    return text;
+}
+
+// 64 hexadecimal digits; anything else is nothing.
+inline std::optional<certificate_hash> hash_from_hex(std::string_view text) noexcept
+{
+    certificate_hash hash{};
+    if (text.size() != 2 * hash.size()) return std::nullopt;
+    for (std::size_t i = 0; i < text.size(); i++) {
+        const char c = text[i];
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
+        if (digit < 0) return std::nullopt;
+        hash[i / 2] = static_cast<std::uint8_t>(hash[i / 2] << 4 | digit);
+    }
+    return hash;
+}
+
+class connection_options
+{
+  public:
+    connection_options() noexcept { wtgram_connection_options_init(&c_); }
+    connection_options &keep_alive(duration value) noexcept { return c_.keep_alive_us = value.count(), *this; }
+    connection_options &idle_timeout(duration value) noexcept { return c_.idle_timeout_us = value.count(), *this; }
+    connection_options &socket_receive_buffer(std::uint64_t bytes) noexcept
+    {
+        return c_.socket_receive_buffer_bytes = bytes, *this;
+    }
+    connection_options &socket_send_buffer(std::uint64_t bytes) noexcept
+    {
+        return c_.socket_send_buffer_bytes = bytes, *this;
+    }
+    connection_options &congestion_controller(std::uint32_t which) noexcept
+    {
+        return c_.congestion_controller = which, *this;
+    }
+    wtgram_connection_options &raw() noexcept { return c_; }
+    const wtgram_connection_options &raw() const noexcept { return c_; }
+
+  private:
+    wtgram_connection_options c_;
+};
+
+// What happens to a datagram for which the outgoing queue has no place, and to one that arrives when nobody takes them.
+enum class full_policy : std::uint32_t { evict = WTGRAM_FULL_EVICT, reject = WTGRAM_FULL_REJECT, wait = WTGRAM_FULL_WAIT };
+enum class drop_policy : std::uint32_t { oldest = WTGRAM_DROP_OLDEST, newest = WTGRAM_DROP_NEWEST };
+
+class transport_options
+{
+  public:
+    transport_options() noexcept { wtgram_transport_options_init(&c_); }
+    transport_options &outgoing_max_datagrams(std::uint64_t count) noexcept
+    {
+        return c_.outgoing_max_datagrams = count, *this;
+    }
+    transport_options &outgoing_max_bytes(std::uint64_t bytes) noexcept { return c_.outgoing_max_bytes = bytes, *this; }
+    transport_options &outgoing_max_age(duration value) noexcept { return c_.outgoing_max_age_us = value.count(), *this; }
+    transport_options &incoming_max_datagrams(std::uint64_t count) noexcept
+    {
+        return c_.incoming_max_datagrams = count, *this;
+    }
+    transport_options &incoming_max_bytes(std::uint64_t bytes) noexcept { return c_.incoming_max_bytes = bytes, *this; }
+    transport_options &incoming_max_age(duration value) noexcept { return c_.incoming_max_age_us = value.count(), *this; }
+    transport_options &when_outgoing_full(full_policy policy) noexcept
+    {
+        return c_.outgoing_full_policy = static_cast<std::uint32_t>(policy), *this;
+    }
+    transport_options &when_incoming_full(drop_policy policy) noexcept
+    {
+        return c_.incoming_drop_policy = static_cast<std::uint32_t>(policy), *this;
+    }
+    wtgram_transport_options &raw() noexcept { return c_; }
+    const wtgram_transport_options &raw() const noexcept { return c_; }
+
+  private:
+    wtgram_transport_options c_;
+};
+
+namespace detail
+{
+
+// NULL for the defaults, else the C struct: std::optional keeps "not said" apart from "said the same".
+template <class Options> auto pointer_to(const std::optional<Options> &options) noexcept
+{
+    return options ? &options->raw() : nullptr;
+}
+
+inline const std::uint8_t *bytes_of(std::string_view text) noexcept
+{
+    return reinterpret_cast<const std::uint8_t *>(text.data());
+}
+
+} // namespace detail
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,109 @@
+// One thing to wait on for many servers, sessions and transports.
+#ifndef WTGRAM_POLLER_HPP
+#define WTGRAM_POLLER_HPP
+
+#include <wtgram/server.hpp>
+
+namespace wtgram
+{
+
+enum class interest : std::uint32_t {
+    none = 0,
+    accept = WTGRAM_ACCEPT,
+    readable = WTGRAM_READABLE,
+    writable = WTGRAM_WRITABLE,
+    closed = WTGRAM_CLOSED,
+};
+constexpr interest operator|(interest a, interest b) noexcept
+{
+    return static_cast<interest>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+
+// The C struct with names for what it says: an array of these is an array of those.
+struct event : wtgram_event {
+    bool acceptable() const noexcept { return (ready & WTGRAM_ACCEPT) != 0; }
+    bool readable() const noexcept { return (ready & WTGRAM_READABLE) != 0; }
+    bool writable() const noexcept { return (ready & WTGRAM_WRITABLE) != 0; }
+    bool closed() const noexcept { return (ready & WTGRAM_CLOSED) != 0; }
+};
+static_assert(sizeof(event) == sizeof(wtgram_event) && std::is_standard_layout_v<event>);
+
+// Level-triggered: what is ready is reported again until it has been taken.
+class poller
+{
+  public:
+    poller() : poller(detail::unwrap(try_make())) {}
+    explicit poller(wtgram_poller handle) noexcept : handle_(handle) {}
+    static expected<poller> try_make() noexcept
+    {
+        wtgram_poller handle{};
+        const wtgram_status status = wtgram_poller_new(&handle);
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return poller(handle);
+    }
+    poller(poller &&other) noexcept : handle_(std::exchange(other.handle_, wtgram_poller{})) {}
+    poller &operator=(poller &&other) noexcept
+    {
+        if (this != &other) wtgram_poller_free(std::exchange(handle_, std::exchange(other.handle_, wtgram_poller{})));
+        return *this;
+    }
+    poller(const poller &) = delete;
+    poller &operator=(const poller &) = delete;
+    ~poller() { wtgram_poller_free(handle_); }
+    wtgram_poller handle() const noexcept { return handle_; }
+
+    // `object`: a server, session or transport. The cookie comes back with each of its events.
+    template <class Object> void add(const Object &object, interest what, std::uint64_t cookie = 0) const
+    {
+        detail::unwrap(try_add(object, what, cookie));
+    }
+    template <class Object> void modify(const Object &object, interest what, std::uint64_t cookie = 0) const
+    {
+        detail::unwrap(try_modify(object, what, cookie));
+    }
+    template <class Object> void remove(const Object &object) const { detail::unwrap(try_remove(object)); }
+    template <class Object>
+    expected<void> try_add(const Object &object, interest what, std::uint64_t cookie = 0) const noexcept
+    {
+        return detail::result(wtgram_poller_add(handle_, object.id(), static_cast<std::uint32_t>(what), cookie));
+    }
+    template <class Object>
+    expected<void> try_modify(const Object &object, interest what, std::uint64_t cookie = 0) const noexcept
+    {
+        return detail::result(wtgram_poller_modify(handle_, object.id(), static_cast<std::uint32_t>(what), cookie));
+    }
+    template <class Object> expected<void> try_remove(const Object &object) const noexcept
+    {
+        return detail::result(wtgram_poller_remove(handle_, object.id()));
+    }
+
+    // The part of `events` that was filled. Nothing ready in time is no exception here but an empty span.
+    span<event> wait(span<event> events, duration timeout = forever) const
+    {
+        expected<span<event>> ready = try_wait(events, timeout);
+        if (ready) return *ready;
+        if (ready.error() == errc::timed_out || ready.error() == errc::would_block) return {};
+        detail::raise(ready.error());
+    }
+    expected<span<event>> try_wait(span<event> events, duration timeout = forever) const noexcept
+    {
+        std::size_t count = 0;
+        const wtgram_status status = wtgram_poller_wait(handle_, timeout.count(), events.data(), events.size(), &count);
+        return detail::result(status, events.first(status == WTGRAM_OK ? count : 0));
+    }
+    // Readable while something is ready. Owned by the library: only poll it, never read or close it.
+    int fd() const { return detail::unwrap(try_fd()); }
+    expected<int> try_fd() const noexcept
+    {
+        int fd = -1;
+        const wtgram_status status = wtgram_poller_fd(handle_, &fd);
+        return detail::result(status, fd);
+    }
+
+  private:
+    wtgram_poller handle_{};
+};
+
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,151 @@
+// A server: owns its port, closes it and its sessions when it goes.
+#ifndef WTGRAM_SERVER_HPP
+#define WTGRAM_SERVER_HPP
+
+#include <wtgram/session.hpp>
+
+namespace wtgram
+{
+
+class listen_options
+{
+  public:
+    // An IP address; unless said, every address of both families.
+    listen_options &host(std::string address) { return host_ = std::move(address), *this; }
+    listen_options &port(std::uint16_t value) noexcept { return port_ = value, *this; }
+
+    // A self-signed certificate (the default), for these names; or one's own.
+    listen_options &self_signed(std::vector<std::string> names = {})
+    {
+        return names_ = std::move(names), identity_ = WTGRAM_IDENTITY_SELF_SIGNED, *this;
+    }
+    listen_options &pem_files(std::string certificate, std::string private_key)
+    {
+        certificate_ = std::move(certificate);
+        private_key_ = std::move(private_key);
+        return identity_ = WTGRAM_IDENTITY_PEM_FILES, *this;
+    }
+    listen_options &pem_bytes(std::string certificate, std::string private_key)
+    {
+        pem_files(std::move(certificate), std::move(private_key));
+        return identity_ = WTGRAM_IDENTITY_PEM_BYTES, *this;
+    }
+    listen_options &handshake_timeout(duration value) noexcept { return handshake_timeout_ = value, *this; }
+    listen_options &accept_backlog(std::uint32_t sessions) noexcept { return accept_backlog_ = sessions, *this; }
+    listen_options &max_sessions(std::uint32_t sessions) noexcept { return max_sessions_ = sessions, *this; }
+    listen_options &connection(const connection_options &options) { return connection_ = options, *this; }
+    listen_options &transport(const transport_options &options) { return transport_ = options, *this; }
+
+  private:
+    friend class server;
+    std::optional<std::string> host_;
+    std::uint16_t port_ = 0;
+    std::uint32_t identity_ = WTGRAM_IDENTITY_SELF_SIGNED;
+    std::string certificate_, private_key_;
+    std::vector<std::string> names_;
+    std::optional<duration> handshake_timeout_;
+    std::optional<std::uint32_t> accept_backlog_, max_sessions_;
+    std::optional<connection_options> connection_;
+    std::optional<transport_options> transport_;
+};
+
+class server
+{
+  public:
+    server() noexcept = default; // none
+    explicit server(wtgram_server handle) noexcept : handle_(handle) {}
+    server(server &&other) noexcept : handle_(other.release()) {}
+    server &operator=(server &&other) noexcept
+    {
+        if (this != &other) reset(other.release());
+        return *this;
+    }
+    server(const server &) = delete;
+    server &operator=(const server &) = delete;
+    ~server() { wtgram_server_free(handle_); }
+
+    static server listen(const listen_options &options = {})
+    {
+        detail_text detail;
+        return detail::unwrap(try_listen(options, &detail), detail.c_str());
+    }
+    static expected<server> try_listen(const listen_options &options = {}, detail_text *detail = nullptr) noexcept
+    {
+        wtgram_listen_options c;
+        wtgram_listen_options_init(&c);
+        std::vector<const char *> names;
+        names.reserve(options.names_.size());
+        for (const std::string &name : options.names_) names.push_back(name.c_str());
+        if (options.host_) c.host = options.host_->c_str();
+        c.port = options.port_;
+        c.identity = options.identity_;
+        if (options.identity_ == WTGRAM_IDENTITY_PEM_FILES) {
+            c.certificate_file = options.certificate_.c_str();
+            c.private_key_file = options.private_key_.c_str();
+        } else if (options.identity_ == WTGRAM_IDENTITY_PEM_BYTES) {
+            c.certificate_pem = detail::bytes_of(options.certificate_);
+            c.certificate_pem_length = options.certificate_.size();
+            c.private_key_pem = detail::bytes_of(options.private_key_);
+            c.private_key_pem_length = options.private_key_.size();
+        } else if (!names.empty()) {
+            c.self_signed_names = names.data();
+            c.self_signed_names_count = names.size();
+        }
+        if (options.handshake_timeout_) c.handshake_timeout_us = options.handshake_timeout_->count();
+        if (options.accept_backlog_) c.accept_backlog = *options.accept_backlog_;
+        if (options.max_sessions_) c.max_sessions = *options.max_sessions_;
+        c.connection = detail::pointer_to(options.connection_);
+        c.transport = detail::pointer_to(options.transport_);
+        wtgram_server handle{};
+        const wtgram_status status = wtgram_server_listen(&c, &handle, detail != nullptr ? detail->data() : nullptr,
+                                                          detail != nullptr ? detail_text::capacity : 0);
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return server(handle);
+    }
+
+    explicit operator bool() const noexcept { return handle_.id != 0; }
+    wtgram_server handle() const noexcept { return handle_; }
+    std::uint64_t id() const noexcept { return handle_.id; }
+    wtgram_server release() noexcept { return std::exchange(handle_, wtgram_server{}); }
+    void reset(wtgram_server handle = {}) noexcept { wtgram_server_free(std::exchange(handle_, handle)); }
+
+    session accept(duration timeout = forever) const { return detail::unwrap(try_accept_for(timeout)); }
+    expected<session> try_accept() const noexcept { return try_accept_for(duration::zero()); }
+    expected<session> try_accept_for(duration timeout) const noexcept
+    {
+        wtgram_session handle{};
+        const wtgram_status status = wtgram_server_accept(handle_, timeout.count(), &handle);
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return session(handle);
+    }
+    std::string local_address() const
+    {
+        return detail::read_text([this](char *buffer, std::size_t capacity, std::size_t *length) {
+            return wtgram_server_local_address(handle_, buffer, capacity, length);
+        });
+    }
+    std::uint16_t local_port() const { return detail::unwrap(try_local_port()); }
+    expected<std::uint16_t> try_local_port() const noexcept
+    {
+        std::uint16_t port = 0;
+        const wtgram_status status = wtgram_server_local_port(handle_, &port);
+        return detail::result(status, port);
+    }
+    certificate_hash hash() const { return detail::unwrap(try_hash()); }
+    expected<certificate_hash> try_hash() const noexcept
+    {
+        certificate_hash hash{};
+        const wtgram_status status = wtgram_server_certificate_hash(handle_, hash.data());
+        return detail::result(status, hash);
+    }
+    // Closes its sessions (code 0) and the port.
+    void close() const { detail::unwrap(try_close()); }
+    expected<void> try_close() const noexcept { return detail::result(wtgram_server_close(handle_)); }
+
+  private:
+    wtgram_server handle_{};
+};
+
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,200 @@
+// A WebTransport session: owns its handle, closes the session when it goes.
+#ifndef WTGRAM_SESSION_HPP
+#define WTGRAM_SESSION_HPP
+
+#include <wtgram/transport.hpp>
+
+namespace wtgram
+{
+
+// Whom a client trusts, and the rest of what connect wants to know.
+class connect_options
+{
+  public:
+    // The system's roots, unless one of these is called.
+    connect_options &trust_ca_file(std::string path) { return ca_file_ = std::move(path), trust(WTGRAM_TRUST_CA); }
+    connect_options &trust_ca_pem(std::string pem) { return ca_pem_ = std::move(pem), trust(WTGRAM_TRUST_CA); }
+    connect_options &trust_certificate_hash(const certificate_hash &hash)
+    {
+        hashes_.insert(hashes_.end(), hash.begin(), hash.end());
+        return trust(WTGRAM_TRUST_CERTIFICATE_HASHES);
+    }
+    connect_options &insecure_no_verification() noexcept { return trust(WTGRAM_TRUST_INSECURE_NO_VERIFICATION); }
+
+    // One deadline over everything that connecting takes.
+    connect_options &timeout(duration value) noexcept { return timeout_ = value, *this; }
+    connect_options &header(std::string name, std::string value)
+    {
+        return headers_.emplace_back(std::move(name), std::move(value)), *this;
+    }
+    connect_options &bind_host(std::string address) { return bind_host_ = std::move(address), *this; }
+    connect_options &connection(const connection_options &options) { return connection_ = options, *this; }
+    connect_options &transport(const transport_options &options) { return transport_ = options, *this; }
+
+  private:
+    friend class session;
+    connect_options &trust(std::uint32_t value) noexcept { return trust_ = value, *this; }
+
+    std::optional<std::uint32_t> trust_;
+    std::optional<duration> timeout_;
+    std::optional<std::string> ca_file_, ca_pem_, bind_host_;
+    std::vector<std::uint8_t> hashes_;
+    std::vector<std::pair<std::string, std::string>> headers_;
+    std::optional<connection_options> connection_;
+    std::optional<transport_options> transport_;
+};
+
+enum class session_state : std::uint32_t {
+    connecting = WTGRAM_SESSION_CONNECTING,
+    connected = WTGRAM_SESSION_CONNECTED,
+    draining = WTGRAM_SESSION_DRAINING,
+    closed = WTGRAM_SESSION_CLOSED,
+};
+
+enum class closed_by : std::uint32_t {
+    local = WTGRAM_CLOSED_BY_LOCAL,
+    peer = WTGRAM_CLOSED_BY_PEER,
+    transport = WTGRAM_CLOSED_BY_TRANSPORT,
+};
+
+// Who closed a session, with which code and reason.
+class close_info
+{
+  public:
+    close_info() noexcept { wtgram_close_info_init(&c_); }
+    wtgram::closed_by closed_by() const noexcept { return static_cast<wtgram::closed_by>(c_.closed_by); }
+    std::uint32_t code() const noexcept { return c_.code; }
+    std::uint64_t transport_error() const noexcept { return c_.transport_error; }
+    std::string_view reason() const noexcept { return {c_.reason, c_.reason_length}; }
+    wtgram_close_info &raw() noexcept { return c_; }
+
+  private:
+    wtgram_close_info c_;
+};
+
+class session
+{
+  public:
+    session() noexcept = default; // none
+    explicit session(wtgram_session handle) noexcept : handle_(handle) {}
+    session(session &&other) noexcept : handle_(other.release()) {}
+    session &operator=(session &&other) noexcept
+    {
+        if (this != &other) reset(other.release());
+        return *this;
+    }
+    session(const session &) = delete;
+    session &operator=(const session &) = delete;
+    ~session() { wtgram_session_free(handle_); }
+
+    // A url with a NUL in it ends there, as in C.
+    static session connect(const std::string &url, const connect_options &options = {})
+    {
+        detail_text detail;
+        return detail::unwrap(try_connect(url.c_str(), options, &detail), detail.c_str());
+    }
+    // `detail` receives what went wrong, if it is given. Only memory running out for the header list can end the program
+    // here, as in every noexcept function.
+    static expected<session> try_connect(const char *url, const connect_options &options = {},
+                                         detail_text *detail = nullptr) noexcept
+    {
+        wtgram_connect_options c;
+        wtgram_connect_options_init(&c);
+        std::vector<wtgram_header> headers;
+        headers.reserve(options.headers_.size());
+        for (const auto &[name, value] : options.headers_) headers.push_back({name.c_str(), value.c_str()});
+        if (options.trust_) c.trust = *options.trust_;
+        if (options.timeout_) c.timeout_us = options.timeout_->count();
+        if (options.ca_file_) c.ca_file = options.ca_file_->c_str();
+        if (options.ca_pem_) {
+            c.ca_pem = detail::bytes_of(*options.ca_pem_);
+            c.ca_pem_length = options.ca_pem_->size();
+        }
+        c.certificate_hashes = options.hashes_.data();
+        c.certificate_hashes_count = options.hashes_.size() / WTGRAM_CERTIFICATE_HASH_LENGTH;
+        c.headers = headers.data();
+        c.headers_count = headers.size();
+        if (options.bind_host_) c.bind_host = options.bind_host_->c_str();
+        c.connection = detail::pointer_to(options.connection_);
+        c.transport = detail::pointer_to(options.transport_);
+        wtgram_session handle{};
+        const wtgram_status status = wtgram_session_connect(url, &c, &handle, detail != nullptr ? detail->data() : nullptr,
+                                                            detail != nullptr ? detail_text::capacity : 0);
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return session(handle);
+    }
+
+    explicit operator bool() const noexcept { return handle_.id != 0; }
+    wtgram_session handle() const noexcept { return handle_; }
+    std::uint64_t id() const noexcept { return handle_.id; }
+    wtgram_session release() noexcept { return std::exchange(handle_, wtgram_session{}); }
+    void reset(wtgram_session handle = {}) noexcept { wtgram_session_free(std::exchange(handle_, handle)); }
+
+    // The same each time; good as long as this session.
+    transport datagrams() const { return detail::unwrap(try_datagrams()); }
+    expected<transport> try_datagrams() const noexcept
+    {
+        wtgram_transport handle{};
+        const wtgram_status status = wtgram_session_datagrams(handle_, &handle);
+        return detail::result(status, transport(handle));
+    }
+    session_state state() const { return detail::unwrap(try_state()); }
+    expected<session_state> try_state() const noexcept
+    {
+        std::uint32_t state = 0;
+        const wtgram_status status = wtgram_session_state(handle_, &state);
+        return detail::result(status, static_cast<session_state>(state));
+    }
+    // The session's id on the wire (its CONNECT stream), not the handle.
+    std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
+    expected<std::uint64_t> try_session_id() const noexcept
+    {
+        std::uint64_t id = 0;
+        const wtgram_status status = wtgram_session_id(handle_, &id);
+        return detail::result(status, id);
+    }
+    std::string path() const { return text(wtgram_session_path); }
+    std::string remote_address() const { return text(wtgram_session_remote_address); }
+    wtgram_session_statistics stats() const { return detail::unwrap(try_stats()); }
+    expected<wtgram_session_statistics> try_stats() const noexcept
+    {
+        wtgram_session_statistics stats;
+        wtgram_session_statistics_init(&stats);
+        const wtgram_status status = wtgram_session_stats(handle_, &stats);
+        return detail::result(status, stats);
+    }
+
+    // At most 1024 bytes of UTF-8 reach the peer; more is errc::invalid_argument.
+    void close(std::uint32_t code = 0, std::string_view reason = {}) const { detail::unwrap(try_close(code, reason)); }
+    expected<void> try_close(std::uint32_t code = 0, std::string_view reason = {}) const noexcept
+    {
+        return detail::result(wtgram_session_close(handle_, code, reason.data(), reason.size()));
+    }
+    close_info wait_closed(duration timeout = forever) const { return detail::unwrap(try_wait_closed_for(timeout)); }
+    expected<close_info> try_wait_closed_for(duration timeout) const noexcept
+    {
+        close_info info;
+        const wtgram_status status = wtgram_session_wait_closed(handle_, timeout.count(), &info.raw());
+        return detail::result(status, info);
+    }
+    // errc::would_block while the session is open.
+    expected<close_info> try_close_info() const noexcept
+    {
+        close_info info;
+        const wtgram_status status = wtgram_session_close_info(handle_, &info.raw());
+        return detail::result(status, info);
+    }
+
+  private:
+    template <class Getter> std::string text(Getter getter) const
+    {
+        return detail::read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return getter(handle_, buffer, capacity, length);
+        });
+    }
+    wtgram_session handle_{};
+};
+
+} // namespace wtgram
+
+#endif

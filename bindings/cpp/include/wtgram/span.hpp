@@ -1,0 +1,63 @@
+// wtgram::span: std::span where the language has it, else the part of it that this binding needs.
+#ifndef WTGRAM_SPAN_HPP
+#define WTGRAM_SPAN_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+#if __has_include(<version>)
+#include <version>
+#endif
+#ifdef __cpp_lib_span
+#include <span>
+#endif
+
+namespace wtgram
+{
+
+#ifdef __cpp_lib_span
+
+template <class T> using span = std::span<T>;
+
+#else
+
+template <class T> class span
+{
+  public:
+    using element_type = T;
+    using value_type = std::remove_cv_t<T>;
+    using iterator = T *;
+
+    constexpr span() noexcept = default;
+    constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    template <std::size_t N> constexpr span(T (&array)[N]) noexcept : data_(array), size_(N) {}
+    // Anything with data() and size() whose elements are ours, const added at most.
+    template <class Container, class Pointer = decltype(std::declval<Container &>().data()),
+              class = decltype(std::declval<Container &>().size()),
+              class = std::enable_if_t<std::is_convertible_v<std::remove_pointer_t<Pointer> (*)[], T (*)[]>>>
+    constexpr span(Container &&container) noexcept : data_(container.data()), size_(container.size())
+    {
+    }
+
+    constexpr T *data() const noexcept { return data_; }
+    constexpr std::size_t size() const noexcept { return size_; }
+    constexpr bool empty() const noexcept { return size_ == 0; }
+    constexpr T *begin() const noexcept { return data_; }
+    constexpr T *end() const noexcept { return data_ + size_; }
+    constexpr T &operator[](std::size_t i) const noexcept { return data_[i]; }
+    constexpr span first(std::size_t count) const noexcept { return span(data_, count); }
+
+  private:
+    T *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+#endif
+
+using bytes_view = span<const std::uint8_t>;
+using bytes_buffer = span<std::uint8_t>;
+
+} // namespace wtgram
+
+#endif

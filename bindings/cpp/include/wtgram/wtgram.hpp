@@ -1,0 +1,14 @@
+// WebTransport datagrams for C++17 and later: all of it. Header-only over wtgram.h; link with wtgram::wtgram.
+#ifndef WTGRAM_HPP
+#define WTGRAM_HPP
+
+#include <wtgram/error.hpp>
+#include <wtgram/library.hpp>
+#include <wtgram/options.hpp>
+#include <wtgram/poller.hpp>
+#include <wtgram/server.hpp>
+#include <wtgram/session.hpp>
+#include <wtgram/span.hpp>
+#include <wtgram/transport.hpp>
+
+#endif
