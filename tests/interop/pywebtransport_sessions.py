@@ -34,14 +34,18 @@ class ClosedOnce:
             self._event.set()
 
     async def wait(self, session, timeout_s: float) -> dict | None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            if timeout_s > 0:
-                await asyncio.wait_for(self._event.wait(), timeout_s)
         if self._info is None and (session.is_closed or _connection_is_closed(session)):
-            # Closed, but nobody says with what: 0.9 drops its SESSION_CLOSED event with the session's emitter, and 0.6
-            # and 0.9 raise none when the QUIC connection ends under the session.
-            return {"code": None, "reason": ""}
+            # The event that says with what may still be under way. 0.9 drops it with the session's emitter, and 0.6 and 0.9
+            # raise none when the QUIC connection ends under the session: then all that is known is that it is closed.
+            await self._wait_event(0.5)
+            return self._info or {"code": None, "reason": ""}
+        if timeout_s > 0:
+            await self._wait_event(timeout_s)
         return self._info
+
+    async def _wait_event(self, timeout_s: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._event.wait(), timeout_s)
 
 
 def _connection_is_closed(session) -> bool:
