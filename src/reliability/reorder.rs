@@ -2,44 +2,40 @@
 //!
 //! RFC 8985 §6.2.4 starts with a quarter of the least round-trip time and widens by further quarters each time a
 //! retransmission was for nothing. Here the lateness itself is measured, on every message that was overtaken and
-//! on every unnecessary retransmission, and the window is the greatest of the last ten to twenty seconds; it
-//! fits after one such event, and closes again when the network stops reordering.
+//! on every unnecessary retransmission. The window fits after one such event, and each acknowledged message
+//! closes it a little again: if one message in sixty or more is late it stays open, and if fewer are, it is cheaper
+//! to send those twice than to wait longer for all that are lost.
 
-use std::time::{Duration, Instant};
-
-use super::rtt::WindowedExtreme;
+use std::time::Duration;
 
 /// The least window: below this, acknowledgements that were merely batched differently would look like loss.
 const MIN_WINDOW: Duration = Duration::from_millis(2);
 /// A lateness of more than this, or than the smoothed round-trip time if that is more, is not waited for.
 const MAX_WINDOW: Duration = Duration::from_millis(200);
+/// Each acknowledged message takes this part of the window away. With the eighth to spare, the window is too
+/// narrow again after sixty messages in order: less than 2 % of messages can be retransmitted for nothing.
+const DECAY: u32 = 512;
 
 /// The adaptive window.
 #[derive(Debug, Default)]
 pub struct ReorderingWindow {
-    lateness: WindowedExtreme,
+    lateness: Duration,
 }
 
 impl ReorderingWindow {
     /// A message arrived although later ones had been acknowledged, `lateness` after it could have.
-    pub fn observe(&mut self, now: Instant, lateness: Duration) {
-        self.lateness.add(now, lateness, Duration::max);
+    pub fn observe(&mut self, lateness: Duration) {
+        self.lateness = self.lateness.max((lateness + lateness / 8).min(Duration::from_secs(10)));
     }
 
-    /// Lets old observations go.
-    pub fn turn(&mut self, now: Instant) {
-        self.lateness.turn(now);
-    }
-
-    /// The greatest lateness observed of late, with an eighth to spare.
-    pub fn learned(&self) -> Duration {
-        let greatest = self.lateness.get(Duration::max).unwrap_or_default();
-        (greatest + greatest / 8).min(Duration::from_secs(10))
+    /// A message was acknowledged.
+    pub fn settle(&mut self) {
+        self.lateness -= self.lateness / DECAY;
     }
 
     /// The window.
     pub fn get(&self, min_rtt: Duration, srtt: Duration) -> Duration {
-        (min_rtt / 4).max(MIN_WINDOW).max(self.learned()).min(srtt.max(MAX_WINDOW))
+        (min_rtt / 4).max(MIN_WINDOW).max(self.lateness).min(srtt.max(MAX_WINDOW))
     }
 }
 
@@ -59,20 +55,24 @@ mod tests {
     }
 
     #[test]
-    fn it_widens_at_once_and_closes_after_a_while() {
-        let (mut window, now) = (ReorderingWindow::default(), Instant::now());
-        window.observe(now, ms(40));
+    fn it_widens_at_once_and_closes_as_messages_arrive_in_order() {
+        let mut window = ReorderingWindow::default();
+        window.observe(ms(40));
         assert_eq!(window.get(ms(20), ms(30)), ms(45));
-        window.turn(now + Duration::from_secs(12));
-        assert_eq!(window.get(ms(20), ms(30)), ms(45));
-        window.turn(now + Duration::from_secs(24));
+        for _ in 0..60 {
+            window.settle();
+        }
+        assert!(window.get(ms(20), ms(30)) >= ms(40));
+        for _ in 0..2000 {
+            window.settle();
+        }
         assert_eq!(window.get(ms(20), ms(30)), ms(5));
     }
 
     #[test]
     fn it_is_bounded() {
-        let (mut window, now) = (ReorderingWindow::default(), Instant::now());
-        window.observe(now, Duration::from_secs(3));
+        let mut window = ReorderingWindow::default();
+        window.observe(Duration::from_secs(3));
         assert_eq!(window.get(ms(20), ms(30)), ms(200));
         assert_eq!(window.get(ms(600), ms(700)), ms(700));
     }

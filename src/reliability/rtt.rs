@@ -17,7 +17,7 @@ const GRANULARITY: Duration = Duration::from_millis(1);
 pub struct RttEstimator {
     srtt: Option<Duration>,
     rttvar: Duration,
-    least: WindowedExtreme,
+    least: WindowedMinimum,
     sampled: bool,
 }
 
@@ -32,7 +32,7 @@ impl RttEstimator {
 
     /// Adds a measured round trip.
     pub fn sample(&mut self, now: Instant, rtt: Duration) {
-        self.least.add(now, rtt, Duration::min);
+        self.least.add(now, rtt);
         match self.srtt {
             Some(srtt) if self.sampled => {
                 self.rttvar = (self.rttvar * 3 + srtt.abs_diff(rtt)) / 4;
@@ -53,7 +53,7 @@ impl RttEstimator {
 
     /// The least sample of the last seconds; before the first, the seed.
     pub fn min_rtt(&self) -> Option<Duration> {
-        self.least.get(Duration::min).or(self.srtt)
+        self.least.get().or(self.srtt)
     }
 
     /// The timeout before backoff, for a peer that may hold its acknowledgement back by `ack_delay`.
@@ -65,39 +65,29 @@ impl RttEstimator {
     }
 }
 
-/// The greatest or least of the last ten to twenty seconds, in two buckets.
+/// The least of the last ten to twenty seconds, in two buckets.
 #[derive(Debug, Default)]
-pub struct WindowedExtreme {
+struct WindowedMinimum {
     present: Option<Duration>,
     past: Option<Duration>,
     since: Option<Instant>,
 }
 
-impl WindowedExtreme {
+impl WindowedMinimum {
     const BUCKET: Duration = Duration::from_secs(10);
 
-    /// Adds a value; `pick` is `Duration::min` or `Duration::max`.
-    pub fn add(&mut self, now: Instant, value: Duration, pick: fn(Duration, Duration) -> Duration) {
-        self.turn(now);
-        self.present = Some(self.present.map_or(value, |present| pick(present, value)));
-    }
-
-    /// Lets old values go.
-    pub fn turn(&mut self, now: Instant) {
+    fn add(&mut self, now: Instant, value: Duration) {
         let age = now.saturating_duration_since(*self.since.get_or_insert(now));
         if age >= Self::BUCKET {
             self.past = if age >= Self::BUCKET * 2 { None } else { self.present };
             self.present = None;
             self.since = Some(now);
         }
+        self.present = Some(self.present.map_or(value, |present| present.min(value)));
     }
 
-    /// The extreme, if there are values.
-    pub fn get(&self, pick: fn(Duration, Duration) -> Duration) -> Option<Duration> {
-        match (self.present, self.past) {
-            (Some(a), Some(b)) => Some(pick(a, b)),
-            (a, b) => a.or(b),
-        }
+    fn get(&self) -> Option<Duration> {
+        self.present.into_iter().chain(self.past).min()
     }
 }
 

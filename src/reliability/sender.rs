@@ -88,6 +88,7 @@ struct Message {
 struct Settled {
     sequence: u32,
     first_sent: Instant,
+    by_timer: bool,
     spurious: bool,
 }
 
@@ -219,7 +220,6 @@ impl Sender {
     /// Lets time pass: timers run out, messages count as lost.
     pub fn advance(&mut self, now: Instant) {
         self.throttle.refill(now, self.unresolved, self.config.ack_timeout);
-        self.reordering.turn(now);
         let progressed = self.progressed;
         while let Some(&(due, sequence)) = self.timers.first() {
             if due > now {
@@ -496,8 +496,8 @@ impl Sender {
         let Some(message) = self.message(sequence) else { return };
         let whole = now.saturating_duration_since(message.first_sent);
         let since_last = now.saturating_duration_since(message.last_sent);
-        let (number, transmissions) = (message.last_number, message.transmissions);
-        let (first_sent, last_sent) = (message.first_sent, message.last_sent);
+        let (number, transmissions, early) = (message.last_number, message.transmissions, message.early);
+        let (first_sent, last_sent, sent_plain) = (message.first_sent, message.last_sent, message.sent_plain);
         let min_rtt = self.rtt.min_rtt().unwrap_or_default();
         let echoed = echo.filter(|echo| echo.sequence == sequence as u32);
         let mut spurious = message.spurious;
@@ -505,19 +505,23 @@ impl Sender {
             if plain {
                 self.rtt.sample(now, whole);
             }
-            if newest_before.is_some_and(|newest| newest.number > number) {
-                self.reordering.observe(now, whole.saturating_sub(min_rtt));
+            // A message whose plain ACK was lost, and that a range ACK settles, was not overtaken.
+            let overtaken = newest_before.is_some_and(|newest| newest.number > number);
+            if overtaken && plain == sent_plain {
+                self.reordering.observe(whole.saturating_sub(min_rtt));
             }
             self.raise_newest(number, whole);
         } else {
             // The original arrived, or what came back came back sooner than any round trip.
             let original = echoed.is_some_and(|echo| echo.transmission == 0);
-            let too_soon = since_last < min_rtt * 3 / 4;
+            let too_soon = since_last < min_rtt / 16 * 15;
             if (original || too_soon) && !spurious {
                 spurious = true;
                 self.stats.spurious_retransmits += 1;
-                if original || transmissions == 2 {
-                    self.reordering.observe(now, whole.saturating_sub(min_rtt));
+                // If the timer sent it, its acknowledgement may have been lost rather than late.
+                let by_loss = early == transmissions - 1 && plain == sent_plain;
+                if by_loss && (original || transmissions == 2) {
+                    self.reordering.observe(whole.saturating_sub(min_rtt));
                 }
             }
             if !original && !too_soon {
@@ -526,8 +530,10 @@ impl Sender {
             if self.settled.len() == SETTLED {
                 self.settled.pop_front();
             }
-            self.settled.push_back(Settled { sequence: sequence as u32, first_sent, spurious });
+            let by_timer = early != transmissions - 1;
+            self.settled.push_back(Settled { sequence: sequence as u32, first_sent, by_timer, spurious });
         }
+        self.reordering.settle();
         self.resolve(now, sequence, Outcome::Acknowledged);
     }
 
@@ -544,7 +550,9 @@ impl Sender {
         if !std::mem::replace(&mut settled.spurious, true) {
             let whole = now.saturating_duration_since(settled.first_sent);
             self.stats.spurious_retransmits += 1;
-            self.reordering.observe(now, whole.saturating_sub(min_rtt));
+            if !settled.by_timer {
+                self.reordering.observe(whole.saturating_sub(min_rtt));
+            }
         }
     }
 

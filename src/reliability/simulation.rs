@@ -159,11 +159,12 @@ impl World {
                     entry.0 += 1;
                 }
             }
+            let datagram = end.machine.poll_transmit(now, end.max_size);
             while let Some(report) = end.machine.next_outcome() {
                 let before = end.outcomes.insert(report.id, report.outcome);
                 assert_eq!(before, None, "message {} has a second outcome", report.id);
             }
-            let Some(datagram) = end.machine.poll_transmit(now, end.max_size) else { break };
+            let Some(datagram) = datagram else { break };
             assert!(datagram.len() <= end.max_size);
             self.transmit(index, datagram);
         }
