@@ -48,7 +48,7 @@ pub struct RangeAck {
 impl RangeAck {
     /// The four flags of the frame's header.
     pub fn flags(&self) -> u8 {
-        u8::from(self.full) * FULL | u8::from(self.echo.is_some()) * ECHO
+        (u8::from(self.full) * FULL) | (u8::from(self.echo.is_some()) * ECHO)
     }
 
     /// Appends the body to `out`, leaving away the lowest ranges that would make it longer than `max_bytes`.
@@ -145,7 +145,7 @@ fn take_varint(body: &mut &[u8]) -> Option<u64> {
     let first = take_u8(body)?;
     let mut value = u64::from(first & 0x3f);
     for _ in 1..1usize << (first >> 6) {
-        value = value << 8 | u64::from(take_u8(body)?);
+        value = (value << 8) | u64::from(take_u8(body)?);
     }
     Some(value)
 }

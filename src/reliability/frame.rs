@@ -181,7 +181,7 @@ pub fn bound_ack(tag: Tag, ack: &RangeAck, max_bytes: usize) -> Bytes {
 }
 
 fn nibble_with_tag(nibble: u8, tag: Tag) -> u64 {
-    u64::from(nibble & 0x0f) << 20 | u64::from(tag.0 & Tag::MASK)
+    (u64::from(nibble & 0x0f) << 20) | u64::from(tag.0 & Tag::MASK)
 }
 
 fn nibble_and_tag(body: &[u8]) -> Option<(u8, Tag)> {

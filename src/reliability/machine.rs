@@ -77,6 +77,7 @@ pub struct Machine {
     sender: Sender,
     receiver: Receiver,
     negotiation: Negotiation,
+    closed: bool,
     malformed: u64,
     stale: u64,
 }
@@ -95,6 +96,7 @@ impl Machine {
             sender: Sender::new(now, config),
             receiver: Receiver::new(now, options.inbound_messages, options.inbound_bytes),
             negotiation: Negotiation::new(options.negotiate, options.epoch, options.generation),
+            closed: false,
             malformed: 0,
             stale: 0,
         }
@@ -130,8 +132,8 @@ impl Machine {
             }
             return Some(ack);
         }
-        if max_size >= frame::HELLO_BYTES
-            && let Some(hello) = self.negotiation.poll(now, self.sender.rtt().srtt())
+        if let Some(hello) = self.negotiation.poll(now, self.sender.rtt().srtt())
+            && max_size >= frame::HELLO_BYTES
         {
             return Some(frame::hello_frame(hello));
         }
@@ -157,6 +159,10 @@ impl Machine {
                 if !self.negotiation.is_for_us(tag) {
                     self.stale += 1;
                     return Verdict::Stale;
+                }
+                // Nobody will read what arrives after closing, so it is not acknowledged.
+                if self.closed {
+                    return Verdict::Consumed;
                 }
                 self.receiver.on_bound_data(now, sequence, transmission, payload);
             }
@@ -218,6 +224,7 @@ impl Machine {
 
     /// Gives every message without an outcome that of closing. What was received can still be read.
     pub fn close(&mut self, now: Instant) {
+        self.closed = true;
         self.sender.close(now);
     }
 
@@ -249,6 +256,9 @@ impl Machine {
     }
 
     fn on_plain_data(&mut self, now: Instant, sequence: u32, payload: Bytes) {
+        if self.closed {
+            return;
+        }
         match self.negotiation.on_plain_data(now) {
             PlainData::Accept => {}
             PlainData::Demoted => self.on_peer_restart(),

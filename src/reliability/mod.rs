@@ -9,7 +9,7 @@
 //! - [`negotiation`]: whether the peer understands more than the reference, and which opening of its layer
 //!   it is;
 //! - [`rtt`], [`reorder`], [`throttle`]: when a message counts as lost, and how fast it may be sent again;
-//! - [`sender`], [`seen`], [`receiver`]: the two halves;
+//! - [`sender`] over [`outstanding`], [`receiver`] over [`seen`]: the two halves;
 //! - [`outcome`], [`stats`]: what is reported.
 //!
 //! # The reference
@@ -41,6 +41,7 @@ pub mod frame;
 pub mod machine;
 pub mod negotiation;
 pub mod outcome;
+pub mod outstanding;
 pub mod receiver;
 pub mod reorder;
 pub mod rtt;

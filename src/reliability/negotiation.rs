@@ -116,8 +116,10 @@ impl Negotiation {
             Some(peer) if tag == Tag::new(peer.epoch, self.epoch) => {
                 peer.knows_us = true;
                 peer.bound_frame_seen = true;
-                self.challenges = 0;
-                self.challenged_since = None;
+                if self.challenged_since.take().is_some() {
+                    self.challenges = 0;
+                    self.attempts = 0;
+                }
                 true
             }
             _ => {
@@ -145,8 +147,10 @@ impl Negotiation {
             if peer.epoch == hello.epoch {
                 peer.knows_us |= knows_us;
                 self.reply |= !knows_us;
-                self.challenges = 0;
-                self.challenged_since = None;
+                if self.challenged_since.take().is_some() {
+                    self.challenges = 0;
+                    self.attempts = 0;
+                }
                 return Change::None;
             }
             if hello.generation < peer.generation || self.retired.contains(&hello.epoch) {
@@ -174,14 +178,12 @@ impl Negotiation {
 
     /// Plain DATA arrived.
     pub fn on_plain_data(&mut self, now: Instant) -> PlainData {
-        let Some(peer) = &self.peer else { return PlainData::Accept };
-        if !peer.bound_frame_seen {
+        if self.peer.as_ref().is_none_or(|peer| !peer.bound_frame_seen) {
             return PlainData::Accept;
         }
         let since = *self.challenged_since.get_or_insert(now);
         if self.challenges >= CHALLENGES && now.saturating_duration_since(since) >= CHALLENGE_TIME {
-            self.retired.push_back(peer.epoch);
-            self.retired.truncate(RETIRED);
+            // Not retired: if it is there after all, it may identify itself again.
             self.peer = None;
             self.challenges = 0;
             self.challenged_since = None;

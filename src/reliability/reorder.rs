@@ -3,7 +3,7 @@
 //! RFC 8985 §6.2.4 starts with a quarter of the least round-trip time and widens by further quarters each time a
 //! retransmission was for nothing. Here the lateness itself is measured, on every message that was overtaken and
 //! on every unnecessary retransmission. The window fits after one such event, and each acknowledged message
-//! closes it a little again: if one message in sixty or more is late it stays open, and if fewer are, it is cheaper
+//! closes it a little again: if one message in a hundred or more is late it stays open, and if fewer are, it is cheaper
 //! to send those twice than to wait longer for all that are lost.
 
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 const MIN_WINDOW: Duration = Duration::from_millis(2);
 /// A lateness of more than this, or than the smoothed round-trip time if that is more, is not waited for.
 const MAX_WINDOW: Duration = Duration::from_millis(200);
-/// Each acknowledged message takes this part of the window away. With the eighth to spare, the window is too
-/// narrow again after sixty messages in order: less than 2 % of messages can be retransmitted for nothing.
+/// Each acknowledged message takes this part of the window away. With a quarter to spare, the window is too
+/// narrow again after 114 messages in order: about 1 % of messages can be retransmitted for nothing.
 const DECAY: u32 = 512;
 
 /// The adaptive window.
@@ -25,7 +25,7 @@ pub struct ReorderingWindow {
 impl ReorderingWindow {
     /// A message arrived although later ones had been acknowledged, `lateness` after it could have.
     pub fn observe(&mut self, lateness: Duration) {
-        self.lateness = self.lateness.max((lateness + lateness / 8).min(Duration::from_secs(10)));
+        self.lateness = self.lateness.max((lateness + lateness / 4).min(Duration::from_secs(10)));
     }
 
     /// A message was acknowledged.
@@ -58,8 +58,8 @@ mod tests {
     fn it_widens_at_once_and_closes_as_messages_arrive_in_order() {
         let mut window = ReorderingWindow::default();
         window.observe(ms(40));
-        assert_eq!(window.get(ms(20), ms(30)), ms(45));
-        for _ in 0..60 {
+        assert_eq!(window.get(ms(20), ms(30)), ms(50));
+        for _ in 0..110 {
             window.settle();
         }
         assert!(window.get(ms(20), ms(30)) >= ms(40));

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 /// The least retransmission timeout. RFC 6298 says one second; a datagram layer under an application that sends
 /// all the time is useless with that, and QUIC's own timer has no such floor (RFC 9002 §6.2.1).
 pub const MIN_RTO: Duration = Duration::from_millis(25);
+/// The greatest: what was stuck in a network that stood still says nothing about the path afterwards.
+pub const MAX_RTO: Duration = Duration::from_secs(3);
+/// A round trip longer than this is taken for this.
+const MAX_SAMPLE: Duration = Duration::from_secs(10);
 /// The timeout before anything is known of the path.
 pub const INITIAL_RTO: Duration = Duration::from_millis(500);
 /// Variance below this is taken for this: timers and schedulers are no better (RFC 9002's kGranularity).
@@ -25,6 +29,7 @@ impl RttEstimator {
     /// Takes the path's round-trip time from elsewhere, until there are samples of our own.
     pub fn seed(&mut self, rtt: Duration) {
         if !self.sampled {
+            let rtt = rtt.min(MAX_SAMPLE);
             self.srtt = Some(rtt);
             self.rttvar = rtt / 2;
         }
@@ -32,6 +37,7 @@ impl RttEstimator {
 
     /// Adds a measured round trip.
     pub fn sample(&mut self, now: Instant, rtt: Duration) {
+        let rtt = rtt.min(MAX_SAMPLE);
         self.least.add(now, rtt);
         match self.srtt {
             Some(srtt) if self.sampled => {
@@ -59,7 +65,7 @@ impl RttEstimator {
     /// The timeout before backoff, for a peer that may hold its acknowledgement back by `ack_delay`.
     pub fn rto(&self, ack_delay: Duration) -> Duration {
         match self.srtt {
-            Some(srtt) => (srtt + (self.rttvar * 4).max(GRANULARITY) + ack_delay).max(MIN_RTO),
+            Some(srtt) => (srtt + (self.rttvar * 4).max(GRANULARITY) + ack_delay).clamp(MIN_RTO, MAX_RTO),
             None => INITIAL_RTO,
         }
     }
@@ -127,6 +133,16 @@ mod tests {
             rtt.sample(now, Duration::from_micros(200));
         }
         assert_eq!(rtt.rto(ms(5)), MIN_RTO);
+    }
+
+    #[test]
+    fn absurd_times_are_bounded() {
+        let (mut rtt, now) = (RttEstimator::default(), Instant::now());
+        rtt.seed(Duration::MAX);
+        assert_eq!(rtt.rto(ms(5)), MAX_RTO);
+        rtt.sample(now, Duration::MAX);
+        rtt.sample(now, Duration::MAX);
+        assert_eq!((rtt.rto(ms(5)), rtt.srtt()), (MAX_RTO, Some(MAX_SAMPLE)));
     }
 
     #[test]

@@ -10,8 +10,6 @@
 //! It is given up when its timer runs out, `ack_timeout × (max_retries + 1)` have passed since its first
 //! transmission, and it was retransmitted `max_retries` times by timer. As long as the peer says that its inbound
 //! queue is full, that clock starts again: a reader that does not read is not a peer that is gone.
-//!
-//! Sequences are kept as `u64` here and cut to their low 32 bits on the wire, so the wrap is no event.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -21,9 +19,10 @@ use bytes::Bytes;
 use super::ack::{Echo, RangeAck};
 use super::frame::{self, DATA_OVERHEAD_BYTES, MAX_TRANSMISSION, Tag};
 use super::outcome::{Outcome, Report};
+use super::outstanding::{Message, Outstanding, State};
 use super::receiver::MAX_ACK_DELAY;
 use super::reorder::ReorderingWindow;
-use super::rtt::RttEstimator;
+use super::rtt::{MAX_RTO, RttEstimator};
 use super::stats::SenderStats;
 use super::throttle::Throttle;
 use crate::error::{Error, Result};
@@ -39,6 +38,10 @@ pub const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// Early retransmissions of one message; after these only the timer, which backs off, sends it again. Otherwise a
 /// peer that acknowledges everything but one message would be sent it once in every round trip for ever.
 const MAX_EARLY: u32 = 8;
+/// The pause between probes while the peer refuses messages.
+pub const PROBE_PAUSE: Duration = Duration::from_millis(200);
+/// A peer that has said nothing for this long is no longer taken to be full, only to be silent.
+const FULL_EXPIRES: Duration = Duration::from_secs(2);
 /// Retransmitted messages remembered after their acknowledgement, to recognize reports of copies.
 const SETTLED: usize = 256;
 
@@ -55,32 +58,6 @@ pub struct SenderConfig {
     pub window_bytes: usize,
     /// The first sequence.
     pub first_sequence: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    New,
-    InFlight,
-    LostEarly,
-    LostByTimer,
-}
-
-#[derive(Debug)]
-struct Message {
-    id: u64,
-    payload: Bytes,
-    accepted: Instant,
-    first_sent: Instant,
-    last_sent: Instant,
-    /// The count of all transmissions when this message was transmitted last.
-    last_number: u64,
-    transmissions: u32,
-    early: u32,
-    by_timer: u32,
-    state: State,
-    due: Instant,
-    sent_plain: bool,
-    spurious: bool,
 }
 
 /// A retransmitted message that has been acknowledged.
@@ -106,16 +83,10 @@ pub struct Sender {
     rtt: RttEstimator,
     reordering: ReorderingWindow,
     throttle: Throttle,
-    /// The sequence of `slots[0]`.
-    base: u64,
-    /// Everything from the oldest unresolved message on; `None` is resolved.
-    slots: VecDeque<Option<Message>>,
-    /// The next message to be transmitted for the first time.
-    next_new: u64,
-    unresolved: usize,
-    unresolved_bytes: usize,
+    outstanding: Outstanding,
     lost_early: VecDeque<u64>,
     lost_by_timer: VecDeque<u64>,
+    new_is_next: bool,
     /// `(sequence, number)` in order of transmission; an entry counts if it is its message's last transmission.
     log: VecDeque<(u64, u64)>,
     timers: BTreeSet<(Instant, u64)>,
@@ -124,6 +95,7 @@ pub struct Sender {
     reordering_deadline: Option<Instant>,
     peer_full: bool,
     peer_full_at: Option<Instant>,
+    probed: Option<Instant>,
     progressed: Option<Instant>,
     settled: VecDeque<Settled>,
     outcomes: VecDeque<Report>,
@@ -134,20 +106,15 @@ pub struct Sender {
 impl Sender {
     /// Nothing submitted yet.
     pub fn new(now: Instant, config: SenderConfig) -> Self {
-        // One turn above zero, so that nothing underflows.
-        let base = (1 << 32) + u64::from(config.first_sequence);
         Self {
             config,
             rtt: RttEstimator::default(),
             reordering: ReorderingWindow::default(),
             throttle: Throttle::new(now),
-            base,
-            slots: VecDeque::new(),
-            next_new: base,
-            unresolved: 0,
-            unresolved_bytes: 0,
+            outstanding: Outstanding::new(config.first_sequence),
             lost_early: VecDeque::new(),
             lost_by_timer: VecDeque::new(),
+            new_is_next: false,
             log: VecDeque::new(),
             timers: BTreeSet::new(),
             transmitted: 0,
@@ -155,6 +122,7 @@ impl Sender {
             reordering_deadline: None,
             peer_full: false,
             peer_full_at: None,
+            probed: None,
             progressed: None,
             settled: VecDeque::new(),
             outcomes: VecDeque::new(),
@@ -166,11 +134,11 @@ impl Sender {
     /// Whether a message of `bytes` would be accepted, to a peer that negotiated or not.
     pub fn can_submit(&self, bytes: usize, negotiated: bool) -> bool {
         let span = if negotiated { MAX_SPAN } else { MAX_PLAIN_SPAN };
+        let all = &self.outstanding;
         !self.closed
-            && self.unresolved < self.config.window_messages.max(1)
-            && self.slots.len() < span
-            && (self.unresolved == 0
-                || self.unresolved_bytes.saturating_add(bytes) <= self.config.window_bytes)
+            && all.len() < self.config.window_messages.max(1)
+            && all.span() < span
+            && (all.is_empty() || all.bytes().saturating_add(bytes) <= self.config.window_bytes)
     }
 
     /// Accepts a message, which will have exactly one outcome. [`Error::WouldBlock`] when the window is full.
@@ -181,34 +149,18 @@ impl Sender {
         if !self.can_submit(payload.len(), negotiated) {
             return Err(Error::WouldBlock);
         }
-        self.unresolved += 1;
-        self.unresolved_bytes += payload.len();
         self.stats.submitted += 1;
-        self.slots.push_back(Some(Message {
-            id,
-            payload,
-            accepted: now,
-            first_sent: now,
-            last_sent: now,
-            last_number: 0,
-            transmissions: 0,
-            early: 0,
-            by_timer: 0,
-            state: State::New,
-            due: now,
-            sent_plain: false,
-            spurious: false,
-        }));
+        self.outstanding.push(Message::new(now, id, payload));
         Ok(())
     }
 
     /// The next DATA frame to transmit, if one may go now. A message that does not fit `max_size` is resolved
     /// as too large.
     pub fn poll(&mut self, now: Instant, max_size: usize, tag: Option<Tag>) -> Option<Bytes> {
-        self.throttle.refill(now, self.unresolved, self.config.ack_timeout);
+        self.throttle.refill(now, self.outstanding.len(), self.config.ack_timeout);
         loop {
             let sequence = self.next_to_send(now)?;
-            let Some(message) = self.message(sequence) else { continue };
+            let Some(message) = self.outstanding.get(sequence) else { continue };
             if message.payload.len().saturating_add(DATA_OVERHEAD_BYTES) > max_size {
                 self.resolve(now, sequence, Outcome::TooLarge);
                 continue;
@@ -219,7 +171,11 @@ impl Sender {
 
     /// Lets time pass: timers run out, messages count as lost.
     pub fn advance(&mut self, now: Instant) {
-        self.throttle.refill(now, self.unresolved, self.config.ack_timeout);
+        self.throttle.refill(now, self.outstanding.len(), self.config.ack_timeout);
+        let expired = |at: Instant| now.saturating_duration_since(at) >= FULL_EXPIRES;
+        if self.peer_full && self.peer_full_at.is_some_and(expired) {
+            self.peer_full = false;
+        }
         let progressed = self.progressed;
         while let Some(&(due, sequence)) = self.timers.first() {
             if due > now {
@@ -228,7 +184,7 @@ impl Sender {
             self.timers.pop_first();
             if self.is_to_be_given_up(now, sequence) {
                 self.resolve(now, sequence, Outcome::GaveUp);
-            } else if let Some(message) = self.message_mut(sequence) {
+            } else if let Some(message) = self.outstanding.get_mut(sequence) {
                 message.state = State::LostByTimer;
                 let silence = message.by_timer >= 1
                     && progressed.is_none_or(|progressed| progressed < message.last_sent);
@@ -244,18 +200,23 @@ impl Sender {
     /// When [`Sender::advance`] or [`Sender::poll`] will have something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|&(due, _)| due);
-        let new = self.has_new() && !(self.peer_full && self.has_probe());
-        let waits_for_token = !self.lost_by_timer.is_empty()
+        let new = self.outstanding.has_new() && !(self.peer_full && self.has_probe());
+        let waits_for_token = (!self.lost_by_timer.is_empty() && !self.peer_full)
             || (self.throttle.is_active() && (new || !self.lost_early.is_empty()));
-        let token =
-            waits_for_token.then(|| self.throttle.next_token(self.unresolved, self.config.ack_timeout));
-        [timer, token, self.reordering_deadline].into_iter().flatten().min()
+        let token = waits_for_token
+            .then(|| self.throttle.next_token(self.outstanding.len(), self.config.ack_timeout));
+        let probe = if self.peer_full && !self.lost_by_timer.is_empty() {
+            self.probed.map(|at| at + PROBE_PAUSE).or(self.peer_full_at)
+        } else {
+            None
+        };
+        [timer, token, probe, self.reordering_deadline].into_iter().flatten().min()
     }
 
     /// A plain ACK: it settles a message that was transmitted plain. Whether it was awaited.
     pub fn on_plain_ack(&mut self, now: Instant, sequence: u32) -> bool {
-        let Some(sequence) = self.unwrap(sequence) else { return self.unexpected() };
-        if self.message(sequence).is_none_or(|message| !message.sent_plain) {
+        let Some(sequence) = self.outstanding.unwrap(sequence) else { return self.unexpected() };
+        if self.outstanding.get(sequence).is_none_or(|message| !message.sent_plain) {
             return self.unexpected();
         }
         let newest = self.newest;
@@ -272,9 +233,9 @@ impl Sender {
         }
         let mut acknowledged = 0;
         for &(start, end) in &ack.ranges {
-            let Some((first, last)) = self.clamp(start, end) else { continue };
+            let Some((first, last)) = self.outstanding.clamp(start, end) else { continue };
             for sequence in first..=last {
-                if self.message(sequence).is_some_and(|message| message.transmissions > 0) {
+                if self.outstanding.get(sequence).is_some_and(|message| message.transmissions > 0) {
                     self.acknowledge(now, sequence, newest, false, ack.echo);
                     acknowledged += 1;
                 }
@@ -313,7 +274,7 @@ impl Sender {
     /// Resolves everything as closed; nothing is accepted or transmitted afterwards.
     pub fn close(&mut self, now: Instant) {
         self.closed = true;
-        for sequence in self.base..self.base + self.slots.len() as u64 {
+        for sequence in self.outstanding.sequences() {
             self.resolve(now, sequence, Outcome::Closed);
         }
         self.lost_early.clear();
@@ -325,12 +286,12 @@ impl Sender {
 
     /// Whether every message has its outcome.
     pub fn is_idle(&self) -> bool {
-        self.unresolved == 0
+        self.outstanding.is_empty()
     }
 
     /// The sequence that the next message accepted will have.
     pub fn next_sequence(&self) -> u32 {
-        (self.base + self.slots.len() as u64) as u32
+        self.outstanding.end() as u32
     }
 
     /// The estimator, to read.
@@ -345,7 +306,7 @@ impl Sender {
 
     /// Messages without outcome and their payload bytes.
     pub fn unresolved(&self) -> (usize, usize) {
-        (self.unresolved, self.unresolved_bytes)
+        (self.outstanding.len(), self.outstanding.bytes())
     }
 
     /// Whether the peer's last acknowledgement said that its inbound queue is full.
@@ -362,52 +323,69 @@ impl Sender {
     /// The retransmission timeout before backoff. It leaves room for the lateness that reordering has shown.
     pub fn rto(&self) -> Duration {
         let reordered = self.rtt.min_rtt().unwrap_or_default() + self.reordering_window() + MAX_ACK_DELAY;
-        self.rtt.rto(MAX_ACK_DELAY).max(reordered)
+        self.rtt.rto(MAX_ACK_DELAY).max(reordered).min(MAX_RTO)
     }
 
     // ---- transmission ----
 
     fn next_to_send(&mut self, now: Instant) -> Option<u64> {
-        let may_send_freely = !self.throttle.is_active() || self.throttle.has_token();
-        if may_send_freely {
-            while let Some(sequence) = self.lost_early.pop_front() {
-                if self.is_in(sequence, State::LostEarly) {
-                    return Some(sequence);
-                }
-            }
-        }
-        while self.throttle.has_token() {
-            let Some(sequence) = self.lost_by_timer.pop_front() else { break };
-            if !self.is_in(sequence, State::LostByTimer) {
-                continue;
-            }
-            if self.is_to_be_given_up(now, sequence) {
-                self.resolve(now, sequence, Outcome::GaveUp);
-                continue;
-            }
+        if self.may_send_freely()
+            && let Some(sequence) = self.next_lost_early()
+        {
             return Some(sequence);
         }
-        // While the peer refuses messages, those refused are the probe, on their timers.
-        if !may_send_freely || (self.peer_full && self.has_probe()) {
-            return None;
+        // Where tokens are scarce, those that were never sent get every other one: their clock starts with it.
+        if self.throttle.is_active() && self.throttle.has_token() && self.new_is_next {
+            self.new_is_next = false;
+            if let Some(sequence) = self.next_new() {
+                return Some(sequence);
+            }
         }
-        while self.has_new() {
-            self.next_new = self.next_new.max(self.base);
-            let sequence = self.next_new;
-            self.next_new += 1;
-            if self.is_in(sequence, State::New) {
+        if let Some(sequence) = self.next_lost_by_timer(now) {
+            self.new_is_next = true;
+            return Some(sequence);
+        }
+        self.next_new()
+    }
+
+    fn may_send_freely(&self) -> bool {
+        !self.throttle.is_active() || self.throttle.has_token()
+    }
+
+    fn next_lost_early(&mut self) -> Option<u64> {
+        while let Some(sequence) = self.lost_early.pop_front() {
+            if self.outstanding.is_in(sequence, State::LostEarly) {
                 return Some(sequence);
             }
         }
         None
     }
 
-    fn has_probe(&self) -> bool {
-        !self.timers.is_empty() || !self.lost_by_timer.is_empty()
+    fn next_lost_by_timer(&mut self, now: Instant) -> Option<u64> {
+        let probe = self.probed.is_none_or(|at| now.saturating_duration_since(at) >= PROBE_PAUSE);
+        while if self.peer_full { probe } else { self.throttle.has_token() } {
+            let sequence = self.lost_by_timer.pop_front()?;
+            if !self.outstanding.is_in(sequence, State::LostByTimer) {
+                continue;
+            }
+            if self.is_to_be_given_up(now, sequence) {
+                self.resolve(now, sequence, Outcome::GaveUp);
+                continue;
+            }
+            self.probed = Some(now);
+            return Some(sequence);
+        }
+        None
     }
 
-    fn has_new(&self) -> bool {
-        self.next_new < self.base + self.slots.len() as u64
+    /// While the peer refuses messages, those refused are the probe, on their timers.
+    fn next_new(&mut self) -> Option<u64> {
+        let may = self.may_send_freely() && !(self.peer_full && self.has_probe());
+        may.then(|| self.outstanding.next_new()).flatten()
+    }
+
+    fn has_probe(&self) -> bool {
+        !self.timers.is_empty() || !self.lost_by_timer.is_empty()
     }
 
     fn transmit(&mut self, now: Instant, sequence: u64, tag: Option<Tag>) -> Bytes {
@@ -416,8 +394,7 @@ impl Sender {
         self.transmitted += 1;
         let number = self.transmitted;
         let mut takes_token = self.throttle.is_active();
-        let index = (sequence - self.base) as usize;
-        let Some(message) = self.slots[index].as_mut() else { return Bytes::new() };
+        let Some(message) = self.outstanding.get_mut(sequence) else { return Bytes::new() };
         match message.state {
             State::New => message.first_sent = now,
             State::LostEarly | State::InFlight => {
@@ -448,7 +425,7 @@ impl Sender {
         self.stats.transmissions += 1;
         self.stats.bytes_transmitted += frame.len() as u64;
         self.log.push_back((sequence, number));
-        if self.log.len() > 2 * self.slots.len() + 64 {
+        if self.log.len() > 2 * self.outstanding.span() + 64 {
             let mut log = std::mem::take(&mut self.log);
             log.retain(|&(sequence, number)| self.is_last_transmission(sequence, number));
             self.log = log;
@@ -465,8 +442,8 @@ impl Sender {
 
     /// The frame that arrived last at the peer: an unambiguous round trip.
     fn on_echo(&mut self, now: Instant, echo: Echo) {
-        let Some(sequence) = self.unwrap(echo.sequence) else { return };
-        let Some(message) = self.message(sequence) else { return };
+        let Some(sequence) = self.outstanding.unwrap(echo.sequence) else { return };
+        let Some(message) = self.outstanding.get(sequence) else { return };
         let first = echo.transmission == 0 && message.transmissions > 0;
         let last =
             message.transmissions == u32::from(echo.transmission) + 1 && echo.transmission < MAX_TRANSMISSION;
@@ -493,14 +470,14 @@ impl Sender {
         plain: bool,
         echo: Option<Echo>,
     ) {
-        let Some(message) = self.message(sequence) else { return };
+        let Some(message) = self.outstanding.get(sequence) else { return };
         let whole = now.saturating_duration_since(message.first_sent);
         let since_last = now.saturating_duration_since(message.last_sent);
         let (number, transmissions, early) = (message.last_number, message.transmissions, message.early);
         let (first_sent, last_sent, sent_plain) = (message.first_sent, message.last_sent, message.sent_plain);
         let min_rtt = self.rtt.min_rtt().unwrap_or_default();
         let echoed = echo.filter(|echo| echo.sequence == sequence as u32);
-        let mut spurious = message.spurious;
+        let mut spurious = false;
         if transmissions == 1 {
             if plain {
                 self.rtt.sample(now, whole);
@@ -515,7 +492,7 @@ impl Sender {
             // The original arrived, or what came back came back sooner than any round trip.
             let original = echoed.is_some_and(|echo| echo.transmission == 0);
             let too_soon = since_last < min_rtt / 16 * 15;
-            if (original || too_soon) && !spurious {
+            if original || too_soon {
                 spurious = true;
                 self.stats.spurious_retransmits += 1;
                 // If the timer sent it, its acknowledgement may have been lost rather than late.
@@ -565,7 +542,7 @@ impl Sender {
     fn after_acks(&mut self, now: Instant, acknowledged: usize) {
         if acknowledged > 0 {
             self.progressed = Some(now);
-            self.throttle.on_progress(acknowledged, self.unresolved);
+            self.throttle.on_progress(acknowledged, self.outstanding.len());
         }
         self.detect_loss(now);
     }
@@ -588,7 +565,7 @@ impl Sender {
                 self.log.pop_front();
                 continue;
             }
-            let Some(message) = self.message_mut(sequence) else { break };
+            let Some(message) = self.outstanding.get_mut(sequence) else { break };
             let deadline = message.last_sent + wait;
             if deadline > now {
                 self.reordering_deadline = Some(deadline);
@@ -609,7 +586,7 @@ impl Sender {
         let rtt = self.rtt.srtt().unwrap_or_default();
         let in_flight: Vec<(Instant, u64)> = self.timers.iter().copied().collect();
         for (due, sequence) in in_flight {
-            if let Some(message) = self.message_mut(sequence)
+            if let Some(message) = self.outstanding.get_mut(sequence)
                 && message.last_sent + rtt <= now
             {
                 message.state = State::LostEarly;
@@ -620,22 +597,19 @@ impl Sender {
     }
 
     fn is_to_be_given_up(&self, now: Instant, sequence: u64) -> bool {
-        let Some(message) = self.message(sequence) else { return false };
+        let Some(message) = self.outstanding.get(sequence) else { return false };
         let since = self.peer_full_at.map_or(message.first_sent, |full| full.max(message.first_sent));
         let patience = self.config.ack_timeout.saturating_mul(self.config.max_retries.saturating_add(1));
         message.by_timer >= self.config.max_retries && now.saturating_duration_since(since) >= patience
     }
 
-    // ---- slots ----
+    // ---- outcome ----
 
     fn resolve(&mut self, now: Instant, sequence: u64, outcome: Outcome) {
-        let Some(index) = sequence.checked_sub(self.base) else { return };
-        let Some(message) = self.slots.get_mut(index as usize).and_then(Option::take) else { return };
+        let Some(message) = self.outstanding.take(sequence) else { return };
         if message.state == State::InFlight {
             self.timers.remove(&(message.due, sequence));
         }
-        self.unresolved -= 1;
-        self.unresolved_bytes -= message.payload.len();
         let counter = match outcome {
             Outcome::Acknowledged => &mut self.stats.acknowledged,
             Outcome::GaveUp => &mut self.stats.gave_up,
@@ -649,51 +623,11 @@ impl Sender {
             transmissions: message.transmissions,
             elapsed: now.saturating_duration_since(message.accepted),
         });
-        while let Some(None) = self.slots.front() {
-            self.slots.pop_front();
-            self.base += 1;
-        }
-        self.next_new = self.next_new.max(self.base);
-    }
-
-    fn message(&self, sequence: u64) -> Option<&Message> {
-        self.slots.get(usize::try_from(sequence.checked_sub(self.base)?).ok()?)?.as_ref()
-    }
-
-    fn message_mut(&mut self, sequence: u64) -> Option<&mut Message> {
-        self.slots.get_mut(usize::try_from(sequence.checked_sub(self.base)?).ok()?)?.as_mut()
-    }
-
-    fn is_in(&self, sequence: u64, state: State) -> bool {
-        self.message(sequence).is_some_and(|message| message.state == state)
     }
 
     fn is_last_transmission(&self, sequence: u64, number: u64) -> bool {
-        self.message(sequence)
+        self.outstanding
+            .get(sequence)
             .is_some_and(|message| message.last_number == number && message.state == State::InFlight)
-    }
-
-    /// The full sequence of one that has been transmitted and may be unresolved.
-    fn unwrap(&self, sequence: u32) -> Option<u64> {
-        let offset = u64::from(sequence.wrapping_sub(self.base as u32));
-        (offset < self.next_new - self.base).then(|| self.base + offset)
-    }
-
-    /// The part of a range that has been transmitted and may be unresolved.
-    fn clamp(&self, start: u32, end: u32) -> Option<(u64, u64)> {
-        let transmitted = self.next_new - self.base;
-        // Relative to the base; what lies below it is far above, so a range that ends there is clamped away and
-        // one that crosses it has its start above its end.
-        let start = u64::from(start.wrapping_sub(self.base as u32));
-        let end = u64::from(end.wrapping_sub(self.base as u32));
-        if transmitted == 0 {
-            return None;
-        }
-        if start <= end {
-            (start < transmitted).then(|| (self.base + start, self.base + end.min(transmitted - 1)))
-        } else {
-            // It begins below the base.
-            Some((self.base, self.base + end.min(transmitted - 1)))
-        }
     }
 }
