@@ -177,3 +177,14 @@ fn a_range_that_covers_everything_settles_only_what_was_transmitted() {
     sender.on_range_ack(now, &acknowledge(&[(2, 2), (100, 200)]));
     assert_eq!(sender.stats().acknowledged, 3);
 }
+
+#[test]
+fn a_peer_that_was_full_for_a_moment_does_not_get_the_whole_window_at_once_either() {
+    let (mut sender, start) = sender(ms(2000), 5);
+    submit(&mut sender, start, 500);
+    assert_eq!(transmitted(&mut sender, start).len(), 500);
+    sender.on_range_ack(start + ms(100), &RangeAck { full: true, ..RangeAck::default() });
+    let now = start + ms(250);
+    sender.on_range_ack(now, &acknowledge(&[]));
+    assert_eq!(transmitted(&mut sender, now).len(), 8);
+}
