@@ -1,8 +1,8 @@
 //! One thing to wait on for many objects, with one descriptor for programs that have a loop of their own.
 //!
 //! Level-triggered. An object whose readiness may have changed is put on the ready list by its watcher; waiting looks
-//! at those on the list, reports what is ready, and takes off the list what is not. The descriptor is readable while
-//! the list is not empty.
+//! at those on the list, reports what is ready, and takes off the list what is not; objects whose handle is gone leave.
+//! The descriptor is readable while the list is not empty.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -212,6 +212,10 @@ fn collect(state: &mut State, events: &mut [Event]) -> usize {
         let Some(entry) = state.ready.pop_front() else { break };
         // Off the list before the look: a change after the look lists it again.
         entry.listed.store(false, Ordering::SeqCst);
+        if entry.pollable.watchers().is_retired() {
+            state.entries.remove(&entry.object);
+            continue;
+        }
         let mut watch = entry.watch.lock();
         let wanted = watch.interest.ready | Ready::CLOSED;
         let ready = if watch.armed { entry.pollable.ready() & wanted } else { Ready::NONE };

@@ -184,8 +184,7 @@ pub(super) unsafe trait Versioned: Copy {
     fn initial() -> Self;
 }
 
-/// Options of the caller; NULL means the defaults. A shorter, older struct leaves the rest at its defaults; a longer,
-/// newer one must have zeroes in what this library does not know.
+/// Options of the caller; NULL means the defaults. A shorter, older struct leaves the rest at its defaults.
 ///
 /// # Safety
 /// `options` is NULL or points to a struct of the size that its first field says.
@@ -200,16 +199,8 @@ pub(super) unsafe fn read_options<T: Versioned>(options: *const T) -> Result<T, 
     // SAFETY: not NULL, aligned; every such struct begins with its size.
     let size = unsafe { options.cast::<usize>().read() };
     check_size::<T>(size)?;
-    // SAFETY: the caller vouches for `size` readable bytes; `value` is plain data and takes at most its own size.
-    unsafe {
-        let source = options.cast::<u8>();
-        let known = size.min(size_of::<T>());
-        std::ptr::copy_nonoverlapping(source, (&raw mut value).cast::<u8>(), known);
-        let unknown = std::slice::from_raw_parts(source.add(known), size - known);
-        if unknown.iter().any(|byte| *byte != 0) {
-            return Err(invalid("an options struct asks for something this version does not know"));
-        }
-    }
+    // SAFETY: the caller vouches for `size` readable bytes, which are at most those of `value`, plain data.
+    unsafe { std::ptr::copy_nonoverlapping(options.cast::<u8>(), (&raw mut value).cast::<u8>(), size) };
     Ok(value)
 }
 
@@ -220,12 +211,11 @@ pub(super) unsafe fn read_options<T: Versioned>(options: *const T) -> Result<T, 
 pub(super) unsafe fn fill<T: Versioned>(target: *mut T, value: T) -> Result<(), Failure> {
     // SAFETY: the caller's promise.
     let size = unsafe { sized_output(target) }?;
-    // SAFETY: at most as many bytes as both have; the size field stays the caller's.
+    // SAFETY: `size` is at most that of `value`; the size field stays the caller's.
     unsafe {
         let skip = size_of::<usize>();
-        let known = size.min(size_of::<T>());
         let source = (&raw const value).cast::<u8>().add(skip);
-        std::ptr::copy_nonoverlapping(source, target.cast::<u8>().add(skip), known - skip);
+        std::ptr::copy_nonoverlapping(source, target.cast::<u8>().add(skip), size - skip);
     }
     Ok(())
 }
@@ -249,8 +239,8 @@ pub(super) unsafe fn sized_output<T: Versioned>(target: *mut T) -> Result<usize,
 
 fn check_size<T: Versioned>(size: usize) -> Result<(), Failure> {
     const { assert!(T::FIRST_SIZE <= size_of::<T>(), "structs only grow") };
-    // A struct of a future version is larger, but not absurdly so: garbage in the field must not be followed.
-    if (T::FIRST_SIZE..=size_of::<T>() + 4096).contains(&size) {
+    // Larger than this version knows is refused, not cut: the field may be garbage, and must not be followed.
+    if (T::FIRST_SIZE..=size_of::<T>()).contains(&size) {
         Ok(())
     } else {
         Err(invalid("struct_size is not that of any version: was the _init function called?"))

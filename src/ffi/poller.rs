@@ -123,8 +123,7 @@ pub extern "C" fn wtgram_poller_modify(
     guard(|| Ok(poller.get()?.modify(object, wanted(interest)?, cookie)?))
 }
 
-/// Stops watching an object. Needed before its handle is freed only if the poller lives on and memory matters: a freed
-/// object is closed and is reported so until it is removed.
+/// Stops watching an object. A freed object leaves its pollers by itself.
 ///
 /// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller; `INVALID_STATE`: the object is not in this poller; `CLOSED`;
 /// `FORKED`.

@@ -17,6 +17,7 @@ use super::transport::{transport_options, wtgram_transport_options};
 use crate::datagram::session::Server;
 use crate::ffi::guard::guard;
 use crate::link::config::{Congestion, ConnectionOptions, IdentitySource, ListenOptions};
+use crate::runtime::readiness::Pollable;
 
 /// Length of a certificate hash (SHA-256), in bytes.
 pub const WTGRAM_CERTIFICATE_HASH_LENGTH: usize = 32;
@@ -400,6 +401,7 @@ pub extern "C" fn wtgram_server_free(server: wtgram_server) {
     quiet(|| {
         if let Some(server) = server.take() {
             server.link.close();
+            server.link.watchers().retire();
         }
     });
 }

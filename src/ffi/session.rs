@@ -18,6 +18,7 @@ use crate::datagram::session::Session;
 use crate::error::Error;
 use crate::link::config::{ConnectOptions, Trust};
 use crate::link::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES, Phase};
+use crate::runtime::readiness::Pollable;
 
 /// A session. `{0}` is none.
 #[repr(C)]
@@ -592,7 +593,8 @@ pub unsafe extern "C" fn wtgram_close_info_init(info: *mut wtgram_close_info) {
     unsafe { init(info) };
 }
 
-/// Waits until the session is over and, if this side ended it, until its goodbye has left.
+/// Waits until the session is over. What this side said in closing leaves in the background; `wtgram_shutdown` waits
+/// for that.
 ///
 /// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `info`: its last words.
 ///
@@ -647,6 +649,8 @@ pub extern "C" fn wtgram_session_free(session: wtgram_session) {
         if let Some(object) = session.take() {
             drop(object.transport.take());
             let _ = object.session.link.close(0, "");
+            object.session.link.watchers().retire();
+            object.session.datagrams.watchers().retire();
         }
     });
 }

@@ -284,7 +284,6 @@ impl Drop for Finish {
             reason: "the session's task ended".into(),
             transport_error: 0,
         });
-        self.0.set_finished();
     }
 }
 

@@ -126,19 +126,12 @@ struct Shared {
     close: Option<CloseInfo>,
     /// What the driver has to say to the peer.
     goodbye: Option<(u32, String)>,
-    /// The driver is gone: nothing more will be sent.
-    finished: bool,
 }
 
 impl Session {
     pub(super) fn new(lane: Lane) -> Arc<Self> {
         Arc::new(Self {
-            shared: Mutex::new(Shared {
-                phase: Phase::Connecting,
-                close: None,
-                goodbye: None,
-                finished: false,
-            }),
+            shared: Mutex::new(Shared { phase: Phase::Connecting, close: None, goodbye: None }),
             changed: Condvar::new(),
             watchers: Watchers::default(),
             lane,
@@ -232,11 +225,9 @@ impl Session {
         self.shared.lock().close.clone()
     }
 
-    /// Waits until the session is over and, if this side ended it, until its goodbye has left.
+    /// Waits until the session is over. Goodbyes leave in the background; `runtime::shutdown` waits for them.
     pub fn wait_closed(&self, deadline: Deadline) -> Result<CloseInfo> {
-        wait_for(&mut self.shared.lock(), &self.changed, deadline, |shared| {
-            if shared.finished { shared.close.clone().map(Ok) } else { None }
-        })
+        wait_for(&mut self.shared.lock(), &self.changed, deadline, |shared| shared.close.clone().map(Ok))
     }
 
     pub(super) fn set_established(&self, established: Established) {
@@ -261,11 +252,6 @@ impl Session {
         }
         self.tell();
         true
-    }
-
-    pub(super) fn set_finished(&self) {
-        self.shared.lock().finished = true;
-        self.tell();
     }
 
     /// Resolves when this side wants to end the session.

@@ -85,6 +85,7 @@ pub trait Watcher: Send + Sync {
 #[derive(Default)]
 pub struct Watchers {
     any: AtomicBool,
+    retired: AtomicBool,
     list: Mutex<Vec<(u64, Arc<dyn Watcher>)>>,
 }
 
@@ -101,6 +102,17 @@ impl Watchers {
         let mut list = self.list.lock();
         list.retain(|(held, _)| *held != token);
         self.any.store(!list.is_empty(), Ordering::SeqCst);
+    }
+
+    /// The object's handle is gone: whoever watches it lets go of it.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+        self.notify();
+    }
+
+    /// Whether [`Watchers::retire`] was called.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
     }
 
     /// Tells all watchers.
