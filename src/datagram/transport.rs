@@ -289,6 +289,14 @@ impl Transport {
         self.receiving.lock().queue.next_sequence()
     }
 
+    /// How many datagrams can be queued now without evicting, rejecting or waiting.
+    pub fn send_room(&self) -> usize {
+        let sending = self.sending.lock();
+        let limit = sending.queue.config().limits.datagrams;
+        let waiting = usize::try_from(sending.queue.sizes().total_waiting().datagrams).unwrap_or(usize::MAX);
+        if sending.queue.is_closed() { 0 } else { limit.saturating_sub(waiting) }
+    }
+
     /// Closes the datagram path; the session lives on. What has arrived can still be received.
     pub fn close(&self) {
         self.end_sending();

@@ -10,7 +10,8 @@
 //!   it is;
 //! - [`rtt`], [`reorder`], [`throttle`]: when a message counts as lost, and how fast it may be sent again;
 //! - [`sender`] over [`outstanding`], [`receiver`] over [`seen`]: the two halves;
-//! - [`outcome`], [`stats`]: what is reported.
+//! - [`outcome`], [`stats`]: what is reported;
+//! - [`layer`]: the driver, which alone knows transport, clock and threads.
 //!
 //! # The reference
 //!
@@ -38,6 +39,7 @@
 
 pub mod ack;
 pub mod frame;
+pub mod layer;
 pub mod machine;
 pub mod negotiation;
 pub mod outcome;
