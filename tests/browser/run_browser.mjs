@@ -26,7 +26,7 @@ const { values: options } = parseArgs({
 const CLIENT_CLOSE = { code: 4711, reason: 'the page says good-bye, grüezi' };
 const SERVER_CLOSE = { code: 1234567, reason: 'the server says good-bye, adiós' };
 const PATH = '/echo/now?x=1';
-const FEW = 20;
+const FEW = 100;
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
 
@@ -52,6 +52,7 @@ class Server {
       this.process.once('error', reject);
     });
     this.exited.catch(() => {});
+    process.once('exit', () => this.process.kill('SIGKILL'));  // also when a signal ends us: Playwright exits on SIGTERM
     this.lines = readline.createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
   }
 

@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).parent
 CLIENT_CLOSE = (4711, "the client says good-bye, grüezi")
 SERVER_CLOSE = (1234567, "the server says good-bye, adiós")
 PATH = "/echo/now?x=1"
-FEW = 20
+FEW = 100
 
 # How the peer (not our side) shows a close that our side did: the code and reason, only that it is closed, or nothing.
 # pywebtransport 0.6 and 0.9 take capsules without DATA frames only; RFC 9297 asks for DATA frames, which they answer with a
