@@ -323,7 +323,8 @@ impl Transport {
         if size <= self.max_payload.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let limit = self.max_datagram_size()?;
+        // Not through `max_datagram_size`: a batch holds the lock that it takes.
+        let limit = self.path.max_payload()?;
         if size <= limit { Ok(()) } else { Err(Error::TooLarge { size, limit }) }
     }
 

@@ -6,8 +6,8 @@
 use super::frame::{self, put_frame};
 use super::wire::{VarIntReader, put_varint};
 
-const WT_CLOSE_SESSION: u64 = 0x2843;
-const WT_DRAIN_SESSION: u64 = 0x78ae;
+pub(crate) const WT_CLOSE_SESSION: u64 = 0x2843;
+pub(crate) const WT_DRAIN_SESSION: u64 = 0x78ae;
 /// `WT_MAX_STREAM_DATA` and `WT_STREAM_DATA_BLOCKED` of WebTransport over HTTP/2: "a session error" (section 5.4).
 const PROHIBITED: [u64; 2] = [0x190b_4d3e, 0x190b_4d42];
 const CODE_BYTES: usize = 4;

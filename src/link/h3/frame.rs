@@ -3,6 +3,7 @@
 //! Only frames with a meaning here are kept until they are whole, each within its bound; DATA passes straight
 //! through and every unknown type is skipped as it arrives.
 
+use super::capsule::{MAX_CAPSULE_BYTES, WT_CLOSE_SESSION, WT_DRAIN_SESSION};
 use super::error::{
     ConnectionError, Fault, H3_EXCESSIVE_LOAD, H3_FRAME_ERROR, H3_FRAME_UNEXPECTED, H3_ID_ERROR,
     H3_MISSING_SETTINGS, StreamFault,
@@ -64,6 +65,8 @@ pub(crate) enum Frame<'a> {
     Settings(Vec<u8>),
     Goaway(u64),
     MaxPushId(u64),
+    /// A capsule that came as a frame of its own.
+    Capsule(Vec<u8>),
 }
 
 /// What becomes of a payload.
@@ -71,7 +74,11 @@ pub(crate) enum Frame<'a> {
 enum Payload {
     Stream,
     Skip,
-    Keep { max: usize },
+    /// Skipped, then refused.
+    Refuse,
+    Keep {
+        max: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -152,7 +159,11 @@ impl FrameReader {
                                 return finish(kind, whole).map(Some).map_err(Fault::from);
                             }
                         }
-                        Payload::Stream | Payload::Skip => {}
+                        Payload::Refuse if left == 0 => {
+                            let reason = format!("frame type {kind:#x} is not allowed here");
+                            return Err(ConnectionError::new(H3_FRAME_UNEXPECTED, reason).into());
+                        }
+                        Payload::Stream | Payload::Skip | Payload::Refuse => {}
                     }
                     if left > 0 {
                         return Ok(None);
@@ -207,8 +218,16 @@ impl FrameReader {
             (DATA | HEADERS | CANCEL_PUSH | SETTINGS | PUSH_PROMISE | GOAWAY | MAX_PUSH_ID, _) => {
                 Err(unexpected())
             }
-            // HTTP/2's PRIORITY, PING, WINDOW_UPDATE and CONTINUATION.
+            // HTTP/2's PRIORITY, PING, WINDOW_UPDATE and CONTINUATION. RFC 9114 section 7.2.8 makes their receipt an error;
+            // on the control stream that means the whole frame, because pywebtransport 0.9 ends its control stream with two
+            // stray bytes that begin one.
+            (0x02 | 0x06 | 0x08 | 0x09, Place::Control) => Ok(Payload::Refuse),
             (0x02 | 0x06 | 0x08 | 0x09, _) => Err(unexpected()),
+            // pywebtransport up to 0.9 writes its capsules without DATA frames around them. As frame types these two are
+            // otherwise unused, so they are taken for what they mean.
+            (WT_CLOSE_SESSION | WT_DRAIN_SESSION, Place::Tunnel) => {
+                Ok(Payload::Keep { max: MAX_CAPSULE_BYTES })
+            }
             // draft-ietf-webtrans-http3 section 4.3: legal only as the very first bytes of a stream.
             (WT_STREAM, _) => {
                 Err(ConnectionError::new(H3_FRAME_ERROR, "a WebTransport stream signal within a stream"))
@@ -240,6 +259,13 @@ fn finish(kind: u64, payload: Vec<u8>) -> Result<Frame<'static>, ConnectionError
     match kind {
         HEADERS => Ok(Frame::Headers(payload)),
         SETTINGS => Ok(Frame::Settings(payload)),
+        WT_CLOSE_SESSION | WT_DRAIN_SESSION => {
+            let mut bytes = Vec::new();
+            super::wire::put_varint(&mut bytes, kind);
+            super::wire::put_varint(&mut bytes, payload.len() as u64);
+            bytes.extend_from_slice(&payload);
+            Ok(Frame::Capsule(bytes))
+        }
         GOAWAY => integer(&payload).map(Frame::Goaway),
         _ => integer(&payload).map(Frame::MaxPushId),
     }
@@ -306,8 +332,18 @@ mod tests {
         for kind in [2, 6, 8, 9] {
             assert_eq!(connection_code(Place::Request, &[kind]), H3_FRAME_UNEXPECTED);
             assert_eq!(connection_code(Place::Response, &[kind]), H3_FRAME_UNEXPECTED);
-            assert_eq!(connection_code(Place::Control, &[4, 0, kind]), H3_FRAME_UNEXPECTED);
+            assert_eq!(connection_code(Place::Control, &[4, 0, kind, 0]), H3_FRAME_UNEXPECTED);
+            assert_eq!(connection_code(Place::Control, &[4, 0, kind, 2, 1, 1]), H3_FRAME_UNEXPECTED);
         }
+    }
+
+    #[test]
+    fn the_stray_bytes_at_the_end_of_pywebtransports_control_stream_are_tolerated() {
+        let mut reader = FrameReader::new(Place::Control);
+        let mut bytes = &[4, 0, 2, 3][..];
+        assert_eq!(reader.read(&mut bytes), Ok(Some(Frame::Settings(Vec::new()))));
+        assert_eq!(reader.read(&mut bytes), Ok(None));
+        assert!(bytes.is_empty());
     }
 
     #[test]

@@ -357,6 +357,7 @@ impl Session {
                     early.extend_from_slice(payload);
                 }
                 (Phase::Established(_), Frame::Data(payload)) => self.capsules(payload)?,
+                (Phase::Established(_), Frame::Capsule(bytes)) => self.capsules(&bytes)?,
                 // HEADERS in other phases the reader does not let through.
                 _ => return Err(ConnectionError::new(H3_FRAME_UNEXPECTED, "DATA before HEADERS").into()),
             }

@@ -153,6 +153,9 @@ impl PeerSettings {
             Some(Protocol::WebTransport)
         } else if self.wt_enabled {
             Some(Protocol::WebTransportH3)
+        } else if self.connect_protocol && self.datagrams {
+            // pywebtransport up to 0.9 names no WebTransport setting; a server that is none answers with a status.
+            Some(Protocol::WebTransport)
         } else {
             None
         }

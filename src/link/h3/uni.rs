@@ -215,6 +215,7 @@ impl UniStreams {
                     return Err(ConnectionError::new(H3_FRAME_ERROR, "a control frame that cannot be"));
                 }
                 Err(Fault::Connection(error)) => return Err(error),
+                Ok(Some(super::frame::Frame::Capsule(_))) => {}
             }
         }
     }

@@ -217,13 +217,39 @@ fn a_client_does_not_connect_to_a_server_that_cannot_carry_the_session() {
         session.connect_bytes(0, &request())
     };
     assert!(matches!(connect(&[0x08, 1]), Err(Error::Unsupported)));
-    assert!(matches!(connect(&[0x08, 1, 0x33, 1]), Err(Error::Protocol(_))));
+    assert!(matches!(connect(&[0x33, 1]), Err(Error::Protocol(_))));
     let small = [0x08, 1, 0x33, 1, 0x06, 10, 0xac, 0x7c, 0xf0, 0x00, 1];
     assert!(matches!(connect(&small), Err(Error::InvalidArgument(_))));
     let newest = [0x08, 1, 0x33, 1, 0xac, 0x7c, 0xf0, 0x00, 1];
     let bytes = connect(&newest).unwrap();
     let fields = super::super::fields::decode(&bytes[2 + usize::from(bytes[1] >= 64)..]).unwrap();
     assert!(fields.contains(&(":protocol".into(), "webtransport-h3".into())));
+}
+
+#[test]
+fn a_server_that_names_no_generation_is_asked_with_the_older_token() {
+    let mut session = Session::client();
+    let mut control = vec![0];
+    put_frame(&mut control, frame::SETTINGS, &[0x08, 1, 0x33, 1]);
+    session.uni_data(3, &control, false).unwrap();
+    let bytes = session.connect_bytes(0, &request()).unwrap();
+    let fields = super::super::fields::decode(&bytes[2 + usize::from(bytes[1] >= 64)..]).unwrap();
+    assert!(fields.contains(&(":protocol".into(), "webtransport".into())));
+}
+
+#[test]
+fn a_capsule_without_a_data_frame_is_taken_for_what_it_means() {
+    for mut session in [accepted(), connected()] {
+        let mut bytes = Vec::new();
+        put_frame(&mut bytes, 0x78ae, b"");
+        put_frame(&mut bytes, 0x2843, &[0, 0, 0x12, 0x67, b'b', b'y', b'e']);
+        assert_eq!(session.bidi_data(CONNECT, &bytes, true), CONTINUE);
+        assert_eq!(events(&mut session), [Event::Draining, closed(0x1267, "bye")]);
+    }
+    let mut session = accepted();
+    let mut bytes = Vec::new();
+    put_frame(&mut bytes, 0x2843, &[0; 2000]);
+    assert!(session.bidi_data(CONNECT, &bytes, false).is_err() || session.buffered_bytes() < 1100);
 }
 
 #[test]
