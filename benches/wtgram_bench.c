@@ -274,7 +274,7 @@ static void send(bool batch, struct target target) {
   finish(session);
   wtgram_transport_statistics stats = statistics(transport);
   printf("{\"sent\": %" PRIu64 ", \"handed_to_quic\": %" PRIu64 ", \"dropped_by_quic\": %" PRIu64 "}\n", sent,
-         stats.sent, stats.dropped_by_quic);
+         stats.sent, stats.sent_dropped_by_quic);
   close_and_shut_down(session);
 }
 
