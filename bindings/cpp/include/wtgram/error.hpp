@@ -1,8 +1,8 @@
 // Statuses as std::error_code, the exception, and wtgram::expected for the forms that do not throw.
 //
-// Each function that can fail comes twice: as itself it throws wtgram::error; with try_ before its name it is noexcept and
-// returns expected<T>. In a program compiled with -fno-exceptions a throwing form that fails writes the error to stderr
-// and calls std::abort(): use the try_ forms there.
+// Each function that can fail comes twice: as itself it throws wtgram::error; with try_ before its name it is noexcept
+// and returns expected<T>. In a program compiled with -fno-exceptions a throwing form that fails writes the error to
+// stderr and calls std::abort(): use the try_ forms there.
 #ifndef WTGRAM_ERROR_HPP
 #define WTGRAM_ERROR_HPP
 
@@ -124,10 +124,7 @@ class detail_text
 namespace detail
 {
 
-inline std::error_code code_of(wtgram_status status) noexcept
-{
-    return {static_cast<int>(status), error_category()};
-}
+inline std::error_code code_of(wtgram_status status) noexcept { return {static_cast<int>(status), error_category()}; }
 
 [[noreturn]] inline void raise(std::error_code code, const char *text = "")
 {
@@ -166,16 +163,17 @@ template <class T> class expected
     using value_type = T;
     using error_type = std::error_code;
 
-    expected(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : state_(std::in_place_index<0>, std::move(value))
+    expected(T value) noexcept(std::is_nothrow_move_constructible_v<T>)
+        : state_(std::in_place_index<0>, std::move(value))
     {
     }
     expected(const unexpected &failure) noexcept : state_(std::in_place_index<1>, failure.error()) {}
 
     bool has_value() const noexcept { return state_.index() == 0; }
     explicit operator bool() const noexcept { return has_value(); }
-    T &operator*() & noexcept { return *std::get_if<0>(&state_); }
-    const T &operator*() const & noexcept { return *std::get_if<0>(&state_); }
-    T &&operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+    T &operator*() &noexcept { return *std::get_if<0>(&state_); }
+    const T &operator*() const &noexcept { return *std::get_if<0>(&state_); }
+    T &&operator*() &&noexcept { return std::move(*std::get_if<0>(&state_)); }
     T *operator->() noexcept { return std::get_if<0>(&state_); }
     const T *operator->() const noexcept { return std::get_if<0>(&state_); }
     const std::error_code &error() const noexcept { return *std::get_if<1>(&state_); }

@@ -69,7 +69,11 @@ class connection_options
 };
 
 // What happens to a datagram for which the outgoing queue has no place, and to one that arrives when nobody takes them.
-enum class full_policy : std::uint32_t { evict = WTGRAM_FULL_EVICT, reject = WTGRAM_FULL_REJECT, wait = WTGRAM_FULL_WAIT };
+enum class full_policy : std::uint32_t {
+    evict = WTGRAM_FULL_EVICT,
+    reject = WTGRAM_FULL_REJECT,
+    wait = WTGRAM_FULL_WAIT
+};
 enum class drop_policy : std::uint32_t { oldest = WTGRAM_DROP_OLDEST, newest = WTGRAM_DROP_NEWEST };
 
 class transport_options
@@ -81,13 +85,19 @@ class transport_options
         return c_.outgoing_max_datagrams = count, *this;
     }
     transport_options &outgoing_max_bytes(std::uint64_t bytes) noexcept { return c_.outgoing_max_bytes = bytes, *this; }
-    transport_options &outgoing_max_age(duration value) noexcept { return c_.outgoing_max_age_us = value.count(), *this; }
+    transport_options &outgoing_max_age(duration value) noexcept
+    {
+        return c_.outgoing_max_age_us = value.count(), *this;
+    }
     transport_options &incoming_max_datagrams(std::uint64_t count) noexcept
     {
         return c_.incoming_max_datagrams = count, *this;
     }
     transport_options &incoming_max_bytes(std::uint64_t bytes) noexcept { return c_.incoming_max_bytes = bytes, *this; }
-    transport_options &incoming_max_age(duration value) noexcept { return c_.incoming_max_age_us = value.count(), *this; }
+    transport_options &incoming_max_age(duration value) noexcept
+    {
+        return c_.incoming_max_age_us = value.count(), *this;
+    }
     transport_options &when_outgoing_full(full_policy policy) noexcept
     {
         return c_.outgoing_full_policy = static_cast<std::uint32_t>(policy), *this;

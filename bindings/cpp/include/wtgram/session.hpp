@@ -93,8 +93,8 @@ class session
         detail_text detail;
         return detail::unwrap(try_connect(url.c_str(), options, &detail), detail.c_str());
     }
-    // `detail` receives what went wrong, if it is given. Only memory running out for the header list can end the program
-    // here, as in every noexcept function.
+    // `detail` receives what went wrong, if it is given. Only memory running out for the header list can end the
+    // program here, as in every noexcept function.
     static expected<session> try_connect(const char *url, const connect_options &options = {},
                                          detail_text *detail = nullptr) noexcept
     {
@@ -118,8 +118,9 @@ class session
         c.connection = detail::pointer_to(options.connection_);
         c.transport = detail::pointer_to(options.transport_);
         wtgram_session handle{};
-        const wtgram_status status = wtgram_session_connect(url, &c, &handle, detail != nullptr ? detail->data() : nullptr,
-                                                            detail != nullptr ? detail_text::capacity : 0);
+        const wtgram_status status =
+            wtgram_session_connect(url, &c, &handle, detail != nullptr ? detail->data() : nullptr,
+                                   detail != nullptr ? detail_text::capacity : 0);
         if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
         return session(handle);
     }

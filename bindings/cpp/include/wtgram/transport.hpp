@@ -117,9 +117,9 @@ class transport
             outcome.first_error = errc::invalid_argument;
             return outcome;
         }
-        const wtgram_status status = wtgram_transport_send_batch(handle_, datagrams.data(), datagrams.size(), &options.raw(),
-                                                                 results.empty() ? nullptr : results.data(),
-                                                                 &outcome.accepted);
+        const wtgram_status status =
+            wtgram_transport_send_batch(handle_, datagrams.data(), datagrams.size(), &options.raw(),
+                                        results.empty() ? nullptr : results.data(), &outcome.accepted);
         if (status != WTGRAM_OK) outcome.first_error = detail::code_of(status);
         return outcome;
     }

@@ -1,0 +1,121 @@
+// Sends every datagram back to where it came from: one thread, one poller, any number of sessions.
+//
+//   echo_server [--host ADDRESS] [--port N] [--count-sessions N]
+//
+// The same program as examples/echo_server.c, with the same line at its start and the same exit codes: 0 ended cleanly,
+// 1 something failed, 2 wrong usage.
+#include <wtgram/wtgram.hpp>
+
+#include <csignal>
+#include <iostream>
+#include <unordered_map>
+
+using namespace std::chrono_literals;
+
+namespace
+{
+
+volatile std::sig_atomic_t stopping;
+
+struct peer {
+    wtgram::session session;
+    wtgram::transport datagrams;
+    std::uint64_t echoed = 0;
+};
+
+class echo_server
+{
+  public:
+    explicit echo_server(const wtgram::listen_options &options) : server_(wtgram::server::listen(options))
+    {
+        poller_.add(server_, wtgram::interest::accept, server_.id());
+    }
+
+    const wtgram::server &server() const { return server_; }
+
+    void run(unsigned long count_sessions)
+    {
+        wtgram::event events[64];
+        while (!stopping && (count_sessions == 0 || closed_sessions_ < count_sessions)) {
+            for (const wtgram::event &event : poller_.wait(events, 200ms)) { // the tick is for `stopping`
+                if (event.acceptable()) accept();
+                else if (!echo(peers_.at(event.cookie))) say_goodbye(event.cookie);
+            }
+        }
+    }
+
+  private:
+    void accept()
+    {
+        auto session = server_.try_accept();
+        if (!session) return; // it went away before we came
+        const wtgram::transport datagrams = session->datagrams();
+        poller_.add(datagrams, wtgram::interest::readable | wtgram::interest::closed, datagrams.id());
+        peers_.emplace(datagrams.id(), peer{*std::move(session), datagrams});
+    }
+
+    // One batch in, the same batch out; false when the session has ended and nothing is left.
+    bool echo(peer &peer)
+    {
+        const auto count = peer.datagrams.try_receive_batch(buffer_);
+        if (!count) return count.error() == wtgram::errc::would_block;
+        slices_.clear();
+        for (const auto &datagram : buffer_) slices_.push_back(wtgram::slice(datagram.data));
+        const auto sent = peer.datagrams.send_batch(slices_);
+        peer.echoed += sent.accepted;
+        return sent || sent.first_error == wtgram::errc::too_large; // the way back may carry less: that one is lost
+    }
+
+    void say_goodbye(std::uint64_t id)
+    {
+        const peer &gone = peers_.at(id);
+        if (const auto info = gone.session.try_close_info())
+            std::cout << "session closed with code " << info->code() << " after " << gone.echoed << " echoes"
+                      << std::endl;
+        poller_.remove(gone.datagrams);
+        peers_.erase(id);
+        closed_sessions_++;
+    }
+
+    wtgram::server server_;
+    wtgram::poller poller_;
+    wtgram::receive_buffer buffer_;
+    std::vector<wtgram_slice> slices_;
+    std::unordered_map<std::uint64_t, peer> peers_;
+    unsigned long closed_sessions_ = 0;
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+try {
+    std::string host = "127.0.0.1";
+    unsigned long port = 0, count_sessions = 0;
+    for (int i = 1; i < argc; i += 2) {
+        const std::string_view name = argv[i];
+        if (i + 1 < argc && name == "--host") host = argv[i + 1];
+        else if (i + 1 < argc && name == "--port") port = std::stoul(argv[i + 1]);
+        else if (i + 1 < argc && name == "--count-sessions") count_sessions = std::stoul(argv[i + 1]);
+        else port = UINT16_MAX + 1UL;
+    }
+    if (port > UINT16_MAX) {
+        std::cerr << "usage: echo_server [--host ADDRESS] [--port N] [--count-sessions N]\n";
+        return 2;
+    }
+    std::signal(SIGINT, [](int number) { stopping = number; });
+    std::signal(SIGTERM, [](int number) { stopping = number; });
+    {
+        echo_server echo(wtgram::listen_options()
+                             .host(host)
+                             .port(static_cast<std::uint16_t>(port))
+                             .transport(wtgram::transport_options().outgoing_max_datagrams(4096)));
+        std::cout << "listening on https://" << echo.server().local_address() << "/ hash "
+                  << wtgram::to_hex(echo.server().hash()) << std::endl;
+        echo.run(count_sessions);
+    }
+    wtgram::shutdown(1s); // waits until the peers were told
+    return 0;
+} catch (const std::exception &failure) {
+    std::cerr << "echo_server: " << failure.what() << '\n';
+    return 1;
+}

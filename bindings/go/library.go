@@ -1,0 +1,43 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"fmt"
+	"time"
+)
+
+// Version is that of the library that runs.
+func Version() string { return C.GoString(C.wtgram_version()) }
+
+// versionMismatch is set when the library that runs does not fit the header this package was compiled with: before 1.0,
+// major and minor must agree.
+var versionMismatch = func() error {
+	runs, compiled := uint32(C.wtgram_version_number()), uint32(C.WTGRAM_VERSION_MAJOR<<16|C.WTGRAM_VERSION_MINOR<<8)
+	if runs>>8 == compiled>>8 {
+		return nil
+	}
+	return fmt.Errorf("wtgram: the library is version %s, this program was compiled for %d.%d: %w",
+		Version(), C.WTGRAM_VERSION_MAJOR, C.WTGRAM_VERSION_MINOR, ErrInvalidState)
+}()
+
+// Shutdown closes every session and server of the process and waits until the peers were told, no longer than timeout.
+// Afterwards every call fails with ErrClosed.
+func Shutdown(timeout time.Duration) error {
+	return check(C.wtgram_shutdown(C.int64_t(timeout.Microseconds())))
+}
+
+// readText calls one of the library's functions that write a text.
+func readText(read func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status) (string, error) {
+	buffer := make([]byte, 256)
+	for {
+		var length C.size_t
+		status := read((*C.char)(pointer(buffer)), C.size_t(len(buffer)), &length)
+		if status == C.WTGRAM_ERROR_BUFFER_TOO_SMALL {
+			buffer = make([]byte, int(length)+1)
+			continue
+		}
+		return string(buffer[:length]), check(status)
+	}
+}

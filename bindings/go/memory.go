@@ -1,0 +1,38 @@
+package wtgram
+
+import "C"
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+)
+
+// pointer is where the bytes are, nil for none.
+func pointer(data []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(data)) }
+
+// texts are strings as C reads them, one after the other, each with its NUL.
+func texts(values ...string) ([]byte, error) {
+	var all []byte
+	for _, value := range values {
+		if strings.ContainsRune(value, 0) {
+			return nil, fmt.Errorf("%w: %q contains a NUL", ErrInvalidArgument, value)
+		}
+		all = append(append(all, value...), 0)
+	}
+	return all, nil
+}
+
+// optionalText is nil for "".
+func optionalText(value string) ([]byte, error) {
+	if value == "" {
+		return nil, nil
+	}
+	return texts(value)
+}
+
+// detailOf is the text that the library wrote into a detail buffer.
+func detailOf(buffer []byte) string {
+	text, _, _ := strings.Cut(string(buffer), "\x00")
+	return text
+}

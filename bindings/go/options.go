@@ -1,0 +1,189 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"time"
+)
+
+// CertificateHash is the SHA-256 of a certificate, as a browser's serverCertificateHashes takes it.
+type CertificateHash [C.WTGRAM_CERTIFICATE_HASH_LENGTH]byte
+
+// FullPolicy is what happens to a datagram for which the outgoing queue has no room.
+type FullPolicy uint32
+
+const (
+	FullEvict  FullPolicy = C.WTGRAM_FULL_EVICT  // the oldest of the lowest priority goes (the default)
+	FullReject FullPolicy = C.WTGRAM_FULL_REJECT // sending fails with ErrQueueFull
+	FullWait   FullPolicy = C.WTGRAM_FULL_WAIT   // sending waits
+)
+
+// DropPolicy is what happens when datagrams arrive faster than they are received.
+type DropPolicy uint32
+
+const (
+	DropOldest DropPolicy = C.WTGRAM_DROP_OLDEST
+	DropNewest DropPolicy = C.WTGRAM_DROP_NEWEST
+)
+
+// QueueOptions bound the queues of a session's datagrams. Zero fields keep the library's defaults.
+type QueueOptions struct {
+	OutgoingMaxDatagrams, OutgoingMaxBytes uint64
+	OutgoingMaxAge                         time.Duration
+	IncomingMaxDatagrams, IncomingMaxBytes uint64
+	IncomingMaxAge                         time.Duration
+	WhenOutgoingFull                       FullPolicy
+	WhenIncomingFull                       DropPolicy
+}
+
+type commonConfig struct {
+	connection C.wtgram_connection_options
+	transport  C.wtgram_transport_options
+	waits      bool
+}
+
+func (c *commonConfig) init() {
+	C.wtgram_connection_options_init(&c.connection)
+	C.wtgram_transport_options_init(&c.transport)
+}
+
+type dialConfig struct {
+	commonConfig
+	timeout          time.Duration
+	trust            uint32
+	caFile, bindHost string
+	caPEM, hashes    []byte
+	headers          []string // name, value, name, value
+}
+
+type listenConfig struct {
+	commonConfig
+	identity                   uint32
+	certificateFile, keyFile   string
+	certificatePEM, keyPEM     []byte
+	names                      []string
+	acceptBacklog, maxSessions uint32
+}
+
+// DialOption changes what Dial does; ListenOption what Listen does; Option is both.
+type DialOption interface{ dial(*dialConfig) }
+
+// ListenOption changes what Listen does.
+type ListenOption interface{ listen(*listenConfig) }
+
+// Option is for both sides.
+type Option interface {
+	DialOption
+	ListenOption
+}
+
+type dialOption func(*dialConfig)
+
+func (o dialOption) dial(c *dialConfig) { o(c) }
+
+type listenOption func(*listenConfig)
+
+func (o listenOption) listen(c *listenConfig) { o(c) }
+
+type option func(*commonConfig)
+
+func (o option) dial(c *dialConfig)     { o(&c.commonConfig) }
+func (o option) listen(c *listenConfig) { o(&c.commonConfig) }
+
+// WithCertificateHash trusts the certificate with this hash instead of the system's roots; may be given several times.
+func WithCertificateHash(hash CertificateHash) DialOption {
+	return dialOption(func(c *dialConfig) {
+		c.trust = C.WTGRAM_TRUST_CERTIFICATE_HASHES
+		c.hashes = append(c.hashes, hash[:]...)
+	})
+}
+
+// WithRootCAFile trusts the CAs of a PEM file instead of the system's roots.
+func WithRootCAFile(path string) DialOption {
+	return dialOption(func(c *dialConfig) { c.trust, c.caFile = C.WTGRAM_TRUST_CA, path })
+}
+
+// WithRootCAPEM trusts these CAs instead of the system's roots.
+func WithRootCAPEM(pem []byte) DialOption {
+	return dialOption(func(c *dialConfig) { c.trust, c.caPEM = C.WTGRAM_TRUST_CA, pem })
+}
+
+// WithInsecureSkipVerify trusts anybody: for experiments only.
+func WithInsecureSkipVerify() DialOption {
+	return dialOption(func(c *dialConfig) { c.trust = C.WTGRAM_TRUST_INSECURE_NO_VERIFICATION })
+}
+
+// WithTimeout is the deadline of Dial where the context has none, or a later one. The default is 10 s.
+func WithTimeout(timeout time.Duration) DialOption {
+	return dialOption(func(c *dialConfig) { c.timeout = timeout })
+}
+
+// WithHeader adds a header field to the request; may be given several times.
+func WithHeader(name, value string) DialOption {
+	return dialOption(func(c *dialConfig) { c.headers = append(c.headers, name, value) })
+}
+
+// WithBindHost is the local IP address to connect from.
+func WithBindHost(address string) DialOption {
+	return dialOption(func(c *dialConfig) { c.bindHost = address })
+}
+
+// WithSelfSigned makes a self-signed certificate for these names (the default, for localhost and its addresses).
+func WithSelfSigned(names ...string) ListenOption {
+	return listenOption(func(c *listenConfig) { c.identity, c.names = C.WTGRAM_IDENTITY_SELF_SIGNED, names })
+}
+
+// WithCertificateFiles takes the certificate chain, leaf first, and the key from PEM files.
+func WithCertificateFiles(certificate, key string) ListenOption {
+	return listenOption(func(c *listenConfig) {
+		c.identity, c.certificateFile, c.keyFile = C.WTGRAM_IDENTITY_PEM_FILES, certificate, key
+	})
+}
+
+// WithCertificatePEM takes the certificate chain, leaf first, and the key as PEM.
+func WithCertificatePEM(certificate, key []byte) ListenOption {
+	return listenOption(func(c *listenConfig) {
+		c.identity, c.certificatePEM, c.keyPEM = C.WTGRAM_IDENTITY_PEM_BYTES, certificate, key
+	})
+}
+
+// WithAcceptBacklog is how many established sessions may wait for Accept (default 128).
+func WithAcceptBacklog(sessions uint32) ListenOption {
+	return listenOption(func(c *listenConfig) { c.acceptBacklog = sessions })
+}
+
+// WithMaxSessions bounds the sessions of the server; 0 is no bound.
+func WithMaxSessions(sessions uint32) ListenOption {
+	return listenOption(func(c *listenConfig) { c.maxSessions = sessions })
+}
+
+// WithKeepAlive is how often an idle connection says that it lives (default 10 s; 0 = never).
+func WithKeepAlive(interval time.Duration) Option {
+	return option(func(c *commonConfig) { c.connection.keep_alive_us = C.int64_t(interval.Microseconds()) })
+}
+
+// WithIdleTimeout is after how much silence a connection is given up (default 30 s; 0 = never).
+func WithIdleTimeout(timeout time.Duration) Option {
+	return option(func(c *commonConfig) { c.connection.idle_timeout_us = C.int64_t(timeout.Microseconds()) })
+}
+
+// WithQueues bounds the queues of datagrams.
+func WithQueues(queues QueueOptions) Option {
+	return option(func(c *commonConfig) {
+		set := func(to *C.uint64_t, value uint64) {
+			if value != 0 {
+				*to = C.uint64_t(value)
+			}
+		}
+		set(&c.transport.outgoing_max_datagrams, queues.OutgoingMaxDatagrams)
+		set(&c.transport.outgoing_max_bytes, queues.OutgoingMaxBytes)
+		set(&c.transport.incoming_max_datagrams, queues.IncomingMaxDatagrams)
+		set(&c.transport.incoming_max_bytes, queues.IncomingMaxBytes)
+		c.transport.outgoing_max_age_us = C.int64_t(queues.OutgoingMaxAge.Microseconds())
+		c.transport.incoming_max_age_us = C.int64_t(queues.IncomingMaxAge.Microseconds())
+		c.transport.outgoing_full_policy = C.uint32_t(queues.WhenOutgoingFull)
+		c.transport.incoming_drop_policy = C.uint32_t(queues.WhenIncomingFull)
+		c.waits = queues.WhenOutgoingFull == FullWait
+	})
+}

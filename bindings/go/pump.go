@@ -1,0 +1,265 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// pump is the process's one poller of the library and the goroutine that reads its events. The poller's descriptor is
+// watched by Go's network poller, so that nobody's waiting costs a thread.
+type pump struct {
+	poller  C.wtgram_poller
+	file    *os.File
+	mu      sync.Mutex
+	sources map[uint64]*source // by cookie
+	next    uint64
+	dead    bool // the library was shut down
+}
+
+var thePump = sync.OnceValues(startPump)
+
+func startPump() (*pump, error) {
+	if versionMismatch != nil {
+		return nil, versionMismatch
+	}
+	p := &pump{sources: make(map[uint64]*source)}
+	if err := check(C.wtgram_poller_new(&p.poller)); err != nil {
+		return nil, err
+	}
+	var fd C.int
+	if err := check(C.wtgram_poller_fd(p.poller, &fd)); err != nil {
+		return nil, err
+	}
+	// The library owns fd; ours is a duplicate, which Go may close. Both share the non-blocking mode.
+	own, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return nil, fmt.Errorf("wtgram: duplicating the poller's descriptor: %w", errno)
+	}
+	if err := syscall.SetNonblock(int(own), true); err != nil {
+		return nil, fmt.Errorf("wtgram: the poller's descriptor: %w", err)
+	}
+	p.file = os.NewFile(own, "wtgram-poller")
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("wtgram: the poller's descriptor: %w", err)
+	}
+	go p.run(raw)
+	return p, nil
+}
+
+func (p *pump) run(raw syscall.RawConn) {
+	events := make([]C.wtgram_event, 256)
+	// Go's poller is edge-triggered: it may sleep only after the library said that nothing is ready any more. From then
+	// on whatever becomes ready makes the descriptor readable anew.
+	_ = raw.Read(func(uintptr) bool {
+		for {
+			count := C.bridge_poller_wait(p.poller, &events[0], C.size_t(len(events)))
+			if count == C.WTGRAM_ERROR_WOULD_BLOCK || count == C.WTGRAM_ERROR_TIMED_OUT {
+				return false
+			}
+			if count < 0 {
+				return true
+			}
+			for _, event := range events[:count] {
+				p.mu.Lock()
+				s := p.sources[uint64(event.cookie)]
+				p.mu.Unlock()
+				if s != nil {
+					s.fired(uint32(event.ready))
+				}
+			}
+		}
+	})
+	p.mu.Lock()
+	p.dead = true
+	left := p.sources
+	p.sources = make(map[uint64]*source)
+	p.mu.Unlock()
+	for _, s := range left {
+		s.ready(C.WTGRAM_CLOSED)
+	}
+}
+
+// source is one object in the poller. It is reported once for each time it is armed: an object that is ready while nobody
+// wants to know costs nothing.
+type source struct {
+	pump   *pump
+	object C.uint64_t
+	cookie uint64
+	ready  func(what uint32) // called by the pump; must not block
+
+	mu    sync.Mutex
+	armed uint32 // in the poller when not 0
+}
+
+func (p *pump) source(object C.uint64_t, ready func(what uint32)) *source {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next++
+	s := &source{pump: p, object: object, cookie: p.next, ready: ready}
+	if !p.dead {
+		p.sources[s.cookie] = s
+	}
+	return s
+}
+
+// arm asks for one report of `what`. An object that is gone already is reported at once.
+func (s *source) arm(what uint32) {
+	s.mu.Lock()
+	var status C.wtgram_status
+	switch wanted := s.armed | what; {
+	case wanted == s.armed:
+		s.mu.Unlock()
+		return
+	case s.armed == 0:
+		status = C.wtgram_poller_add(s.pump.poller, s.object, C.uint32_t(wanted), C.uint64_t(s.cookie))
+	default:
+		status = C.wtgram_poller_modify(s.pump.poller, s.object, C.uint32_t(wanted), C.uint64_t(s.cookie))
+	}
+	if status == C.WTGRAM_OK {
+		s.armed |= what
+	}
+	s.mu.Unlock()
+	if status != C.WTGRAM_OK {
+		s.ready(C.WTGRAM_CLOSED)
+	}
+}
+
+func (s *source) fired(what uint32) {
+	s.mu.Lock()
+	before := s.armed
+	s.armed &^= what
+	s.update(before)
+	s.mu.Unlock()
+	if what &= before; what != 0 {
+		s.ready(what)
+	}
+}
+
+// update tells the poller that less is wanted than before. The object may be gone from it already: then that is done.
+func (s *source) update(before uint32) {
+	switch {
+	case s.armed == before:
+	case s.armed == 0:
+		_ = C.wtgram_poller_remove(s.pump.poller, s.object)
+	default:
+		_ = C.wtgram_poller_modify(s.pump.poller, s.object, C.uint32_t(s.armed), C.uint64_t(s.cookie))
+	}
+}
+
+// forget takes the object out for good; before its handle is freed.
+func (s *source) forget() {
+	s.pump.mu.Lock()
+	delete(s.pump.sources, s.cookie)
+	s.pump.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.armed
+	s.armed = 0
+	s.update(before)
+}
+
+// waitQueue holds the goroutines that wait for one kind of readiness of one object, first come, first served.
+type waitQueue struct {
+	source  *source
+	what    uint32
+	pending func() bool // whether something is left on our side of the library; may be nil
+
+	mu      sync.Mutex
+	waiters []chan struct{}
+	ended   bool // nobody waits any more: every try has its final answer
+}
+
+// until calls try until it says something else than "would block", and waits in between.
+func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !try() {
+			q.next()
+			return nil
+		}
+		wake, ended := q.join()
+		if ended {
+			// What came in between the try and the end decides.
+			if !try() {
+				return nil
+			}
+			return ErrClosed
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			q.leave(wake)
+			return ctx.Err()
+		}
+	}
+}
+
+func (q *waitQueue) join() (wake chan struct{}, ended bool) {
+	q.mu.Lock()
+	if q.ended {
+		q.mu.Unlock()
+		return nil, true
+	}
+	wake = make(chan struct{}, 1)
+	q.waiters = append(q.waiters, wake)
+	q.mu.Unlock()
+	// After joining: what became ready since the try is reported at once.
+	q.next()
+	return wake, false
+}
+
+// leave gives up. Who was woken meanwhile hands the wake-up on.
+func (q *waitQueue) leave(wake chan struct{}) {
+	q.mu.Lock()
+	for i, waiter := range q.waiters {
+		if waiter == wake {
+			q.waiters = append(q.waiters[:i], q.waiters[i+1:]...)
+			q.mu.Unlock()
+			return
+		}
+	}
+	q.mu.Unlock()
+	q.next()
+}
+
+// next sees to it that the others hear of what is left, if anything is.
+func (q *waitQueue) next() {
+	q.mu.Lock()
+	waiting := len(q.waiters) > 0
+	q.mu.Unlock()
+	switch {
+	case !waiting:
+	case q.pending != nil && q.pending():
+		q.wakeOne()
+	default:
+		q.source.arm(q.what)
+	}
+}
+
+func (q *waitQueue) wakeOne() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiters) > 0 {
+		q.waiters[0] <- struct{}{}
+		q.waiters = q.waiters[1:]
+	}
+}
+
+func (q *waitQueue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+	for _, waiter := range q.waiters {
+		waiter <- struct{}{}
+	}
+	q.waiters = nil
+}

@@ -1,0 +1,153 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+)
+
+// Server accepts sessions on one UDP port.
+type Server struct {
+	*listener
+}
+
+// listener is what the pump knows; it does not refer to the Server, which can therefore be collected.
+type listener struct {
+	handle  C.wtgram_server
+	pump    *pump
+	source  *source
+	accept  waitQueue
+	address net.Addr
+	waits   bool
+	closed  atomic.Bool
+}
+
+// Listen serves on addr, "host:port" with an IP address or nothing as host; port 0 is a free one.
+func Listen(addr string, options ...ListenOption) (*Server, error) {
+	p, err := thePump()
+	if err != nil {
+		return nil, err
+	}
+	host, portText, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("wtgram: listen: %w (%w)", err, ErrInvalidArgument)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("wtgram: listen: %w (%w)", err, ErrInvalidArgument)
+	}
+	var config listenConfig
+	config.init()
+	for _, o := range options {
+		o.listen(&config)
+	}
+	var arguments [4][]byte // host, certificate file, key file, names
+	for i, value := range []string{host, config.certificateFile, config.keyFile} {
+		if arguments[i], err = optionalText(value); err != nil {
+			return nil, err
+		}
+	}
+	if arguments[3], err = texts(config.names...); err != nil {
+		return nil, err
+	}
+	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
+	detail := make([]byte, 256)
+	l := &listener{pump: p, waits: config.waits}
+	status := C.bridge_listen(text(0), C.uint32_t(port), C.uint32_t(config.identity), text(1), text(2),
+		(*C.uint8_t)(pointer(config.certificatePEM)), C.size_t(len(config.certificatePEM)),
+		(*C.uint8_t)(pointer(config.keyPEM)), C.size_t(len(config.keyPEM)),
+		text(3), C.size_t(len(config.names)), C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions),
+		&config.connection, &config.transport, &l.handle, (*C.char)(pointer(detail)), C.size_t(len(detail)))
+	if status != C.WTGRAM_OK {
+		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}
+	}
+	address, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
+		return C.wtgram_server_local_address(l.handle, text, capacity, length)
+	})
+	if err != nil {
+		C.wtgram_server_free(l.handle)
+		return nil, err
+	}
+	l.address = udpAddress(address)
+	l.source = p.source(l.handle.id, l.ready)
+	l.accept = waitQueue{source: l.source, what: C.WTGRAM_ACCEPT}
+	l.source.arm(C.WTGRAM_CLOSED)
+	server := &Server{l}
+	runtime.AddCleanup(server, func(l *listener) { l.close() }, l)
+	return server, nil
+}
+
+func udpAddress(text string) net.Addr {
+	if parsed, err := netip.ParseAddrPort(text); err == nil {
+		return net.UDPAddrFromAddrPort(parsed)
+	}
+	return &net.UDPAddr{}
+}
+
+func (l *listener) ready(what uint32) {
+	if what&C.WTGRAM_CLOSED != 0 {
+		l.accept.end()
+		return
+	}
+	l.accept.wakeOne()
+}
+
+// Accept waits for the next session.
+func (s *Server) Accept(ctx context.Context) (*Session, error) {
+	defer runtime.KeepAlive(s)
+	var session *Session
+	var err error
+	waitErr := s.accept.until(ctx, func() bool {
+		var handle C.wtgram_session
+		status := C.wtgram_server_accept(s.handle, 0, &handle)
+		switch status {
+		case C.WTGRAM_OK:
+			session, err = newSession(s.pump, handle, s.address, s.waits)
+		case C.WTGRAM_ERROR_WOULD_BLOCK, C.WTGRAM_ERROR_TIMED_OUT:
+			return true
+		case C.WTGRAM_ERROR_INVALID_HANDLE:
+			err = ErrClosed
+		default:
+			err = Status(status)
+		}
+		return false
+	})
+	if waitErr != nil {
+		return nil, waitErr
+	}
+	return session, err
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.address }
+
+// CertificateHash is what a client needs to trust a self-signed server.
+func (s *Server) CertificateHash() (CertificateHash, error) {
+	defer runtime.KeepAlive(s)
+	var hash CertificateHash
+	err := check(C.wtgram_server_certificate_hash(s.handle, (*C.uint8_t)(pointer(hash[:]))))
+	return hash, err
+}
+
+// Close closes the port and every session of the server; a second Close does nothing.
+func (s *Server) Close() error {
+	defer runtime.KeepAlive(s)
+	return s.close()
+}
+
+func (l *listener) close() error {
+	if l.closed.Swap(true) {
+		return nil
+	}
+	l.source.forget()
+	l.accept.end()
+	C.wtgram_server_free(l.handle)
+	return nil
+}

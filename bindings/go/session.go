@@ -1,0 +1,296 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// Session is one WebTransport session. All methods may be called from any goroutine.
+type Session struct {
+	*session
+}
+
+// session is what the pump knows; it does not refer to the Session, which can therefore be collected.
+type session struct {
+	handle    C.wtgram_session
+	datagrams C.wtgram_transport
+	state     *source // of the session: closed
+	path      *source // of its datagrams: readable, writable
+	readable  waitQueue
+	writable  waitQueue
+	waits     bool // for room to send
+	local     net.Addr
+	remote    net.Addr
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+
+	batch // received and not yet handed out
+
+	mu     sync.Mutex
+	closed bool // by our side: nobody will look at the handle any more
+	ended  bool
+	freed  bool
+}
+
+// dialSlots bounds the threads that connecting may hold: the library's connect blocks.
+var dialSlots = make(chan struct{}, 16)
+
+// Dial connects to an https URL. The context bounds connecting only; it may end it early.
+func Dial(ctx context.Context, url string, options ...DialOption) (*Session, error) {
+	p, err := thePump()
+	if err != nil {
+		return nil, err
+	}
+	var config dialConfig
+	config.init()
+	for _, o := range options {
+		o.dial(&config)
+	}
+	select {
+	case dialSlots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		<-dialSlots
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		// A little longer than the context, whose own error is the one to report.
+		if left := time.Until(deadline) + 10*time.Millisecond; config.timeout <= 0 || left < config.timeout {
+			config.timeout = max(left, time.Millisecond)
+		}
+	}
+	type result struct {
+		handle C.wtgram_session
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		handle, err := connect(url, &config)
+		<-dialSlots
+		done <- result{handle, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, r.err
+		}
+		return newSession(p, r.handle, &net.UDPAddr{}, config.waits)
+	case <-ctx.Done():
+		go func() { // nobody waits for the result any more
+			if r := <-done; r.err == nil {
+				C.wtgram_session_free(r.handle)
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+func connect(url string, config *dialConfig) (handle C.wtgram_session, err error) {
+	var arguments [4][]byte // url, CA file, bind host, headers
+	if arguments[0], err = texts(url); err != nil {
+		return handle, err
+	}
+	for i, value := range []string{config.caFile, config.bindHost} {
+		if arguments[i+1], err = optionalText(value); err != nil {
+			return handle, err
+		}
+	}
+	if arguments[3], err = texts(config.headers...); err != nil {
+		return handle, err
+	}
+	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
+	detail := make([]byte, 256)
+	status := C.bridge_connect(text(0), C.int64_t(config.timeout.Microseconds()), C.uint32_t(config.trust), text(1),
+		(*C.uint8_t)(pointer(config.caPEM)), C.size_t(len(config.caPEM)),
+		(*C.uint8_t)(pointer(config.hashes)), C.size_t(len(config.hashes)/C.WTGRAM_CERTIFICATE_HASH_LENGTH),
+		text(3), C.size_t(len(config.headers)/2), text(2), &config.connection, &config.transport, &handle,
+		(*C.char)(pointer(detail)), C.size_t(len(detail)))
+	if status != C.WTGRAM_OK {
+		return handle, &Error{"dial " + url, Status(status), detailOf(detail)}
+	}
+	return handle, nil
+}
+
+func newSession(p *pump, handle C.wtgram_session, local net.Addr, waits bool) (*Session, error) {
+	s := &session{handle: handle, local: local, waits: waits}
+	if err := check(C.wtgram_session_datagrams(handle, &s.datagrams)); err != nil {
+		C.wtgram_session_free(handle)
+		return nil, err
+	}
+	remote, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
+		return C.wtgram_session_remote_address(handle, text, capacity, length)
+	})
+	if err != nil {
+		C.wtgram_session_free(handle)
+		return nil, err
+	}
+	s.remote = udpAddress(remote)
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.state = p.source(handle.id, func(uint32) { s.end() })
+	s.path = p.source(s.datagrams.id, s.ready)
+	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending}
+	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE}
+	s.state.arm(C.WTGRAM_CLOSED)
+	result := &Session{s}
+	runtime.AddCleanup(result, func(s *session) { s.abandon() }, s)
+	return result, nil
+}
+
+func (s *session) ready(what uint32) {
+	if what&C.WTGRAM_CLOSED != 0 { // the library is gone, or the handle
+		s.end()
+		return
+	}
+	if what&C.WTGRAM_READABLE != 0 {
+		s.readable.wakeOne()
+	}
+	if what&C.WTGRAM_WRITABLE != 0 {
+		s.writable.wakeOne()
+	}
+}
+
+// end is called once the session is closed, by whichever side. What arrived can still be received, unless it was us.
+func (s *session) end() {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	s.mu.Unlock()
+	s.cancel(s.closeError())
+	s.readable.end()
+	s.writable.end()
+	s.release()
+}
+
+func (s *session) closeError() error {
+	var info C.wtgram_close_info
+	C.wtgram_close_info_init(&info)
+	if C.wtgram_session_close_info(s.handle, &info) != C.WTGRAM_OK {
+		return &SessionError{}
+	}
+	return &SessionError{
+		Remote:         info.closed_by == C.WTGRAM_CLOSED_BY_PEER,
+		ErrorCode:      SessionErrorCode(info.code),
+		Message:        C.GoStringN(&info.reason[0], C.int(info.reason_length)),
+		TransportError: uint64(info.transport_error),
+		Broken:         info.closed_by == C.WTGRAM_CLOSED_BY_TRANSPORT,
+	}
+}
+
+// release frees the handle when the session has ended and our side has closed it too.
+func (s *session) release() {
+	s.mu.Lock()
+	free := s.ended && s.closed && !s.freed
+	s.freed = s.freed || free
+	s.mu.Unlock()
+	if free {
+		s.state.forget()
+		s.path.forget()
+		C.wtgram_session_free(s.handle)
+	}
+}
+
+// abandon is for a Session that nobody has any more.
+func (s *session) abandon() { _ = s.close(0, "") }
+
+func (s *session) close(code SessionErrorCode, message string) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+	reason := []byte(message)
+	status := C.wtgram_session_close(s.handle, C.uint32_t(code), (*C.char)(pointer(reason)), C.size_t(len(reason)))
+	if status == C.WTGRAM_ERROR_INVALID_ARGUMENT {
+		return Status(status)
+	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.release()
+	return nil
+}
+
+// failure is the error of an operation on a session that has ended: how it ended, as soon as that is known.
+func (s *session) failure(status Status) error {
+	if status != ErrClosed && status != ErrInvalidHandle {
+		return status
+	}
+	if cause := context.Cause(s.ctx); cause != nil {
+		return cause
+	}
+	return ErrClosed
+}
+
+// CloseWithError ends the session; the peer learns code and message (at most 1024 bytes). A second close does nothing.
+func (s *Session) CloseWithError(code SessionErrorCode, message string) error {
+	defer runtime.KeepAlive(s)
+	if len(message) > 1024 || !utf8.ValidString(message) {
+		return ErrInvalidArgument
+	}
+	return s.close(code, message)
+}
+
+// Close ends the session with code 0.
+func (s *Session) Close() error { return s.CloseWithError(0, "") }
+
+// Context is done when the session has ended; context.Cause says how, as a *SessionError.
+func (s *Session) Context() context.Context { return s.ctx }
+
+// LocalAddr is the server's address for an accepted session; a dialled one does not know its own yet.
+func (s *Session) LocalAddr() net.Addr { return s.local }
+
+// RemoteAddr is the peer's address.
+func (s *Session) RemoteAddr() net.Addr { return s.remote }
+
+// Path is that of the URL the session was opened for.
+func (s *Session) Path() (string, error) {
+	defer runtime.KeepAlive(s)
+	path, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
+		return C.wtgram_session_path(s.handle, text, capacity, length)
+	})
+	if err != nil {
+		return "", s.failure(err.(Status))
+	}
+	return path, nil
+}
+
+// SessionStats are figures of the connection.
+type SessionStats struct {
+	RTT, MinRTT                                                                  time.Duration
+	CongestionWindowBytes, PacketsSent, PacketsLost, BytesLost, CongestionEvents uint64
+	UDPBytesSent, UDPBytesReceived, UDPDatagramsSent, UDPDatagramsReceived       uint64
+	PeerStreamsRefused, ForeignDatagrams                                         uint64
+	PathMTUBytes                                                                 uint32
+}
+
+// Stats are figures of the connection, now.
+func (s *Session) Stats() (SessionStats, error) {
+	defer runtime.KeepAlive(s)
+	var c C.wtgram_session_statistics
+	C.wtgram_session_statistics_init(&c)
+	if status := C.wtgram_session_stats(s.handle, &c); status != C.WTGRAM_OK {
+		return SessionStats{}, s.failure(Status(status))
+	}
+	return SessionStats{
+		RTT: time.Duration(c.rtt_us) * time.Microsecond, MinRTT: time.Duration(c.min_rtt_us) * time.Microsecond,
+		CongestionWindowBytes: uint64(c.congestion_window_bytes), PacketsSent: uint64(c.packets_sent),
+		PacketsLost: uint64(c.packets_lost), BytesLost: uint64(c.bytes_lost), CongestionEvents: uint64(c.congestion_events),
+		UDPBytesSent: uint64(c.udp_bytes_sent), UDPBytesReceived: uint64(c.udp_bytes_received),
+		UDPDatagramsSent: uint64(c.udp_datagrams_sent), UDPDatagramsReceived: uint64(c.udp_datagrams_received),
+		PeerStreamsRefused: uint64(c.peer_streams_refused), ForeignDatagrams: uint64(c.foreign_datagrams),
+		PathMTUBytes: uint32(c.path_mtu_bytes),
+	}, nil
+}

@@ -1,0 +1,89 @@
+#include "pair.hpp"
+
+#include <gtest/gtest.h>
+
+#include <poll.h>
+
+using namespace wtgram_tests;
+using wtgram::interest;
+
+namespace
+{
+
+bool readable(int fd)
+{
+    pollfd entry{fd, POLLIN, 0};
+    return poll(&entry, 1, 0) == 1;
+}
+
+} // namespace
+
+TEST(Poller, ReportsWhatIsReadyUntilItIsTaken)
+{
+    pair p;
+    const wtgram::poller poller;
+    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    wtgram::event events[8];
+    poller.add(to, interest::readable | interest::closed, 42);
+    EXPECT_TRUE(poller.wait(events, 0us).empty());
+    EXPECT_TRUE(poller.wait(events, 10ms).empty());
+    EXPECT_FALSE(readable(poller.fd()));
+    from.send("x");
+    for (int i = 0; i < 2; i++) {
+        const auto ready = poller.wait(events, patience);
+        ASSERT_EQ(ready.size(), 1u);
+        EXPECT_EQ(ready[0].cookie, 42u);
+        EXPECT_EQ(ready[0].object, to.id());
+        EXPECT_TRUE(ready[0].readable());
+        EXPECT_FALSE(ready[0].closed() || ready[0].acceptable() || ready[0].writable());
+        EXPECT_TRUE(readable(poller.fd()));
+    }
+    std::uint8_t buffer[8];
+    EXPECT_EQ(to.receive(buffer), 1u);
+    EXPECT_EQ(poller.try_wait(events, 10ms).error(), wtgram::errc::timed_out);
+    p.client.close();
+    bool closed = false;
+    for (const auto &event : poller.wait(events, patience)) closed |= event.closed();
+    EXPECT_TRUE(closed);
+}
+
+TEST(Poller, ServersAndSessionsAreObjectsToo)
+{
+    pair p;
+    const wtgram::poller poller;
+    wtgram::event events[8];
+    poller.add(p.server, interest::accept, 1);
+    poller.add(p.accepted, interest::closed, 2);
+    const auto second =
+        wtgram::session::connect(p.url, wtgram::connect_options().trust_certificate_hash(p.server.hash()));
+    auto ready = poller.wait(events, patience);
+    ASSERT_EQ(ready.size(), 1u);
+    EXPECT_TRUE(ready[0].acceptable());
+    const auto accepted = p.server.accept(0us);
+    p.client.close(1, "bye");
+    ready = poller.wait(events, patience);
+    ASSERT_EQ(ready.size(), 1u);
+    EXPECT_EQ(ready[0].cookie, 2u);
+    EXPECT_TRUE(ready[0].closed());
+}
+
+TEST(Poller, ModifyAndRemove)
+{
+    pair p;
+    wtgram::poller poller;
+    const auto from = p.client.datagrams();
+    wtgram::event events[8];
+    poller.add(from, interest::readable, 1);
+    poller.modify(from, interest::writable, 2);
+    const auto ready = poller.wait(events, patience);
+    ASSERT_EQ(ready.size(), 1u);
+    EXPECT_EQ(ready[0].cookie, 2u);
+    EXPECT_TRUE(ready[0].writable());
+    EXPECT_FALSE(poller.try_add(from, interest::readable));
+    poller.remove(from);
+    EXPECT_FALSE(poller.try_remove(from));
+    EXPECT_THROW(poller.modify(from, interest::readable), wtgram::error);
+    wtgram::poller moved = std::move(poller);
+    EXPECT_TRUE(moved.wait(events, 0us).empty());
+    EXPECT_EQ(poller.try_fd().error(), wtgram::errc::invalid_handle);
+}

@@ -1,0 +1,116 @@
+#include "pair.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+using namespace wtgram_tests;
+
+TEST(Session, HandlesMoveAndCloseTheirSession)
+{
+    pair p;
+    static_assert(!std::is_copy_constructible_v<wtgram::session> &&
+                  std::is_nothrow_move_constructible_v<wtgram::session>);
+    static_assert(!std::is_copy_constructible_v<wtgram::server> && std::is_nothrow_move_assignable_v<wtgram::server>);
+    const std::uint64_t id = p.client.id();
+    wtgram::session moved = std::move(p.client);
+    EXPECT_EQ(moved.id(), id);
+    EXPECT_FALSE(p.client);
+    EXPECT_EQ(p.client.try_state().error(), wtgram::errc::invalid_handle);
+    EXPECT_EQ(moved.state(), wtgram::session_state::connected);
+    moved = wtgram::session(); // frees, and so closes
+    EXPECT_EQ(p.accepted.wait_closed(patience).closed_by(), wtgram::closed_by::peer);
+}
+
+TEST(Session, ReleaseGivesTheHandleAway)
+{
+    pair p;
+    const wtgram_session handle = p.client.release();
+    EXPECT_FALSE(p.client);
+    wtgram::session again(handle);
+    EXPECT_EQ(again.state(), wtgram::session_state::connected);
+    again.reset();
+    EXPECT_FALSE(again);
+}
+
+TEST(Session, GettersSayWhatIsThere)
+{
+    pair p;
+    EXPECT_EQ(p.accepted.path(), "/test");
+    EXPECT_EQ(p.client.remote_address(), p.server.local_address());
+    EXPECT_EQ(p.accepted.remote_address().rfind("127.0.0.1:", 0), 0u);
+    EXPECT_EQ(p.client.session_id(), p.accepted.session_id());
+    EXPECT_GT(p.client.stats().rtt_us, 0);
+    EXPECT_EQ(p.client.datagrams().id(), p.client.datagrams().id());
+    EXPECT_EQ(*p.client.datagrams().try_session_id(), p.client.id());
+}
+
+TEST(Session, CodeAndReasonReachThePeer)
+{
+    pair p;
+    EXPECT_EQ(p.client.try_close_info().error(), wtgram::errc::would_block);
+    EXPECT_EQ(p.client.try_wait_closed_for(10ms).error(), wtgram::errc::timed_out);
+    p.accepted.close(4711, "enough");
+    const wtgram::close_info info = p.client.wait_closed(patience);
+    EXPECT_EQ(info.closed_by(), wtgram::closed_by::peer);
+    EXPECT_EQ(info.code(), 4711u);
+    EXPECT_EQ(info.reason(), "enough");
+    EXPECT_EQ(p.client.state(), wtgram::session_state::closed);
+    EXPECT_EQ(p.client.try_close_info()->code(), 4711u);
+}
+
+TEST(Session, CloseFromAnotherThreadWakesAReceiver)
+{
+    pair p;
+    std::thread closer([&] {
+        std::this_thread::sleep_for(50ms);
+        p.client.close(1);
+    });
+    std::uint8_t buffer[16];
+    try {
+        p.client.datagrams().receive(buffer);
+        ADD_FAILURE() << "received something";
+    } catch (const wtgram::error &failure) {
+        EXPECT_EQ(failure.code(), wtgram::errc::closed);
+    }
+    closer.join();
+}
+
+TEST(Server, AcceptTimesOutAndWouldBlock)
+{
+    pair p;
+    EXPECT_EQ(p.server.try_accept().error(), wtgram::errc::would_block);
+    EXPECT_EQ(p.server.try_accept_for(10ms).error(), wtgram::errc::timed_out);
+    try {
+        p.server.accept(10ms);
+        ADD_FAILURE() << "accepted somebody";
+    } catch (const wtgram::error &failure) {
+        EXPECT_EQ(failure.code(), std::errc::timed_out);
+    }
+}
+
+TEST(Server, CloseEndsItsSessionsAndAccept)
+{
+    pair p;
+    p.server.close();
+    EXPECT_EQ(p.client.wait_closed(patience).closed_by(), wtgram::closed_by::peer);
+    EXPECT_EQ(p.server.try_accept_for(patience).error(), wtgram::errc::closed);
+}
+
+TEST(Server, ASecondClientIsASecondSession)
+{
+    pair p;
+    const auto options = wtgram::connect_options()
+                             .insecure_no_verification()
+                             .timeout(5s)
+                             .header("x-test", "1")
+                             .connection(wtgram::connection_options().keep_alive(1s).idle_timeout(10s));
+    const wtgram::session second = wtgram::session::connect(p.url, options);
+    const wtgram::session accepted = p.server.accept(patience);
+    EXPECT_NE(accepted.id(), p.accepted.id());
+    second.datagrams().send("to the second");
+    char buffer[64];
+    const auto bytes = wtgram::bytes_buffer(reinterpret_cast<std::uint8_t *>(buffer), sizeof buffer);
+    EXPECT_EQ(std::string_view(buffer, accepted.datagrams().receive(bytes, patience)), "to the second");
+    EXPECT_EQ(p.accepted.datagrams().try_receive(bytes).error(), wtgram::errc::would_block);
+}

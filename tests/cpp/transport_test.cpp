@@ -1,0 +1,155 @@
+#include "pair.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+using namespace wtgram_tests;
+
+namespace
+{
+
+std::string text_of(const std::uint8_t *data, std::size_t length)
+{
+    return std::string(reinterpret_cast<const char *>(data), length);
+}
+
+} // namespace
+
+TEST(Transport, EveryFormOfSendArrives)
+{
+    pair p;
+    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
+    const std::uint8_t array[] = {'a', 'r', 'r'};
+    from.send(vector);
+    from.send(array);
+    from.send("text", wtgram::send_options().priority(2).ttl(10s));
+    EXPECT_TRUE(from.try_send("try"));
+    EXPECT_TRUE(from.try_send(vector));
+    EXPECT_TRUE(from.try_send_for("for", 1s));
+    EXPECT_TRUE(from.try_send_for(array, 1s));
+    std::multiset<std::string> got;
+    std::uint8_t buffer[64];
+    for (int i = 0; i < 7; i++) got.insert(text_of(buffer, to.receive(buffer, patience)));
+    // Not compared in order: priorities may overtake.
+    EXPECT_EQ(got, (std::multiset<std::string>{"vec", "arr", "text", "try", "vec", "for", "arr"}));
+    static_assert(noexcept(from.try_send("")) &&noexcept(to.try_receive(wtgram::bytes_buffer())));
+}
+
+TEST(Transport, NothingThereWouldBlockOrTimesOut)
+{
+    pair p;
+    const auto to = p.accepted.datagrams();
+    std::uint8_t buffer[4];
+    EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
+    EXPECT_EQ(to.try_receive_for(buffer, 10ms).error(), wtgram::errc::timed_out);
+    EXPECT_THROW(to.receive(buffer, 10ms), wtgram::error);
+    EXPECT_FALSE(to.is_readable());
+    EXPECT_TRUE(to.is_writable());
+    EXPECT_FALSE(to.is_closed());
+}
+
+TEST(Transport, ASmallBufferSaysHowLongTheDatagramIs)
+{
+    pair p;
+    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    from.send("0123456789");
+    std::uint8_t buffer[10];
+    std::size_t needed = 0;
+    const auto small = to.try_receive_for(wtgram::bytes_buffer(buffer, 9), patience, &needed);
+    ASSERT_FALSE(small);
+    EXPECT_EQ(small.error(), wtgram::errc::buffer_too_small);
+    EXPECT_EQ(needed, 10u);
+    EXPECT_EQ(*to.try_receive(buffer), 10u);
+}
+
+TEST(Transport, BatchesGoOverWholeAndInOrder)
+{
+    pair p;
+    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    std::vector<std::string> texts;
+    std::vector<wtgram_slice> slices;
+    for (int i = 0; i < 50; i++) texts.push_back("datagram " + std::to_string(i));
+    for (const auto &text : texts) slices.push_back(wtgram::slice(text));
+    std::vector<wtgram_status> results(slices.size(), WTGRAM_ERROR_INTERNAL);
+    const auto outcome = from.send_batch(slices, {}, results);
+    EXPECT_TRUE(outcome);
+    EXPECT_EQ(outcome.accepted, 50u);
+    for (const auto result : results) EXPECT_EQ(result, WTGRAM_OK);
+
+    wtgram::receive_buffer buffer(16, 4096);
+    std::vector<std::string> got;
+    while (got.size() < 50) {
+        ASSERT_GT(to.receive_batch(buffer, patience), 0u);
+        for (const auto &datagram : buffer) {
+            got.emplace_back(datagram.text());
+            EXPECT_GT(datagram.arrived.time_since_epoch(), std::chrono::hours(24 * 365 * 40));
+        }
+    }
+    EXPECT_EQ(got, texts);
+    EXPECT_EQ(to.try_receive_batch(buffer).error(), wtgram::errc::would_block);
+    EXPECT_TRUE(buffer.empty());
+    EXPECT_EQ(to.try_receive_batch_for(buffer, 10ms).error(), wtgram::errc::timed_out);
+}
+
+TEST(Transport, ABatchSaysWhichOneFailedAndSendsTheRest)
+{
+    pair p;
+    const std::vector<std::uint8_t> big(70000);
+    const wtgram_slice slices[] = {wtgram::slice("a"), wtgram::slice(big), wtgram::slice("c")};
+    wtgram_status results[3];
+    const auto outcome = p.client.datagrams().send_batch(slices, {}, results);
+    EXPECT_EQ(outcome.first_error, wtgram::errc::too_large);
+    EXPECT_EQ(outcome.accepted, 2u);
+    EXPECT_EQ(results[1], WTGRAM_ERROR_TOO_LARGE);
+    EXPECT_EQ(p.client.datagrams().send_batch(slices, {}, wtgram::span<wtgram_status>(results, 2)).first_error,
+              wtgram::errc::invalid_argument);
+}
+
+TEST(Transport, TheLargestPassesAndLargerIsRefused)
+{
+    pair p;
+    const auto from = p.client.datagrams();
+    const std::vector<std::uint8_t> data(from.max_datagram_size(), 7);
+    from.send(data);
+    std::vector<std::uint8_t> buffer(data.size());
+    EXPECT_EQ(p.accepted.datagrams().receive(buffer, patience), data.size());
+    EXPECT_EQ(buffer, data);
+    EXPECT_EQ(from.try_send(std::vector<std::uint8_t>(70000)).error(), wtgram::errc::too_large);
+    EXPECT_THROW(from.send(std::vector<std::uint8_t>(70000)), wtgram::error);
+    EXPECT_EQ(from.stats().send_too_large, 2u);
+}
+
+TEST(Transport, OptionsOfTheQueueAreHeard)
+{
+    pair p(wtgram::transport_options()
+               .outgoing_max_datagrams(2)
+               .outgoing_max_bytes(1000)
+               .when_outgoing_full(wtgram::full_policy::reject)
+               .incoming_max_datagrams(10)
+               .when_incoming_full(wtgram::drop_policy::newest));
+    const auto from = p.client.datagrams();
+    const std::vector<std::uint8_t> data(500);
+    bool refused = false;
+    for (int i = 0; i < 2000000 && !refused; i++) {
+        const auto sent = from.try_send(data);
+        if (!sent) {
+            EXPECT_EQ(sent.error(), wtgram::errc::queue_full);
+            refused = true;
+        }
+    }
+    EXPECT_TRUE(refused);
+    EXPECT_GT(from.stats().send_rejected, 0u);
+}
+
+TEST(Transport, CloseEndsTheDatagramPathOnly)
+{
+    pair p;
+    const auto from = p.client.datagrams();
+    from.close();
+    EXPECT_TRUE(from.is_closed());
+    EXPECT_EQ(from.try_send("x").error(), wtgram::errc::closed);
+    EXPECT_EQ(p.client.state(), wtgram::session_state::connected);
+    EXPECT_EQ(wtgram::transport().try_send("x").error(), wtgram::errc::invalid_handle);
+}
