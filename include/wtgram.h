@@ -193,6 +193,18 @@ typedef enum wtgram_log_level {
   WTGRAM_LOG_TRACE = 5,
 } wtgram_log_level;
 
+// What became of a message.
+typedef enum wtgram_reliability_result {
+  // The peer's layer has it.
+  WTGRAM_RELIABILITY_ACKNOWLEDGED = 0,
+  // Retransmitted long enough without an acknowledgement; whether it was delivered is unknown.
+  WTGRAM_RELIABILITY_GAVE_UP = 1,
+  // It no longer fitted the path when it was to be transmitted.
+  WTGRAM_RELIABILITY_TOO_LARGE = 2,
+  // The layer closed first; whether it was delivered is unknown if `transmissions` is not 0.
+  WTGRAM_RELIABILITY_CLOSED = 3,
+} wtgram_reliability_result;
+
 // Where a session is in its life.
 typedef enum wtgram_session_phase {
   // The handshake is under way.
@@ -519,6 +531,102 @@ typedef struct wtgram_transport_statistics {
   uint64_t receive_foreign;
 } wtgram_transport_statistics;
 
+// Options of a reliability layer.
+typedef struct wtgram_reliability_options {
+  // Size of this struct, filled by `wtgram_reliability_options_init`.
+  size_t struct_size;
+  // A message is not given up before `ack_timeout_us × (max_retries + 1)`, in microseconds. Default 2 s.
+  int64_t ack_timeout_us;
+  // The most messages without an outcome; sending waits beyond that. Default 1024.
+  uint64_t window_messages;
+  // The most payload bytes of those. Default 1 MiB.
+  uint64_t window_bytes;
+  // The most messages received and not yet read; more are not acknowledged, so that the peer keeps them. Default 4096.
+  uint64_t inbound_messages;
+  // The most payload bytes of those. Default 1 MiB.
+  uint64_t inbound_bytes;
+  // Nor is a message given up before so many retransmissions by timer. Default 5.
+  uint32_t max_retries;
+  // 1, the default: speak better acknowledgements with a peer that understands them; 0: only pywebtransport's frames.
+  uint32_t negotiate;
+  // The first sequence on a session that had no layer before. Default 0.
+  uint32_t first_sequence;
+  // Zero.
+  uint32_t reserved;
+} wtgram_reliability_options;
+
+// A reliability layer: messages that are acknowledged, retransmitted, and delivered at most once. `{0}` is none.
+typedef struct wtgram_reliability {
+  // The number of the handle.
+  uint64_t id;
+} wtgram_reliability;
+
+// The outcome of a message.
+typedef struct wtgram_reliability_outcome {
+  // The number it was sent with.
+  uint64_t report_id;
+  // From acceptance to this outcome, in microseconds.
+  int64_t elapsed_us;
+  // A `wtgram_reliability_result`.
+  uint32_t result;
+  // How often it was transmitted; 0 if never.
+  uint32_t transmissions;
+  // Zero.
+  uint64_t reserved[2];
+} wtgram_reliability_outcome;
+
+// Counters and momentary values of a reliability layer.
+typedef struct wtgram_reliability_statistics {
+  // Size of this struct, filled by `wtgram_reliability_statistics_init`.
+  size_t struct_size;
+  // Messages accepted. Always the sum of the next four and `unresolved`.
+  uint64_t submitted;
+  // Messages acknowledged.
+  uint64_t acknowledged;
+  // Messages given up; their delivery is unknown.
+  uint64_t gave_up;
+  // Messages that no longer fitted the path.
+  uint64_t too_large;
+  // Messages that closing cut off.
+  uint64_t closed;
+  // Messages without an outcome, now.
+  uint64_t unresolved;
+  // Payload bytes of those.
+  uint64_t unresolved_bytes;
+  // DATA frames transmitted.
+  uint64_t transmissions;
+  // Bytes of those.
+  uint64_t bytes_transmitted;
+  // Retransmissions because later messages were acknowledged.
+  uint64_t early_retransmits;
+  // Retransmissions because a timer ran out.
+  uint64_t timer_retransmits;
+  // Retransmissions that turned out to be unnecessary.
+  uint64_t spurious_retransmits;
+  // Messages that arrived, each once.
+  uint64_t received;
+  // Messages given to the program.
+  uint64_t delivered;
+  // Copies that arrived and were dropped.
+  uint64_t duplicates;
+  // Messages not acknowledged because the inbound queue was full; the peer keeps them.
+  uint64_t refused_full;
+  // Messages waiting for being received, now.
+  uint64_t receive_queued;
+  // Frames that were malformed.
+  uint64_t malformed;
+  // Times the peer's layer was opened anew.
+  uint64_t peer_restarts;
+  // Smoothed round-trip time, in microseconds; 0 before the first measurement.
+  int64_t rtt_us;
+  // Retransmission timeout before backoff, in microseconds.
+  int64_t rto_us;
+  // 1 when both ends speak more than the plain protocol.
+  uint32_t negotiated;
+  // 1 while the peer says that its inbound queue is full.
+  uint32_t peer_full;
+} wtgram_reliability_statistics;
+
 // One thing to wait on for many objects. `{0}` is none.
 typedef struct wtgram_poller {
   // The number of the handle.
@@ -747,7 +855,8 @@ enum wtgram_status wtgram_session_close(struct wtgram_session session,
 // Fills `info` with zeroes and its size. NULL is ignored.
 void wtgram_close_info_init(struct wtgram_close_info *info);
 
-// Waits until the session is over and, if this side ended it, until its goodbye has left.
+// Waits until the session is over. What this side said in closing leaves in the background; `wtgram_shutdown` waits
+// for that.
 //
 // `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `info`: its last words.
 //
@@ -924,6 +1033,145 @@ enum wtgram_status wtgram_transport_stats(struct wtgram_transport transport,
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
 enum wtgram_status wtgram_transport_close(struct wtgram_transport transport);
 
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_reliability_options_init(struct wtgram_reliability_options *options);
+
+// Opens a reliability layer over a transport (pywebtransport 0.6.1's constructor). From now on its frames are taken out of what the transport receives. One
+// transport carries one layer at a time; another can be opened when it is closed.
+//
+// `options`: NULL for the defaults. `reliability`: the handle, to be freed.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_STATE`: a layer is open on this transport; `CLOSED`; `INVALID_HANDLE`;
+// `INVALID_ARGUMENT`; `LIMIT_REACHED`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_open_over_transport(struct wtgram_transport transport,
+                                                          const struct wtgram_reliability_options *options,
+                                                          struct wtgram_reliability *reliability);
+
+// Opens a reliability layer over a session (pywebtransport 0.9's constructor): over its transport.
+//
+// Parameters and statuses as for `wtgram_reliability_open_over_transport`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_open_over_session(struct wtgram_session session,
+                                                        const struct wtgram_reliability_options *options,
+                                                        struct wtgram_reliability *reliability);
+
+// Opens a reliability layer over a transport as pywebtransport 0.6.1's factory `create` does: 1 s and 3 retries.
+//
+// Parameters and statuses as for `wtgram_reliability_open_over_transport`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_create(struct wtgram_transport transport,
+                                             struct wtgram_reliability *reliability);
+
+// Accepts a message to be delivered, waiting for room in the window. Messages arrive in the order in which the network
+// delivers them, each at most once.
+//
+// `data`, `length`: the message, at most `wtgram_reliability_max_message_size`. `timeout_us`: microseconds,
+// `WTGRAM_FOREVER`, or 0. `report_id`: fetch its outcome under this number; 0 reports nothing (it is counted anyway).
+//
+// Statuses: `WTGRAM_OK`: accepted, and there will be exactly one outcome; `TIMED_OUT`, `WOULD_BLOCK`: no room in time;
+// `TOO_LARGE`; `UNSUPPORTED`; `LIMIT_REACHED`: too many outcomes are unfetched; `CLOSED`; `INVALID_HANDLE`;
+// `INVALID_ARGUMENT`; `FORKED`. Any thread.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_send(struct wtgram_reliability reliability,
+                                           const uint8_t *data,
+                                           size_t length,
+                                           int64_t timeout_us,
+                                           uint64_t report_id);
+
+// `wtgram_reliability_send` that never waits: `WOULD_BLOCK` when the window is full.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_try_send(struct wtgram_reliability reliability,
+                                               const uint8_t *data,
+                                               size_t length,
+                                               uint64_t report_id);
+
+// Waits for the next message and copies it.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `buffer`, `capacity`: where it goes. `length`: its bytes.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: `length` says what is needed, the message stays
+// where it is; `CLOSED`: closed, and everything that had arrived was received; `INVALID_HANDLE`; `INVALID_ARGUMENT`;
+// `FORKED`. Any number of threads may wait; a message goes to one of them.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_receive(struct wtgram_reliability reliability,
+                                              int64_t timeout_us,
+                                              uint8_t *buffer,
+                                              size_t capacity,
+                                              size_t *length);
+
+// `wtgram_reliability_receive` that never waits: `WOULD_BLOCK` when nothing is there.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_try_receive(struct wtgram_reliability reliability,
+                                                  uint8_t *buffer,
+                                                  size_t capacity,
+                                                  size_t *length);
+
+// The largest message that can be sent now, in bytes; it follows the path's MTU.
+//
+// Statuses: `WTGRAM_OK`; `UNSUPPORTED`: the peer takes no datagrams; `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`;
+// `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_max_message_size(struct wtgram_reliability reliability,
+                                                       size_t *bytes);
+
+// Whether the layer, or what it stands on, is closed. What has arrived can still be received.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_is_closed(struct wtgram_reliability reliability,
+                                                bool *closed);
+
+// Waits for the next outcome of a message that was sent with a `report_id`.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `outcome`: what became of it.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: closed, and every outcome was fetched; `INVALID_HANDLE`;
+// `INVALID_ARGUMENT`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_next_outcome(struct wtgram_reliability reliability,
+                                                   int64_t timeout_us,
+                                                   struct wtgram_reliability_outcome *outcome);
+
+// Waits for an outcome, then takes all that are there and fit.
+//
+// `timeout_us`: for the first. `outcomes`, `capacity`: where they go, at least 1. `count`: how many.
+//
+// Statuses: as for `wtgram_reliability_next_outcome`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_outcomes(struct wtgram_reliability reliability,
+                                               int64_t timeout_us,
+                                               struct wtgram_reliability_outcome *outcomes,
+                                               size_t capacity,
+                                               size_t *count);
+
+// Fills `statistics` with zeroes and its size. NULL is ignored.
+void wtgram_reliability_statistics_init(struct wtgram_reliability_statistics *statistics);
+
+// Counters and momentary values, as one consistent snapshot.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
+// library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_reliability_stats(struct wtgram_reliability reliability,
+                                            struct wtgram_reliability_statistics *statistics);
+
+// Accepts no more messages, waits up to `drain_timeout_us` for the outcomes of those under way, and ends the layer;
+// messages still without an outcome get `WTGRAM_RELIABILITY_CLOSED`. Calls that wait on the layer return `CLOSED`. What has arrived can
+// still be received, and outcomes can still be fetched. The transport lives on.
+//
+// `drain_timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0.
+//
+// Statuses: `WTGRAM_OK`: every message has its outcome from the peer, or there was none; `TIMED_OUT`, `WOULD_BLOCK`: some had
+// none in time (the layer is closed all the same); `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut
+// down; `FORKED`.
+enum wtgram_status wtgram_reliability_close(struct wtgram_reliability reliability,
+                                            int64_t drain_timeout_us);
+
+// Closes the layer without waiting, if it is open, and makes its handle name nothing. None and stale handles are
+// ignored.
+void wtgram_reliability_free(struct wtgram_reliability reliability);
+
 // Makes a poller.
 //
 // Statuses: `WTGRAM_OK`; `IO`: no descriptor can be had; `LIMIT_REACHED`; `INVALID_ARGUMENT`; `CLOSED`; `FORKED`.
@@ -932,7 +1180,7 @@ enum wtgram_status wtgram_poller_new(struct wtgram_poller *poller);
 
 // Watches an object; one that is ready already is reported. An object can be in any number of pollers.
 //
-// `object`: the `id` of a server, session or transport. `interest`: bits of `wtgram_interest` that this object can be
+// `object`: the `id` of a server, session, transport or reliability layer. `interest`: bits of `wtgram_interest` that this object can be
 // ready for; 0 reports nothing but its end. `cookie`: comes back with every event.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller or the object; `INVALID_ARGUMENT`: the object can never be ready
@@ -952,8 +1200,7 @@ enum wtgram_status wtgram_poller_modify(struct wtgram_poller poller,
                                         uint32_t interest,
                                         uint64_t cookie);
 
-// Stops watching an object. Needed before its handle is freed only if the poller lives on and memory matters: a freed
-// object is closed and is reported so until it is removed.
+// Stops watching an object. A freed object leaves its pollers by itself.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller; `INVALID_STATE`: the object is not in this poller; `CLOSED`;
 // `FORKED`.

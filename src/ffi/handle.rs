@@ -57,6 +57,7 @@ pub(super) mod types {
     pub(in crate::ffi) const SESSION: u8 = 2;
     pub(in crate::ffi) const TRANSPORT: u8 = 3;
     pub(in crate::ffi) const POLLER: u8 = 4;
+    pub(in crate::ffi) const RELIABILITY: u8 = 5;
 }
 
 /// The objects of one type.

@@ -16,6 +16,7 @@ pub mod handle;
 pub mod library;
 mod pointer;
 pub mod poller;
+pub mod reliability;
 pub mod server;
 pub mod session;
 pub mod status;

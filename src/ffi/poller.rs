@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::guard::{Failure, guard, quiet};
 use super::handle::{Handle, Table, types};
 use super::pointer::{deadline, elements_mut, give, invalid};
+use super::reliability::wtgram_reliability;
 use super::server::wtgram_server;
 use super::session::wtgram_session;
 use super::status::wtgram_status;
@@ -90,7 +91,7 @@ pub unsafe extern "C" fn wtgram_poller_new(poller: *mut wtgram_poller) -> wtgram
 
 /// Watches an object; one that is ready already is reported. An object can be in any number of pollers.
 ///
-/// `object`: the `id` of a server, session or transport. `interest`: bits of `wtgram_interest` that this object can be
+/// `object`: the `id` of a server, session, transport or reliability layer. `interest`: bits of `wtgram_interest` that this object can be
 /// ready for; 0 reports nothing but its end. `cookie`: comes back with every event.
 ///
 /// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller or the object; `INVALID_ARGUMENT`: the object can never be ready
@@ -212,6 +213,7 @@ fn pollable(object: u64) -> Result<Arc<dyn Pollable>, Failure> {
         types::SERVER => Ok(Arc::clone(&wtgram_server::from_id(object).get()?.link) as _),
         types::SESSION => Ok(Arc::clone(&wtgram_session::from_id(object).get()?.session.link) as _),
         types::TRANSPORT => Ok(Arc::clone(&wtgram_transport::from_id(object).get()?.transport) as _),
+        types::RELIABILITY => Ok(wtgram_reliability::from_id(object).get()? as _),
         _ => Err(Failure::InvalidHandle),
     }
 }
