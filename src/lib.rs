@@ -12,7 +12,9 @@
 
 pub mod datagram;
 pub mod error;
+pub mod ffi;
 pub mod link;
+pub mod poller;
 pub mod reliability;
 pub mod runtime;
 pub mod structured;

@@ -1,1 +1,189 @@
 //! Lanes, logging, shutdown and what others wait on.
+//!
+//! A *lane* is an OS thread with a current-thread tokio runtime. Everything asynchronous lives in a lane;
+//! callers' threads only push to and pop from queues. One lane is the default because one was measured
+//! faster than a work-stealing pool for datagrams: a connection's packets, timers and pumps never change core.
+
+mod dispatcher;
+mod lane;
+pub mod log;
+pub mod readiness;
+pub mod wait;
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use once_cell::sync::OnceCell;
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::{Error, Result};
+pub use dispatcher::dispatch;
+pub use lane::Lane;
+
+/// The most lanes that can be asked for.
+pub const MAX_LANES: u32 = 256;
+
+/// How the library runs; fixed by the first use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeOptions {
+    /// Number of lanes, 1 to [`MAX_LANES`].
+    pub lanes: u32,
+}
+
+impl Default for RuntimeOptions {
+    fn default() -> Self {
+        Self { lanes: 1 }
+    }
+}
+
+/// The process-wide state that every entry point checks first: one relaxed load.
+static USABLE: AtomicU8 = AtomicU8::new(Usable::Yes as u8);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Usable {
+    Yes = 0,
+    ShutDown = 1,
+    Forked = 2,
+}
+
+static OPTIONS: Mutex<Option<RuntimeOptions>> = Mutex::new(None);
+static RUNTIME: OnceCell<Runtime> = OnceCell::new();
+static LIVE: Live = Live { count: Mutex::new(0), zero: Condvar::new() };
+
+/// What must hear of a shutdown: servers and client sessions.
+pub trait CloseOnShutdown: Send + Sync {
+    /// Begins closing; returns at once.
+    fn close_on_shutdown(&self);
+}
+
+/// The lanes and those that live in them.
+pub struct Runtime {
+    lanes: Vec<Lane>,
+    next: AtomicUsize,
+    closers: Mutex<Vec<Weak<dyn CloseOnShutdown>>>,
+}
+
+/// Refuses use after [`shutdown`] and in a forked child.
+pub fn check_usable() -> Result<()> {
+    match USABLE.load(Ordering::Relaxed) {
+        0 => Ok(()),
+        1 => Err(Error::ShutDown),
+        _ => Err(Error::Forked),
+    }
+}
+
+/// Marks this process as a forked child: its lanes do not exist, so nothing may be used. Async-signal-safe.
+pub fn mark_forked() {
+    USABLE.store(Usable::Forked as u8, Ordering::Relaxed);
+}
+
+/// Sets how the library runs. Only before first use; afterwards [`Error::InvalidState`].
+pub fn configure(options: RuntimeOptions) -> Result<()> {
+    check_usable()?;
+    if options.lanes == 0 || options.lanes > MAX_LANES {
+        return Err(Error::InvalidArgument(Cow::Owned(format!("lanes must be 1 to {MAX_LANES}"))));
+    }
+    let mut slot = OPTIONS.lock();
+    if RUNTIME.get().is_some() {
+        return Err(Error::InvalidState(Cow::Borrowed("the library is already running")));
+    }
+    *slot = Some(options);
+    Ok(())
+}
+
+/// The runtime, started on first use. A failed start is reported and can be tried again.
+pub fn get() -> Result<&'static Runtime> {
+    check_usable()?;
+    RUNTIME.get_or_try_init(|| {
+        let options = OPTIONS.lock().clone().unwrap_or_default();
+        let lanes = (0..options.lanes).map(Lane::start).collect::<Result<Vec<_>>>()?;
+        Ok(Runtime { lanes, next: AtomicUsize::new(0), closers: Mutex::new(Vec::new()) })
+    })
+}
+
+impl Runtime {
+    /// The lane for a new endpoint: the next in turn.
+    pub fn lane(&self) -> Lane {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.lanes[turn % self.lanes.len()].clone()
+    }
+
+    /// Asks that `closer` be told of a shutdown as long as it lives.
+    pub fn close_on_shutdown(&self, closer: Weak<dyn CloseOnShutdown>) {
+        let mut closers = self.closers.lock();
+        if closers.len() == closers.capacity() {
+            closers.retain(|closer| closer.strong_count() > 0);
+        }
+        closers.push(closer);
+    }
+}
+
+/// Closes everything, waits up to `timeout` for goodbyes to leave, then ends the lanes.
+///
+/// Returns [`Error::TimedOut`] when the lanes were ended before every session had said goodbye. Every later call
+/// of the library finds it shut down. Calling it again does nothing.
+pub fn shutdown(timeout: Duration) -> Result<()> {
+    match USABLE.compare_exchange(
+        Usable::Yes as u8,
+        Usable::ShutDown as u8,
+        Ordering::Relaxed,
+        Ordering::Relaxed,
+    ) {
+        Ok(_) => {}
+        Err(state) if state == Usable::ShutDown as u8 => return Ok(()),
+        Err(_) => return Err(Error::Forked),
+    }
+    let Some(runtime) = RUNTIME.get() else { return Ok(()) };
+    let deadline = Instant::now() + timeout;
+    for closer in std::mem::take(&mut *runtime.closers.lock()) {
+        if let Some(closer) = closer.upgrade() {
+            closer.close_on_shutdown();
+        }
+    }
+    let clean = LIVE.wait_zero(deadline);
+    for lane in &runtime.lanes {
+        lane.stop();
+    }
+    if clean { Ok(()) } else { Err(Error::TimedOut) }
+}
+
+/// Held by every session until its goodbye has left; [`shutdown`] waits for the last one.
+pub struct LiveGuard(());
+
+impl LiveGuard {
+    /// Counts one more.
+    pub fn new() -> Arc<Self> {
+        *LIVE.count.lock() += 1;
+        Arc::new(Self(()))
+    }
+}
+
+impl Drop for LiveGuard {
+    fn drop(&mut self) {
+        let mut count = LIVE.count.lock();
+        *count -= 1;
+        if *count == 0 {
+            LIVE.zero.notify_all();
+        }
+    }
+}
+
+struct Live {
+    count: Mutex<usize>,
+    zero: Condvar,
+}
+
+impl Live {
+    fn wait_zero(&self, deadline: Instant) -> bool {
+        let mut count = self.count.lock();
+        while *count > 0 {
+            if self.zero.wait_until(&mut count, deadline).timed_out() {
+                return *count == 0;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,63 @@
+# The doors of the house. `make` alone lists them; the work is in scripts/, cargo and CMake.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-browser test bench header fmt lint clean library programs
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+BUILD := build/release
+# What the set-up installs for this folder only comes first; cargo's own folder may not be on the path yet.
+export PATH := $(CURDIR)/.tools/bin:$(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
+# cgo finds the header and the library of the build tree.
+export PKG_CONFIG_PATH := $(CURDIR)/$(BUILD)/pkgconfig$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
+# Where the example programs are, for the scripts that run them.
+export WTGRAM_PROGRAMS := $(CURDIR)/$(BUILD)/examples
+# The library as it is shipped. (What a plain `cargo build` leaves in target/ is not optimized across crates.)
+export WTGRAM_LIBRARY_DIR := $(CURDIR)/$(BUILD)/lib
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: ## install what the tests need (WTGRAM_NO_INSTALL=1: only say what is missing)
+	@scripts/setup test
+
+demo: ## two C programs exchange datagrams through libwtgram.so, with live figures
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory programs
+	@scripts/demo
+
+demo-browser: ## the same server for a browser: a page that plots round-trip times
+	@scripts/setup demo-browser
+	@$(MAKE) --no-print-directory programs
+	@scripts/demo-browser
+
+# The examples and the library, without the tests: a C compiler is enough.
+programs:
+	@mkdir -p build
+	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF > $(BUILD)-configure.log 2>&1 || { cat $(BUILD)-configure.log; exit 1; }
+	@echo "building libwtgram and the examples (the first time takes a few minutes)"
+	@cmake --build --preset release --target examples
+
+test: ## everything: cargo test, then ctest (C, C++, Go, consumers, interop, browser)
+	@scripts/setup test
+	@scripts/test
+
+bench: ## rates beside raw quinn and stock wtransport, in a table and target/bench/report.json
+	@scripts/setup bench
+	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF -DWTGRAM_BUILD_BENCHES=ON
+	@cmake --build --preset release
+	@benches/run
+
+header: ## write include/wtgram.h anew from src/ffi
+	@WTGRAM_BLESS=1 cargo test --locked --test header
+
+fmt: ## lay out all code: Rust, C, C++, Go
+	@scripts/setup test
+	@scripts/lint --fix
+
+lint: ## layout, clippy and go vet, without changing anything
+	@scripts/setup test
+	@scripts/lint
+
+clean: ## remove everything that was built (the tools in .tools/ stay)
+	@rm -rf build target

@@ -1,0 +1,15 @@
+# wtgram_strict_c(target): our own C is C11 with the GNU names of the system headers, without a single warning.
+# wtgram_strict_cxx(target): the same for C++17.
+# Headers of imported targets count as the system's, whose warnings are silent; ours must not be silent to us.
+
+function(wtgram_strict_c target)
+  set_target_properties(${target} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS ON
+                        NO_SYSTEM_FROM_IMPORTED ON)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Werror)
+endfunction()
+
+function(wtgram_strict_cxx target)
+  set_target_properties(${target} PROPERTIES CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
+                        NO_SYSTEM_FROM_IMPORTED ON)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Werror)
+endfunction()

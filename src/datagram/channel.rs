@@ -1,0 +1,74 @@
+//! What the upper rooms stand on: something that carries datagrams. The transport is a channel; the reliability layer
+//! is a channel over a channel; broadcaster and structured transport take any.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::message::Metadata;
+use super::transport::SendOptions;
+use crate::error::Result;
+use crate::runtime::readiness::Pollable;
+use crate::runtime::wait::Deadline;
+
+/// Carries datagrams of a session.
+pub trait Channel: Pollable {
+    /// Sends one, waiting for room until `deadline` where the channel waits at all.
+    fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()>;
+
+    /// Waits until `deadline` for the next one and puts it in place of what `buffer` holds.
+    fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata>;
+
+    /// Whether nothing can be sent any more.
+    fn is_closed(&self) -> bool;
+
+    /// The largest payload that can be sent now, in bytes.
+    fn max_datagram_size(&self) -> Result<usize>;
+
+    /// Ends it; whoever waits on it is told.
+    fn close(&self);
+}
+
+/// Reads datagrams before the transport's own queue does: one datagram has one reader.
+pub trait Route: Send + Sync {
+    /// Takes the datagram, or leaves it (`false`) to the next reader. Runs on the lane, with no lock of the transport
+    /// held; must be quick.
+    fn offer(&self, now: Instant, payload: &Bytes) -> bool;
+}
+
+/// In which order routes are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RouteOrder {
+    /// Reliability layers: well-formed frames of theirs.
+    Reliability,
+    /// Structured transports over a session: registered type ids.
+    Structured,
+}
+
+/// The routes of one transport, in the order in which they are asked; within one order the earlier opened first.
+#[derive(Default, Clone)]
+pub(super) struct Routes(Arc<[(RouteOrder, u64, Arc<dyn Route>)]>);
+
+impl Routes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These and one more, under a `token` that [`Routes::without`] takes.
+    pub(super) fn with(&self, order: RouteOrder, token: u64, route: Arc<dyn Route>) -> Self {
+        let mut routes = self.0.to_vec();
+        let place = routes.partition_point(|(held, _, _)| *held <= order);
+        routes.insert(place, (order, token, route));
+        Self(routes.into())
+    }
+
+    pub(super) fn without(&self, token: u64) -> Self {
+        Self(self.0.iter().filter(|(_, held, _)| *held != token).cloned().collect())
+    }
+
+    /// Whether one of them took it.
+    pub(super) fn offer(&self, now: Instant, payload: &Bytes) -> bool {
+        self.0.iter().any(|(_, _, route)| route.offer(now, payload))
+    }
+}

@@ -1,0 +1,106 @@
+//! Expiry without a timer: one lower bound of all deadlines says when looking is worth it.
+
+use std::time::{Duration, Instant};
+
+use super::outcomes::OutcomeKind;
+use super::{Outbound, leave};
+use crate::datagram::message::{Outgoing, Priority};
+
+/// Up to this many waiting datagrams, a full queue is searched for expired ones on every push. A longer one is searched
+/// once per eighth of its length, so that a push stays cheap however long the caller lets the queue become.
+const ALWAYS_SEARCHED: usize = 256;
+const SEARCHED_PER_PUSH: usize = 8;
+
+impl Outbound {
+    /// Drops everything that is expired by now, wherever it waits; returns how many.
+    pub fn expire(&mut self, now: Instant) -> usize {
+        let dropped = self.drop_expired(now);
+        self.tell_level();
+        dropped
+    }
+
+    /// Nothing that waits expires before this. The datagram it was about may have left already.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.next_expiry
+    }
+
+    /// When anything is expected to expire after the max age changed.
+    pub(super) fn find_next_expiry(&mut self) {
+        self.next_expiry =
+            self.rings.iter().flat_map(|ring| &ring.items).filter_map(|item| self.deadline(item)).min();
+    }
+
+    /// One more push, which pays for searching a part of a long queue.
+    pub(super) fn earn_search(&mut self) {
+        self.search_credit = self.search_credit.saturating_add(SEARCHED_PER_PUSH);
+    }
+
+    /// Whether dropping expired datagrams makes the room that is missing.
+    pub(super) fn make_room_by_expiry(&mut self, now: Instant, size: usize) -> bool {
+        if !is_past(self.next_expiry, now) {
+            return false;
+        }
+        for priority in 0..Priority::COUNT {
+            while let Some(front) = self.rings[priority].items.front()
+                && is_past(self.deadline(front), now)
+            {
+                self.drop_front(priority, OutcomeKind::Expired);
+            }
+        }
+        let waiting: usize = self.rings.iter().map(|ring| ring.items.len()).sum();
+        if waiting <= ALWAYS_SEARCHED || self.search_credit >= waiting {
+            self.search_credit = 0;
+            self.drop_expired(now);
+        }
+        self.has_room(size)
+    }
+
+    pub(super) fn drop_expired(&mut self, now: Instant) -> usize {
+        if !is_past(self.next_expiry, now) {
+            return 0;
+        }
+        let max_age = self.config.max_age;
+        let mut earliest: Option<Instant> = None;
+        let mut dropped = 0;
+        for ring in &mut self.rings {
+            ring.items.retain(|item| {
+                let deadline = deadline(item, max_age);
+                let expired = is_past(deadline, now);
+                if expired {
+                    ring.tally.remove(item.size());
+                    leave(
+                        &mut self.counters,
+                        &mut self.outcomes,
+                        item.size(),
+                        item.report_id,
+                        OutcomeKind::Expired,
+                    );
+                    dropped += 1;
+                } else {
+                    earliest = earliest.into_iter().chain(deadline).min();
+                }
+                !expired
+            });
+        }
+        self.next_expiry = earliest;
+        dropped
+    }
+
+    pub(super) fn deadline(&self, item: &Outgoing) -> Option<Instant> {
+        deadline(item, self.config.max_age)
+    }
+
+    pub(super) fn expect_expiry(&mut self, deadline: Option<Instant>) {
+        self.next_expiry = self.next_expiry.into_iter().chain(deadline).min();
+    }
+}
+
+/// When TTL or max age end, whichever is first. Beyond what the clock can express is never.
+fn deadline(item: &Outgoing, max_age: Option<Duration>) -> Option<Instant> {
+    let of_age = max_age.and_then(|max_age| item.enqueued_at.checked_add(max_age));
+    item.expires_at.into_iter().chain(of_age).min()
+}
+
+pub(super) fn is_past(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| deadline <= now)
+}

@@ -1,0 +1,44 @@
+//! Runs a queue and its model through random steps; what the model tests share.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+const STEPS_PER_CASE: usize = 1000;
+
+/// Small numbers from one random one (Knuth's linear congruential generator), so that a step is one number to
+/// proptest, and a failing list of them shrinks fast.
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    pub(super) fn one_of<T: Copy, const N: usize>(&mut self, choices: [T; N]) -> T {
+        choices[self.below(N as u64) as usize]
+    }
+}
+
+/// Calls `case` with random configurations and dice for each of its steps. `WTGRAM_MODEL_STEPS` sets how many steps
+/// there are in all; by default a million.
+pub(super) fn run<C: std::fmt::Debug>(configs: impl Strategy<Value = C>, case: impl Fn(C, Vec<Dice>)) {
+    let steps = match std::env::var("WTGRAM_MODEL_STEPS") {
+        Ok(steps) => steps.parse().expect("WTGRAM_MODEL_STEPS is a number"),
+        Err(_) => 1_000_000,
+    };
+    let config = ProptestConfig {
+        cases: u32::try_from(steps / STEPS_PER_CASE).unwrap().max(1),
+        failure_persistence: None,
+        max_shrink_time: 20_000,
+        ..ProptestConfig::default()
+    };
+    let randoms = proptest::collection::vec(any::<u64>(), STEPS_PER_CASE);
+    let result = TestRunner::new(config).run(&(configs, randoms), |(config, randoms)| {
+        case(config, randoms.into_iter().map(Dice).collect());
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}

@@ -1,0 +1,48 @@
+//! A session together with the one transport that reads its datagrams; how programs come by both.
+
+use std::sync::Arc;
+
+use super::transport::{Transport, TransportOptions};
+use crate::error::Result;
+use crate::link::config::{ConnectOptions, ListenOptions};
+use crate::link::{self, client};
+use crate::runtime::wait::Deadline;
+
+/// An established session and its transport.
+pub struct Session {
+    /// The session.
+    pub link: Arc<link::Session>,
+    /// Its datagrams.
+    pub datagrams: Arc<Transport>,
+}
+
+impl Session {
+    /// Establishes a client session; waits until it is there or the attempt has failed.
+    pub fn connect(url: &str, connect: &ConnectOptions, transport: &TransportOptions) -> Result<Self> {
+        Self::of(client::connect(url, connect)?, transport)
+    }
+
+    fn of(link: Arc<link::Session>, options: &TransportOptions) -> Result<Self> {
+        let datagrams = Transport::open(Arc::clone(&link), options)?;
+        Ok(Self { link, datagrams })
+    }
+}
+
+/// A server whose sessions come with their transports.
+pub struct Server {
+    /// The server.
+    pub link: Arc<link::Server>,
+    transport: TransportOptions,
+}
+
+impl Server {
+    /// Begins to listen.
+    pub fn listen(listen: &ListenOptions, transport: &TransportOptions) -> Result<Self> {
+        Ok(Self { link: link::Server::listen(listen)?, transport: transport.clone() })
+    }
+
+    /// Waits until `deadline` for the next established session.
+    pub fn accept(&self, deadline: Deadline) -> Result<Session> {
+        Session::of(self.link.accept(deadline)?, &self.transport)
+    }
+}

@@ -1,0 +1,82 @@
+//! The one wrapper around every function's body.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::fork;
+use super::status::wtgram_status;
+use crate::error::Error;
+use crate::runtime;
+
+/// Why a function of the C interface fails: a handle that is none, or what the core says.
+#[derive(Debug)]
+pub(super) enum Failure {
+    InvalidHandle,
+    Core(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Core(error)
+    }
+}
+
+impl From<&Failure> for wtgram_status {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::InvalidHandle => Self::WTGRAM_ERROR_INVALID_HANDLE,
+            Failure::Core(error) => error.into(),
+        }
+    }
+}
+
+/// What the body of a function returns.
+pub(super) type Outcome = Result<(), Failure>;
+
+/// Runs a function's body: refuses it after shutdown and in a forked child, lets no panic cross into C.
+pub(super) fn guard(body: impl FnOnce() -> Outcome) -> wtgram_status {
+    guard_detailed(|_| {}, body)
+}
+
+/// [`guard`], with somebody who hears the text of a failure.
+pub(super) fn guard_detailed(detail: impl FnOnce(&str), body: impl FnOnce() -> Outcome) -> wtgram_status {
+    fork::watch();
+    let outcome = runtime::check_usable().map_err(Failure::Core).and_then(|()| contained(body));
+    match outcome {
+        Ok(()) => wtgram_status::WTGRAM_OK,
+        Err(failure) => {
+            if let Failure::Core(error) = &failure {
+                detail(&error.to_string());
+            }
+            (&failure).into()
+        }
+    }
+}
+
+/// Runs a body that returns nothing and must work at any time: frees and constants.
+pub(super) fn quiet(body: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(body));
+}
+
+fn contained(body: impl FnOnce() -> Outcome) -> Outcome {
+    // Unwind safety: what a panic leaves behind is in the core, whose locks do not poison and whose invariants its
+    // own tests hold; no state lives in a body.
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        tracing::error!(panic = %text, "a panic was contained");
+        Err(Failure::Core(Error::Internal(text.into())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status_and_its_text_the_detail() {
+        let mut heard = String::new();
+        let status = guard_detailed(|text| heard = text.to_owned(), || panic!("on purpose"));
+        assert_eq!(status, wtgram_status::WTGRAM_ERROR_INTERNAL);
+        assert_eq!(heard, "internal error: on purpose");
+    }
+}

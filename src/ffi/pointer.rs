@@ -1,0 +1,273 @@
+//! The caller's pointers: the only place that looks through them.
+
+use std::ffi::{CStr, c_char};
+use std::time::Duration;
+
+use super::guard::{Failure, guard};
+use super::status::wtgram_status;
+use crate::error::Error;
+use crate::runtime::wait::{Deadline, Timeout};
+
+/// Wait as long as it takes.
+pub const WTGRAM_FOREVER: i64 = -1;
+
+pub(super) fn invalid(what: &'static str) -> Failure {
+    Failure::Core(Error::InvalidArgument(what.into()))
+}
+
+/// A caller's bytes. Length 0 ignores the pointer.
+///
+/// # Safety
+/// `data` is NULL or points to `length` readable bytes.
+pub(super) unsafe fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8], Failure> {
+    // SAFETY: as for `elements`.
+    unsafe { elements(data, length) }
+}
+
+/// A caller's array. Length 0 ignores the pointer.
+///
+/// # Safety
+/// `data` is NULL or points to `length` readable elements.
+pub(super) unsafe fn elements<'a, T>(data: *const T, length: usize) -> Result<&'a [T], Failure> {
+    if length == 0 {
+        return Ok(&[]);
+    }
+    check(data, length)?;
+    // SAFETY: not NULL and aligned, of a length that can exist; the caller vouches for the rest.
+    Ok(unsafe { std::slice::from_raw_parts(data, length) })
+}
+
+/// A caller's array to be written. Length 0 ignores the pointer.
+///
+/// # Safety
+/// `data` is NULL or points to `length` writable elements that are initialized or of a type without invalid values.
+pub(super) unsafe fn elements_mut<'a, T>(data: *mut T, length: usize) -> Result<&'a mut [T], Failure> {
+    if length == 0 {
+        return Ok(&mut []);
+    }
+    check(data, length)?;
+    // SAFETY: as above.
+    Ok(unsafe { std::slice::from_raw_parts_mut(data, length) })
+}
+
+fn check<T>(data: *const T, length: usize) -> Result<(), Failure> {
+    if data.is_null() {
+        return Err(invalid("a pointer is NULL although its length is not 0"));
+    }
+    if !data.is_aligned() {
+        return Err(invalid("a pointer is not aligned"));
+    }
+    // No object is larger than that (Rust's rule, and every allocator's).
+    if length > isize::MAX as usize / size_of::<T>().max(1) {
+        return Err(invalid("a length is larger than memory can be"));
+    }
+    Ok(())
+}
+
+/// An output of the caller, zeroed at once: it keeps zeroes on every status but OK.
+///
+/// # Safety
+/// `pointer` is NULL or points to a writable `T`, for which all zeroes is a value.
+pub(super) unsafe fn output<'a, T>(pointer: *mut T) -> Result<&'a mut T, Failure> {
+    if pointer.is_null() {
+        return Err(invalid("an output pointer is NULL"));
+    }
+    if !pointer.is_aligned() {
+        return Err(invalid("an output pointer is not aligned"));
+    }
+    // SAFETY: not NULL and aligned; the caller vouches for the rest.
+    unsafe {
+        pointer.write_bytes(0, 1);
+        Ok(&mut *pointer)
+    }
+}
+
+/// Zeroes an output before anything is checked that may fail, the handle included. NULL is reported later.
+///
+/// # Safety
+/// As for [`output`].
+pub(super) unsafe fn clear<T>(pointer: *mut T) {
+    // SAFETY: as for `output`.
+    let _ = unsafe { output(pointer) };
+}
+
+/// Runs `body` inside the guard and writes what it yields to `out`, which is zeroed on any other status than OK and
+/// checked before `body` does anything.
+///
+/// # Safety
+/// As for [`output`].
+pub(super) unsafe fn give<T>(out: *mut T, body: impl FnOnce() -> Result<T, Failure>) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { clear(out) };
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let out = unsafe { output(out) }?;
+        *out = body()?;
+        Ok(())
+    })
+}
+
+/// A caller's text.
+///
+/// # Safety
+/// `text` is NULL or NUL-terminated.
+pub(super) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Failure> {
+    // SAFETY: as for this function.
+    unsafe { optional_text(text) }?.ok_or_else(|| invalid("a text is NULL"))
+}
+
+/// A caller's text that may be absent.
+///
+/// # Safety
+/// `text` is NULL or NUL-terminated.
+pub(super) unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, Failure> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL; the caller vouches for the NUL.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map(Some).map_err(|_| invalid("a text is not UTF-8"))
+}
+
+/// Writes `text` and a NUL; `length` gets its bytes without the NUL, also when `capacity` is too small for both.
+///
+/// # Safety
+/// `buffer` is NULL or points to `capacity` writable bytes; `length` is NULL or points to a writable `size_t`.
+pub(super) unsafe fn write_text(
+    text: &str,
+    buffer: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> Result<(), Failure> {
+    // SAFETY: the caller's promise is that of both.
+    let (buffer, length) = unsafe { (elements_mut(buffer.cast::<u8>(), capacity)?, output(length)?) };
+    *length = text.len();
+    if text.len() >= capacity {
+        if let Some(first) = buffer.first_mut() {
+            *first = 0;
+        }
+        return Err(Error::BufferTooSmall { needed: text.len() }.into());
+    }
+    buffer[..text.len()].copy_from_slice(text.as_bytes());
+    buffer[text.len()] = 0;
+    Ok(())
+}
+
+/// Writes as much of `text` as fits, and a NUL: for explanations, where a shortened one is better than none.
+///
+/// # Safety
+/// `buffer` is NULL or points to `capacity` writable bytes.
+pub(super) unsafe fn write_detail(text: &str, buffer: *mut c_char, capacity: usize) {
+    // SAFETY: the caller's promise.
+    let Ok(buffer) = (unsafe { elements_mut(buffer.cast::<u8>(), capacity) }) else { return };
+    let Some(room) = buffer.len().checked_sub(1) else { return };
+    let mut end = text.len().min(room);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    // A NUL within would end the text early for its reader.
+    for (to, from) in buffer.iter_mut().zip(text.as_bytes()[..end].iter()) {
+        *to = if *from == 0 { b' ' } else { *from };
+    }
+    buffer[end] = 0;
+}
+
+/// A struct of the caller that begins with its size, so that it can grow at its end.
+///
+/// # Safety
+/// Implementors are `repr(C)`, begin with `struct_size: usize`, and have no invalid values.
+pub(super) unsafe trait Versioned: Copy {
+    /// The size of the first version that was published; smaller is no version.
+    const FIRST_SIZE: usize;
+
+    /// All defaults, with `struct_size` filled.
+    fn initial() -> Self;
+}
+
+/// Options of the caller; NULL means the defaults. A shorter, older struct leaves the rest at its defaults.
+///
+/// # Safety
+/// `options` is NULL or points to a struct of the size that its first field says.
+pub(super) unsafe fn read_options<T: Versioned>(options: *const T) -> Result<T, Failure> {
+    let mut value = T::initial();
+    if options.is_null() {
+        return Ok(value);
+    }
+    if !options.is_aligned() {
+        return Err(invalid("an options pointer is not aligned"));
+    }
+    // SAFETY: not NULL, aligned; every such struct begins with its size.
+    let size = unsafe { options.cast::<usize>().read() };
+    check_size::<T>(size)?;
+    // SAFETY: the caller vouches for `size` readable bytes, which are at most those of `value`, plain data.
+    unsafe { std::ptr::copy_nonoverlapping(options.cast::<u8>(), (&raw mut value).cast::<u8>(), size) };
+    Ok(value)
+}
+
+/// Fills a statistics struct of the caller as far as it goes.
+///
+/// # Safety
+/// `target` is NULL or points to a writable struct of the size that its first field says.
+pub(super) unsafe fn fill<T: Versioned>(target: *mut T, value: T) -> Result<(), Failure> {
+    // SAFETY: the caller's promise.
+    let size = unsafe { sized_output(target) }?;
+    // SAFETY: `size` is at most that of `value`; the size field stays the caller's.
+    unsafe {
+        let skip = size_of::<usize>();
+        let source = (&raw const value).cast::<u8>().add(skip);
+        std::ptr::copy_nonoverlapping(source, target.cast::<u8>().add(skip), size - skip);
+    }
+    Ok(())
+}
+
+/// Checks a statistics struct of the caller and zeroes all of it but its size.
+///
+/// # Safety
+/// As for [`fill`].
+pub(super) unsafe fn sized_output<T: Versioned>(target: *mut T) -> Result<usize, Failure> {
+    if target.is_null() || !target.is_aligned() {
+        return Err(invalid("an output pointer is NULL or not aligned"));
+    }
+    // SAFETY: not NULL, aligned; every such struct begins with its size.
+    let size = unsafe { target.cast::<usize>().read() };
+    check_size::<T>(size)?;
+    let skip = size_of::<usize>();
+    // SAFETY: the caller vouches for `size` writable bytes.
+    unsafe { target.cast::<u8>().add(skip).write_bytes(0, size - skip) };
+    Ok(size)
+}
+
+fn check_size<T: Versioned>(size: usize) -> Result<(), Failure> {
+    const { assert!(T::FIRST_SIZE <= size_of::<T>(), "structs only grow") };
+    // Larger than this version knows is refused, not cut: the field may be garbage, and must not be followed.
+    if (T::FIRST_SIZE..=size_of::<T>()).contains(&size) {
+        Ok(())
+    } else {
+        Err(invalid("struct_size is not that of any version: was the _init function called?"))
+    }
+}
+
+/// A wait of the caller: [`WTGRAM_FOREVER`], 0 or microseconds.
+pub(super) fn deadline(timeout_us: i64) -> Result<Deadline, Failure> {
+    Ok(match timeout_us {
+        WTGRAM_FOREVER => Timeout::Forever,
+        0 => Timeout::Now,
+        1.. => Timeout::After(Duration::from_micros(timeout_us.unsigned_abs())),
+        _ => return Err(invalid("a timeout is negative and not WTGRAM_FOREVER")),
+    }
+    .deadline())
+}
+
+/// A duration of the caller where 0 means none.
+pub(super) fn optional_duration(us: i64) -> Result<Option<Duration>, Failure> {
+    match us {
+        0 => Ok(None),
+        1.. => Ok(Some(Duration::from_micros(us.unsigned_abs()))),
+        _ => Err(invalid("a duration is negative")),
+    }
+}
+
+/// A duration for the caller, in microseconds.
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,157 @@
+//! What a caller can choose about endpoints. Plain data; checked where it is used.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Options of a QUIC connection, for servers and clients alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionOptions {
+    /// Interval of keep-alive packets; `None` sends none. Default 10 s.
+    pub keep_alive: Option<Duration>,
+    /// Silence after which a connection is given up; `None` never gives up. Default 30 s.
+    pub idle_timeout: Option<Duration>,
+    /// `SO_RCVBUF` asked for, in bytes; 0 asks for the library's default.
+    pub socket_receive_buffer_bytes: usize,
+    /// `SO_SNDBUF` asked for, in bytes; 0 asks for the library's default.
+    pub socket_send_buffer_bytes: usize,
+    /// Congestion control algorithm.
+    pub congestion: Congestion,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self {
+            keep_alive: Some(Duration::from_secs(10)),
+            idle_timeout: Some(Duration::from_secs(30)),
+            socket_receive_buffer_bytes: 0,
+            socket_send_buffer_bytes: 0,
+            congestion: Congestion::Cubic,
+        }
+    }
+}
+
+/// A congestion control algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Congestion {
+    /// CUBIC (RFC 9438).
+    #[default]
+    Cubic,
+    /// BBR, as quinn implements it: experimental.
+    Bbr,
+    /// NewReno (RFC 9002).
+    NewReno,
+}
+
+/// The longest deadline that an attempt to connect or a handshake can be given.
+pub const MAX_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// Options of a server.
+#[derive(Debug, Clone)]
+pub struct ListenOptions {
+    /// Address to bind; `None` is every address of both families.
+    pub host: Option<IpAddr>,
+    /// Port to bind; 0 takes a free one.
+    pub port: u16,
+    /// Certificate and key.
+    pub identity: IdentitySource,
+    /// One deadline over TLS handshake, SETTINGS and CONNECT. Default 10 s.
+    pub handshake_timeout: Duration,
+    /// Established sessions that may wait for `accept`; more are refused. Default 128.
+    pub accept_backlog: usize,
+    /// Connections at any time, half-open ones included; `None` sets no limit.
+    pub max_sessions: Option<usize>,
+    /// Options of each connection.
+    pub connection: ConnectionOptions,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: 0,
+            identity: IdentitySource::SelfSigned { names: Vec::new() },
+            handshake_timeout: Duration::from_secs(10),
+            accept_backlog: 128,
+            max_sessions: None,
+            connection: ConnectionOptions::default(),
+        }
+    }
+}
+
+/// Where a server's certificate and key come from.
+#[derive(Clone)]
+pub enum IdentitySource {
+    /// A fresh ECDSA P-256 certificate, valid for 13 days, which a browser accepts by its hash.
+    SelfSigned {
+        /// DNS names and IP addresses; none means `localhost`, `127.0.0.1` and `::1`.
+        names: Vec<String>,
+    },
+    /// PEM files: the chain, leaf first, and the key.
+    PemFiles {
+        /// Certificate chain.
+        certificate: PathBuf,
+        /// Private key.
+        private_key: PathBuf,
+    },
+    /// The same as bytes.
+    PemBytes {
+        /// Certificate chain.
+        certificate: Vec<u8>,
+        /// Private key.
+        private_key: Vec<u8>,
+    },
+}
+
+impl std::fmt::Debug for IdentitySource {
+    // Written by hand so that a private key can never reach a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SelfSigned { .. } => "SelfSigned",
+            Self::PemFiles { .. } => "PemFiles",
+            Self::PemBytes { .. } => "PemBytes",
+        })
+    }
+}
+
+/// Options of a client session.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// One deadline over name look-up, handshake, SETTINGS and CONNECT. Default 10 s.
+    pub timeout: Duration,
+    /// Whom to trust.
+    pub trust: Trust,
+    /// Extra request headers, in order, repeats allowed.
+    pub headers: Vec<(String, String)>,
+    /// Local address to send from; `None` is any.
+    pub bind_host: Option<IpAddr>,
+    /// Options of the connection.
+    pub connection: ConnectionOptions,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            trust: Trust::System,
+            headers: Vec::new(),
+            bind_host: None,
+            connection: ConnectionOptions::default(),
+        }
+    }
+}
+
+/// How a client decides that it talks to the right server.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// The system's certificate authorities.
+    System,
+    /// Only these certificate authorities, from a PEM file.
+    CaFile(PathBuf),
+    /// Only these certificate authorities, as PEM bytes.
+    CaPem(Vec<u8>),
+    /// A certificate whose SHA-256 is one of these, with the rules of the W3C's `serverCertificateHashes`.
+    CertificateHashes(Vec<[u8; 32]>),
+    /// Anybody. For tests: an attacker on the path reads and changes everything.
+    InsecureNoVerification,
+}

@@ -1,0 +1,240 @@
+//! The way a session's datagrams take through QUIC: batches in, one at a time out, and how much room there is.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use wtransport::quinn::{self, SendDatagramError};
+
+use super::congestion::PathView;
+use super::driver::varint;
+use super::h3::error::H3_DATAGRAM_ERROR;
+use super::h3::{DatagramVerdict, QuarterStreamId};
+use crate::error::{Error, Result};
+
+/// QUIC's receive buffer, in bytes; a pump empties it every time the lane turns.
+pub(super) const QUIC_RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// The largest UDP payload we offer to receive: what Ethernet carries.
+const MAX_UDP_PAYLOAD_BYTES: usize = 1472;
+
+/// QUIC's own FIFO, in bytes: the most that can stand in it on the fastest path.
+pub(super) const QUIC_SEND_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// What quinn counts for each datagram in its buffers beside the payload.
+const QUIC_OVERHEAD_BYTES: usize = std::mem::size_of::<Bytes>();
+
+/// Datagrams that may be handed over after one look at [`DatagramPath::room`].
+pub const HAND_OVER_BATCH: usize = 512;
+
+/// Kept free in QUIC's FIFO, so that its per-datagram overhead and one datagram more than asked for always fit: it
+/// would make room by dropping its oldest, without a word.
+const HAND_OVER_MARGIN_BYTES: usize = HAND_OVER_BATCH * QUIC_OVERHEAD_BYTES + 64 * 1024;
+
+/// What QUIC's FIFO may hold, in time: long enough that a lane never starves the path between two turns, short
+/// enough that a datagram of higher priority is not stuck behind a standing queue that nothing can overtake.
+const STANDING: Duration = Duration::from_millis(2);
+
+thread_local! {
+    /// Where a lane gathers a batch: one buffer for all its sessions, so that an idle session holds none.
+    static SCRATCH: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A session's datagrams below all queues. Exactly one task sends and one receives.
+pub struct DatagramPath {
+    connection: quinn::Connection,
+    view: Arc<PathView>,
+    quarter: QuarterStreamId,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    taken: AtomicU64,
+    foreign: AtomicU64,
+    receive_dropped: AtomicU64,
+    handed: AtomicU64,
+    send_dropped: AtomicU64,
+    /// Taken since QUIC's buffer was last seen empty.
+    burst: AtomicUsize,
+}
+
+/// What the path itself lost or refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PathCounts {
+    /// Datagrams that carried another stream's id.
+    pub foreign: u64,
+    /// Datagrams that arrived and that QUIC's receive buffer dropped before we took them.
+    pub receive_dropped_by_quic: u64,
+    /// Datagrams that QUIC accepted and dropped unsent: the path's MTU shrank, or the connection ended.
+    pub send_dropped_by_quic: u64,
+}
+
+/// Why QUIC did not take a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandOverError {
+    /// Larger than the path or the peer carries now.
+    TooLarge,
+    /// The peer takes no datagrams.
+    Unsupported,
+    /// The connection is over.
+    Closed,
+}
+
+impl DatagramPath {
+    pub(super) fn new(connection: quinn::Connection, view: Arc<PathView>, session_id: u64) -> Result<Self> {
+        let quarter = QuarterStreamId::of(session_id)
+            .ok_or_else(|| Error::Protocol(format!("{session_id} is not a session id")))?;
+        Ok(Self { connection, view, quarter, counts: Counts::default() })
+    }
+
+    /// Waits for datagrams, takes what is ready (at most `most`) and gives their payloads to `deliver`.
+    ///
+    /// Safe to cancel: nothing that was taken is lost. An error means that the connection is over.
+    pub async fn receive(&self, most: usize, deliver: impl FnOnce(&[Bytes])) -> Result<()> {
+        let first = self.connection.read_datagram().await.map_err(|_| Error::Closed)?;
+        SCRATCH.with_borrow_mut(|batch| {
+            let result = self.take(first, batch).and_then(|()| self.take_ready(most, batch));
+            deliver(batch);
+            batch.clear();
+            result
+        })
+    }
+
+    /// Gives what is ready now, at most `most`, to `deliver`, without waiting.
+    pub fn receive_ready(&self, most: usize, deliver: impl FnOnce(&[Bytes])) {
+        SCRATCH.with_borrow_mut(|batch| {
+            let _ = self.take_ready(most, batch);
+            deliver(batch);
+            batch.clear();
+        });
+    }
+
+    fn take_ready(&self, most: usize, batch: &mut Vec<Bytes>) -> Result<()> {
+        let mut context = Context::from_waker(Waker::noop());
+        while batch.len() < most {
+            // Nobody is woken by this look: `receive` waits properly.
+            match pin!(self.connection.read_datagram()).poll(&mut context) {
+                Poll::Ready(Ok(datagram)) => self.take(datagram, batch)?,
+                Poll::Ready(Err(_)) => break,
+                Poll::Pending => {
+                    self.count_receive_drops();
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what QUIC's receive buffer dropped, at a moment when that buffer is empty.
+    ///
+    /// The lane is one thread: nothing can arrive between the look that found the buffer empty and this one. A burst
+    /// that fits the buffer cannot have lost anything, and is not looked at.
+    fn count_receive_drops(&self) {
+        let burst = self.counts.burst.swap(0, Ordering::Relaxed);
+        if burst >= QUIC_RECEIVE_BUFFER_BYTES / (2 * MAX_UDP_PAYLOAD_BYTES) {
+            let arrived = self.connection.stats().frame_rx.datagram;
+            let dropped = arrived.saturating_sub(self.counts.taken.load(Ordering::Relaxed));
+            self.counts.receive_dropped.store(dropped, Ordering::Relaxed);
+        }
+    }
+
+    fn take(&self, datagram: Bytes, batch: &mut Vec<Bytes>) -> Result<()> {
+        self.counts.taken.fetch_add(1, Ordering::Relaxed);
+        self.counts.burst.fetch_add(1, Ordering::Relaxed);
+        match self.quarter.strip(datagram) {
+            DatagramVerdict::Ours(payload) => batch.push(payload),
+            DatagramVerdict::Foreign => {
+                self.counts.foreign.fetch_add(1, Ordering::Relaxed);
+            }
+            DatagramVerdict::Malformed => {
+                // RFC 9297 section 2.1: a connection error.
+                let code = varint(H3_DATAGRAM_ERROR);
+                self.connection.close(code, b"a datagram without a quarter stream id");
+                return Err(Error::Closed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that the session prefix takes of each datagram.
+    pub fn prefix_len(&self) -> usize {
+        self.quarter.prefix().len()
+    }
+
+    /// The session prefix and `payload` in one buffer: what [`DatagramPath::hand_over`] takes.
+    pub fn frame(&self, payload: &[u8]) -> Bytes {
+        let prefix = self.quarter.prefix();
+        let mut framed = BytesMut::with_capacity(prefix.len() + payload.len());
+        framed.put_slice(prefix);
+        framed.put_slice(payload);
+        framed.freeze()
+    }
+
+    /// The largest payload that can be sent now; [`Error::Unsupported`] when not even an empty one can.
+    pub fn max_payload(&self) -> Result<usize> {
+        self.connection
+            .max_datagram_size()
+            .and_then(|limit| limit.checked_sub(self.prefix_len()))
+            .ok_or(Error::Unsupported)
+    }
+
+    /// Framed bytes that may be handed over now, as at most [`HAND_OVER_BATCH`] datagrams, without letting QUIC's FIFO grow beyond [`STANDING`].
+    ///
+    /// At least one full packet when the FIFO is empty, so that every path moves and small datagrams share packets.
+    pub fn room(&self) -> usize {
+        let free = self.connection.datagram_send_buffer_space();
+        let standing = QUIC_SEND_BUFFER_BYTES.saturating_sub(free + QUIC_OVERHEAD_BYTES);
+        let packet = self.connection.max_datagram_size().unwrap_or(0);
+        let carried = self.view.bytes_in(STANDING).unwrap_or(0);
+        let allowed = usize::try_from(carried).unwrap_or(usize::MAX).max(packet);
+        allowed.saturating_sub(standing).min(free.saturating_sub(HAND_OVER_MARGIN_BYTES))
+    }
+
+    /// Gives a framed datagram to QUIC. Only within [`DatagramPath::room`]: QUIC evicts its oldest otherwise.
+    pub fn hand_over(&self, framed: Bytes) -> Result<(), HandOverError> {
+        match self.connection.send_datagram(framed) {
+            Ok(()) => {
+                self.counts.handed.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(SendDatagramError::TooLarge) => Err(HandOverError::TooLarge),
+            Err(SendDatagramError::UnsupportedByPeer | SendDatagramError::Disabled) => {
+                Err(HandOverError::Unsupported)
+            }
+            Err(SendDatagramError::ConnectionLost(_)) => Err(HandOverError::Closed),
+        }
+    }
+
+    /// Returns when packets have left since the last return, which is when there may be more room.
+    pub async fn packets_sent(&self) {
+        self.view.packets_sent().await;
+    }
+
+    /// Returns when the path's MTU has changed since the last return, and with it [`DatagramPath::max_payload`].
+    pub async fn mtu_changed(&self) {
+        self.view.mtu_changed().await;
+    }
+
+    /// What was lost below our queues, as of the last moment at which QUIC's buffers were empty.
+    pub fn counts(&self) -> PathCounts {
+        // In this order a datagram handed over meanwhile can only be missed, never counted as dropped.
+        let handed = self.counts.handed.load(Ordering::Relaxed);
+        let free = self.connection.datagram_send_buffer_space();
+        let over = self.connection.close_reason().is_some();
+        if over || free + QUIC_OVERHEAD_BYTES >= QUIC_SEND_BUFFER_BYTES {
+            let sent = self.connection.stats().frame_tx.datagram;
+            self.counts.send_dropped.fetch_max(handed.saturating_sub(sent), Ordering::Relaxed);
+        }
+        PathCounts {
+            foreign: self.counts.foreign.load(Ordering::Relaxed),
+            receive_dropped_by_quic: self.counts.receive_dropped.load(Ordering::Relaxed),
+            send_dropped_by_quic: self.counts.send_dropped.load(Ordering::Relaxed),
+        }
+    }
+}

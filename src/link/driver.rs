@@ -1,0 +1,317 @@
+//! Runs the HTTP/3 session state of one connection over quinn: every stream of the peer is read by a small task that
+//! feeds the state machine; the session's own task does what the state machine says.
+//!
+//! Nothing that a peer sends is stored here; what a stream may send is bounded by its flow-control window.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use wtransport::quinn::{
+    self, Connection, ConnectionError as QuicError, ReadError, RecvStream, SendStream, VarInt,
+};
+
+use super::h3::error::H3_NO_ERROR;
+use super::h3::{self, Event, StreamVerdict, close_bytes};
+use super::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES, Session};
+use crate::error::{Error, Result};
+use crate::runtime::{Lane, LiveGuard};
+
+/// How long a peer may take to acknowledge our CLOSE capsule before the connection is closed without waiting on.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long the peer may take after that to end the connection itself, so that its own words are not cut off.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Bytes read from a stream at once; its flow-control window is the bound on what can wait.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// One connection and its HTTP/3 state.
+pub(super) struct Driver {
+    connection: Connection,
+    state: Mutex<h3::Session>,
+    /// Something happened: look at the events and at `broken`.
+    happened: Notify,
+    /// The peer broke the protocol of the connection, and was told so.
+    broken: Mutex<Option<h3::ConnectionError>>,
+    /// Send halves of the peer's request streams, until it is known what they want.
+    replies: Mutex<HashMap<u64, SendStream>>,
+    session: Arc<Session>,
+    lane: Lane,
+    _live: Arc<LiveGuard>,
+}
+
+impl Driver {
+    pub(super) fn new(connection: Connection, state: h3::Session, session: Arc<Session>) -> Arc<Self> {
+        Arc::new(Self {
+            connection,
+            state: Mutex::new(state),
+            happened: Notify::new(),
+            broken: Mutex::new(None),
+            replies: Mutex::new(HashMap::new()),
+            lane: session.lane().clone(),
+            session,
+            _live: LiveGuard::new(),
+        })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Opens our control stream and begins to read the peer's streams. The control stream is kept open by the caller.
+    pub(super) async fn open(self: &Arc<Self>) -> Result<SendStream> {
+        let mut control = self.connection.open_uni().await.map_err(|error| lost(&error))?;
+        let preface = self.state.lock().control_preface();
+        control.write_all(&preface).await.map_err(write_failed)?;
+        self.lane.spawn(Arc::clone(self).accept_uni());
+        self.lane.spawn(Arc::clone(self).accept_bidi());
+        Ok(control)
+    }
+
+    /// Waits for the next event; an error when the connection is over.
+    pub(super) async fn event(&self) -> Result<Event> {
+        loop {
+            if let Some(event) = self.state.lock().poll_event() {
+                return Ok(event);
+            }
+            if let Some(broken) = &*self.broken.lock() {
+                return Err(Error::Protocol(broken.reason.to_string()));
+            }
+            tokio::select! {
+                () = self.happened.notified() => {}
+                error = self.connection.closed() => return Err(lost(&error)),
+            }
+        }
+    }
+
+    /// Runs `body` on the HTTP/3 state.
+    pub(super) fn with_state<T>(&self, body: impl FnOnce(&mut h3::Session) -> T) -> T {
+        body(&mut self.state.lock())
+    }
+
+    /// The send half of the peer's stream `id`.
+    pub(super) fn take_reply(&self, id: u64) -> Result<SendStream> {
+        let reply = self.replies.lock().remove(&id);
+        reply.ok_or_else(|| Error::Protocol("the request's stream is gone".into()))
+    }
+
+    /// Begins to read `stream`, the client's own CONNECT stream.
+    pub(super) fn read_own(self: &Arc<Self>, stream: RecvStream) {
+        self.lane.spawn(Arc::clone(self).read(stream, Direction::Bidi));
+    }
+
+    /// Drives an established session to its end. `connect` is the send half of its CONNECT stream.
+    pub(super) async fn run(self: Arc<Self>, mut connect: SendStream, control: SendStream) {
+        let _finish = Finish(Arc::clone(&self.session));
+        loop {
+            tokio::select! {
+                event = self.event() => match event {
+                    Ok(Event::Draining) => self.session.set_draining(),
+                    Ok(Event::Closed { code, reason }) => {
+                        self.session.end(CloseInfo { by: ClosedBy::Peer, code, reason, transport_error: 0 });
+                        let _ = connect.finish();
+                        break;
+                    }
+                    Ok(Event::Aborted { code, reason }) => {
+                        self.session.end(CloseInfo {
+                            by: ClosedBy::Transport,
+                            code: 0,
+                            reason: bounded(&reason),
+                            transport_error: code,
+                        });
+                        let _ = connect.reset(varint(code));
+                        break;
+                    }
+                    Ok(_) => {}
+                    Err(_) => {
+                        self.session.end(self.epitaph());
+                        return;
+                    }
+                },
+                (code, reason) = self.session.wants_to_close() => {
+                    let words = close_bytes(code, &reason);
+                    let said = async {
+                        connect.write_all(&words).await.map_err(write_failed)?;
+                        let _ = connect.finish();
+                        // Acknowledged in full, or not wanted any more.
+                        let _ = connect.stopped().await;
+                        Ok::<(), Error>(())
+                    };
+                    let _ = timeout(GOODBYE, said).await;
+                    break;
+                }
+            }
+        }
+        // The peer may still be saying goodbye, or wants to be the one that closes.
+        let _ = timeout(GRACE, self.connection.closed()).await;
+        self.connection.close(varint(H3_NO_ERROR), b"");
+        drop((connect, control));
+    }
+
+    /// What ended a connection whose session did not say why.
+    fn epitaph(&self) -> CloseInfo {
+        let (transport_error, reason) = match (&*self.broken.lock(), self.connection.close_reason()) {
+            (Some(broken), _) => (broken.code, broken.reason.to_string()),
+            // A peer that just leaves, in order.
+            (None, Some(QuicError::ApplicationClosed(close)))
+                if close.error_code.into_inner() == H3_NO_ERROR =>
+            {
+                return CloseInfo { by: ClosedBy::Peer, code: 0, reason: String::new(), transport_error: 0 };
+            }
+            (None, Some(QuicError::ApplicationClosed(close))) => {
+                (close.error_code.into_inner(), String::from_utf8_lossy(&close.reason).into_owned())
+            }
+            (None, Some(QuicError::ConnectionClosed(close))) => {
+                (close.error_code.into(), String::from_utf8_lossy(&close.reason).into_owned())
+            }
+            (None, Some(error)) => (0, error.to_string()),
+            (None, None) => (0, "the session's task ended".into()),
+        };
+        CloseInfo { by: ClosedBy::Transport, code: 0, reason: bounded(&reason), transport_error }
+    }
+
+    /// Ends the connection because the peer broke its protocol.
+    fn break_off(&self, error: h3::ConnectionError) {
+        tracing::debug!(code = error.code, reason = %error.reason, "closing: the peer broke the protocol");
+        self.connection.close(varint(error.code), error.reason.as_bytes());
+        self.broken.lock().get_or_insert(error);
+        self.happened.notify_one();
+    }
+
+    async fn accept_uni(self: Arc<Self>) {
+        while let Ok(stream) = self.connection.accept_uni().await {
+            self.lane.spawn(Arc::clone(&self).read(stream, Direction::Uni));
+        }
+    }
+
+    async fn accept_bidi(self: Arc<Self>) {
+        while let Ok((send, receive)) = self.connection.accept_bi().await {
+            self.replies.lock().insert(receive.id().into(), send);
+            self.lane.spawn(Arc::clone(&self).read(receive, Direction::Bidi));
+        }
+    }
+
+    async fn read(self: Arc<Self>, mut stream: RecvStream, direction: Direction) {
+        let id = u64::from(stream.id());
+        loop {
+            let chunk = match stream.read_chunk(CHUNK_BYTES, true).await {
+                Ok(chunk) => chunk,
+                Err(ReadError::Reset(code)) => {
+                    self.reset(id, direction, code.into_inner());
+                    return;
+                }
+                // The connection is over, or the stream was given up here.
+                Err(_) => return,
+            };
+            let fin = chunk.is_none();
+            let data = chunk.map(|chunk| chunk.bytes).unwrap_or_default();
+            let verdict = {
+                let mut state = self.state.lock();
+                match direction {
+                    Direction::Uni => state.uni_data(id, &data, fin),
+                    Direction::Bidi => state.bidi_data(id, &data, fin),
+                }
+            };
+            self.happened.notify_one();
+            match verdict {
+                Ok(StreamVerdict::Continue) if fin => return,
+                Ok(StreamVerdict::Continue) => {}
+                Ok(StreamVerdict::Refuse { code }) => {
+                    self.session.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
+                    let _ = stream.stop(varint(code));
+                    if let Some(mut reply) = self.replies.lock().remove(&id) {
+                        let _ = reply.reset(varint(code));
+                    }
+                    return;
+                }
+                Ok(StreamVerdict::Respond { bytes }) => {
+                    self.session.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
+                    let _ = stream.stop(varint(H3_NO_ERROR));
+                    let reply = self.replies.lock().remove(&id);
+                    if let Some(mut reply) = reply {
+                        // Quinn sends what is written after the stream is dropped.
+                        let _ = reply.write_all(&bytes).await;
+                        let _ = reply.finish();
+                    }
+                    return;
+                }
+                Err(error) => {
+                    self.break_off(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn reset(&self, id: u64, direction: Direction, code: u64) {
+        let verdict = {
+            let mut state = self.state.lock();
+            match direction {
+                Direction::Uni => state.uni_reset(id, code),
+                Direction::Bidi => {
+                    state.bidi_reset(id, code);
+                    Ok(())
+                }
+            }
+        };
+        self.replies.lock().remove(&id);
+        match verdict {
+            Ok(()) => self.happened.notify_one(),
+            Err(error) => self.break_off(error),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Uni,
+    Bidi,
+}
+
+/// Whatever ends the session's task, a panic included, nobody waits for it in vain.
+struct Finish(Arc<Session>);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.end(CloseInfo {
+            by: ClosedBy::Transport,
+            code: 0,
+            reason: "the session's task ended".into(),
+            transport_error: 0,
+        });
+    }
+}
+
+/// A code as QUIC carries it. All codes of HTTP/3 and of peers' frames fit.
+pub(super) fn varint(code: u64) -> VarInt {
+    VarInt::from_u64(code).unwrap_or(VarInt::MAX)
+}
+
+/// What a lost connection means for an attempt to establish a session.
+pub(super) fn lost(error: &quinn::ConnectionError) -> Error {
+    match error {
+        QuicError::ApplicationClosed(close) => Error::Protocol(format!(
+            "the peer closed the connection with HTTP/3 code {:#x} {}",
+            close.error_code.into_inner(),
+            bounded(&String::from_utf8_lossy(&close.reason)),
+        )),
+        other => Error::Protocol(format!("the connection was lost: {other}")),
+    }
+}
+
+fn write_failed(error: quinn::WriteError) -> Error {
+    Error::Protocol(format!("a stream of ours was given up: {error}"))
+}
+
+fn bounded(text: &str) -> String {
+    let mut end = text.len().min(MAX_CLOSE_REASON_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}

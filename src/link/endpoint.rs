@@ -1,0 +1,56 @@
+//! What servers and clients share: the QUIC configuration of a connection and of a UDP socket.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+
+use wtransport::quinn::{
+    Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig, VarInt,
+};
+
+use super::config::ConnectionOptions;
+use super::congestion::{ObservedFactory, PathView};
+use super::datagram_path::{QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES};
+use crate::error::{Error, Result};
+use crate::runtime::Lane;
+
+/// Streams that a peer may have open towards us: control, two of QPACK, a few of GREASE; a server also takes requests.
+/// Everything else is refused, and refused streams give their credit back.
+const PEER_UNI_STREAMS: u32 = 8;
+const PEER_REQUEST_STREAMS: u32 = 8;
+
+/// Unread bytes that a peer may send on one stream and on all of them: nothing but HTTP/3 signalling uses streams.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+
+/// The QUIC configuration of one connection, and the view of its path that its congestion controller feeds.
+pub(super) fn transport_config(
+    options: &ConnectionOptions,
+    server: bool,
+) -> Result<(Arc<TransportConfig>, Arc<PathView>)> {
+    let view = Arc::new(PathView::default());
+    let idle = match options.idle_timeout {
+        None => None,
+        Some(timeout) => Some(IdleTimeout::try_from(timeout).map_err(|_| {
+            Error::InvalidArgument("the idle timeout is longer than QUIC can express (2^62 ms)".into())
+        })?),
+    };
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_uni_streams(VarInt::from_u32(PEER_UNI_STREAMS))
+        .max_concurrent_bidi_streams(VarInt::from_u32(if server { PEER_REQUEST_STREAMS } else { 0 }))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
+        .send_window(u64::from(CONNECTION_WINDOW_BYTES))
+        .datagram_receive_buffer_size(Some(QUIC_RECEIVE_BUFFER_BYTES))
+        .datagram_send_buffer_size(QUIC_SEND_BUFFER_BYTES)
+        .keep_alive_interval(options.keep_alive)
+        .max_idle_timeout(idle)
+        .congestion_controller_factory(Arc::new(ObservedFactory::new(options.congestion, Arc::clone(&view))));
+    Ok((Arc::new(config), view))
+}
+
+/// A QUIC endpoint on `socket`, driven by `lane`.
+pub(super) fn open(lane: &Lane, socket: UdpSocket, server: Option<ServerConfig>) -> Result<Endpoint> {
+    lane.enter(|| Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime)))
+        .map_err(|error| Error::io("opening the UDP socket", &error))
+}

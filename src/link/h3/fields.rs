@@ -1,0 +1,259 @@
+//! Field sections: QPACK (RFC 9204) without the dynamic table, as lists that keep order and repetition.
+//!
+//! wtransport's decoder knows the static table and Huffman codes but returns a map and trusts integers; so a block
+//! is split into its field lines here, with every integer and length checked, and each line is decoded alone.
+
+use wtransport::proto::qpack::{Decoder, Encoder};
+
+use super::frame::{self, MAX_HEADERS_BYTES};
+
+/// Names and values in the order of the wire.
+pub(crate) type Fields = Vec<(String, String)>;
+
+/// The largest field section taken, in the measure of RFC 9114 section 4.2.2, which adds 32 bytes per field.
+pub(crate) const MAX_FIELD_SECTION_BYTES: usize = MAX_HEADERS_BYTES;
+const FIELD_OVERHEAD_BYTES: usize = 32;
+/// Entries of the static table, RFC 9204 appendix A.
+const STATIC_ENTRIES: u64 = 99;
+
+/// Why a block did not become fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldsError {
+    /// The encoding is broken or needs the dynamic table that we announced not to have.
+    Decompression(&'static str),
+    /// The section is larger than announced.
+    TooLarge,
+    /// A name or value is not UTF-8.
+    NotText,
+}
+
+/// A HEADERS frame with these fields.
+pub(crate) fn headers_frame<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::put_frame(&mut out, frame::HEADERS, &Encoder::encode(fields));
+    out
+}
+
+/// The size of a section in the measure of `SETTINGS_MAX_FIELD_SECTION_SIZE`.
+pub(crate) fn section_bytes<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> usize {
+    fields.into_iter().map(|(name, value)| name.len() + value.len() + FIELD_OVERHEAD_BYTES).sum()
+}
+
+/// Decodes a header block.
+pub(crate) fn decode(block: &[u8]) -> Result<Fields, FieldsError> {
+    let mut rest = block;
+    // RFC 9204 section 4.5.1: without a dynamic table the required insert count is 0, and a set sign bit would put
+    // the base below zero.
+    if integer(&mut rest, 8)? != 0 {
+        return Err(FieldsError::Decompression("a reference to the dynamic table"));
+    }
+    let negative = rest.first().is_some_and(|byte| byte & 0x80 != 0);
+    integer(&mut rest, 7)?;
+    if negative {
+        return Err(FieldsError::Decompression("the base is negative"));
+    }
+    let mut fields = Vec::new();
+    let mut section_bytes = 0_usize;
+    while !rest.is_empty() {
+        let line = take_line(&mut rest)?;
+        let mut alone = Vec::with_capacity(2 + line.len());
+        alone.extend_from_slice(&[0, 0]);
+        alone.extend_from_slice(line);
+        let decoded =
+            Decoder::decode(&alone).map_err(|_| FieldsError::Decompression("a broken field line"))?;
+        let Some((name, value)) = decoded.into_iter().next() else {
+            return Err(FieldsError::Decompression("an empty field line"));
+        };
+        section_bytes = section_bytes.saturating_add(name.len() + value.len() + FIELD_OVERHEAD_BYTES);
+        if section_bytes > MAX_FIELD_SECTION_BYTES {
+            return Err(FieldsError::TooLarge);
+        }
+        fields.push((name, value));
+    }
+    Ok(fields)
+}
+
+/// Takes one field line, RFC 9204 sections 4.5.2 to 4.5.6.
+fn take_line<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], FieldsError> {
+    const DYNAMIC: FieldsError = FieldsError::Decompression("a reference to the dynamic table");
+    let start = *rest;
+    let first = *start.first().ok_or(TRUNCATED)?;
+    match first {
+        // Indexed; bit 6 says static.
+        0x80.. => {
+            if first & 0x40 == 0 {
+                return Err(DYNAMIC);
+            }
+            static_index(integer(rest, 6)?)?;
+        }
+        // Literal with name reference; bit 4 says static.
+        0x40..=0x7f => {
+            if first & 0x10 == 0 {
+                return Err(DYNAMIC);
+            }
+            static_index(integer(rest, 4)?)?;
+            skip_string(rest, 7)?;
+        }
+        // Literal with literal name.
+        0x20..=0x3f => {
+            skip_string(rest, 3)?;
+            skip_string(rest, 7)?;
+        }
+        // Indexed or literal with post-base index.
+        0x00..=0x1f => return Err(DYNAMIC),
+    }
+    Ok(&start[..start.len() - rest.len()])
+}
+
+const TRUNCATED: FieldsError = FieldsError::Decompression("the block ends within a field line");
+
+fn static_index(index: u64) -> Result<(), FieldsError> {
+    if index < STATIC_ENTRIES {
+        Ok(())
+    } else {
+        Err(FieldsError::Decompression("an index beyond the static table"))
+    }
+}
+
+/// Skips a string whose length has a `prefix`-bit integer below the Huffman bit.
+fn skip_string(rest: &mut &[u8], prefix: u32) -> Result<(), FieldsError> {
+    let huffman = rest.first().ok_or(TRUNCATED)? & (1 << prefix) != 0;
+    let length = usize::try_from(integer(rest, prefix)?).map_err(|_| TRUNCATED)?;
+    let (string, after) = rest.split_at_checked(length).ok_or(TRUNCATED)?;
+    *rest = after;
+    if !huffman && std::str::from_utf8(string).is_err() {
+        return Err(FieldsError::NotText);
+    }
+    Ok(())
+}
+
+/// A prefix integer, RFC 7541 section 5.1, of at most 62 bits (RFC 9204 section 4.1.1) in at most nine more bytes.
+fn integer(rest: &mut &[u8], prefix: u32) -> Result<u64, FieldsError> {
+    const OVERFLOW: FieldsError = FieldsError::Decompression("an integer of more than 62 bits");
+    let (first, mut after) = rest.split_first().ok_or(TRUNCATED)?;
+    let mask = (1_u64 << prefix) - 1;
+    let mut value = u64::from(*first) & mask;
+    if value == mask {
+        for shift in (0..).step_by(7) {
+            // 9 * 7 bits are more than enough; leading zeros beyond them serve nobody.
+            if shift > 56 {
+                return Err(OVERFLOW);
+            }
+            let (byte, next) = after.split_first().ok_or(TRUNCATED)?;
+            after = next;
+            // At most 7 bits shifted by at most 56 fit; the sum is far from 2^64.
+            value += u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+    }
+    *rest = after;
+    if value >> 62 != 0 { Err(OVERFLOW) } else { Ok(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn owned(fields: &[(&str, &str)]) -> Fields {
+        fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn encode(fields: &[(&str, &str)]) -> Vec<u8> {
+        Encoder::encode(fields.iter().copied()).into_vec()
+    }
+
+    fn decompression(block: &[u8]) -> bool {
+        matches!(decode(block), Err(FieldsError::Decompression(_)))
+    }
+
+    #[test]
+    fn order_and_repetition_survive() {
+        let fields =
+            [(":status", "200"), ("set-cookie", "a=1"), ("x", "y"), ("set-cookie", "b=2"), ("x", "y")];
+        assert_eq!(decode(&encode(&fields)).unwrap(), owned(&fields));
+    }
+
+    #[test]
+    fn an_empty_block_is_an_empty_section() {
+        assert_eq!(decode(&[0, 0]).unwrap(), []);
+        assert_eq!(decode(&[0, 5]).unwrap(), []);
+    }
+
+    #[test]
+    fn a_block_without_its_prefix_does_not_decompress() {
+        assert!(decompression(&[]));
+        assert!(decompression(&[0]));
+    }
+
+    #[test]
+    fn the_dynamic_table_is_refused_in_every_form() {
+        for block in [
+            &[1, 0][..],      // required insert count
+            &[0, 0x80],       // negative base
+            &[0, 0, 0x80],    // indexed
+            &[0, 0, 0x10],    // indexed, post-base
+            &[0, 0, 0x40, 0], // literal with name reference
+            &[0, 0, 0x00, 0], // literal with post-base name reference
+        ] {
+            assert!(decompression(block), "{block:x?}");
+        }
+    }
+
+    #[test]
+    fn the_static_table_ends_at_98() {
+        assert_eq!(decode(&[0, 0, 0xff, 35]).unwrap(), owned(&[("x-frame-options", "sameorigin")]));
+        assert!(decompression(&[0, 0, 0xff, 36]));
+        assert!(decompression(&[0, 0, 0x5f, 84, 0]));
+    }
+
+    #[test]
+    fn integers_that_overflow_are_refused() {
+        let mut block = vec![0, 0, 0xff];
+        block.extend([0x80; 30]);
+        block.push(0x01);
+        assert!(decompression(&block));
+        let mut block = vec![0, 0, 0xff];
+        block.extend([0xff; 8]);
+        block.push(0x7f);
+        assert!(decompression(&block));
+    }
+
+    #[test]
+    fn strings_longer_than_the_block_are_refused() {
+        assert!(decompression(&[0, 0, 0x23, b'a', b'b']));
+        assert!(decompression(&[0, 0, 0x5f, 0x01, 0x7f, 0xff, 0xff, 0xff, 0x7f]));
+        assert!(decompression(&[0, 0, 0x21, b'a']));
+    }
+
+    #[test]
+    fn text_must_be_utf8() {
+        assert_eq!(decode(&[0, 0, 0x21, b'a', 0x01, 0xff]), Err(FieldsError::NotText));
+    }
+
+    #[test]
+    fn a_section_that_unpacks_to_more_than_the_limit_is_refused() {
+        // One byte each on the wire, more than 32 in the measure of the RFC.
+        let mut block = vec![0, 0];
+        block.extend([0xd1; 2000]);
+        assert_eq!(decode(&block), Err(FieldsError::TooLarge));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(block in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&block);
+            let _ = decode(&[&[0, 0][..], &block].concat());
+        }
+
+        #[test]
+        fn any_fields_come_back_as_they_were(
+            fields in proptest::collection::vec(("[a-z:][a-z0-9-]{0,20}", "\\PC{0,40}"), 0..20)
+        ) {
+            let block = Encoder::encode(fields.iter().map(|(name, value)| (name, value)));
+            prop_assert_eq!(decode(&block).unwrap(), fields);
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! The state machine: one connection, one session.
+//!
+//! The driver hands in what peer streams bring and does what the verdicts say; what happened comes out of
+//! [`Session::poll_event`] in order. Nothing here waits, reads a clock or touches a socket.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use super::capsule::{Capsule, CapsuleReader, MAX_CAPSULE_BYTES};
+use super::connect::{ConnectRequest, ConnectResponse};
+use super::error::{
+    ConnectionError, Fault, H3_EXCESSIVE_LOAD, H3_FRAME_UNEXPECTED, H3_MESSAGE_ERROR, StreamFault,
+    WT_BUFFERED_STREAM_REJECTED, WT_SESSION_GONE,
+};
+use super::fields::{headers_frame, section_bytes};
+use super::frame::{Frame, FrameReader, MAX_HEADERS_BYTES, MAX_SETTINGS_BYTES, Place};
+use super::request::{RequestStream, Section, Wants, section, truncated_frame};
+use super::settings::{PeerSettings, Role};
+use super::uni::{self, Control, Keep, MAX_NAMELESS, UniStreams};
+use crate::error::{Error, Result};
+
+/// Request streams whose HEADERS are not complete that are tolerated at once.
+pub const MAX_REQUESTS: usize = 4;
+/// Capsule bytes a client may send before its session is accepted.
+pub const MAX_EARLY_BYTES: usize = 4 * 1024;
+/// No more than this much of a peer's bytes is ever kept between calls: unfinished header blocks (a client's one
+/// response counts as a request here), early or unfinished capsules, unfinished SETTINGS, and integers cut in two.
+/// Besides, the one parsed request or response waits as an [`Event`]; its field section is limited to 64 KiB.
+pub const MAX_BUFFERED_BYTES: usize = MAX_REQUESTS * MAX_HEADERS_BYTES
+    + MAX_EARLY_BYTES
+    + MAX_CAPSULE_BYTES
+    + MAX_SETTINGS_BYTES
+    + (MAX_REQUESTS + MAX_NAMELESS + 4) * 8;
+
+/// What happened. Once [`Event::Closed`], [`Event::Aborted`] or a refusing [`Event::Response`] has come, nothing
+/// follows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The peer's SETTINGS; see [`PeerSettings::problem`] for whether they will do.
+    PeerSettings(PeerSettings),
+    /// A client asks for a session: [`Session::accept`] or [`Session::reject`]. Never before its SETTINGS.
+    Request {
+        /// The CONNECT stream.
+        stream_id: u64,
+        /// What it asks.
+        request: ConnectRequest,
+    },
+    /// The server answered; the session is established if the response says so.
+    Response(ConnectResponse),
+    /// The peer wants the session wound down (GOAWAY or a DRAIN capsule); said once.
+    Draining,
+    /// The peer ended the session in order. An end without a CLOSE capsule means code 0 and no reason.
+    Closed {
+        /// The peer's code.
+        code: u32,
+        /// The peer's reason.
+        reason: String,
+    },
+    /// The session ended otherwise: the peer gave up the CONNECT stream, or broke the rules on it.
+    Aborted {
+        /// The HTTP/3 code, the peer's or ours; ours is also the one to reset the stream with.
+        code: u64,
+        /// Who and why.
+        reason: Cow<'static, str>,
+    },
+}
+
+/// What the driver does with a stream after it has handed in its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamVerdict {
+    /// Go on reading (or, after the end of the stream, nothing).
+    Continue,
+    /// STOP_SENDING and, if bidirectional, RESET_STREAM with this code; hand in no more of it.
+    Refuse {
+        /// The code for both.
+        code: u64,
+    },
+    /// Write these bytes, finish the stream, STOP_SENDING with `H3_NO_ERROR`; hand in no more of it.
+    Respond {
+        /// A whole response.
+        bytes: Vec<u8>,
+    },
+}
+
+/// How far the session has come.
+#[derive(Debug)]
+enum Phase {
+    /// Server: the request waits to be answered; capsules must wait with it (draft section 3.2).
+    Requested { choose_draft02: bool, early: Vec<u8> },
+    /// Client: CONNECT is sent.
+    Connecting,
+    /// 2xx was sent or received.
+    Established(CapsuleReader),
+    /// The peer sent CLOSE; its stream must end now.
+    Closed,
+    /// Nothing on the stream matters any more.
+    Over,
+}
+
+#[derive(Debug)]
+struct ConnectStream {
+    id: u64,
+    reader: FrameReader,
+    phase: Phase,
+}
+
+/// The HTTP/3 side of one connection and its one session.
+#[derive(Debug)]
+pub struct Session {
+    role: Role,
+    uni: UniStreams,
+    requests: Vec<(u64, RequestStream)>,
+    connect: Option<ConnectStream>,
+    settings: Option<PeerSettings>,
+    /// A request, and what followed it, that arrived before the client's SETTINGS (draft section 3.1).
+    held: VecDeque<Event>,
+    events: VecDeque<Event>,
+    draining: bool,
+}
+
+impl Session {
+    /// The client's side of a new connection.
+    pub fn client() -> Self {
+        Self::new(Role::Client)
+    }
+
+    /// The server's side of a new connection.
+    pub fn server() -> Self {
+        Self::new(Role::Server)
+    }
+
+    fn new(role: Role) -> Self {
+        Self {
+            role,
+            uni: UniStreams::new(role),
+            requests: Vec::new(),
+            connect: None,
+            settings: None,
+            held: VecDeque::new(),
+            events: VecDeque::new(),
+            draining: false,
+        }
+    }
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The peer's SETTINGS, once they have come.
+    pub fn peer_settings(&self) -> Option<&PeerSettings> {
+        self.settings.as_ref()
+    }
+
+    /// The session's CONNECT stream, once there is one.
+    pub fn connect_stream_id(&self) -> Option<u64> {
+        self.connect.as_ref().map(|connect| connect.id)
+    }
+
+    /// What to write, first thing, on a unidirectional stream of ours that is then kept open. We need no other.
+    pub fn control_preface(&self) -> Vec<u8> {
+        uni::control_preface()
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Peer bytes kept for later; never more than [`MAX_BUFFERED_BYTES`].
+    pub fn buffered_bytes(&self) -> usize {
+        let requests: usize = self.requests.iter().map(|(_, stream)| stream.buffered_bytes()).sum();
+        let connect = self.connect.as_ref().map_or(0, |connect| {
+            connect.reader.buffered_bytes()
+                + match &connect.phase {
+                    Phase::Requested { early, .. } => early.len(),
+                    Phase::Established(capsules) => capsules.buffered_bytes(),
+                    Phase::Connecting | Phase::Closed | Phase::Over => 0,
+                }
+        });
+        self.uni.buffered_bytes() + requests + connect
+    }
+
+    /// Data of a unidirectional stream of the peer; `fin` with its last piece, which may be empty.
+    pub fn uni_data(&mut self, id: u64, data: &[u8], fin: bool) -> Result<StreamVerdict, ConnectionError> {
+        let mut heard = Vec::new();
+        let kept = self.uni.data(id, data, fin, &mut |control| heard.push(control));
+        for control in heard {
+            match control {
+                Control::Settings(settings) => {
+                    self.settings = Some(settings);
+                    self.events.push_back(Event::PeerSettings(settings));
+                    self.events.append(&mut self.held);
+                }
+                Control::Goaway => self.drain(),
+            }
+        }
+        Ok(match kept? {
+            Keep::Yes => StreamVerdict::Continue,
+            Keep::Refuse(code) => StreamVerdict::Refuse { code: self.refusal(code) },
+        })
+    }
+
+    /// The peer reset a unidirectional stream.
+    pub fn uni_reset(&mut self, id: u64, _code: u64) -> Result<(), ConnectionError> {
+        self.uni.reset(id)
+    }
+
+    /// Data of a bidirectional stream: one the peer opened, or the client's own CONNECT stream.
+    pub fn bidi_data(&mut self, id: u64, data: &[u8], fin: bool) -> Result<StreamVerdict, ConnectionError> {
+        if self.connect_stream_id() == Some(id) {
+            return self.connect_data(data, fin);
+        }
+        let mut rest = data;
+        let index = self.requests.iter().position(|stream| stream.0 == id);
+        let mut stream = index.map_or_else(RequestStream::new, |index| self.requests.swap_remove(index).1);
+        match stream.data(self.role, &mut rest, fin) {
+            Ok(Wants::More) => {
+                if self.requests.len() >= MAX_REQUESTS {
+                    return Ok(StreamVerdict::Refuse { code: H3_EXCESSIVE_LOAD });
+                }
+                self.requests.push((id, stream));
+                Ok(StreamVerdict::Continue)
+            }
+            Ok(Wants::Status(status)) => Ok(StreamVerdict::Respond { bytes: plain_response(status) }),
+            // One session per connection; draft section 5.2 leaves 429 or a reset.
+            Ok(Wants::Session(..)) if self.connect.is_some() => {
+                Ok(StreamVerdict::Respond { bytes: plain_response(429) })
+            }
+            Ok(Wants::Session(request, mut reader)) => {
+                reader.enter_tunnel();
+                let phase = Phase::Requested { choose_draft02: request.offers_draft02(), early: Vec::new() };
+                self.connect = Some(ConnectStream { id, reader, phase });
+                self.happened(Event::Request { stream_id: id, request: *request });
+                self.connect_data(rest, fin)
+            }
+            Err(Fault::Stream(fault)) => Ok(StreamVerdict::Refuse { code: self.refusal(fault.code) }),
+            Err(Fault::Connection(error)) => Err(error),
+        }
+    }
+
+    /// The peer reset a bidirectional stream.
+    ///
+    /// A STOP_SENDING on the CONNECT stream ends the session as well, but peers send it together with their CLOSE
+    /// capsule: read on to the end of the stream, and hand it in here only if that does not come.
+    pub fn bidi_reset(&mut self, id: u64, code: u64) {
+        self.requests.retain(|stream| stream.0 != id);
+        if self.connect_stream_id() == Some(id) && !self.is_over() {
+            // draft section 6: the session ends with its stream, on whichever side that is closed.
+            self.end(Event::Aborted { code, reason: "the peer gave up the CONNECT stream".into() });
+        }
+    }
+
+    /// Client: what to write on a new bidirectional stream, whose id is `stream_id`, to ask for the session.
+    pub fn connect_bytes(&mut self, stream_id: u64, request: &ConnectRequest) -> Result<Vec<u8>> {
+        let settings = match (self.role, &self.connect, &self.settings) {
+            (Role::Client, None, Some(settings)) => settings,
+            _ => {
+                return Err(Error::InvalidState("CONNECT goes out once, after the server's SETTINGS".into()));
+            }
+        };
+        let protocol = match (settings.problem(Role::Client), settings.protocol()) {
+            (None, Some(protocol)) => protocol,
+            _ if !settings.datagrams => return Err(Error::Unsupported),
+            (problem, _) => return Err(Error::Protocol(problem.unwrap_or("no WebTransport").to_owned())),
+        };
+        let limit = settings.max_field_section_bytes.unwrap_or(u64::MAX);
+        if section_bytes(request.fields(protocol)) as u64 > limit {
+            let what = format!("the request's headers exceed the {limit} bytes that the server takes");
+            return Err(Error::InvalidArgument(what.into()));
+        }
+        let reader = FrameReader::new(Place::Response);
+        self.connect = Some(ConnectStream { id: stream_id, reader, phase: Phase::Connecting });
+        Ok(headers_frame(request.fields(protocol)))
+    }
+
+    /// Server: what to write on the CONNECT stream to accept the request; the stream stays open.
+    pub fn accept(&mut self, headers: &[(String, String)]) -> Result<Vec<u8>> {
+        let (response, early) = self.answer(200, headers)?;
+        if let Some(connect) = &mut self.connect {
+            connect.phase = Phase::Established(CapsuleReader::new());
+        }
+        if let Err(fault) = self.capsules(&early) {
+            self.abort(fault);
+        }
+        Ok(response.frame())
+    }
+
+    /// Server: what to write on the CONNECT stream to reject the request; the stream is then to be finished, and
+    /// stopped with `H3_NO_ERROR`. Any final status that is not a success will do.
+    pub fn reject(&mut self, status: u16, headers: &[(String, String)]) -> Result<Vec<u8>> {
+        if !(300..=599).contains(&status) {
+            return Err(Error::InvalidArgument(format!("{status} does not reject a request").into()));
+        }
+        let (response, _) = self.answer(status, headers)?;
+        self.set_phase(Phase::Over);
+        Ok(response.frame())
+    }
+
+    fn answer(&mut self, status: u16, headers: &[(String, String)]) -> Result<(ConnectResponse, Vec<u8>)> {
+        let Some(ConnectStream { phase: Phase::Requested { choose_draft02, early }, .. }) = &mut self.connect
+        else {
+            return Err(Error::InvalidState("there is no request to answer".into()));
+        };
+        let response = ConnectResponse::new(status, headers, *choose_draft02)?;
+        Ok((response, std::mem::take(early)))
+    }
+
+    fn connect_data(&mut self, mut data: &[u8], fin: bool) -> Result<StreamVerdict, ConnectionError> {
+        match self.connect_frames(&mut data, fin) {
+            Ok(()) => Ok(StreamVerdict::Continue),
+            Err(Fault::Connection(error)) => Err(error),
+            Err(Fault::Stream(fault)) => {
+                self.abort(fault);
+                Ok(StreamVerdict::Refuse { code: fault.code })
+            }
+        }
+    }
+
+    fn connect_frames(&mut self, data: &mut &[u8], fin: bool) -> Result<(), Fault> {
+        loop {
+            let Some(connect) = &mut self.connect else { return Ok(()) };
+            match connect.phase {
+                Phase::Over => return Ok(()),
+                // draft section 6: any further data is answered with a reset of this code.
+                Phase::Closed if !data.is_empty() => {
+                    return Err(malformed("data after a CLOSE capsule").into());
+                }
+                _ => {}
+            }
+            let Some(frame) = connect.reader.read(data)? else {
+                return if fin { self.connect_end() } else { Ok(()) };
+            };
+            match (&mut connect.phase, frame) {
+                (Phase::Connecting, Frame::Headers(block)) => {
+                    let Section::Fields(fields) = section(&block)? else {
+                        let reason = "the response is too large";
+                        return Err(StreamFault { code: H3_EXCESSIVE_LOAD, reason }.into());
+                    };
+                    let response = ConnectResponse::parse(fields).map_err(malformed)?;
+                    // 1xx: the final response is still to come.
+                    if response.status >= 200 {
+                        connect.reader.enter_tunnel();
+                        self.set_phase(if response.is_accepted() {
+                            Phase::Established(CapsuleReader::new())
+                        } else {
+                            Phase::Over
+                        });
+                        self.happened(Event::Response(response));
+                    }
+                }
+                (Phase::Requested { early, .. }, Frame::Data(payload)) => {
+                    if early.len() + payload.len() > MAX_EARLY_BYTES {
+                        let reason = "too much data before the session is accepted";
+                        return Err(StreamFault { code: H3_EXCESSIVE_LOAD, reason }.into());
+                    }
+                    early.extend_from_slice(payload);
+                }
+                (Phase::Established(_), Frame::Data(payload)) => self.capsules(payload)?,
+                (Phase::Established(_), Frame::Capsule(bytes)) => self.capsules(&bytes)?,
+                // HEADERS in other phases the reader does not let through.
+                _ => return Err(ConnectionError::new(H3_FRAME_UNEXPECTED, "DATA before HEADERS").into()),
+            }
+        }
+    }
+
+    /// The peer finished the CONNECT stream.
+    fn connect_end(&mut self) -> Result<(), Fault> {
+        let Some(connect) = &mut self.connect else { return Ok(()) };
+        if !connect.reader.at_boundary() {
+            return Err(truncated_frame().into());
+        }
+        match &connect.phase {
+            Phase::Connecting => return Err(malformed("the stream ends without a response").into()),
+            Phase::Established(capsules) if !capsules.at_boundary() => {
+                return Err(malformed("the stream ends within a capsule").into());
+            }
+            // A request withdrawn before it was answered; its early capsules are discarded.
+            Phase::Established(_) | Phase::Requested { .. } => {
+                self.end(Event::Closed { code: 0, reason: String::new() });
+            }
+            Phase::Closed | Phase::Over => {}
+        }
+        Ok(())
+    }
+
+    fn capsules(&mut self, mut payload: &[u8]) -> Result<(), StreamFault> {
+        while let Some(ConnectStream { phase: Phase::Established(capsules), .. }) = &mut self.connect {
+            match capsules.read(&mut payload).map_err(malformed)? {
+                None => return Ok(()),
+                Some(Capsule::Drain) => self.drain(),
+                Some(Capsule::Close { code, reason }) => {
+                    self.end(Event::Closed { code, reason });
+                    self.set_phase(Phase::Closed);
+                    if !payload.is_empty() {
+                        return Err(malformed("data after a CLOSE capsule"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the session has ended, in the peer's or our eyes.
+    fn is_over(&self) -> bool {
+        self.connect.as_ref().is_some_and(|connect| matches!(connect.phase, Phase::Closed | Phase::Over))
+    }
+
+    fn set_phase(&mut self, phase: Phase) {
+        if let Some(connect) = &mut self.connect {
+            connect.phase = phase;
+        }
+    }
+
+    fn drain(&mut self) {
+        if !self.draining && !self.is_over() {
+            self.draining = true;
+            self.happened(Event::Draining);
+        }
+    }
+
+    fn abort(&mut self, fault: StreamFault) {
+        if self.is_over() {
+            self.set_phase(Phase::Over);
+        } else {
+            self.end(Event::Aborted { code: fault.code, reason: fault.reason.into() });
+        }
+    }
+
+    fn end(&mut self, event: Event) {
+        self.set_phase(Phase::Over);
+        self.happened(event);
+    }
+
+    fn happened(&mut self, event: Event) {
+        let held = self.role == Role::Server && self.settings.is_none();
+        if held { &mut self.held } else { &mut self.events }.push_back(event);
+    }
+
+    /// Streams of a session that has ended are refused as such.
+    fn refusal(&self, code: u64) -> u64 {
+        if code == WT_BUFFERED_STREAM_REJECTED && self.is_over() { WT_SESSION_GONE } else { code }
+    }
+}
+
+fn malformed(reason: &'static str) -> StreamFault {
+    StreamFault { code: H3_MESSAGE_ERROR, reason }
+}
+
+fn plain_response(status: u16) -> Vec<u8> {
+    let headers = match status {
+        // RFC 9110 section 15.5.6 wants the methods named.
+        405 => vec![("allow".to_owned(), "CONNECT".to_owned())],
+        _ => Vec::new(),
+    };
+    ConnectResponse { status, headers }.frame()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! A server: one UDP socket, many sessions.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use wtransport::quinn::crypto::rustls::QuicServerConfig;
+use wtransport::quinn::{Endpoint, Incoming, ServerConfig};
+
+use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
+use super::driver::{Driver, varint};
+use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
+use super::h3::{self, Event};
+use super::session::{Established, Session};
+use super::tls::Identity;
+use super::{endpoint, udp};
+use crate::error::{Error, Result};
+use crate::runtime::readiness::{Pollable, Ready, Watchers};
+use crate::runtime::wait::{Deadline, wait_for};
+use crate::runtime::{self, CloseOnShutdown, Lane};
+
+/// From this many connections on that have not completed their handshake, a client must prove its address first.
+const RETRY_ABOVE_HALF_OPEN: usize = 64;
+
+/// Most sessions that may wait for `accept`.
+const MAX_BACKLOG: usize = 65_536;
+
+/// A listening server.
+pub struct Server {
+    endpoint: Endpoint,
+    lane: Lane,
+    crypto: Arc<QuicServerConfig>,
+    options: ConnectionOptions,
+    handshake_timeout: Duration,
+    max_sessions: usize,
+    certificate_hash: [u8; 32],
+    local_address: SocketAddr,
+    accepted: Receiver<Arc<Session>>,
+    backlog: Sender<Arc<Session>>,
+    /// Guards nothing but the waiting: what is waited for is in the channel.
+    waiting: Mutex<()>,
+    arrived: Condvar,
+    watchers: Watchers,
+    sessions: Mutex<Vec<Weak<Session>>>,
+    half_open: Mutex<usize>,
+    closed: AtomicBool,
+    closing: Notify,
+}
+
+impl Server {
+    /// Binds the socket and begins to listen.
+    pub fn listen(options: &ListenOptions) -> Result<Arc<Self>> {
+        if options.handshake_timeout.is_zero() || options.handshake_timeout > MAX_HANDSHAKE_TIMEOUT {
+            return Err(Error::InvalidArgument(
+                "the handshake timeout must be more than 0 and at most a day".into(),
+            ));
+        }
+        if options.accept_backlog == 0 || options.accept_backlog > MAX_BACKLOG {
+            return Err(Error::InvalidArgument("the accept backlog must be 1 to 65536".into()));
+        }
+        let identity = Identity::load(&options.identity)?;
+        let crypto = QuicServerConfig::try_from(identity.server_config()?)
+            .map_err(|error| Error::Tls(error.to_string()))?;
+        let crypto = Arc::new(crypto);
+        // Checks the connection options once, before anybody depends on them.
+        let (transport, _) = endpoint::transport_config(&options.connection, true)?;
+        let mut config = ServerConfig::with_crypto(Arc::clone(&crypto) as _);
+        config.transport_config(transport);
+        let lane = runtime::get()?.lane();
+        let socket = udp::bind(options.host, options.port, &options.connection)?;
+        let local_address =
+            socket.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
+        let endpoint = endpoint::open(&lane, socket, Some(config))?;
+        let (backlog, accepted) = crossbeam_channel::bounded(options.accept_backlog);
+        let server = Arc::new(Self {
+            endpoint,
+            lane: lane.clone(),
+            crypto,
+            options: options.connection.clone(),
+            handshake_timeout: options.handshake_timeout,
+            max_sessions: options.max_sessions.unwrap_or(usize::MAX),
+            certificate_hash: identity.certificate_hash()?,
+            local_address,
+            accepted,
+            backlog,
+            waiting: Mutex::new(()),
+            arrived: Condvar::new(),
+            watchers: Watchers::default(),
+            sessions: Mutex::new(Vec::new()),
+            half_open: Mutex::new(0),
+            closed: AtomicBool::new(false),
+            closing: Notify::new(),
+        });
+        let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&server) as _;
+        runtime::get()?.close_on_shutdown(closer);
+        lane.spawn(Arc::clone(&server).run());
+        Ok(server)
+    }
+
+    /// The address it listens on.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// SHA-256 of its certificate, as a browser's `serverCertificateHashes` takes it.
+    pub fn certificate_hash(&self) -> [u8; 32] {
+        self.certificate_hash
+    }
+
+    /// Waits until `deadline` for the next established session.
+    ///
+    /// Sessions that were established before [`Server::close`] was called were closed by it and are not handed out.
+    pub fn accept(&self, deadline: Deadline) -> Result<Arc<Session>> {
+        wait_for(&mut self.waiting.lock(), &self.arrived, deadline, |()| {
+            if self.is_closed() {
+                return Some(Err(Error::Closed));
+            }
+            match self.accepted.try_recv() {
+                Ok(session) => Some(Ok(session)),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Err(Error::Closed)),
+            }
+        })
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Stops listening and closes every session with code 0. Returns at once; goodbyes leave in the background.
+    pub fn close(&self) {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        for session in std::mem::take(&mut *self.sessions.lock()) {
+            if let Some(session) = session.upgrade() {
+                let _ = session.close(0, "");
+            }
+        }
+        self.closing.notify_one();
+        self.tell();
+    }
+
+    fn tell(&self) {
+        drop(self.waiting.lock());
+        self.arrived.notify_all();
+        self.watchers.notify();
+    }
+
+    async fn run(self: Arc<Self>) {
+        loop {
+            let incoming = tokio::select! {
+                incoming = self.endpoint.accept() => incoming,
+                () = self.closing.notified() => None,
+            };
+            let Some(incoming) = incoming else { break };
+            self.admit(incoming);
+        }
+        // No new connections; those that are saying goodbye may finish.
+        self.endpoint.set_server_config(None);
+        self.endpoint.wait_idle().await;
+        self.endpoint.close(varint(H3_NO_ERROR), b"");
+    }
+
+    fn admit(self: &Arc<Self>, incoming: Incoming) {
+        let half_open = *self.half_open.lock();
+        if self.endpoint.open_connections() >= self.max_sessions {
+            incoming.refuse();
+        } else if half_open >= RETRY_ABOVE_HALF_OPEN
+            && !incoming.remote_address_validated()
+            && incoming.may_retry()
+        {
+            // Under load nobody gets state for a forged address.
+            let _ = incoming.retry();
+        } else {
+            self.lane.spawn(Arc::clone(self).serve(incoming, HalfOpen::new(self)));
+        }
+    }
+
+    async fn serve(self: Arc<Self>, incoming: Incoming, half_open: HalfOpen) {
+        let remote = incoming.remote_address();
+        let connecting = endpoint::transport_config(&self.options, true).and_then(|(transport, view)| {
+            let mut config = ServerConfig::with_crypto(Arc::clone(&self.crypto) as _);
+            config.transport_config(transport);
+            let connecting =
+                incoming.accept_with(Arc::new(config)).map_err(|error| Error::Protocol(error.to_string()))?;
+            Ok((connecting, view))
+        });
+        let Ok((connecting, view)) = connecting else { return };
+        let session = Session::new(self.lane.clone());
+        let mut started: Option<Arc<Driver>> = None;
+        let established = timeout(self.handshake_timeout, async {
+            let connection = connecting.await.map_err(|error| Error::Protocol(error.to_string()))?;
+            let driver = Driver::new(connection.clone(), h3::Session::server(), Arc::clone(&session));
+            started = Some(Arc::clone(&driver));
+            let control = driver.open().await?;
+            let (stream_id, request) = loop {
+                match driver.event().await? {
+                    Event::Request { stream_id, request } => break (stream_id, request),
+                    Event::PeerSettings(_) | Event::Draining => {}
+                    _ => return Err(Error::Protocol("the client withdrew its request".into())),
+                }
+            };
+            let mut connect = driver.take_reply(stream_id)?;
+            // Nothing runs on this lane between the look and the hand-over below but this task.
+            if self.backlog.is_full() || self.is_closed() {
+                let answer = driver.with_state(|state| state.reject(503, &[]))?;
+                let _ = connect.write_all(&answer).await;
+                let _ = connect.finish();
+                let _ = connect.stopped().await;
+                return Err(Error::LimitReached("the accept backlog is full".into()));
+            }
+            let answer = driver.with_state(|state| state.accept(&[]))?;
+            connect
+                .write_all(&answer)
+                .await
+                .map_err(|error| Error::Protocol(format!("the client left: {error}")))?;
+            session.set_established(Established {
+                connection,
+                view,
+                socket_address: self.local_address,
+                id: stream_id,
+                path: request.path.clone(),
+                authority: request.authority.clone(),
+            });
+            Ok((driver, connect, control))
+        })
+        .await;
+        drop(half_open);
+        match established {
+            Ok(Ok((driver, connect, control))) => {
+                self.remember(&session);
+                if let Err(TrySendError::Full(session) | TrySendError::Disconnected(session)) =
+                    self.backlog.try_send(Arc::clone(&session))
+                {
+                    let _ = session.close(0, "");
+                }
+                if self.is_closed() {
+                    let _ = session.close(0, "");
+                }
+                self.tell();
+                driver.run(connect, control).await;
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%remote, %error, "a handshake failed");
+                if let Some(driver) = started {
+                    driver.connection().close(varint(H3_NO_ERROR), b"");
+                }
+            }
+            Err(_) => {
+                tracing::debug!(%remote, "a handshake took too long");
+                if let Some(driver) = started {
+                    driver.connection().close(varint(H3_REQUEST_CANCELLED), b"no session in time");
+                }
+            }
+        }
+    }
+
+    fn remember(&self, session: &Arc<Session>) {
+        let mut sessions = self.sessions.lock();
+        if sessions.len() == sessions.capacity() {
+            sessions.retain(|session| session.upgrade().is_some_and(|session| !session.is_closed()));
+        }
+        sessions.push(Arc::downgrade(session));
+    }
+}
+
+impl Pollable for Server {
+    fn ready(&self) -> Ready {
+        if self.is_closed() { Ready::CLOSED } else { Ready::ACCEPT.when(!self.accepted.is_empty()) }
+    }
+
+    fn possible(&self) -> Ready {
+        Ready::ACCEPT | Ready::CLOSED
+    }
+
+    fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+}
+
+impl CloseOnShutdown for Server {
+    fn close_on_shutdown(&self) {
+        self.close();
+    }
+}
+
+/// Counts a connection from its first packet until its session is established or has failed.
+struct HalfOpen(Arc<Server>);
+
+impl HalfOpen {
+    fn new(server: &Arc<Server>) -> Self {
+        *server.half_open.lock() += 1;
+        Self(Arc::clone(server))
+    }
+}
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        *self.0.half_open.lock() -= 1;
+    }
+}

@@ -1,0 +1,529 @@
+//! Drives a [`Machine`] over a transport: one task, one timer, and the callers that wait.
+//!
+//! Only the task transmits, and only while the transport has room, so that frames never evict one another. Frames that
+//! arrive are taken on their way (`datagram::channel::Route`), before the transport's own queue.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use super::{Machine, Options, Received, Report, Stats, Verdict};
+use crate::datagram::channel::{Channel, Route, RouteOrder};
+use crate::datagram::message::Metadata;
+use crate::datagram::transport::{SendOptions, Transport};
+use crate::error::{Error, Result};
+use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
+use crate::runtime::wait::{Deadline, wait_for};
+
+/// Outcomes that may wait to be fetched or are still to come; messages that ask for one beyond that are refused.
+const MAX_REPORTS: usize = 65_536;
+
+/// Frames taken from the machine under one lock.
+const TURN: usize = 64;
+
+/// How a layer is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerOptions {
+    /// A message is not given up before `ack_timeout × (max_retries + 1)`. Default 2 s.
+    pub ack_timeout: Duration,
+    /// Nor before so many retransmissions by timer. Default 5.
+    pub max_retries: u32,
+    /// The most messages without an outcome. Default 1024.
+    pub window_messages: usize,
+    /// The most payload bytes of those. Default 1 MiB.
+    pub window_bytes: usize,
+    /// The most messages received and not yet read. Default 4096.
+    pub inbound_messages: usize,
+    /// The most payload bytes of those. Default 1 MiB.
+    pub inbound_bytes: usize,
+    /// Whether to speak more than the reference's protocol with a peer that can. Default yes.
+    pub negotiate: bool,
+    /// Where sequences begin on a session that had no layer before. Default 0.
+    pub first_sequence: u32,
+}
+
+impl Default for LayerOptions {
+    fn default() -> Self {
+        let Options {
+            ack_timeout,
+            max_retries,
+            window_messages,
+            window_bytes,
+            inbound_messages,
+            inbound_bytes,
+            negotiate,
+            first_sequence,
+            ..
+        } = Options::default();
+        Self {
+            ack_timeout,
+            max_retries,
+            window_messages,
+            window_bytes,
+            inbound_messages,
+            inbound_bytes,
+            negotiate,
+            first_sequence,
+        }
+    }
+}
+
+impl LayerOptions {
+    /// What the reference's factory `create` sets: 1 s and 3 retries.
+    pub fn factory() -> Self {
+        Self { ack_timeout: Duration::from_secs(1), max_retries: 3, ..Self::default() }
+    }
+
+    fn check(&self) -> Result<()> {
+        const LONGEST: Duration = Duration::from_secs(24 * 3600);
+        let positive = [self.window_messages, self.window_bytes, self.inbound_messages, self.inbound_bytes];
+        if self.ack_timeout.is_zero() || self.ack_timeout > LONGEST {
+            return Err(Error::InvalidArgument("ack_timeout must be more than 0 and at most a day".into()));
+        }
+        if positive.contains(&0) {
+            return Err(Error::InvalidArgument("a window or queue must hold something".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Acknowledged datagrams over a transport.
+pub struct Layer {
+    transport: Arc<Transport>,
+    state: Mutex<State>,
+    readable: Condvar,
+    /// There is room in the window, or every message has its outcome.
+    progressed: Condvar,
+    reported: Condvar,
+    watchers: Watchers,
+    /// Wakes the task.
+    work: Notify,
+    history: Arc<Mutex<History>>,
+    /// Whether the session had a layer before, whose frames may still come.
+    follows_another: bool,
+}
+
+struct State {
+    machine: Machine,
+    /// A message that was taken from the machine for a buffer that was too small.
+    front: Option<Received>,
+    reports: VecDeque<Report>,
+    /// Reports fetched, waiting or to come that were asked for.
+    reports_promised: usize,
+    /// Accepts nothing more.
+    closing: bool,
+    /// The task has ended; nothing will change any more but what is read.
+    closed: bool,
+}
+
+/// What outlives the layers of one transport.
+#[derive(Default)]
+struct History {
+    opened: u32,
+    next_sequence: Option<u32>,
+    open: Weak<Layer>,
+}
+
+impl Layer {
+    /// Opens a layer. One transport carries one layer at a time: its plain frames would not tell two apart.
+    ///
+    /// [`Error::InvalidState`] when one is open, [`Error::Closed`] on a closed transport.
+    pub fn open(transport: Arc<Transport>, options: &LayerOptions) -> Result<Arc<Self>> {
+        options.check()?;
+        if transport.is_closed() {
+            return Err(Error::Closed);
+        }
+        let shared = history_of(&transport);
+        let mut history = shared.lock();
+        if history.open.upgrade().is_some_and(|layer| !layer.is_closed()) {
+            return Err(Error::InvalidState("a reliability layer is open on this transport".into()));
+        }
+        let now = Instant::now();
+        let mut machine = Machine::new(
+            now,
+            Options {
+                ack_timeout: options.ack_timeout,
+                max_retries: options.max_retries,
+                window_messages: options.window_messages,
+                window_bytes: options.window_bytes,
+                inbound_messages: options.inbound_messages,
+                inbound_bytes: options.inbound_bytes,
+                negotiate: options.negotiate,
+                epoch: random(),
+                generation: history.opened,
+                first_sequence: history.next_sequence.unwrap_or(options.first_sequence),
+            },
+        );
+        if let Ok(stats) = transport.session().stats() {
+            machine.seed_rtt(stats.rtt);
+        }
+        let layer = Arc::new(Self {
+            state: Mutex::new(State {
+                machine,
+                front: None,
+                reports: VecDeque::new(),
+                reports_promised: 0,
+                closing: false,
+                closed: false,
+            }),
+            readable: Condvar::new(),
+            progressed: Condvar::new(),
+            reported: Condvar::new(),
+            watchers: Watchers::default(),
+            work: Notify::new(),
+            history: Arc::clone(&shared),
+            follows_another: history.opened > 0,
+            transport,
+        });
+        history.opened = history.opened.saturating_add(1);
+        history.open = Arc::downgrade(&layer);
+        drop(history);
+        let task = Task::new(&layer);
+        layer.transport.session().lane().spawn(task.run());
+        Ok(layer)
+    }
+
+    /// The transport it stands on.
+    pub fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    /// Whether it accepts no more messages. What has arrived can still be received.
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closing
+    }
+
+    /// The largest message that can be sent now, in bytes.
+    pub fn max_message_size(&self) -> Result<usize> {
+        Machine::max_payload(self.transport.max_datagram_size()?).ok_or(Error::Unsupported)
+    }
+
+    /// Accepts a message, waiting until `deadline` for room in the window. With a `report_id` its outcome can be
+    /// fetched; every outcome is counted.
+    pub fn send(&self, payload: &[u8], report_id: Option<u64>, deadline: Deadline) -> Result<()> {
+        let max_size = self.transport.max_datagram_size()?;
+        let payload = Bytes::copy_from_slice(payload);
+        let mut state = self.state.lock();
+        let result = wait_for(&mut state, &self.progressed, deadline, |state| {
+            if state.closing {
+                return Some(Err(Error::Closed));
+            }
+            if report_id.is_some() && state.reports_promised >= MAX_REPORTS {
+                return Some(Err(Error::LimitReached("outcomes nobody has fetched".into())));
+            }
+            let id = report_id.unwrap_or(UNREPORTED);
+            match state.machine.submit(Instant::now(), payload.clone(), id, max_size) {
+                Err(Error::WouldBlock) => None,
+                result => Some(result),
+            }
+        });
+        if result.is_ok() {
+            state.reports_promised += usize::from(report_id.is_some());
+            drop(state);
+            self.work.notify_one();
+        }
+        result
+    }
+
+    /// Receives the next message into `buffer`, waiting for one until `deadline`.
+    ///
+    /// [`Error::BufferTooSmall`] leaves the message where it is.
+    pub fn receive(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Metadata> {
+        self.receive_with(deadline, |message| {
+            let needed = message.payload.len();
+            let target = buffer.get_mut(..needed).ok_or(Error::BufferTooSmall { needed })?;
+            target.copy_from_slice(&message.payload);
+            Ok(())
+        })
+    }
+
+    /// Waits until `deadline` for the next outcome that was asked for.
+    pub fn next_outcome(&self, deadline: Deadline) -> Result<Report> {
+        let mut one = None;
+        self.outcomes(1, deadline, |report| one = Some(report))?;
+        one.ok_or(Error::WouldBlock)
+    }
+
+    /// Waits until `deadline` for an outcome, then gives up to `most` of those that are there to `each`; returns how many.
+    pub fn outcomes(&self, most: usize, deadline: Deadline, mut each: impl FnMut(Report)) -> Result<usize> {
+        let mut state = self.state.lock();
+        let count =
+            wait_for(&mut state, &self.reported, deadline, |state| match state.reports.len().min(most) {
+                0 if state.closed => Some(Err(Error::Closed)),
+                0 => None,
+                count => Some(Ok(count)),
+            })?;
+        state.reports_promised -= count;
+        state.reports.drain(..count).for_each(&mut each);
+        Ok(count)
+    }
+
+    /// Accepts no more messages, waits until `deadline` for the outcomes of those under way, and ends; whatever is
+    /// without an outcome then gets [`super::Outcome::Closed`].
+    ///
+    /// [`Error::TimedOut`] or [`Error::WouldBlock`] when there were such; the layer is closed all the same.
+    pub fn close(&self, deadline: Deadline) -> Result<()> {
+        let mut state = self.state.lock();
+        state.closing = true;
+        self.tell();
+        let drained = wait_for(&mut state, &self.progressed, deadline, |state| {
+            (state.closed || state.machine.is_idle()).then_some(Ok(()))
+        });
+        let now = Instant::now();
+        state.machine.flush_acks(now);
+        state.machine.close(now);
+        self.collect(&mut state);
+        drop(state);
+        self.work.notify_one();
+        self.tell();
+        drained
+    }
+
+    /// Counters and momentary values.
+    pub fn stats(&self) -> Stats {
+        self.state.lock().machine.stats()
+    }
+
+    fn receive_with(
+        &self,
+        deadline: Deadline,
+        mut read: impl FnMut(&Received) -> Result<()>,
+    ) -> Result<Metadata> {
+        let mut state = self.state.lock();
+        let started = Instant::now();
+        let metadata = wait_for(&mut state, &self.readable, deadline, |state| {
+            let now = Instant::now();
+            let Some(message) = state.front.take().or_else(|| state.machine.recv(now)) else {
+                return state.closing.then_some(Err(Error::Closed));
+            };
+            let result = read(&message).map(|()| Metadata {
+                timestamp_us: 0,
+                size: message.payload.len(),
+                sequence: u64::from(message.sequence),
+                age: now.saturating_duration_since(message.arrived),
+                waited: now.saturating_duration_since(started),
+            });
+            if result.is_err() {
+                state.front = Some(message);
+            }
+            Some(result)
+        });
+        drop(state);
+        if metadata.is_ok() {
+            // Room that opened may owe the peer an acknowledgement.
+            self.work.notify_one();
+        }
+        metadata
+    }
+
+    /// Moves outcomes to those who asked.
+    fn collect(&self, state: &mut MutexGuard<'_, State>) {
+        while let Some(report) = state.machine.next_outcome() {
+            if report.id != UNREPORTED {
+                state.reports.push_back(report);
+            }
+        }
+    }
+
+    fn tell(&self) {
+        self.readable.notify_all();
+        self.progressed.notify_all();
+        self.reported.notify_all();
+        self.watchers.notify();
+    }
+}
+
+/// The machine's number for messages whose outcome nobody asked for.
+const UNREPORTED: u64 = 0;
+
+impl Route for Layer {
+    fn offer(&self, now: Instant, payload: &Bytes) -> bool {
+        // Copied: a message that waits to be read must not pin the receive buffer it came in.
+        let frame = Bytes::copy_from_slice(payload);
+        let verdict = self.state.lock().machine.on_frame(now, &frame);
+        match verdict {
+            Verdict::Consumed => {
+                self.work.notify_one();
+                true
+            }
+            Verdict::Stale => self.follows_another,
+            Verdict::NotAFrame => false,
+        }
+    }
+}
+
+impl Channel for Layer {
+    /// Priority and TTL do not apply: a message that is not worth delivering late is not one for this layer.
+    fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+        Self::send(self, payload, options.report_id, deadline)
+    }
+
+    fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata> {
+        self.receive_with(deadline, |message| {
+            buffer.clear();
+            buffer.extend_from_slice(&message.payload);
+            Ok(())
+        })
+    }
+
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+
+    fn max_datagram_size(&self) -> Result<usize> {
+        self.max_message_size()
+    }
+
+    fn close(&self) {
+        let _ = Self::close(self, Deadline::Now);
+    }
+}
+
+impl Pollable for Layer {
+    fn ready(&self) -> Ready {
+        let state = self.state.lock();
+        let stats = state.machine.stats();
+        Ready::READABLE.when(state.front.is_some() || stats.inbound > 0)
+            | Ready::WRITABLE.when(!state.closing && state.machine.can_submit(1))
+            | Ready::OUTCOME.when(!state.reports.is_empty())
+            | Ready::CLOSED.when(state.closing)
+    }
+
+    fn possible(&self) -> Ready {
+        Ready::READABLE | Ready::WRITABLE | Ready::OUTCOME | Ready::CLOSED
+    }
+
+    fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+}
+
+/// The layer's task. Dropping it, for whatever reason, ends the layer.
+struct Task {
+    layer: Arc<Layer>,
+    route: u64,
+    watch: u64,
+    frames: Vec<Bytes>,
+}
+
+impl Task {
+    fn new(layer: &Arc<Layer>) -> Self {
+        static WATCHES: AtomicU64 = AtomicU64::new(1);
+        // Pollers count their tokens from 1 as well; the top bit keeps the two apart.
+        let watch = WATCHES.fetch_add(1, Ordering::Relaxed) | 1 << 63;
+        let route = layer.transport.add_route(RouteOrder::Reliability, Arc::clone(layer) as Arc<dyn Route>);
+        layer.transport.watchers().add(watch, Arc::new(TransportWatch(Arc::downgrade(layer))));
+        Self { layer: Arc::clone(layer), route, watch, frames: Vec::new() }
+    }
+
+    async fn run(mut self) {
+        let layer = Arc::clone(&self.layer);
+        loop {
+            let max_size = layer.transport.max_datagram_size().unwrap_or(0);
+            if layer.transport.is_closed() {
+                // The receive pump was woken together with this task, and takes what had arrived before the end.
+                tokio::task::yield_now().await;
+                return;
+            }
+            let (wake_at, ended) = self.turn(max_size);
+            for frame in self.frames.drain(..) {
+                // Room was seen, and only this task fills it with frames; what a program's own datagrams took since
+                // is a loss like any other, and is repaired like one.
+                let _ = layer.transport.send(&frame, &SendOptions::default(), Deadline::Now);
+            }
+            if ended {
+                return;
+            }
+            let sleep = async {
+                match wake_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = layer.work.notified() => {}
+                () = sleep => {}
+            }
+        }
+    }
+
+    /// One turn: what may go now is in `frames` afterwards. Returns when to look again, and whether the layer has ended.
+    fn turn(&mut self, max_size: usize) -> (Option<Instant>, bool) {
+        let layer = &self.layer;
+        let now = Instant::now();
+        let mut room = layer.transport.send_room().min(TURN);
+        let mut state = layer.state.lock();
+        state.machine.on_timeout(now);
+        while room > 0
+            && let Some(frame) = state.machine.poll_transmit(now, max_size)
+        {
+            self.frames.push(frame);
+            room -= 1;
+        }
+        layer.collect(&mut state);
+        // Closed by its owner, with everything said that there was to say.
+        let ended = state.closing && state.machine.is_idle() && (room > 0 || self.frames.is_empty());
+        // Without room there is nothing to wake for but room, of which the transport tells.
+        let wake_at = if room > 0 { state.machine.next_timeout() } else { None };
+        drop(state);
+        layer.tell();
+        (wake_at, ended)
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let layer = &self.layer;
+        layer.transport.remove_route(self.route);
+        layer.transport.watchers().remove(self.watch);
+        {
+            let mut state = layer.state.lock();
+            state.closing = true;
+            state.machine.close(Instant::now());
+            layer.collect(&mut state);
+            state.closed = true;
+            layer.history.lock().next_sequence = Some(state.machine.next_sequence());
+        }
+        layer.tell();
+    }
+}
+
+struct TransportWatch(Weak<Layer>);
+
+impl Watcher for TransportWatch {
+    fn changed(&self) {
+        if let Some(layer) = self.0.upgrade() {
+            layer.work.notify_one();
+        }
+    }
+}
+
+/// What is known of the layers that a transport carried before, as long as the transport lives.
+fn history_of(transport: &Arc<Transport>) -> Arc<Mutex<History>> {
+    type Histories = HashMap<usize, (Weak<Transport>, Arc<Mutex<History>>)>;
+    static HISTORIES: Mutex<Option<Histories>> = Mutex::new(None);
+    let mut histories = HISTORIES.lock();
+    let histories = histories.get_or_insert_default();
+    if histories.len() == histories.capacity() {
+        histories.retain(|_, (transport, _)| transport.strong_count() > 0);
+    }
+    let key = Arc::as_ptr(transport) as usize;
+    let entry = histories.entry(key);
+    let entry = entry.or_insert_with(|| (Arc::downgrade(transport), Arc::default()));
+    // Memory is used again: another transport may have been at this address.
+    if !entry.0.ptr_eq(&Arc::downgrade(transport)) {
+        *entry = (Arc::downgrade(transport), Arc::default());
+    }
+    Arc::clone(&entry.1)
+}
+
+/// A number that another opening will not have.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(Instant::now())
+}

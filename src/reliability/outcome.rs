@@ -1,0 +1,29 @@
+//! What became of a message: exactly one of these for each message that was accepted.
+
+use std::time::Duration;
+
+/// The end of a message's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The peer's layer has it.
+    Acknowledged,
+    /// Retransmitted long enough without an acknowledgement. Whether it was delivered is unknown.
+    GaveUp,
+    /// It did not fit the path when it was to be transmitted.
+    TooLarge,
+    /// The layer closed first. Whether it was delivered is unknown if it was ever transmitted.
+    Closed,
+}
+
+/// One message's outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// The number that the caller gave the message.
+    pub id: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How often it was transmitted, 0 if never.
+    pub transmissions: u32,
+    /// From acceptance to this outcome.
+    pub elapsed: Duration,
+}

@@ -1,0 +1,588 @@
+//! What the layer promises, shown on the invented network.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::super::frame::{self, Frame};
+use super::super::sender::MAX_PLAIN_SPAN;
+use super::super::{Machine, Options, Outcome, Verdict};
+use super::{MAX_SIZE, Network, Random, World, ms};
+use crate::error::Error;
+
+fn options(epoch: u64) -> Options {
+    Options { epoch, max_retries: 30, ..Options::default() }
+}
+
+fn plain(epoch: u64) -> Options {
+    Options { negotiate: false, ..options(epoch) }
+}
+
+fn both(make: fn(u64) -> Options) -> [Options; 2] {
+    [make(0x1234_5678_9abc_def0), make(0x0fed_cba9_8765_4321)]
+}
+
+fn percentile(sorted: &[f64], of_thousand: usize) -> f64 {
+    sorted[(sorted.len() * of_thousand / 1000).min(sorted.len() - 1)]
+}
+
+#[test]
+fn every_message_arrives_once_at_a_fifth_lost_and_some_reordered() {
+    let network =
+        Network { loss_percent: 20, reorder_percent: 4, reorder_delay: ms(5), ..Network::perfect(ms(1)) };
+    let mut world = World::new(1, network, both(options));
+    world.transfer(100_000, Duration::from_secs(600));
+    world.assert_exactly_once(100_000);
+    let took = world.now.duration_since(world.start);
+    println!("{} events, {took:?}, {:?}", world.events, world.ends[0].machine.stats());
+}
+
+#[test]
+fn every_message_arrives_once_at_a_quarter_lost_and_a_quarter_doubled() {
+    let network = Network { loss_percent: 25, duplicate_percent: 25, ..Network::perfect(ms(1)) };
+    let mut world = World::new(2, network, both(options));
+    world.transfer(100_000, Duration::from_secs(600));
+    world.assert_exactly_once(100_000);
+    let took = world.now.duration_since(world.start);
+    println!("{} events, {took:?}, {:?}", world.events, world.ends[0].machine.stats());
+}
+
+#[test]
+fn every_message_arrives_once_with_the_reference_s_frames_alone() {
+    let network = Network {
+        loss_percent: 20,
+        duplicate_percent: 10,
+        reorder_percent: 10,
+        reorder_delay: ms(30),
+        ..Network::perfect(ms(5))
+    };
+    let mut world = World::new(3, network, both(plain));
+    world.transfer(20_000, Duration::from_secs(600));
+    world.assert_exactly_once(20_000);
+    assert!(!world.ends[0].machine.stats().negotiated);
+    assert_eq!(world.ends[0].machine.stats().receiver.range_acks_sent, 0);
+}
+
+#[test]
+fn a_negotiating_end_and_a_plain_one_understand_each_other() {
+    let network = Network { loss_percent: 10, ..Network::perfect(ms(5)) };
+    let mut world = World::new(4, network, [options(7), plain(8)]);
+    world.transfer(5_000, Duration::from_secs(600));
+    world.assert_exactly_once(5_000);
+    let stats = world.ends[0].machine.stats();
+    assert!(!stats.negotiated && stats.stale == 0);
+}
+
+#[test]
+fn the_sequence_wraps_unnoticed_under_loss_doubling_and_reordering() {
+    for make in [options, plain] {
+        let network = Network {
+            loss_percent: 20,
+            duplicate_percent: 25,
+            reorder_percent: 4,
+            reorder_delay: ms(8),
+            ..Network::perfect(ms(2))
+        };
+        let start = |epoch| Options { first_sequence: u32::MAX - 5_000, ..make(epoch) };
+        let mut world = World::new(5, network, [start(1), start(2)]);
+        world.transfer(10_000, Duration::from_secs(600));
+        world.assert_exactly_once(10_000);
+        assert_eq!(world.ends[0].machine.next_sequence(), 4_999 - 1 + 1);
+    }
+}
+
+#[test]
+fn with_the_default_options_nothing_is_given_up_in_a_black_hole_of_ten_seconds() {
+    for make in [options, plain] {
+        let default = |epoch| Options { max_retries: 5, ..make(epoch) };
+        let mut world = World::new(6, Network::perfect(ms(20)), [default(1), default(2)]);
+        // 200 messages a second before, during and after.
+        for tick in 0..4000u64 {
+            let at = world.at(ms(5 * tick));
+            world.run_until(at);
+            world.black_hole = (1000..3000).contains(&tick);
+            world.submit(0, 100);
+        }
+        let end = world.at(Duration::from_secs(20));
+        world.run_until(end + Duration::from_secs(5));
+        let from = &world.ends[0];
+        assert_eq!(from.count(Outcome::Acknowledged) as u64, from.submitted);
+        assert!(world.ends[1].delivered.values().all(|&(times, _)| times == 1));
+        // The backlog came in slow starts, not in a burst: no more than the window's share in any 10 ms.
+        let start = world.start;
+        let mut busiest = HashMap::new();
+        for &at in &from.sent_log {
+            let from_start = at.duration_since(start);
+            if from_start > ms(5100) && from_start < ms(15000) {
+                *busiest.entry(from_start.as_millis() / 10).or_insert(0u32) += 1;
+            }
+        }
+        let most_in_the_hole = busiest.values().max().copied().unwrap();
+        assert!(most_in_the_hole <= 30, "{most_in_the_hole}");
+        let last =
+            world.ends[1].delivered.iter().filter(|(id, _)| **id < 1500).map(|(_, d)| d.1).max().unwrap();
+        let recovered_after = last.duration_since(start).saturating_sub(Duration::from_secs(15));
+        println!("busiest 10 ms {most_in_the_hole}, recovered after {recovered_after:?}");
+        assert!(recovered_after < ms(1500), "{recovered_after:?}");
+    }
+}
+
+#[test]
+fn a_full_window_comes_out_of_a_black_hole_as_a_slow_start_and_not_as_a_burst() {
+    for make in [options, plain] {
+        let mut world = World::new(21, Network::perfect(ms(20)), both(make));
+        world.transfer(2_000, Duration::from_secs(30));
+        world.black_hole = true;
+        while world.submit(0, 100) {}
+        let backlog = world.ends[0].submitted - 2_000;
+        assert!(backlog >= 512);
+        world.run_until(world.now + ms(100));
+        let hole = world.now;
+        world.run_until(hole + Duration::from_secs(9));
+        world.black_hole = false;
+        let over = world.now;
+        world.run_until(over + Duration::from_secs(2));
+        assert_eq!(world.ends[0].count(Outcome::Acknowledged) as u64, 2_000 + backlog);
+        let busiest = |from: Instant, until: Instant| {
+            let mut tenths = HashMap::new();
+            for at in world.ends[0].sent_log.iter().filter(|&&at| at >= from && at < until) {
+                *tenths.entry(at.duration_since(from).as_millis() / 10).or_insert(0u64) += 1;
+            }
+            tenths.values().copied().max().unwrap_or(0)
+        };
+        let (in_hole, after) = (busiest(hole, over), busiest(over, world.now));
+        let done = world.ends[1].delivered.values().map(|&(_, at)| at).max().unwrap() - over;
+        println!("{backlog} messages: in 10 ms {in_hole}, {after} after the hole, through after {done:?}");
+        assert!(in_hole <= 24 && after < backlog * 2 / 3, "{in_hole} {after}");
+        assert!(done < ms(800), "{done:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_never_acknowledges_gets_a_bounded_trickle_and_every_message_its_outcome() {
+    for messages in [1u64, 500] {
+        let defaults = |epoch| Options { epoch, ..Options::default() };
+        let mut world = World::new(7, Network::perfect(ms(20)), [defaults(1), defaults(2)]);
+        world.black_hole = true;
+        for _ in 0..messages {
+            assert!(world.submit(0, 100));
+        }
+        let end = world.at(ms(11_990));
+        world.run_until(end);
+        assert_eq!(world.ends[0].outcomes.len(), 0, "never before 2 s × (5 + 1)");
+        let end = world.at(ms(16_000));
+        world.run_until(end);
+        assert_eq!(world.ends[0].count(Outcome::GaveUp) as u64, messages);
+        let stats = world.ends[0].machine.stats().sender;
+        assert_eq!(stats.early_retransmits, 0);
+        assert!(stats.timer_retransmits >= 5 * messages);
+        assert!(stats.timer_retransmits <= 40 * messages, "{stats:?}");
+        assert!(world.ends[0].machine.is_idle());
+    }
+}
+
+#[test]
+fn a_receiver_that_stops_reading_loses_nothing_that_it_acknowledged() {
+    for make in [options, plain] {
+        let small = |epoch| Options { inbound_messages: 100, max_retries: 5, ..make(epoch) };
+        let mut world = World::new(8, Network::perfect(ms(10)), [small(1), small(2)]);
+        world.ends[1].reads = false;
+        for tick in 0..400 {
+            let at = world.at(ms(20 * tick));
+            world.run_until(at);
+            world.submit(0, 100);
+            assert!(world.ends[1].machine.stats().inbound <= 100);
+        }
+        assert!(world.ends[1].machine.stats().receiver.refused_full > 0);
+        // For a plain peer silence is all there is, and it gives up after twelve seconds.
+        let pause = if world.ends[0].machine.stats().negotiated { 60 } else { 9 };
+        let end = world.at(Duration::from_secs(pause));
+        world.run_until(end);
+        assert_eq!(world.ends[0].count(Outcome::Acknowledged), 100);
+        assert_eq!(world.ends[0].count(Outcome::GaveUp), 0);
+        let transmissions = world.ends[0].machine.stats().sender.transmissions;
+        println!("{transmissions} transmissions in {pause} s");
+        if world.ends[0].machine.stats().negotiated {
+            assert!(world.ends[0].machine.stats().peer_full);
+            assert!(transmissions < 100 + 10 * pause, "{transmissions} in {pause} s");
+        }
+        world.ends[1].reads = true;
+        world.drive(1);
+        let end = world.now + Duration::from_secs(2);
+        world.run_until(end);
+        let from = &world.ends[0];
+        assert_eq!(from.count(Outcome::Acknowledged) as u64, from.submitted);
+        assert_eq!(world.ends[1].delivered.len() as u64, from.submitted);
+        assert!(world.ends[1].delivered.values().all(|&(times, _)| times == 1));
+    }
+}
+
+#[test]
+fn retransmissions_for_nothing_are_few_when_nothing_is_lost_but_much_is_late() {
+    for (delay, make) in [(20, options as fn(u64) -> Options), (0, options), (5, options), (20, plain)] {
+        let network = Network {
+            reorder_percent: 30,
+            reorder_delay: ms(40),
+            ..Network::perfect(ms(delay).max(ms(1) / 4))
+        };
+        let mut world = World::new(9, network, both(make));
+        for tick in 0..12_000 {
+            let at = world.at(ms(5 * tick));
+            world.run_until(at);
+            assert!(world.submit(0, 100));
+        }
+        let end = world.now + Duration::from_secs(2);
+        world.run_until(end);
+        let copies = world.ends[1].machine.stats().receiver.duplicates;
+        let stats = world.ends[0].machine.stats();
+        println!("{delay} ms: {copies} copies of 12000, {stats:?}");
+        assert!(copies * 100 < 12_000 * 2, "{copies}");
+        assert_eq!(world.ends[0].count(Outcome::Acknowledged), 12_000);
+    }
+}
+
+#[test]
+fn delivery_is_quick_at_a_tenth_lost_each_way() {
+    for (make, p98, p999) in [(options as fn(u64) -> Options, 130.0, 350.0), (plain, 130.0, 350.0)] {
+        let network = Network { loss_percent: 10, ..Network::perfect(ms(20)) };
+        let mut all = Vec::new();
+        for seed in 100..105 {
+            let mut world = World::new(seed, network, both(make));
+            for tick in 0..12_000 {
+                let at = world.at(ms(5 * tick));
+                world.run_until(at);
+                assert!(world.submit(0, 100));
+            }
+            let end = world.now + Duration::from_secs(5);
+            world.run_until(end);
+            let latencies = world.latencies();
+            assert_eq!(latencies.len(), 12_000);
+            let delivered_bytes = 12_000.0 * 100.0;
+            let sent = world.ends[0].bytes_sent as f64;
+            let back = world.ends[1].bytes_sent as f64;
+            println!(
+                "p50 {:.1} p98 {:.1} p99.9 {:.1} max {:.1}; {:.3} bytes out and {:.3} back per byte, {} + {} datagrams; {:?}",
+                percentile(&latencies, 500),
+                percentile(&latencies, 980),
+                percentile(&latencies, 999),
+                latencies.last().unwrap(),
+                sent / delivered_bytes,
+                back / delivered_bytes,
+                world.ends[0].datagrams_sent,
+                world.ends[1].datagrams_sent,
+                world.ends[0].machine.stats().sender,
+            );
+            all.extend(latencies);
+        }
+        all.sort_by(f64::total_cmp);
+        assert!(percentile(&all, 980) <= p98 * 0.8, "{}", percentile(&all, 980));
+        assert!(percentile(&all, 999) <= p999 * 0.8, "{}", percentile(&all, 999));
+    }
+}
+
+#[test]
+fn a_sparse_sender_is_quick_too() {
+    let network = Network { loss_percent: 10, ..Network::perfect(ms(20)) };
+    let mut world = World::new(11, network, both(options));
+    for tick in 0..2_000 {
+        let at = world.at(ms(500 * tick));
+        world.run_until(at);
+        assert!(world.submit(0, 100));
+    }
+    let end = world.now + Duration::from_secs(5);
+    world.run_until(end);
+    let latencies = world.latencies();
+    println!(
+        "p50 {:.1} p98 {:.1} p99.9 {:.1}, {:?}",
+        percentile(&latencies, 500),
+        percentile(&latencies, 980),
+        percentile(&latencies, 999),
+        world.ends[0].machine.stats()
+    );
+    assert_eq!(latencies.len(), 2_000);
+    assert!(percentile(&latencies, 980) <= 250.0);
+}
+
+#[test]
+fn a_layer_opened_anew_is_not_mistaken_for_the_old_one() {
+    for continues in [false, true] {
+        let network = Network { loss_percent: 10, ..Network::perfect(ms(10)) };
+        let mut world = World::new(12, network, both(options));
+        world.transfer(1000, Duration::from_secs(60));
+        world.assert_exactly_once(1000);
+        assert!(world.ends.iter().all(|end| end.machine.stats().negotiated));
+        // End 0 closes with messages under way, and opens another layer.
+        for _ in 0..50 {
+            assert!(world.submit(0, 100));
+        }
+        world.drive(0);
+        let now = world.now;
+        world.ends[0].machine.close(now);
+        world.drive(0);
+        assert_eq!(world.ends[0].count(Outcome::Closed), 50);
+        let first_sequence = if continues { world.ends[0].machine.next_sequence() } else { 0 };
+        world.ends[0].machine =
+            Machine::new(now, Options { generation: 1, first_sequence, ..options(0xfeed_0000_0000_0001) });
+        for end in &mut world.ends {
+            end.delivered.clear();
+            end.outcomes.clear();
+            end.submitted_at.clear();
+        }
+        let offset = [world.ends[0].submitted, world.ends[1].submitted];
+        for _ in 0..500 {
+            for index in 0..2 {
+                assert!(world.submit(index, 100));
+            }
+            world.run_until(world.now + ms(5));
+        }
+        world.run_until(world.now + Duration::from_secs(10));
+        for (index, first) in offset.into_iter().enumerate() {
+            let (end, other) = (&world.ends[index], &world.ends[1 - index]);
+            assert_eq!(end.count(Outcome::Acknowledged), 500);
+            let new = other.delivered.iter().filter(|(id, _)| **id >= first);
+            assert_eq!(new.clone().count(), 500, "from {index}, continues: {continues}");
+            assert!(other.delivered.values().all(|&(times, _)| times == 1));
+        }
+        let restarts = world.ends[1].machine.stats().receiver.peer_restarts;
+        assert_eq!((restarts, world.ends[0].machine.stats().receiver.peer_restarts), (1, 0));
+    }
+}
+
+#[test]
+fn a_layer_that_only_receives_and_is_opened_anew_is_found_by_the_sender() {
+    let mut world = World::new(13, Network::perfect(ms(10)), both(options));
+    for _ in 0..100 {
+        world.submit(0, 100);
+        world.run_until(world.now + ms(5));
+    }
+    world.run_until(world.now + ms(200));
+    assert_eq!(world.ends[0].count(Outcome::Acknowledged), 100);
+    let now = world.now;
+    world.ends[1].machine = Machine::new(now, Options { generation: 1, ..options(99) });
+    for _ in 0..100 {
+        world.submit(0, 100);
+        world.run_until(world.now + ms(5));
+    }
+    world.run_until(world.now + Duration::from_secs(1));
+    assert_eq!(world.ends[0].count(Outcome::Acknowledged), 200);
+    assert_eq!(world.ends[1].delivered.len(), 200);
+}
+
+#[test]
+fn a_peer_that_comes_back_speaking_only_the_reference_s_protocol_is_served_after_a_moment() {
+    let network = Network { loss_percent: 5, ..Network::perfect(ms(10)) };
+    let mut world = World::new(19, network, both(options));
+    world.transfer(200, Duration::from_secs(10));
+    world.assert_exactly_once(200);
+    let now = world.now;
+    world.ends[1].machine = Machine::new(now, plain(5));
+    for index in 0..2 {
+        for _ in 0..100 {
+            assert!(world.submit(index, 100));
+        }
+    }
+    world.run_until(now + Duration::from_secs(8));
+    world.assert_exactly_once(300);
+    assert!(!world.ends[0].machine.stats().negotiated);
+}
+
+#[test]
+fn a_peer_that_was_full_and_then_fell_silent_is_given_up() {
+    let defaults = |epoch| Options { epoch, inbound_messages: 50, ..Options::default() };
+    let mut world = World::new(20, Network::perfect(ms(10)), [defaults(1), defaults(2)]);
+    world.ends[1].reads = false;
+    for _ in 0..100 {
+        world.submit(0, 100);
+        world.run_until(world.now + ms(20));
+    }
+    world.run_until(world.now + Duration::from_secs(30));
+    assert!(world.ends[0].machine.stats().peer_full);
+    assert_eq!((world.ends[0].outcomes.len(), world.ends[0].count(Outcome::Acknowledged)), (50, 50));
+    world.black_hole = true;
+    world.run_until(world.now + ms(11_500));
+    assert_eq!(world.ends[0].outcomes.len(), 50);
+    world.run_until(world.now + ms(5_000));
+    assert_eq!(world.ends[0].count(Outcome::GaveUp), 50);
+}
+
+#[test]
+fn a_flood_of_hellos_costs_little_and_the_true_one_is_still_heard() {
+    let mut world = World::new(22, Network::perfect(ms(10)), both(options));
+    world.transfer(100, Duration::from_secs(10));
+    let now = world.now;
+    let mut answers = 0;
+    for epoch in 1000..11_000u64 {
+        let hello = frame::Hello { generation: 0, epoch, peer_epoch: epoch };
+        world.ends[0].machine.on_frame(now, &frame::hello_frame(hello));
+        while world.ends[0].machine.poll_transmit(now, MAX_SIZE).is_some() {
+            answers += 1;
+        }
+    }
+    assert!(answers <= 2, "{answers}");
+    world.ends[1].machine = Machine::new(now, Options { generation: 1, ..options(77) });
+    for _ in 0..50 {
+        assert!(world.submit(1, 100));
+        world.run_until(world.now + ms(5));
+    }
+    world.run_until(world.now + Duration::from_secs(2));
+    assert_eq!(world.ends[1].count(Outcome::Acknowledged), 150);
+    assert!(world.ends[0].machine.stats().negotiated && world.ends[1].machine.stats().negotiated);
+}
+
+#[test]
+fn on_a_path_that_carries_nothing_no_deadline_stays_in_the_past() {
+    let mut world = World::new(23, Network::perfect(ms(10)), both(options));
+    world.transfer(100, Duration::from_secs(10));
+    for max_size in [0, 8, 20, 39] {
+        let now = world.now + ms(100);
+        world.now = now;
+        let machine = &mut world.ends[0].machine;
+        let hello = frame::Hello { generation: 9, epoch: 1 + max_size as u64, peer_epoch: 0 };
+        machine.on_frame(now, &frame::hello_frame(hello));
+        machine.on_frame(now, &frame::data(5, b"m"));
+        let _ = machine.submit(now, Bytes::new(), 1000 + max_size as u64, MAX_SIZE);
+        machine.on_timeout(now);
+        while machine.poll_transmit(now, max_size).is_some() {}
+        assert!(machine.next_timeout().is_none_or(|at| at > now), "{max_size}");
+    }
+}
+
+#[test]
+fn the_first_frames_are_the_reference_s_and_a_hello_comes_only_after_them() {
+    let mut world = World::new(14, Network::perfect(ms(10)), both(options));
+    let now = world.now;
+    assert_eq!(world.ends[0].machine.poll_transmit(now, MAX_SIZE), None);
+    for _ in 0..3 {
+        world.submit(0, 100);
+    }
+    let mut kinds = Vec::new();
+    while let Some(frame) = world.ends[0].machine.poll_transmit(now, MAX_SIZE) {
+        kinds.push(match Frame::parse(&frame).unwrap() {
+            Frame::Data { .. } => "DATA",
+            Frame::Hello(_) => "HELLO",
+            _ => "other",
+        });
+    }
+    assert_eq!(kinds, ["DATA", "HELLO", "DATA", "DATA"]);
+}
+
+#[test]
+fn what_no_longer_fits_is_reported_and_not_retried() {
+    let mut world = World::new(15, Network::perfect(ms(10)), both(options));
+    assert!(world.submit(0, 1000) && world.submit(0, 100) && world.submit(0, 1191));
+    let now = world.now;
+    let error = world.ends[0].machine.submit(now, Bytes::from(vec![0; 1192]), 9, MAX_SIZE).unwrap_err();
+    assert_eq!(error, Error::TooLarge { size: 1192, limit: 1191 });
+    world.black_hole = true;
+    world.ends[0].max_size = 1100;
+    world.run_until(world.now + ms(500));
+    assert_eq!(world.ends[0].outcomes, HashMap::from([(2, Outcome::TooLarge)]));
+    world.ends[0].max_size = 500;
+    world.black_hole = false;
+    world.run_until(world.now + Duration::from_secs(1));
+    let expected = [(0, Outcome::TooLarge), (1, Outcome::Acknowledged), (2, Outcome::TooLarge)];
+    assert_eq!(world.ends[0].outcomes, HashMap::from(expected));
+    assert_eq!(world.ends[1].delivered.len(), 1);
+    world.ends[0].max_size = 0;
+    world.submit(0, 100);
+    world.drive(0);
+    assert_eq!(world.ends[0].count(Outcome::TooLarge), 3);
+}
+
+#[test]
+fn the_window_is_backpressure_in_messages_bytes_and_span() {
+    let now = Instant::now();
+    let machine = |messages, bytes| {
+        Machine::new(now, Options { window_messages: messages, window_bytes: bytes, ..Options::default() })
+    };
+    let fill = |mut machine: Machine| {
+        let mut count = 0;
+        while machine.submit(now, Bytes::from(vec![0; 100]), count, MAX_SIZE).is_ok() {
+            count += 1;
+        }
+        assert!(!machine.can_submit(100));
+        let error = machine.submit(now, Bytes::from(vec![0; 100]), 0, MAX_SIZE).unwrap_err();
+        assert_eq!(error, Error::WouldBlock);
+        count
+    };
+    assert_eq!(fill(machine(10, 1 << 20)), 10);
+    assert_eq!(fill(machine(1000, 550)), 5);
+    assert_eq!(fill(machine(1000, 50)), 1);
+    assert_eq!(fill(machine(100_000, 1 << 30)), MAX_PLAIN_SPAN as u64);
+}
+
+#[test]
+fn acknowledgements_of_what_was_never_sent_change_nothing() {
+    let mut world = World::new(16, Network::perfect(ms(10)), both(options));
+    for _ in 0..3 {
+        world.submit(0, 100);
+    }
+    let now = world.now;
+    let machine = &mut world.ends[0].machine;
+    for sequence in [0, 3, 4, 1000, u32::MAX, 1 << 31] {
+        // Submitted, but not transmitted, or never submitted.
+        assert_eq!(machine.on_frame(now, &frame::ack(sequence)), Verdict::Consumed);
+    }
+    for bytes in [&b"\x03ACK+0"[..], b"\x03ACK 0 ", b"\x03ACK", b"\x04DATA\0\0\0"] {
+        assert_eq!(machine.on_frame(now, &Bytes::from_static(bytes)), Verdict::NotAFrame);
+    }
+    assert_eq!((machine.stats().unresolved, machine.stats().sender.unexpected_acks), (3, 6));
+    assert_eq!(machine.stats().malformed, 4);
+    world.drive(0);
+    let machine = &mut world.ends[0].machine;
+    for _ in 0..2 {
+        machine.on_frame(now, &frame::ack(1));
+    }
+    assert_eq!(machine.stats().sender.acknowledged, 1);
+    assert_eq!(machine.stats().sender.unexpected_acks, 7);
+}
+
+#[test]
+fn closing_gives_every_message_its_outcome_once() {
+    let network = Network { loss_percent: 30, ..Network::perfect(ms(20)) };
+    let mut world = World::new(17, network, both(options));
+    for _ in 0..500 {
+        world.submit(0, 100);
+    }
+    world.run_until(world.now + ms(100));
+    let now = world.now;
+    world.ends[0].machine.close(now);
+    world.ends[0].machine.close(now);
+    world.run_until(now + Duration::from_secs(5));
+    assert_eq!(world.ends[0].outcomes.len(), 500);
+    let (acknowledged, closed) =
+        (world.ends[0].count(Outcome::Acknowledged), world.ends[0].count(Outcome::Closed));
+    assert!(acknowledged > 0 && closed > 0 && acknowledged + closed == 500);
+    assert!(world.ends[0].machine.is_idle());
+    let error = world.ends[0].machine.submit(now, Bytes::new(), 0, MAX_SIZE).unwrap_err();
+    assert_eq!(error, Error::Closed);
+}
+
+#[test]
+fn a_stranger_s_noise_neither_panics_nor_resolves_nor_grows() {
+    let mut world = World::new(18, Network::perfect(ms(10)), both(options));
+    world.transfer(100, Duration::from_secs(10));
+    world.black_hole = true;
+    for _ in 0..100 {
+        world.submit(0, 100);
+    }
+    let mut random = Random(99);
+    let kinds: [&[u8]; 6] = [b"\x04DATA", b"\x03ACK", b"\x01D", b"\x01R", b"\x06WTGRAM\x01", b""];
+    for i in 0..100_000u64 {
+        let mut bytes = kinds[(random.next() % 6) as usize].to_vec();
+        // HELLOs stay out here: one that is well formed is a new opening of the peer's layer.
+        let length = if bytes.starts_with(b"\x06") { random.next() % 20 } else { random.next() % 40 };
+        for _ in 0..length {
+            bytes.push(random.next() as u8);
+        }
+        let now = world.now + Duration::from_micros(i);
+        let end = &mut world.ends[0];
+        end.machine.on_frame(now, &Bytes::from(bytes));
+        while end.machine.recv(now).is_some() {}
+        while end.machine.poll_transmit(now, MAX_SIZE).is_some() {}
+    }
+    let stats = world.ends[0].machine.stats();
+    assert_eq!((stats.unresolved, stats.sender.acknowledged), (100, 100));
+    assert!(stats.malformed > 0 && stats.stale > 0);
+}

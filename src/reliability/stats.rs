@@ -1,0 +1,86 @@
+//! Counters of one layer. They only grow, except where a field says that it is a momentary value.
+
+use std::time::Duration;
+
+/// What the sending half counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SenderStats {
+    /// Messages accepted.
+    pub submitted: u64,
+    /// Messages acknowledged.
+    pub acknowledged: u64,
+    /// Messages given up; their delivery is unknown.
+    pub gave_up: u64,
+    /// Messages that no longer fitted the path.
+    pub too_large: u64,
+    /// Messages that the closing layer cut off.
+    pub closed: u64,
+    /// DATA frames transmitted, first transmissions and all others.
+    pub transmissions: u64,
+    /// Retransmissions because later messages were acknowledged.
+    pub early_retransmits: u64,
+    /// Retransmissions because the timer ran out.
+    pub timer_retransmits: u64,
+    /// Retransmissions that turned out to have been unnecessary, as far as acknowledgements show it.
+    pub spurious_retransmits: u64,
+    /// Acknowledgements of messages that are not, or no longer, waiting for one.
+    pub unexpected_acks: u64,
+    /// Bytes of DATA frames transmitted.
+    pub bytes_transmitted: u64,
+}
+
+/// What the receiving half counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReceiverStats {
+    /// Messages taken into the inbound queue.
+    pub accepted: u64,
+    /// Messages handed to the reader.
+    pub delivered: u64,
+    /// Copies of messages already accepted.
+    pub duplicates: u64,
+    /// Messages refused, and not acknowledged, because the inbound queue was full.
+    pub refused_full: u64,
+    /// Messages from further back than the receiver remembers; dropped and not acknowledged.
+    pub too_old: u64,
+    /// Acknowledgements of copies withheld to bound their rate, or dropped from a full list.
+    pub acks_withheld: u64,
+    /// Plain ACK frames sent.
+    pub plain_acks_sent: u64,
+    /// Range ACK frames sent.
+    pub range_acks_sent: u64,
+    /// Times the peer's layer was found to have been opened anew.
+    pub peer_restarts: u64,
+}
+
+/// One layer's statistics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The sending half.
+    pub sender: SenderStats,
+    /// The receiving half.
+    pub receiver: ReceiverStats,
+    /// Frames that were malformed and were not taken.
+    pub malformed: u64,
+    /// Frames bound to another opening of this or the peer's layer.
+    pub stale: u64,
+    /// Smoothed round-trip time, momentary; `None` before the first sample or seed.
+    pub srtt: Option<Duration>,
+    /// Least round-trip time of the last seconds, momentary.
+    pub min_rtt: Option<Duration>,
+    /// Retransmission timeout before backoff, momentary.
+    pub rto: Duration,
+    /// The present reordering window, momentary.
+    pub reordering_window: Duration,
+    /// Messages without an outcome, momentary.
+    pub unresolved: usize,
+    /// Payload bytes of those, momentary.
+    pub unresolved_bytes: usize,
+    /// Messages waiting for the reader, momentary.
+    pub inbound: usize,
+    /// Payload bytes of those, momentary.
+    pub inbound_bytes: usize,
+    /// Whether both ends know that they speak more than the reference's protocol.
+    pub negotiated: bool,
+    /// Whether the peer says that its inbound queue is full.
+    pub peer_full: bool,
+}

@@ -1,0 +1,38 @@
+//! The thread on which callbacks of the host program run, so that none ever runs on a lane.
+
+use std::borrow::Cow;
+
+use crossbeam_channel::{Sender, bounded};
+use nix::sys::signal::SigSet;
+use once_cell::sync::OnceCell;
+
+use crate::error::{Error, Result};
+
+/// Calls that may wait; beyond that, new ones are refused so that a slow callback cannot grow memory.
+const CAPACITY: usize = 4096;
+
+type Call = Box<dyn FnOnce() + Send>;
+
+static DISPATCHER: OnceCell<Sender<Call>> = OnceCell::new();
+
+/// Runs `call` on the dispatcher thread, after those before it.
+///
+/// Errors: the thread cannot be started, or [`Error::LimitReached`] when too many calls wait.
+pub fn dispatch(call: Call) -> Result<()> {
+    let sender = DISPATCHER.get_or_try_init(start)?;
+    sender.try_send(call).map_err(|_| Error::LimitReached(Cow::Borrowed("callbacks waiting to run")))
+}
+
+fn start() -> Result<Sender<Call>> {
+    let (sender, receiver) = bounded::<Call>(CAPACITY);
+    std::thread::Builder::new()
+        .name("wtgram-callback".into())
+        .spawn(move || {
+            let _ = SigSet::all().thread_block();
+            for call in receiver {
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+            }
+        })
+        .map_err(|error| Error::io("starting the callback thread", &error))?;
+    Ok(sender)
+}

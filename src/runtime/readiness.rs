@@ -1,0 +1,126 @@
+//! What an object is ready for, and who wants to hear that it may have changed.
+
+use std::ops::{BitAnd, BitOr, BitOrAssign};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+/// A set of conditions that an object can be in; the bits of the C constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ready(pub u32);
+
+impl Ready {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// A server has a session to accept.
+    pub const ACCEPT: Self = Self(1);
+    /// Something can be received.
+    pub const READABLE: Self = Self(1 << 1);
+    /// A datagram can be queued without evicting, rejecting or waiting.
+    pub const WRITABLE: Self = Self(1 << 2);
+    /// Closed, or for a session: its last words are known.
+    pub const CLOSED: Self = Self(1 << 3);
+    /// A session is established.
+    pub const CONNECTED: Self = Self(1 << 4);
+    /// The outgoing queue fell to its low-water mark.
+    pub const LOW_WATER: Self = Self(1 << 5);
+    /// The largest possible datagram changed.
+    pub const SIZE_CHANGED: Self = Self(1 << 6);
+    /// An outcome waits.
+    pub const OUTCOME: Self = Self(1 << 7);
+    /// An alert waits.
+    pub const ALERT: Self = Self(1 << 8);
+
+    /// Whether no condition holds.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// `self` if `condition`, else nothing.
+    pub fn when(self, condition: bool) -> Self {
+        if condition { self } else { Self::NONE }
+    }
+}
+
+impl BitAnd for Ready {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl BitOr for Ready {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Ready {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// An object that a poller can wait for.
+pub trait Pollable: Send + Sync {
+    /// What it is ready for now.
+    fn ready(&self) -> Ready;
+    /// Everything it can ever be ready for.
+    fn possible(&self) -> Ready;
+    /// Those who hear of changes.
+    fn watchers(&self) -> &Watchers;
+}
+
+/// Hears that the readiness of an object may have changed.
+///
+/// Called with no lock of the object held, from lanes and callers alike; must be quick and must not call back.
+pub trait Watcher: Send + Sync {
+    /// Look again.
+    fn changed(&self);
+}
+
+/// The watchers of one object. Notifying costs one load while there are none.
+#[derive(Default)]
+pub struct Watchers {
+    any: AtomicBool,
+    retired: AtomicBool,
+    list: Mutex<Vec<(u64, Arc<dyn Watcher>)>>,
+}
+
+impl Watchers {
+    /// Adds a watcher under a `token` of the caller's that [`Watchers::remove`] takes.
+    pub fn add(&self, token: u64, watcher: Arc<dyn Watcher>) {
+        let mut list = self.list.lock();
+        list.push((token, watcher));
+        self.any.store(true, Ordering::SeqCst);
+    }
+
+    /// Removes all watchers under `token`.
+    pub fn remove(&self, token: u64) {
+        let mut list = self.list.lock();
+        list.retain(|(held, _)| *held != token);
+        self.any.store(!list.is_empty(), Ordering::SeqCst);
+    }
+
+    /// The object's handle is gone: whoever watches it lets go of it.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+        self.notify();
+    }
+
+    /// Whether [`Watchers::retire`] was called.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
+    /// Tells all watchers.
+    pub fn notify(&self) {
+        if self.any.load(Ordering::SeqCst) {
+            for (_, watcher) in self.list.lock().iter() {
+                watcher.changed();
+            }
+        }
+    }
+}

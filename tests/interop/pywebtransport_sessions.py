@@ -1,0 +1,217 @@
+"""pywebtransport's three generations behind the one Session of echo_test.py.
+
+Each has `connect(url)` (an async context manager that yields a session) and `serve(port, certificate, key, handler)`.
+Certificates are not verified by these clients: pywebtransport knows no certificate hashes, and our server's identity is
+self-signed. That our own client verifies hashes is proved in the other role.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+VERSION = importlib.metadata.version("pywebtransport")
+GENERATION = tuple(int(part) for part in VERSION.split(".")[:2])
+
+Handler = Callable[[object, str], Awaitable[None]]
+
+
+class ClosedOnce:
+    """Remembers how the session ended; several of pywebtransport's events may say it, the first one counts."""
+
+    def __init__(self) -> None:
+        self._info: dict | None = None
+        self._event = asyncio.Event()
+
+    def note(self, data: object) -> None:
+        if self._info is None:
+            data = data if isinstance(data, dict) else {}
+            code = data.get("code", data.get("error_code"))
+            self._info = {"code": code, "reason": data.get("reason") or ""}
+            self._event.set()
+
+    async def wait(self, session, timeout_s: float) -> dict | None:
+        if self._info is None and (session.is_closed or _connection_is_closed(session)):
+            # The event that says with what may still be under way. 0.9 drops it with the session's emitter, and 0.6 and 0.9
+            # raise none when the QUIC connection ends under the session: then all that is known is that it is closed.
+            await self._wait_event(0.5)
+            return self._info or {"code": None, "reason": ""}
+        if timeout_s > 0:
+            await self._wait_event(timeout_s)
+        return self._info
+
+    async def _wait_event(self, timeout_s: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._event.wait(), timeout_s)
+
+
+def _connection_is_closed(session) -> bool:
+    connection = getattr(session, "_connection", None)
+    if connection is None:
+        connection = getattr(session, "connection", None)
+    connection = connection() if callable(connection) else connection
+    return connection is not None and connection.is_closed
+
+
+class SessionOf06:
+    """0.6: datagrams have a transport object of their own."""
+
+    def __init__(self, session) -> None:
+        self._session = session
+        self._closed = ClosedOnce()
+        from pywebtransport.types import EventType
+
+        session.on(event_type=EventType.SESSION_CLOSED, handler=self._on_closed)
+
+    async def _on_closed(self, event) -> None:
+        self._closed.note(event.data)
+
+    async def send(self, data: bytes) -> None:
+        transport = await self._session.datagrams
+        await transport.send(data=data)
+
+    async def receive(self, timeout_s: float) -> bytes | None:
+        from pywebtransport.exceptions import DatagramError, TimeoutError
+
+        try:
+            transport = await self._session.datagrams
+            return await transport.receive(timeout=timeout_s)
+        except (TimeoutError, DatagramError) as error:
+            if not isinstance(error, TimeoutError):
+                await asyncio.sleep(0.01)  # closed: the caller asks wait_closed next
+            return None
+
+    async def close(self, code: int, reason: str) -> None:
+        # With close_connection=True it closes QUIC before the capsule has left, and no peer would see the code.
+        await self._session.close(code=code, reason=reason, close_connection=False)
+        await asyncio.sleep(0.5)
+
+    async def wait_closed(self, timeout_s: float) -> dict | None:
+        return await self._closed.wait(self._session, timeout_s)
+
+
+class QueueFedSession:
+    """0.9: datagrams arrive as events; there is no receive call."""
+
+    def __init__(self, session) -> None:
+        self._session = session
+        self._closed = ClosedOnce()
+        self._received: asyncio.Queue[bytes] = asyncio.Queue()
+        from pywebtransport.types import EventType
+
+        session.events.on(event_type=EventType.DATAGRAM_RECEIVED, handler=self._on_datagram)
+        session.events.on(event_type=EventType.SESSION_CLOSED, handler=self._on_closed)
+
+    async def _on_datagram(self, event) -> None:
+        self._received.put_nowait(event.data["data"])
+
+    async def _on_closed(self, event) -> None:
+        self._closed.note(event.data)
+
+    async def send(self, data: bytes) -> None:
+        await self._session.send_datagram(data=data)
+
+    async def receive(self, timeout_s: float) -> bytes | None:
+        try:
+            return await asyncio.wait_for(self._received.get(), timeout_s)
+        except asyncio.TimeoutError:
+            return None
+
+    async def close(self, code: int, reason: str) -> None:
+        await self._session.close(error_code=code, reason=reason)
+        await asyncio.sleep(0.5)
+
+    async def wait_closed(self, timeout_s: float) -> dict | None:
+        return await self._closed.wait(self._session, timeout_s)
+
+
+class ReadingSession(QueueFedSession):
+    """0.21: read_datagram, which may not be cancelled without losing what it reads: one task reads for all."""
+
+    def __init__(self, session) -> None:
+        self._session = session
+        self._closed = ClosedOnce()
+        self._received = asyncio.Queue()
+        from pywebtransport.types import EventType
+
+        session.events.on(event_type=EventType.SESSION_CLOSED, handler=self._on_closed)
+        self._reader: asyncio.Task | None = None
+
+    def start(self) -> None:
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        from pywebtransport.exceptions import ConnectionError, SessionError
+
+        with contextlib.suppress(SessionError, ConnectionError):
+            while True:
+                self._received.put_nowait(await self._session.read_datagram())
+
+
+@contextlib.asynccontextmanager
+async def connect(url: str) -> AsyncIterator[object]:
+    from pywebtransport import ClientConfig, WebTransportClient
+
+    settings = {"verify_mode": ssl.CERT_NONE, "connect_timeout": 10.0}
+    config = ClientConfig.create(**settings) if hasattr(ClientConfig, "create") else ClientConfig(**settings)
+    async with WebTransportClient(config=config) as client:
+        session = await client.connect(url=url)
+        if GENERATION <= (0, 6):
+            yield SessionOf06(session)
+        elif GENERATION <= (0, 9):
+            yield QueueFedSession(session)
+        else:
+            reading = ReadingSession(session)
+            reading.start()
+            yield reading
+
+
+async def serve(host: str, port: int, certificate: str, key: str, handler: Handler) -> None:
+    """Serves until cancelled; `handler(session, path)` runs once a session."""
+    if GENERATION <= (0, 9):
+        await _serve_app(host, port, certificate, key, handler)
+    else:
+        await _serve_connections(host, port, certificate, key, handler)
+
+
+async def _serve_app(host: str, port: int, certificate: str, key: str, handler: Handler) -> None:
+    from pywebtransport import ServerApp, ServerConfig
+
+    settings = {"bind_host": host, "bind_port": port, "certfile": certificate, "keyfile": key}
+    config = ServerConfig.create(**settings) if hasattr(ServerConfig, "create") else ServerConfig(**settings)
+    app = ServerApp(config=config)
+
+    @app.pattern_route(pattern=r"/.*")
+    async def echo(session) -> None:
+        wrapped = SessionOf06(session) if GENERATION <= (0, 6) else QueueFedSession(session)
+        await handler(wrapped, session.path)
+
+    async with app:
+        await app.serve(host=host, port=port)
+
+
+async def _serve_connections(host: str, port: int, certificate: str, key: str, handler: Handler) -> None:
+    from pywebtransport import ServerConfig, WebTransportServer
+    from pywebtransport.types import EventType
+
+    tasks: set[asyncio.Task] = set()
+
+    async def on_request(event) -> None:
+        session = event.data["session"]
+        wrapped = ReadingSession(session)
+        await session.accept()
+        wrapped.start()
+        task = asyncio.create_task(handler(wrapped, session.path))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    config = ServerConfig(bind_host=host, bind_port=port, certfile=certificate, keyfile=key)
+    async with WebTransportServer(config=config) as server:
+        await server.listen()
+        connections = []  # pywebtransport keeps only weak references to them
+        async for connection in server.incoming_connections():
+            connections.append(connection)
+            connection.events.on(event_type=EventType.SESSION_REQUEST_RECEIVED, handler=on_request)

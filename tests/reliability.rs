@@ -1,0 +1,154 @@
+//! The reliability layer over real sessions.
+
+#[path = "support/loopback.rs"]
+mod loopback;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use loopback::Pair;
+use wtgram::datagram::transport::SendOptions;
+use wtgram::error::Error;
+use wtgram::reliability::Outcome;
+use wtgram::reliability::layer::{Layer, LayerOptions};
+use wtgram::runtime::wait::{Deadline, Timeout};
+
+fn soon() -> Deadline {
+    Timeout::After(Duration::from_secs(10)).deadline()
+}
+
+fn layers(pair: &Pair) -> (Arc<Layer>, Arc<Layer>) {
+    let options = LayerOptions::default();
+    let open =
+        |session: &wtgram::datagram::session::Session| Layer::open(Arc::clone(&session.datagrams), &options);
+    (open(&pair.client).unwrap(), open(&pair.accepted).unwrap())
+}
+
+#[test]
+fn messages_arrive_once_both_ways_and_each_has_one_outcome() {
+    let pair = Pair::new();
+    let (near, far) = layers(&pair);
+    const COUNT: u64 = 5_000;
+    std::thread::scope(|scope| {
+        for (from, to) in [(&near, &far), (&far, &near)] {
+            scope.spawn(move || {
+                for number in 1..=COUNT {
+                    from.send(&number.to_be_bytes(), Some(number), soon()).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                let mut seen = vec![false; COUNT as usize + 1];
+                let mut buffer = [0; 8];
+                for _ in 0..COUNT {
+                    assert_eq!(to.receive(&mut buffer, soon()).unwrap().size, 8);
+                    let number = u64::from_be_bytes(buffer) as usize;
+                    assert!(!std::mem::replace(&mut seen[number], true), "{number} came twice");
+                }
+            });
+            scope.spawn(move || {
+                let mut settled = vec![false; COUNT as usize + 1];
+                for _ in 0..COUNT {
+                    let report = from.next_outcome(soon()).unwrap();
+                    assert_eq!(report.outcome, Outcome::Acknowledged);
+                    assert!(!std::mem::replace(&mut settled[report.id as usize], true));
+                }
+            });
+        }
+    });
+    assert!(near.stats().negotiated);
+    assert_eq!(near.next_outcome(Deadline::Now), Err(Error::WouldBlock));
+}
+
+#[test]
+fn a_program_s_own_datagrams_pass_by_the_layer() {
+    let pair = Pair::new();
+    let (near, _far) = layers(&pair);
+    pair.client.datagrams.send(b"plain", &SendOptions::default(), soon()).unwrap();
+    near.send(b"reliable", None, soon()).unwrap();
+    let mut buffer = [0; 64];
+    let received = pair.accepted.datagrams.receive(&mut buffer, soon()).unwrap();
+    assert_eq!(&buffer[..received.size], b"plain");
+}
+
+#[test]
+fn a_buffer_that_is_too_small_loses_nothing() {
+    let pair = Pair::new();
+    let (near, far) = layers(&pair);
+    near.send(&[7; 100], None, soon()).unwrap();
+    let mut small = [0; 10];
+    assert_eq!(far.receive(&mut small, soon()), Err(Error::BufferTooSmall { needed: 100 }));
+    let mut buffer = [0; 100];
+    assert_eq!(far.receive(&mut buffer, Deadline::Now).unwrap().size, 100);
+}
+
+#[test]
+fn a_transport_carries_one_layer_at_a_time_and_another_after_it() {
+    let pair = Pair::new();
+    let (near, far) = layers(&pair);
+    let again = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default());
+    assert!(matches!(again, Err(Error::InvalidState(_))));
+    near.send(b"first", None, soon()).unwrap();
+    near.close(soon()).unwrap();
+    let next = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
+    next.send(b"second", None, soon()).unwrap();
+    let mut buffer = [0; 64];
+    for expected in [&b"first"[..], b"second"] {
+        let received = far.receive(&mut buffer, soon()).unwrap();
+        assert_eq!(&buffer[..received.size], expected);
+    }
+}
+
+#[test]
+fn closing_the_session_gives_every_message_its_outcome_and_wakes_everybody() {
+    let pair = Pair::new();
+    let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
+    // Nobody reads at the other end: no layer is open there, so nothing is acknowledged.
+    for number in 1..=100 {
+        near.send(&[0; 10], Some(number), soon()).unwrap();
+    }
+    let blocked = std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| near.receive(&mut [0; 64], Deadline::Never));
+        std::thread::sleep(Duration::from_millis(50));
+        let started = Instant::now();
+        pair.client.link.close(0, "").unwrap();
+        let result = receiver.join().unwrap();
+        assert!(started.elapsed() < Duration::from_millis(100));
+        result
+    });
+    assert_eq!(blocked, Err(Error::Closed));
+    for _ in 0..100 {
+        assert_eq!(near.next_outcome(soon()).unwrap().outcome, Outcome::Closed);
+    }
+    assert_eq!(near.next_outcome(soon()), Err(Error::Closed));
+    let stats = near.stats().sender;
+    assert_eq!((stats.submitted, stats.closed), (100, 100));
+    assert_eq!(near.send(b"late", None, soon()), Err(Error::Closed));
+}
+
+#[test]
+fn a_receiver_that_stops_reading_holds_the_sender_back_and_loses_nothing() {
+    let pair = Pair::new();
+    let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
+    let small = LayerOptions { inbound_messages: 50, ..LayerOptions::default() };
+    let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &small).unwrap();
+    let mut accepted = 0_u32;
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        match near.send(&accepted.to_be_bytes(), None, Deadline::Now) {
+            Ok(()) => accepted += 1,
+            Err(error) => {
+                assert_eq!(error, Error::WouldBlock);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+    assert!(far.stats().inbound <= 50);
+    assert!(accepted < 3_000, "{accepted} messages were accepted although nobody read");
+    let mut seen = vec![false; accepted as usize];
+    for _ in 0..accepted {
+        let mut buffer = [0; 4];
+        far.receive(&mut buffer, soon()).unwrap();
+        assert!(!std::mem::replace(&mut seen[u32::from_be_bytes(buffer) as usize], true));
+    }
+    near.close(soon()).unwrap();
+}
