@@ -16,7 +16,8 @@ class connect_options
     connect_options &trust_ca_pem(std::string pem) { return ca_pem_ = std::move(pem), trust(WTGRAM_TRUST_CA); }
     connect_options &trust_certificate_hash(const certificate_hash &hash)
     {
-        hashes_.insert(hashes_.end(), hash.begin(), hash.end());
+        // Not insert(end, first, last): GCC 12 sees an overflow in it that is not there.
+        for (const std::uint8_t byte : hash) hashes_.push_back(byte);
         return trust(WTGRAM_TRUST_CERTIFICATE_HASHES);
     }
     connect_options &insecure_no_verification() noexcept { return trust(WTGRAM_TRUST_INSECURE_NO_VERIFICATION); }
