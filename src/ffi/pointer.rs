@@ -153,6 +153,15 @@ pub(super) unsafe fn write_text(
     Ok(())
 }
 
+/// Checks a buffer for an explanation, before anything is done that it would explain.
+///
+/// # Safety
+/// As for [`write_detail`].
+pub(super) unsafe fn check_detail(buffer: *mut c_char, capacity: usize) -> Result<(), Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { elements_mut(buffer.cast::<u8>(), capacity) }.map(drop)
+}
+
 /// Writes as much of `text` as fits, and a NUL: for explanations, where a shortened one is better than none.
 ///
 /// # Safety

@@ -8,8 +8,8 @@ use super::guard::{Failure, guard_detailed, quiet};
 use super::handle::{Handle, Table, types};
 use super::library::init;
 use super::pointer::{
-    Versioned, bytes, clear, deadline, elements, give, invalid, micros, optional_duration, optional_text,
-    output, read_options, text, write_detail, write_text,
+    Versioned, bytes, check_detail, clear, deadline, elements, give, invalid, micros, optional_duration,
+    optional_text, output, read_options, text, write_detail, write_text,
 };
 use super::session::{self, wtgram_session};
 use super::status::wtgram_status;
@@ -293,6 +293,7 @@ pub unsafe extern "C" fn wtgram_server_listen(
         guard_detailed(
             |text| write_detail(text, detail, detail_capacity),
             || {
+                check_detail(detail, detail_capacity)?;
                 let server = output(server)?;
                 let raw = read_options(options)?;
                 let transport = transport_options(raw.transport)?;

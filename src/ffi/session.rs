@@ -8,8 +8,8 @@ use super::guard::{Failure, guard, guard_detailed, quiet};
 use super::handle::{Handle, Table, types};
 use super::library::init;
 use super::pointer::{
-    Versioned, bytes, clear, deadline, elements, fill, give, invalid, micros, optional_duration,
-    optional_text, output, read_options, sized_output, text, write_detail, write_text,
+    Versioned, bytes, check_detail, clear, deadline, elements, fill, give, invalid, micros,
+    optional_duration, optional_text, output, read_options, sized_output, text, write_detail, write_text,
 };
 use super::server::{connection_options, ip_address, wtgram_connection_options};
 use super::status::wtgram_status;
@@ -227,6 +227,7 @@ pub unsafe extern "C" fn wtgram_session_connect(
         guard_detailed(
             |text| write_detail(text, detail, detail_capacity),
             || {
+                check_detail(detail, detail_capacity)?;
                 let session = output(session)?;
                 let raw = read_options(options)?;
                 let transport = transport_options(raw.transport)?;

@@ -298,6 +298,7 @@ fn explain(error: ConnectionError, address: SocketAddr, refusal: &Refusal) -> Er
 struct ClientSocket {
     endpoint: Endpoint,
     address: SocketAddr,
+    key: Key,
 }
 
 /// Sockets are shared by those that would have opened the same one on the same lane.
@@ -313,12 +314,26 @@ impl ClientSocket {
         if let Some(socket) = sockets.get(&key).and_then(Weak::upgrade) {
             return Ok(socket);
         }
-        sockets.retain(|_, socket| socket.strong_count() > 0);
         let udp = udp::bind(Some(bind), 0, options)?;
         let address = udp.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
-        let socket = Arc::new(Self { endpoint: endpoint::open(lane, udp, None)?, address });
+        let socket = Arc::new(Self { endpoint: endpoint::open(lane, udp, None)?, address, key });
         sockets.insert(key, Arc::downgrade(&socket));
         Ok(socket)
+    }
+}
+
+impl Drop for ClientSocket {
+    fn drop(&mut self) {
+        let mut sockets = SOCKETS.lock();
+        if let Some(map) = sockets.as_mut() {
+            // Another may have taken the place meanwhile.
+            if map.get(&self.key).is_some_and(|socket| socket.strong_count() == 0) {
+                map.remove(&self.key);
+            }
+            if map.is_empty() {
+                *sockets = None;
+            }
+        }
     }
 }
 
