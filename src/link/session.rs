@@ -13,6 +13,7 @@ use wtransport::quinn;
 
 use super::congestion::PathView;
 use super::datagram_path::DatagramPath;
+use super::driver::Broken;
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
@@ -99,6 +100,8 @@ pub struct Established {
     pub(super) connection: quinn::Connection,
     /// Window and RTT of its path.
     pub(super) view: Arc<PathView>,
+    /// How the peer broke the protocol, once it did.
+    pub(super) broken: Broken,
     /// What its UDP socket is bound to.
     pub(super) socket_address: SocketAddr,
     /// The CONNECT stream's id, which is the session's.
@@ -126,7 +129,7 @@ struct Shared {
     close: Option<CloseInfo>,
     /// What the driver has to say to the peer.
     goodbye: Option<(u32, String)>,
-    /// The driver is gone: nothing more will be sent.
+    /// There is nothing left to say: our goodbye was acknowledged or given up, or the other side ended it.
     finished: bool,
 }
 
@@ -185,7 +188,8 @@ impl Session {
     /// The way its datagrams take.
     pub fn datagram_path(&self) -> Result<DatagramPath> {
         let established = self.established()?;
-        DatagramPath::new(established.connection.clone(), Arc::clone(&established.view), established.id)
+        let Established { connection, view, broken, id, .. } = established;
+        DatagramPath::new(connection.clone(), Arc::clone(view), Arc::clone(broken), *id)
     }
 
     /// Figures of the connection.
@@ -232,7 +236,8 @@ impl Session {
         self.shared.lock().close.clone()
     }
 
-    /// Waits until the session is over and, if this side ended it, until its goodbye has left.
+    /// Waits until the session is over and, if this side ended it, until the peer has its goodbye (or after a second
+    /// without an answer).
     pub fn wait_closed(&self, deadline: Deadline) -> Result<CloseInfo> {
         wait_for(&mut self.shared.lock(), &self.changed, deadline, |shared| {
             if shared.finished { shared.close.clone().map(Ok) } else { None }
@@ -256,6 +261,7 @@ impl Session {
             if shared.close.is_some() {
                 return false;
             }
+            shared.finished |= info.by != ClosedBy::Local;
             shared.close = Some(info);
             shared.phase = Phase::Closed;
         }
