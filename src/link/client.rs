@@ -15,8 +15,8 @@ use wtransport::quinn::{self, ClientConfig, Connection, ConnectionError, Endpoin
 use super::config::{ConnectOptions, ConnectionOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::congestion::PathView;
 use super::driver::{Driver, lost, varint};
-use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
-use super::h3::{self, ConnectRequest, Event};
+use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET};
+use super::h3::{self, ConnectRequest, Event, Role};
 use super::session::{Established, Session};
 use super::tls::{self, Refusal};
 use super::{endpoint, udp};
@@ -42,7 +42,8 @@ pub fn connect(url: &str, options: &ConnectOptions) -> Result<Arc<Session>> {
     let (tls, refusal) = tls::client_config(&options.trust)?;
     let crypto = QuicClientConfig::try_from(tls).map_err(|error| Error::Tls(error.to_string()))?;
     endpoint::transport_config(&options.connection, false)?;
-    let lane = runtime::get()?.lane();
+    let runtime = runtime::get()?;
+    let lane = runtime.lane();
     let attempt = Attempt {
         target,
         request,
@@ -54,11 +55,16 @@ pub fn connect(url: &str, options: &ConnectOptions) -> Result<Arc<Session>> {
     let limit = options.timeout;
     lane.run(async move {
         let described = attempt.target.authority.clone();
-        timeout(limit, attempt.run()).await.unwrap_or_else(|_| {
-            Err(Error::ConnectTimeout(format!(
-                "no session with {described} within {limit:?}; nobody may be listening there, or a firewall drops UDP"
-            )))
-        })
+        let attempt = timeout(limit, attempt.run());
+        tokio::select! {
+            result = attempt => result.unwrap_or_else(|_| {
+                Err(Error::ConnectTimeout(format!(
+                    "no session with {described} within {limit:?}; \
+                     nobody may be listening there, or a firewall drops UDP"
+                )))
+            }),
+            () = runtime.ending() => Err(Error::ShutDown),
+        }
     })
 }
 
@@ -152,9 +158,9 @@ impl Attempt {
                 return Err(error);
             }
         };
-        guard.0 = None;
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&session) as _;
         runtime::get()?.close_on_shutdown(closer);
+        guard.0 = None;
         self.lane.spawn(async move {
             driver.run(connect, control).await;
             drop(socket);
@@ -162,15 +168,23 @@ impl Attempt {
         Ok(session)
     }
 
-    /// Tries every address, a little after one another, and keeps the first that answers.
+    /// Tries every address, a little after one another, and keeps the first that answers. One that answers with a
+    /// certificate that is not trusted has answered: it ends the search, as it would in a browser.
     async fn first_of(&self, addresses: Vec<SocketAddr>) -> Result<Reached> {
         let mut attempts = JoinSet::new();
         let mut waiting = addresses.into_iter();
         let mut next = waiting.next();
         let mut failure = None;
         loop {
-            if let Some(address) = next.take() {
-                attempts.spawn(self.one(address)?);
+            while let Some(address) = next.take() {
+                match self.one(address) {
+                    Ok(attempt) => drop(attempts.spawn(attempt)),
+                    // A family that this system does not have, say.
+                    Err(error) => {
+                        failure.get_or_insert(error);
+                        next = waiting.next();
+                    }
+                }
             }
             let ended = tokio::select! {
                 Some(ended) = attempts.join_next() => Some(ended),
@@ -179,6 +193,7 @@ impl Attempt {
             };
             match ended {
                 Some(Ok(Ok(found))) => return Ok(found),
+                Some(Ok(Err(error))) if is_final(&error) => return Err(error),
                 Some(Ok(Err(error))) => {
                     failure.get_or_insert(error);
                     next = waiting.next();
@@ -222,7 +237,18 @@ impl Attempt {
         let control = driver.open().await?;
         loop {
             match driver.event().await? {
-                Event::PeerSettings(_) => break,
+                Event::PeerSettings(settings) => match settings.problem(Role::Client) {
+                    None => break,
+                    Some(problem) => {
+                        connection.close(varint(WT_REQUIREMENTS_NOT_MET), problem.as_bytes());
+                        let unsupported = !settings.datagrams;
+                        return Err(if unsupported {
+                            Error::Unsupported
+                        } else {
+                            Error::Protocol(problem.to_owned())
+                        });
+                    }
+                },
                 Event::Draining => return Err(Error::ConnectionRefused("the server is going away".into())),
                 _ => {}
             }
@@ -249,6 +275,7 @@ impl Attempt {
         let facts = Established {
             connection,
             view,
+            broken: driver.broken(),
             socket_address,
             id,
             path: self.request.path.clone(),
@@ -266,6 +293,18 @@ impl Drop for CloseUnlessEstablished {
             connection.close(varint(H3_REQUEST_CANCELLED), b"");
         }
     }
+}
+
+/// Whether an address has given an answer that no other address can better.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::CertificateUntrusted(_)
+            | Error::CertificateExpired(_)
+            | Error::CertificateNameMismatch(_)
+            | Error::CertificateHashMismatch(_)
+            | Error::Tls(_)
+    )
 }
 
 /// What a QUIC handshake that failed means.

@@ -12,9 +12,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use wtransport::quinn::{self, SendDatagramError};
 
 use super::congestion::PathView;
-use super::driver::varint;
+use super::driver::{Broken, varint};
 use super::h3::error::H3_DATAGRAM_ERROR;
-use super::h3::{DatagramVerdict, QuarterStreamId};
+use super::h3::{ConnectionError, DatagramVerdict, QuarterStreamId};
 use crate::error::{Error, Result};
 
 /// QUIC's receive buffer, in bytes; a pump empties it every time the lane turns.
@@ -49,6 +49,7 @@ thread_local! {
 pub struct DatagramPath {
     connection: quinn::Connection,
     view: Arc<PathView>,
+    broken: Broken,
     quarter: QuarterStreamId,
     counts: Counts,
 }
@@ -87,10 +88,15 @@ pub enum HandOverError {
 }
 
 impl DatagramPath {
-    pub(super) fn new(connection: quinn::Connection, view: Arc<PathView>, session_id: u64) -> Result<Self> {
+    pub(super) fn new(
+        connection: quinn::Connection,
+        view: Arc<PathView>,
+        broken: Broken,
+        session_id: u64,
+    ) -> Result<Self> {
         let quarter = QuarterStreamId::of(session_id)
             .ok_or_else(|| Error::Protocol(format!("{session_id} is not a session id")))?;
-        Ok(Self { connection, view, quarter, counts: Counts::default() })
+        Ok(Self { connection, view, broken, quarter, counts: Counts::default() })
     }
 
     /// Waits for datagrams, takes what is ready (at most `most`) and gives their payloads to `deliver`.
@@ -154,8 +160,10 @@ impl DatagramPath {
             }
             DatagramVerdict::Malformed => {
                 // RFC 9297 section 2.1: a connection error.
-                let code = varint(H3_DATAGRAM_ERROR);
-                self.connection.close(code, b"a datagram without a quarter stream id");
+                let reason = "a datagram without a quarter stream id";
+                let error = ConnectionError::new(H3_DATAGRAM_ERROR, reason);
+                let error = self.broken.get_or_init(|| error);
+                self.connection.close(varint(error.code), error.reason.as_bytes());
                 return Err(Error::Closed);
             }
         }

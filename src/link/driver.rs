@@ -4,13 +4,17 @@
 //! Nothing that a peer sends is stored here; what a stream may send is bounded by its flow-control window.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
 use wtransport::quinn::{
     self, Connection, ConnectionError as QuicError, ReadError, RecvStream, SendStream, VarInt,
 };
@@ -27,6 +31,13 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How long the peer may take after that to end the connection itself, so that its own words are not cut off.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// Turns of the lane that the readers get when the connection is over: one to accept a stream that had arrived, one to
+/// read it, and as many again to be sure.
+const LAST_TURNS: usize = 4;
+
+/// How the peer broke the protocol, from whichever task found out.
+pub(super) type Broken = Arc<OnceCell<h3::ConnectionError>>;
+
 /// Bytes read from a stream at once; its flow-control window is the bound on what can wait.
 const CHUNK_BYTES: usize = 16 * 1024;
 
@@ -37,7 +48,7 @@ pub(super) struct Driver {
     /// Something happened: look at the events and at `broken`.
     happened: Notify,
     /// The peer broke the protocol of the connection, and was told so.
-    broken: Mutex<Option<h3::ConnectionError>>,
+    broken: Broken,
     /// Send halves of the peer's request streams, until it is known what they want.
     replies: Mutex<HashMap<u64, SendStream>>,
     session: Arc<Session>,
@@ -51,7 +62,7 @@ impl Driver {
             connection,
             state: Mutex::new(state),
             happened: Notify::new(),
-            broken: Mutex::new(None),
+            broken: Broken::default(),
             replies: Mutex::new(HashMap::new()),
             lane: session.lane().clone(),
             session,
@@ -61,6 +72,11 @@ impl Driver {
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Where whoever breaks off this connection leaves the reason.
+    pub(super) fn broken(&self) -> Broken {
+        Arc::clone(&self.broken)
     }
 
     /// Opens our control stream and begins to read the peer's streams. The control stream is kept open by the caller.
@@ -76,15 +92,21 @@ impl Driver {
     /// Waits for the next event; an error when the connection is over.
     pub(super) async fn event(&self) -> Result<Event> {
         loop {
-            if let Some(event) = self.state.lock().poll_event() {
+            if let Some(event) = self.with_state(h3::Session::poll_event) {
                 return Ok(event);
             }
-            if let Some(broken) = &*self.broken.lock() {
+            if let Some(broken) = self.broken.get() {
                 return Err(Error::Protocol(broken.reason.to_string()));
             }
             tokio::select! {
                 () = self.happened.notified() => {}
-                error = self.connection.closed() => return Err(lost(&error)),
+                error = self.connection.closed() => {
+                    // A peer's last words and its QUIC close may come in one packet: the words count.
+                    for _ in 0..LAST_TURNS {
+                        yield_now().await;
+                    }
+                    return self.with_state(h3::Session::poll_event).ok_or_else(|| lost(&error));
+                }
             }
         }
     }
@@ -106,10 +128,32 @@ impl Driver {
     }
 
     /// Drives an established session to its end. `connect` is the send half of its CONNECT stream.
-    pub(super) async fn run(self: Arc<Self>, mut connect: SendStream, control: SendStream) {
-        let _finish = Finish(Arc::clone(&self.session));
+    pub(super) fn run(
+        self: Arc<Self>,
+        connect: SendStream,
+        control: SendStream,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        // Made before the first turn, so that a session whose task never gets one ends as well.
+        let finish = Finish(Arc::clone(&self.session));
+        async move {
+            let _finish = finish;
+            self.drive(connect).await;
+            // Not before the connection is over: a critical stream may not end.
+            drop(control);
+        }
+    }
+
+    async fn drive(self: &Arc<Self>, mut connect: SendStream) {
+        let mut stopped = pin!(connect.stopped());
+        let mut watching = true;
         loop {
             tokio::select! {
+                result = &mut stopped, if watching => {
+                    watching = false;
+                    if let Ok(Some(code)) = result {
+                        self.lane.spawn(Arc::clone(self).give_up(connect.id().into(), code.into_inner()));
+                    }
+                }
                 event = self.event() => match event {
                     Ok(Event::Draining) => self.session.set_draining(),
                     Ok(Event::Closed { code, reason }) => {
@@ -150,12 +194,19 @@ impl Driver {
         // The peer may still be saying goodbye, or wants to be the one that closes.
         let _ = timeout(GRACE, self.connection.closed()).await;
         self.connection.close(varint(H3_NO_ERROR), b"");
-        drop((connect, control));
+    }
+
+    /// The peer reads no more of the CONNECT stream. That ends the session (draft-ietf-webtrans-http3 section 6), but
+    /// peers do it together with their CLOSE capsule, which goes first if it comes.
+    async fn give_up(self: Arc<Self>, id: u64, code: u64) {
+        sleep(GRACE).await;
+        self.with_state(|state| state.bidi_reset(id, code));
+        self.happened.notify_one();
     }
 
     /// What ended a connection whose session did not say why.
     fn epitaph(&self) -> CloseInfo {
-        let (transport_error, reason) = match (&*self.broken.lock(), self.connection.close_reason()) {
+        let (transport_error, reason) = match (self.broken.get(), self.connection.close_reason()) {
             (Some(broken), _) => (broken.code, broken.reason.to_string()),
             // A peer that just leaves, in order.
             (None, Some(QuicError::ApplicationClosed(close)))
@@ -164,10 +215,11 @@ impl Driver {
                 return CloseInfo { by: ClosedBy::Peer, code: 0, reason: String::new(), transport_error: 0 };
             }
             (None, Some(QuicError::ApplicationClosed(close))) => {
-                (close.error_code.into_inner(), String::from_utf8_lossy(&close.reason).into_owned())
+                let code = close.error_code.into_inner();
+                (code, words(&close.reason, || format!("the peer closed the connection with code {code:#x}")))
             }
             (None, Some(QuicError::ConnectionClosed(close))) => {
-                (close.error_code.into(), String::from_utf8_lossy(&close.reason).into_owned())
+                (close.error_code.into(), words(&close.reason, || close.error_code.to_string()))
             }
             (None, Some(error)) => (0, error.to_string()),
             (None, None) => (0, "the session's task ended".into()),
@@ -178,8 +230,8 @@ impl Driver {
     /// Ends the connection because the peer broke its protocol.
     fn break_off(&self, error: h3::ConnectionError) {
         tracing::debug!(code = error.code, reason = %error.reason, "closing: the peer broke the protocol");
+        let error = self.broken.get_or_init(|| error);
         self.connection.close(varint(error.code), error.reason.as_bytes());
-        self.broken.lock().get_or_insert(error);
         self.happened.notify_one();
     }
 
@@ -306,6 +358,11 @@ pub(super) fn lost(error: &quinn::ConnectionError) -> Error {
 
 fn write_failed(error: quinn::WriteError) -> Error {
     Error::Protocol(format!("a stream of ours was given up: {error}"))
+}
+
+/// A peer's reason, or what there is to say in its place.
+fn words(reason: &[u8], otherwise: impl FnOnce() -> String) -> String {
+    if reason.is_empty() { otherwise() } else { String::from_utf8_lossy(reason).into_owned() }
 }
 
 fn bounded(text: &str) -> String {

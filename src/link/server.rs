@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use wtransport::quinn::crypto::rustls::QuicServerConfig;
 use wtransport::quinn::{Endpoint, Incoming, ServerConfig};
@@ -15,7 +15,7 @@ use wtransport::quinn::{Endpoint, Incoming, ServerConfig};
 use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::driver::{Driver, varint};
 use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
-use super::h3::{self, Event};
+use super::h3::{self, Event, Role};
 use super::session::{Established, Session};
 use super::tls::Identity;
 use super::{endpoint, udp};
@@ -49,7 +49,7 @@ pub struct Server {
     sessions: Mutex<Vec<Weak<Session>>>,
     half_open: Mutex<usize>,
     closed: AtomicBool,
-    closing: Notify,
+    closing: watch::Sender<bool>,
 }
 
 impl Server {
@@ -94,7 +94,7 @@ impl Server {
             sessions: Mutex::new(Vec::new()),
             half_open: Mutex::new(0),
             closed: AtomicBool::new(false),
-            closing: Notify::new(),
+            closing: watch::Sender::new(false),
         });
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&server) as _;
         runtime::get()?.close_on_shutdown(closer);
@@ -138,12 +138,11 @@ impl Server {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
         }
-        for session in std::mem::take(&mut *self.sessions.lock()) {
-            if let Some(session) = session.upgrade() {
-                let _ = session.close(0, "");
-            }
+        let sessions = std::mem::take(&mut *self.sessions.lock());
+        for session in sessions.iter().filter_map(Weak::upgrade) {
+            let _ = session.close(0, "");
         }
-        self.closing.notify_one();
+        self.closing.send_replace(true);
         self.tell();
     }
 
@@ -154,10 +153,11 @@ impl Server {
     }
 
     async fn run(self: Arc<Self>) {
+        let mut closing = self.closing.subscribe();
         loop {
             let incoming = tokio::select! {
                 incoming = self.endpoint.accept() => incoming,
-                () = self.closing.notified() => None,
+                _ = closing.wait_for(|closing| *closing) => None,
             };
             let Some(incoming) = incoming else { break };
             self.admit(incoming);
@@ -195,26 +195,36 @@ impl Server {
         let Ok((connecting, view)) = connecting else { return };
         let session = Session::new(self.lane.clone());
         let mut started: Option<Arc<Driver>> = None;
-        let established = timeout(self.handshake_timeout, async {
+        let mut closing = self.closing.subscribe();
+        let handshake = timeout(self.handshake_timeout, async {
             let connection = connecting.await.map_err(|error| Error::Protocol(error.to_string()))?;
             let driver = Driver::new(connection.clone(), h3::Session::server(), Arc::clone(&session));
             started = Some(Arc::clone(&driver));
             let control = driver.open().await?;
+            let mut problem = None;
             let (stream_id, request) = loop {
                 match driver.event().await? {
                     Event::Request { stream_id, request } => break (stream_id, request),
-                    Event::PeerSettings(_) | Event::Draining => {}
+                    Event::PeerSettings(settings) => problem = settings.problem(Role::Server),
+                    Event::Draining => {}
                     _ => return Err(Error::Protocol("the client withdrew its request".into())),
                 }
             };
             let mut connect = driver.take_reply(stream_id)?;
-            // Nothing runs on this lane between the look and the hand-over below but this task.
-            if self.backlog.is_full() || self.is_closed() {
-                let answer = driver.with_state(|state| state.reject(503, &[]))?;
+            let refusal = match problem {
+                // draft-ietf-webtrans-http3 section 3.1: such requests are malformed.
+                Some(problem) => Some((400, Error::Protocol(problem.to_owned()))),
+                None if self.backlog.is_full() => {
+                    Some((503, Error::LimitReached("the accept backlog is full".into())))
+                }
+                None => None,
+            };
+            if let Some((status, error)) = refusal {
+                let answer = driver.with_state(|state| state.reject(status, &[]))?;
                 let _ = connect.write_all(&answer).await;
                 let _ = connect.finish();
                 let _ = connect.stopped().await;
-                return Err(Error::LimitReached("the accept backlog is full".into()));
+                return Err(error);
             }
             let answer = driver.with_state(|state| state.accept(&[]))?;
             connect
@@ -224,14 +234,19 @@ impl Server {
             session.set_established(Established {
                 connection,
                 view,
+                broken: driver.broken(),
                 socket_address: self.local_address,
                 id: stream_id,
                 path: request.path.clone(),
                 authority: request.authority.clone(),
             });
             Ok((driver, connect, control))
-        })
-        .await;
+        });
+        // Closing does not wait for those who may never ask.
+        let established = tokio::select! {
+            established = handshake => established,
+            _ = closing.wait_for(|closing| *closing) => Ok(Err(Error::Closed)),
+        };
         drop(half_open);
         match established {
             Ok(Ok((driver, connect, control))) => {

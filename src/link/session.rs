@@ -13,6 +13,7 @@ use wtransport::quinn;
 
 use super::congestion::PathView;
 use super::datagram_path::DatagramPath;
+use super::driver::Broken;
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
@@ -99,6 +100,8 @@ pub struct Established {
     pub(super) connection: quinn::Connection,
     /// Window and RTT of its path.
     pub(super) view: Arc<PathView>,
+    /// How the peer broke the protocol, once it did.
+    pub(super) broken: Broken,
     /// What its UDP socket is bound to.
     pub(super) socket_address: SocketAddr,
     /// The CONNECT stream's id, which is the session's.
@@ -178,7 +181,8 @@ impl Session {
     /// The way its datagrams take.
     pub fn datagram_path(&self) -> Result<DatagramPath> {
         let established = self.established()?;
-        DatagramPath::new(established.connection.clone(), Arc::clone(&established.view), established.id)
+        let Established { connection, view, broken, id, .. } = established;
+        DatagramPath::new(connection.clone(), Arc::clone(view), Arc::clone(broken), *id)
     }
 
     /// Figures of the connection.

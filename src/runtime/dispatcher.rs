@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crossbeam_channel::{Sender, bounded};
-use nix::sys::signal::SigSet;
 use once_cell::sync::OnceCell;
 
+use super::thread;
 use crate::error::{Error, Result};
 
 /// Calls that may wait; beyond that, new ones are refused so that a slow callback cannot grow memory.
@@ -25,14 +25,11 @@ pub fn dispatch(call: Call) -> Result<()> {
 
 fn start() -> Result<Sender<Call>> {
     let (sender, receiver) = bounded::<Call>(CAPACITY);
-    std::thread::Builder::new()
-        .name("wtgram-callback".into())
-        .spawn(move || {
-            let _ = SigSet::all().thread_block();
-            for call in receiver {
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
-            }
-        })
-        .map_err(|error| Error::io("starting the callback thread", &error))?;
+    thread::spawn("wtgram-callback".into(), move || {
+        for call in receiver {
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+        }
+    })
+    .map_err(|error| Error::io("starting the callback thread", &error))?;
     Ok(sender)
 }

@@ -4,12 +4,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use nix::sys::signal::SigSet;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use super::thread;
 use crate::error::{Error, Result};
+
+/// Turns that a lane takes after it was told to stop, so that what was written last also leaves.
+const LAST_TURNS: usize = 8;
 
 /// A handle to a lane; clones name the same thread.
 #[derive(Clone)]
@@ -33,15 +36,16 @@ impl Lane {
         let handle = runtime.handle().clone();
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name(format!("wtgram-{index}"))
-            .spawn(move || {
-                // A host program's signal handlers must never run on a thread it did not create.
-                let _ = SigSet::all().thread_block();
-                runtime.block_on(stopped.notified());
-                runtime.shutdown_background();
-            })
-            .map_err(|error| Error::io("starting a lane", &error))?;
+        let thread = thread::spawn(format!("wtgram-{index}"), move || {
+            runtime.block_on(async {
+                stopped.notified().await;
+                for _ in 0..LAST_TURNS {
+                    tokio::task::yield_now().await;
+                }
+            });
+            runtime.shutdown_background();
+        })
+        .map_err(|error| Error::io("starting a lane", &error))?;
         Ok(Self { index: index as usize, handle, stop, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 

@@ -8,6 +8,7 @@ mod dispatcher;
 mod lane;
 pub mod log;
 pub mod readiness;
+mod thread;
 pub mod wait;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 pub use dispatcher::dispatch;
@@ -64,6 +66,7 @@ pub struct Runtime {
     lanes: Vec<Lane>,
     next: AtomicUsize,
     closers: Mutex<Vec<Weak<dyn CloseOnShutdown>>>,
+    ending: watch::Sender<bool>,
 }
 
 /// Refuses use after [`shutdown`] and in a forked child.
@@ -99,9 +102,28 @@ pub fn get() -> Result<&'static Runtime> {
     check_usable()?;
     RUNTIME.get_or_try_init(|| {
         let options = OPTIONS.lock().clone().unwrap_or_default();
-        let lanes = (0..options.lanes).map(Lane::start).collect::<Result<Vec<_>>>()?;
-        Ok(Runtime { lanes, next: AtomicUsize::new(0), closers: Mutex::new(Vec::new()) })
+        Ok(Runtime {
+            lanes: start_lanes(options.lanes)?,
+            next: AtomicUsize::new(0),
+            closers: Mutex::new(Vec::new()),
+            ending: watch::Sender::new(false),
+        })
     })
+}
+
+/// All of them, or none that would be left running.
+fn start_lanes(count: u32) -> Result<Vec<Lane>> {
+    let mut lanes = Vec::new();
+    for index in 0..count {
+        match Lane::start(index) {
+            Ok(lane) => lanes.push(lane),
+            Err(error) => {
+                lanes.iter().for_each(Lane::stop);
+                return Err(error);
+            }
+        }
+    }
+    Ok(lanes)
 }
 
 impl Runtime {
@@ -113,11 +135,26 @@ impl Runtime {
 
     /// Asks that `closer` be told of a shutdown as long as it lives.
     pub fn close_on_shutdown(&self, closer: Weak<dyn CloseOnShutdown>) {
-        let mut closers = self.closers.lock();
-        if closers.len() == closers.capacity() {
-            closers.retain(|closer| closer.strong_count() > 0);
+        {
+            let mut closers = self.closers.lock();
+            // Looked at under the lock: a shutdown that has been here already will not come again.
+            if check_usable().is_ok() {
+                if closers.len() == closers.capacity() {
+                    closers.retain(|closer| closer.strong_count() > 0);
+                }
+                closers.push(closer);
+                return;
+            }
         }
-        closers.push(closer);
+        if let Some(closer) = closer.upgrade() {
+            closer.close_on_shutdown();
+        }
+    }
+
+    /// Resolves when the library is being shut down, for what nobody else can end.
+    pub async fn ending(&self) {
+        // An error means that the sender is gone, and the runtime with it.
+        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 }
 
@@ -138,11 +175,11 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
     }
     let Some(runtime) = RUNTIME.get() else { return Ok(()) };
     let deadline = Instant::now() + timeout;
-    for closer in std::mem::take(&mut *runtime.closers.lock()) {
-        if let Some(closer) = closer.upgrade() {
-            closer.close_on_shutdown();
-        }
+    let closers = std::mem::take(&mut *runtime.closers.lock());
+    for closer in closers.iter().filter_map(Weak::upgrade) {
+        closer.close_on_shutdown();
     }
+    runtime.ending.send_replace(true);
     let clean = LIVE.wait_zero(deadline);
     for lane in &runtime.lanes {
         lane.stop();

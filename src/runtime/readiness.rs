@@ -81,26 +81,31 @@ pub trait Watcher: Send + Sync {
     fn changed(&self);
 }
 
+/// A watcher and the token it can be removed by.
+type Listed = (u64, Arc<dyn Watcher>);
+
 /// The watchers of one object. Notifying costs one load while there are none.
 #[derive(Default)]
 pub struct Watchers {
     any: AtomicBool,
     retired: AtomicBool,
-    list: Mutex<Vec<(u64, Arc<dyn Watcher>)>>,
+    /// Replaced when it changes, so that nobody is told with the lock held: a watcher may be the last owner of a poller,
+    /// which takes itself off this list.
+    list: Mutex<Arc<Vec<Listed>>>,
 }
 
 impl Watchers {
     /// Adds a watcher under a `token` of the caller's that [`Watchers::remove`] takes.
     pub fn add(&self, token: u64, watcher: Arc<dyn Watcher>) {
         let mut list = self.list.lock();
-        list.push((token, watcher));
+        Arc::make_mut(&mut list).push((token, watcher));
         self.any.store(true, Ordering::SeqCst);
     }
 
     /// Removes all watchers under `token`.
     pub fn remove(&self, token: u64) {
         let mut list = self.list.lock();
-        list.retain(|(held, _)| *held != token);
+        Arc::make_mut(&mut list).retain(|(held, _)| *held != token);
         self.any.store(!list.is_empty(), Ordering::SeqCst);
     }
 
@@ -118,7 +123,8 @@ impl Watchers {
     /// Tells all watchers.
     pub fn notify(&self) {
         if self.any.load(Ordering::SeqCst) {
-            for (_, watcher) in self.list.lock().iter() {
+            let list = Arc::clone(&self.list.lock());
+            for (_, watcher) in list.iter() {
                 watcher.changed();
             }
         }

@@ -1,0 +1,163 @@
+//! Peers that are slow, absent, gone, or take hardly any datagrams.
+
+mod support;
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use support::pair::*;
+use support::raw_peer::*;
+use wtgram::datagram::session::{Server, Session};
+use wtgram::error::Error;
+use wtgram::link::config::{ConnectOptions, ConnectionOptions, ListenOptions};
+use wtgram::link::session::ClosedBy;
+use wtransport::quinn::TransportConfig;
+
+const H3_REQUEST_CANCELLED: u64 = 0x10c;
+
+fn between(took: Duration, least_ms: u64, most_ms: u64) {
+    let range = Duration::from_millis(least_ms)..Duration::from_millis(most_ms);
+    assert!(range.contains(&took), "{took:?} is not within {range:?}");
+}
+
+#[test]
+fn a_client_that_never_asks_is_closed_at_the_deadline_and_delays_nobody() {
+    let handshake_timeout = Duration::from_millis(700);
+    let server = listen_with(&ListenOptions { handshake_timeout, ..on_loopback() });
+    let started = Instant::now();
+    let silent = Raw::client(address(&server));
+    let settings_only = Raw::client(address(&server));
+    let _control = settings_only.open_uni(control(OLD_SETTINGS));
+    let half_a_request = Raw::client(address(&server));
+    let _control2 = half_a_request.open_uni(control(OLD_SETTINGS));
+    let request = connect_request("webtransport", "localhost");
+    let _request = half_a_request.open_bi(request[..request.len() / 2].to_vec());
+    let no_settings = Raw::client(address(&server));
+    let _request2 = no_settings.open_bi(request);
+    for _ in 0..5 {
+        let (client, accepted) = pair(&server);
+        exchange(&client, &accepted);
+    }
+    between(started.elapsed(), 0, 600);
+    for raw in [silent, settings_only, half_a_request, no_settings] {
+        assert_eq!(raw.closed(), Some(H3_REQUEST_CANCELLED));
+    }
+    between(started.elapsed(), 650, 1500);
+    server.link.close();
+}
+
+#[test]
+fn closing_a_server_ends_those_that_never_ask_at_once() {
+    let server = listen();
+    let silent = Raw::client(address(&server));
+    eventually("it is let in", || silent.is_open());
+    std::thread::sleep(Duration::from_millis(20));
+    let started = Instant::now();
+    server.link.close();
+    assert!(silent.closed().is_some());
+    between(started.elapsed(), 0, 500);
+}
+
+#[test]
+fn a_server_that_never_answers_is_a_connect_timeout_within_the_deadline() {
+    let timeout = Duration::from_millis(600);
+    type Prelude = fn(&Raw) -> Vec<wtransport::quinn::SendStream>;
+    let preludes: [Prelude; 2] = [|_| vec![], |raw| vec![raw.open_uni(control(OLD_SETTINGS))]];
+    for prelude in preludes {
+        let server = RawServer::new();
+        let (url, options) = (server.url(), ConnectOptions { timeout, ..trusting_hash(server.hash()) });
+        let started = Instant::now();
+        let client = std::thread::spawn(move || connect(&url, &options).err());
+        let raw = server.accept();
+        let _kept = prelude(&raw);
+        let error = client.join().expect("no panic").expect("no session");
+        between(started.elapsed(), 550, 1000);
+        assert!(matches!(&error, Error::ConnectTimeout(text) if text.contains("127.0.0.1")), "{error}");
+        assert_eq!(raw.closed(), Some(H3_REQUEST_CANCELLED), "and the attempt leaves no connection behind");
+    }
+}
+
+#[test]
+fn nobody_listening_is_a_connect_timeout_within_the_deadline() {
+    let mute = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a UDP socket");
+    let port = mute.local_addr().expect("bound").port();
+    let options = ConnectOptions { timeout: Duration::from_millis(300), ..trusting_hash([0; 32]) };
+    for bound in [Some(mute), None] {
+        let started = Instant::now();
+        let error = connect(&format!("https://127.0.0.1:{port}/"), &options).err().expect("no session");
+        between(started.elapsed(), 0, 600);
+        assert!(matches!(&error, Error::ConnectTimeout(text) if text.contains("listening")), "{error}");
+        drop(bound);
+    }
+}
+
+#[test]
+fn a_peer_that_vanishes_is_noticed_by_either_side_after_the_idle_timeout() {
+    let connection = ConnectionOptions {
+        idle_timeout: Some(Duration::from_millis(600)),
+        keep_alive: Some(Duration::from_millis(150)),
+        ..ConnectionOptions::default()
+    };
+    let server = listen_with(&ListenOptions { connection: connection.clone(), ..on_loopback() });
+    let wire = Wire::to(address(&server));
+    let url = format!("https://127.0.0.1:{}/", wire.address.port());
+    let client = connect(&url, &ConnectOptions { connection, ..trusting(&server) }).expect("a session");
+    let accepted = server.accept(soon()).expect("the same");
+    std::thread::sleep(Duration::from_millis(1000));
+    exchange(&client, &accepted);
+    wire.cut();
+    let started = Instant::now();
+    for session in [client, accepted] {
+        let end = wait_closed(&session);
+        assert_eq!((end.by, end.code), (ClosedBy::Transport, 0));
+        assert!(end.reason.contains("timed out"), "{}", end.reason);
+        between(started.elapsed(), 400, 2500);
+        assert_eq!(session.datagrams.receive(&mut [0; 9], soon()).err(), Some(Error::Closed));
+    }
+    server.link.close();
+}
+
+/// Sessions with a peer that advertises `limit` as `max_datagram_frame_size`, as server and as client.
+fn with_datagram_limit(limit: Option<usize>, check: impl Fn(&Session)) {
+    let adjust = |transport: &mut TransportConfig| {
+        transport.datagram_receive_buffer_size(limit);
+    };
+    let server: Server = listen();
+    let raw = Raw::client_with(address(&server), adjust).ask("webtransport", OLD_SETTINGS);
+    check(&server.accept(soon()).expect("a session"));
+    drop(raw);
+    server.link.close();
+    let server = RawServer::with(adjust);
+    let (url, options) = (server.url(), trusting_hash(server.hash()));
+    let client = std::thread::spawn(move || connect(&url, &options));
+    let _raw = server.serve(OLD_SETTINGS, &response(200));
+    check(&client.join().expect("no panic").expect("a session"));
+}
+
+#[test]
+fn a_peer_that_takes_no_datagrams_or_only_tiny_ones_is_said_to() {
+    for limit in [None, Some(0), Some(1), Some(2), Some(8), Some(9)] {
+        with_datagram_limit(limit, |session| {
+            assert_eq!(session.datagrams.max_datagram_size().err(), Some(Error::Unsupported), "{limit:?}");
+            for size in [1, 2, 1200, 70_000] {
+                let result = session.datagrams.send(&vec![0; size], &Default::default(), soon());
+                assert!(
+                    matches!(result, Err(Error::Unsupported | Error::TooLarge { .. })),
+                    "{limit:?}: {result:?}"
+                );
+            }
+            assert_eq!(session.datagrams.stats().outbound.queued.datagrams, 0);
+            assert!(!session.link.is_closed());
+        });
+    }
+    for limit in [10, 11, 100] {
+        with_datagram_limit(Some(limit), |session| {
+            // Nine bytes are reserved for the frame, one is the session's.
+            let most = limit - 10;
+            assert_eq!(session.datagrams.max_datagram_size(), Ok(most));
+            session.datagrams.send(&vec![0; most], &Default::default(), soon()).expect("it fits");
+            let result = session.datagrams.send(&vec![0; most + 1], &Default::default(), soon());
+            assert_eq!(result, Err(Error::TooLarge { size: most + 1, limit: most }));
+        });
+    }
+}

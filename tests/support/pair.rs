@@ -1,0 +1,159 @@
+//! Our own server and client on loopback.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use wtgram::datagram::session::{Server, Session};
+use wtgram::datagram::transport::TransportOptions;
+use wtgram::error::Result;
+use wtgram::link::config::{ConnectOptions, ListenOptions, Trust};
+use wtgram::link::session::CloseInfo;
+use wtgram::runtime::wait::{Deadline, Timeout};
+
+use super::raw_peer::PATIENCE;
+
+/// A deadline for what must happen.
+pub fn soon() -> Deadline {
+    Timeout::After(PATIENCE).deadline()
+}
+
+pub fn within(time: Duration) -> Deadline {
+    Timeout::After(time).deadline()
+}
+
+pub fn on_loopback() -> ListenOptions {
+    ListenOptions { host: Some(Ipv4Addr::LOCALHOST.into()), ..ListenOptions::default() }
+}
+
+/// A server on 127.0.0.1 with a port and an identity of its own.
+pub fn listen() -> Server {
+    listen_with(&on_loopback())
+}
+
+pub fn listen_with(options: &ListenOptions) -> Server {
+    Server::listen(options, &TransportOptions::default()).expect("listening on a free port")
+}
+
+pub fn address(server: &Server) -> SocketAddr {
+    server.link.local_address()
+}
+
+pub fn url_at(host: &str, server: &Server) -> String {
+    format!("https://{host}:{}/test", address(server).port())
+}
+
+pub fn trusting(server: &Server) -> ConnectOptions {
+    trusting_hash(server.link.certificate_hash())
+}
+
+pub fn trusting_hash(hash: [u8; 32]) -> ConnectOptions {
+    ConnectOptions {
+        trust: Trust::CertificateHashes(vec![hash]),
+        timeout: PATIENCE,
+        bind_host: None::<IpAddr>,
+        ..ConnectOptions::default()
+    }
+}
+
+pub fn connect(url: &str, options: &ConnectOptions) -> Result<Session> {
+    Session::connect(url, options, &TransportOptions::default())
+}
+
+/// A client session and its other end.
+pub fn pair(server: &Server) -> (Session, Session) {
+    let client = connect(&url_at("127.0.0.1", server), &trusting(server)).expect("a session");
+    (client, server.accept(soon()).expect("the same session"))
+}
+
+/// Sends until one arrives, and checks that it is what was sent.
+pub fn exchange(from: &Session, to: &Session) {
+    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let payload = NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    from.datagrams.send(&payload, &Default::default(), soon()).expect("sent");
+    let mut buffer = [0; 2048];
+    let received = to.datagrams.receive(&mut buffer, soon()).expect("received");
+    assert_eq!(&buffer[..received.size], payload);
+}
+
+pub fn wait_closed(session: &Session) -> CloseInfo {
+    session.link.wait_closed(soon()).expect("the session ends in time")
+}
+
+/// Waits for something that no call waits for.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A wire between one client and a server that can be cut: packets then vanish in both directions.
+pub struct Wire {
+    pub address: SocketAddr,
+    cut: Arc<AtomicBool>,
+}
+
+impl Wire {
+    pub fn to(server: SocketAddr) -> Self {
+        let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a UDP socket");
+        let back = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a UDP socket");
+        back.connect(server).expect("an address");
+        let wire = Self { address: front.local_addr().expect("bound"), cut: Arc::default() };
+        let client = Arc::new(Mutex::new(None));
+        let (front, back) = (Arc::new(front), Arc::new(back));
+        {
+            let (front, back, cut, client) = (front.clone(), back.clone(), wire.cut.clone(), client.clone());
+            std::thread::spawn(move || {
+                let mut packet = [0; 65_536];
+                while let Ok((length, from)) = front.recv_from(&mut packet) {
+                    *client.lock().expect("not poisoned") = Some(from);
+                    if cut.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let _ = back.send(&packet[..length]);
+                }
+            });
+        }
+        let cut = wire.cut.clone();
+        std::thread::spawn(move || {
+            let mut packet = [0; 65_536];
+            while let Ok(length) = back.recv(&mut packet) {
+                if cut.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Some(client) = *client.lock().expect("not poisoned") {
+                    let _ = front.send_to(&packet[..length], client);
+                }
+            }
+        });
+        wire
+    }
+
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Runs each of `waits` on a thread of its own, lets them block, and checks that `wake` ends them all within `limit`.
+pub fn wakes_within(limit: Duration, waits: Vec<Box<dyn FnOnce() + Send>>, wake: impl FnOnce()) {
+    let threads: Vec<_> = waits
+        .into_iter()
+        .map(|wait| {
+            std::thread::spawn(move || {
+                wait();
+                Instant::now()
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(threads.iter().all(|thread| !thread.is_finished()), "all of them wait");
+    let started = Instant::now();
+    wake();
+    for (index, thread) in threads.into_iter().enumerate() {
+        let took = thread.join().expect("no panic").saturating_duration_since(started);
+        assert!(took <= limit, "wait number {index} went on for {took:?}");
+    }
+}
