@@ -19,7 +19,7 @@ use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result};
-pub use dispatcher::dispatch;
+pub use dispatcher::{dispatch, on_dispatcher};
 pub use lane::Lane;
 
 /// The most lanes that can be asked for.
