@@ -41,6 +41,9 @@
 // Room for a close reason and its NUL, in bytes.
 #define WTGRAM_CLOSE_REASON_CAPACITY 1025
 
+// No heartbeat is longer, in bytes.
+#define WTGRAM_HEARTBEAT_MAX_LENGTH 30
+
 // What every function returns. 0 is success; every other value is negative.
 //
 // On any other status than `WTGRAM_OK` all outputs are zeroed, except where a function documents otherwise.
@@ -173,6 +176,8 @@ typedef enum wtgram_interest {
   WTGRAM_SIZE_CHANGED = 64,
   // An outcome can be fetched.
   WTGRAM_OUTCOME = 128,
+  // The heartbeat's watch has heard nothing from the peer for too long.
+  WTGRAM_PEER_SILENT = 512,
   // With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest anew.
   WTGRAM_ONE_SHOT = (1 << 30),
 } wtgram_interest;
@@ -204,6 +209,26 @@ typedef enum wtgram_reliability_result {
   // The layer closed first; whether it was delivered is unknown if `transmissions` is not 0.
   WTGRAM_RELIABILITY_CLOSED = 3,
 } wtgram_reliability_result;
+
+// What became of a datagram.
+typedef enum wtgram_outcome_kind {
+  // Handed to QUIC. Whether it arrives nobody knows: datagrams are not acknowledged.
+  WTGRAM_OUTCOME_HANDED = 1,
+  // Its TTL or the outgoing max age passed first.
+  WTGRAM_OUTCOME_EXPIRED = 2,
+  // It made room for a newer one.
+  WTGRAM_OUTCOME_EVICTED = 3,
+  // There was no room for it.
+  WTGRAM_OUTCOME_REJECTED = 4,
+  // It is larger than the path carries.
+  WTGRAM_OUTCOME_TOO_LARGE = 5,
+  // QUIC refused it.
+  WTGRAM_OUTCOME_FAILED = 6,
+  // The program cleared the send buffer.
+  WTGRAM_OUTCOME_CLEARED = 7,
+  // The transport closed first.
+  WTGRAM_OUTCOME_CLOSED = 8,
+} wtgram_outcome_kind;
 
 // Where a session is in its life.
 typedef enum wtgram_session_phase {
@@ -283,6 +308,10 @@ typedef struct wtgram_transport_options {
   uint32_t outgoing_full_policy;
   // A `wtgram_drop_policy`. Default `WTGRAM_DROP_OLDEST`.
   uint32_t incoming_drop_policy;
+  // High-water mark of the outgoing queue in datagrams, the low one is half of it; 0, the default, for its limit.
+  uint64_t outgoing_high_water_mark;
+  // Places for outcomes, unfetched or still to come, at least 1; cannot be changed later. Default 1024.
+  uint64_t outcome_capacity;
 } wtgram_transport_options;
 
 // Options of a server.
@@ -476,31 +505,92 @@ typedef struct wtgram_received {
   uint64_t reserved[2];
 } wtgram_received;
 
-// Everything counted. At every snapshot:
+// What is known about a datagram that was received.
+typedef struct wtgram_metadata {
+  // Size of this struct, filled by `wtgram_metadata_init`.
+  size_t struct_size;
+  // When it arrived, in Unix microseconds.
+  int64_t timestamp_us;
+  // Its bytes.
+  uint64_t size;
+  // Its place in the order of arrival, counted from 0; gaps are datagrams that were dropped after arrival.
+  uint64_t sequence;
+  // Time between its arrival and being received, in microseconds, whatever happens to the wall clock.
+  int64_t age_us;
+  // How long the call waited for it, in microseconds.
+  int64_t waited_us;
+  // The first 8 hex digits of the payload's SHA-256 and a NUL, if asked for; else empty.
+  char checksum[16];
+} wtgram_metadata;
+
+// The news of one datagram.
+typedef struct wtgram_outcome {
+  // The number it was sent with.
+  uint64_t report_id;
+  // A `wtgram_outcome_kind`.
+  uint32_t kind;
+  // Zero.
+  uint32_t reserved;
+} wtgram_outcome;
+
+// High and low water of the outgoing queue. Above: a high mark was reached and not both have come down to their low
+// marks since. `WTGRAM_LOW_WATER` in a poller says that it is not above.
+typedef struct wtgram_water_marks {
+  // Size of this struct, filled by `wtgram_water_marks_init`.
+  size_t struct_size;
+  // High mark in datagrams. Default 100.
+  uint64_t high_datagrams;
+  // Low mark in datagrams; one at or above the high mark is taken as just below it. Default 50.
+  uint64_t low_datagrams;
+  // High mark in payload bytes; `UINT64_MAX`, the default, for none.
+  uint64_t high_bytes;
+  // Low mark in payload bytes; `UINT64_MAX`, the default, for none.
+  uint64_t low_bytes;
+} wtgram_water_marks;
+
+// Everything counted, in datagrams and payload bytes. At every snapshot, for both,
 // `handed_in = sent + send_expired + send_evicted + send_rejected + send_too_large + send_failed + send_cleared +
 // send_queued`, and
 // `received = delivered + receive_expired + receive_dropped_full + receive_cleared + receive_queued`.
 typedef struct wtgram_transport_statistics {
   // Size of this struct, filled by `wtgram_transport_statistics_init`.
   size_t struct_size;
+  // The session these figures are about: its id.
+  uint64_t session_id;
+  // When the transport was created, in Unix microseconds.
+  int64_t created_at_us;
   // Datagrams handed in.
   uint64_t handed_in;
+  // Payload bytes of those.
+  uint64_t handed_in_bytes;
   // Handed to QUIC.
   uint64_t sent;
   // Payload bytes of those.
   uint64_t sent_bytes;
   // Dropped unsent: too old.
   uint64_t send_expired;
+  // Payload bytes of those.
+  uint64_t send_expired_bytes;
   // Dropped unsent: made room for others.
   uint64_t send_evicted;
+  // Payload bytes of those.
+  uint64_t send_evicted_bytes;
   // Refused: no room.
   uint64_t send_rejected;
+  // Payload bytes of those.
+  uint64_t send_rejected_bytes;
   // Refused: larger than the path carries.
   uint64_t send_too_large;
+  // Payload bytes of those.
+  uint64_t send_too_large_bytes;
   // Refused by QUIC, or still queued when the transport closed.
   uint64_t send_failed;
+  // Payload bytes of those.
+  uint64_t send_failed_bytes;
   // Cleared by the program.
   uint64_t send_cleared;
+  // Payload bytes of those.
+  uint64_t send_cleared_bytes;
   // Waiting for being sent.
   uint64_t send_queued;
   // Payload bytes of those.
@@ -517,19 +607,170 @@ typedef struct wtgram_transport_statistics {
   uint64_t delivered_bytes;
   // Dropped after arrival: too old.
   uint64_t receive_expired;
+  // Payload bytes of those.
+  uint64_t receive_expired_bytes;
   // Dropped after arrival: the queue was full.
   uint64_t receive_dropped_full;
+  // Payload bytes of those.
+  uint64_t receive_dropped_full_bytes;
   // Cleared by the program.
   uint64_t receive_cleared;
+  // Payload bytes of those.
+  uint64_t receive_cleared_bytes;
   // Waiting for being received.
   uint64_t receive_queued;
   // Payload bytes of those.
   uint64_t receive_queued_bytes;
+  // Arrived and taken by a reliability layer or structured transport, before `received`.
+  uint64_t receive_routed;
+  // Payload bytes of those.
+  uint64_t receive_routed_bytes;
   // Dropped by QUIC's receive buffer, before `received`.
   uint64_t receive_dropped_by_quic;
   // Arrived under another session's id, and dropped before `received`.
   uint64_t receive_foreign;
+  // `sent`.
+  uint64_t datagrams_sent;
+  // `sent_bytes`.
+  uint64_t bytes_sent;
+  // `send_too_large` + `send_failed` + `send_rejected`.
+  uint64_t send_failures;
+  // `send_expired` + `send_evicted` + `send_cleared`.
+  uint64_t send_drops;
+  // `delivered` + `receive_routed`.
+  uint64_t datagrams_received;
+  // `delivered_bytes` + `receive_routed_bytes`.
+  uint64_t bytes_received;
+  // `receive_expired` + `receive_dropped_full` + `receive_cleared` + `receive_dropped_by_quic`.
+  uint64_t receive_drops;
+  // Arrived, but no datagram of this session: `receive_foreign`.
+  uint64_t receive_errors;
+  // Time spent in send calls, in microseconds.
+  int64_t total_send_time_us;
+  // The longest of those.
+  int64_t max_send_time_us;
+  // Time spent waiting in receive calls that got something, in microseconds.
+  int64_t total_receive_time_us;
+  // The longest of those.
+  int64_t max_receive_time_us;
+  // Payload bytes of the smallest datagram sent or delivered; 0 with none.
+  uint64_t min_datagram_size;
+  // Payload bytes of the largest datagram sent or delivered; 0 with none.
+  uint64_t max_datagram_size;
+  // `bytes_sent` + `bytes_received`.
+  uint64_t total_datagram_size;
+  // `total_datagram_size` over `datagrams_sent` + `datagrams_received`; 0 with none.
+  double avg_datagram_size;
+  // `total_send_time_us` over `datagrams_sent`; 0 with none.
+  double avg_send_time_us;
+  // `total_receive_time_us` over `datagrams_received`; 0 with none.
+  double avg_receive_time_us;
+  // `datagrams_sent` over `datagrams_sent` + `send_failures`; 1 with none.
+  double send_success_rate;
+  // `datagrams_received` over `datagrams_received` + `receive_errors`; 1 with none.
+  double receive_success_rate;
+  // Outcomes that wait to be fetched.
+  uint64_t outcomes_waiting;
+  // Time since the last datagram arrived, or, before the first, since the transport was created; in microseconds.
+  int64_t silence_us;
+  // Smoothed round-trip time of the connection, in microseconds.
+  int64_t rtt_us;
+  // Congestion window of the connection, in bytes.
+  uint64_t congestion_window_bytes;
+  // QUIC packets sent on the connection.
+  uint64_t packets_sent;
+  // QUIC packets lost on the connection.
+  uint64_t packets_lost;
 } wtgram_transport_statistics;
+
+// What waits in both queues now, in datagrams and payload bytes.
+typedef struct wtgram_queue_statistics {
+  // Size of this struct, filled by `wtgram_queue_statistics_init`.
+  size_t struct_size;
+  // Waiting for being sent.
+  uint64_t outgoing_datagrams;
+  // Payload bytes of those.
+  uint64_t outgoing_bytes;
+  // Limit of `outgoing_datagrams`.
+  uint64_t outgoing_max_datagrams;
+  // Limit of `outgoing_bytes`.
+  uint64_t outgoing_max_bytes;
+  // Waiting for being sent, by priority.
+  uint64_t outgoing_priority_datagrams[3];
+  // Payload bytes of those.
+  uint64_t outgoing_priority_bytes[3];
+  // Just being handed to QUIC: no longer waiting, not yet sent.
+  uint64_t outgoing_in_hand_datagrams;
+  // Payload bytes of those.
+  uint64_t outgoing_in_hand_bytes;
+  // Waiting for being received.
+  uint64_t incoming_datagrams;
+  // Payload bytes of those.
+  uint64_t incoming_bytes;
+  // Limit of `incoming_datagrams`.
+  uint64_t incoming_max_datagrams;
+  // Limit of `incoming_bytes`.
+  uint64_t incoming_max_bytes;
+} wtgram_queue_statistics;
+
+// How a transport beats.
+typedef struct wtgram_heartbeat_options {
+  // Size of this struct, filled by `wtgram_heartbeat_options_init`.
+  size_t struct_size;
+  // Time between two heartbeats in microseconds, at least 1000. Default 30 s.
+  int64_t interval_us;
+  // After so many intervals in which no datagram of any kind arrived the peer counts as silent; 0, the default,
+  // watches nothing.
+  uint32_t silent_after_intervals;
+  // Zero.
+  uint32_t reserved;
+} wtgram_heartbeat_options;
+
+// What came of a throughput test. The figures are the transport's while it ran: what others sent on it is among them.
+typedef struct wtgram_throughput_report {
+  // Size of this struct, filled by `wtgram_throughput_report_init`.
+  size_t struct_size;
+  // How long it took, in microseconds.
+  int64_t duration_us;
+  // Datagrams handed to QUIC.
+  uint64_t datagrams_sent;
+  // Payload bytes of those.
+  uint64_t bytes_sent;
+  // Datagrams that were refused or dropped.
+  uint64_t errors;
+  // Datagrams per second.
+  double throughput_dps;
+  // Payload bits per second.
+  double throughput_bps;
+  // `errors` over `errors` and `datagrams_sent`; 0 with none.
+  double error_rate;
+  // 1 if the progress callback ended it early, else 0.
+  uint32_t cancelled;
+  // Zero.
+  uint32_t reserved;
+} wtgram_throughput_report;
+
+// Hears how a throughput test goes; `report` lives until it returns. Returns whether to go on. It runs on the library's
+// callback thread, and never after `wtgram_throughput_test` has returned.
+typedef bool (*wtgram_throughput_progress)(void *context, const struct wtgram_throughput_report *report);
+
+// What a throughput test tries.
+typedef struct wtgram_throughput_options {
+  // Size of this struct, filled by `wtgram_throughput_options_init`.
+  size_t struct_size;
+  // How long, in microseconds; at most a day. Default 10 s.
+  int64_t duration_us;
+  // Payload bytes of each datagram. Default 1000.
+  uint64_t datagram_size;
+  // How the datagrams are sent; NULL for the defaults. Its timeout and `report_id` are ignored.
+  const struct wtgram_send_options *send;
+  // Time between two calls of `progress`, in microseconds. Default 1 s.
+  int64_t progress_interval_us;
+  // NULL, the default, or who hears how it goes and may end it.
+  wtgram_throughput_progress progress;
+  // Handed through to `progress`.
+  void *context;
+} wtgram_throughput_options;
 
 // Options of a reliability layer.
 typedef struct wtgram_reliability_options {
@@ -882,83 +1123,6 @@ void wtgram_session_free(struct wtgram_session session);
 // Fills `options` with the defaults. NULL is ignored.
 void wtgram_transport_options_init(struct wtgram_transport_options *options);
 
-// Fills `options` with the defaults. NULL is ignored.
-void wtgram_send_options_init(struct wtgram_send_options *options);
-
-// Sends one datagram: it is copied and queued. An empty one is valid.
-//
-// `data`, `length`: the payload. `options`: NULL for the defaults.
-//
-// Statuses: `WTGRAM_OK`: queued; `TOO_LARGE`: more than `wtgram_transport_max_datagram_size`, nothing is queued;
-// `QUEUE_FULL`: the policy is to reject, or everything queued is of higher priority; `TIMED_OUT`, `WOULD_BLOCK`: no
-// room in time under `WTGRAM_FULL_WAIT`, nothing is queued; `UNSUPPORTED`: the peer takes no datagrams; `LIMIT_REACHED`:
-// too many outcomes are unfetched; `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`. Any thread.
-WTGRAM_MUST_USE
-enum wtgram_status wtgram_transport_send(struct wtgram_transport transport,
-                                         const uint8_t *data,
-                                         size_t length,
-                                         const struct wtgram_send_options *options);
-
-// `wtgram_transport_send` that never waits: under `WTGRAM_FULL_WAIT` a full queue is `WOULD_BLOCK`.
-WTGRAM_MUST_USE
-enum wtgram_status wtgram_transport_try_send(struct wtgram_transport transport,
-                                             const uint8_t *data,
-                                             size_t length,
-                                             const struct wtgram_send_options *options);
-
-// Sends many datagrams in one crossing. One that fails does not keep the others from going.
-//
-// `datagrams`, `count`: the payloads; 0 is fine. `options`: for each of them; NULL for the defaults. `results`: NULL, or
-// `count` elements that get the status of each. `accepted`: how many were queued, on every status.
-//
-// Statuses: that of the first datagram that failed, else `WTGRAM_OK`; `INVALID_HANDLE` and `INVALID_ARGUMENT` before
-// any is sent.
-WTGRAM_MUST_USE
-enum wtgram_status wtgram_transport_send_batch(struct wtgram_transport transport,
-                                               const struct wtgram_slice *datagrams,
-                                               size_t count,
-                                               const struct wtgram_send_options *options,
-                                               enum wtgram_status *results,
-                                               size_t *accepted);
-
-// Waits for the next datagram and copies it.
-//
-// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `buffer`, `capacity`: where it goes. `length`: its bytes.
-//
-// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: `length` says what is needed, the datagram stays
-// where it is; `CLOSED`: closed, and everything that had arrived was received; `INVALID_HANDLE`; `INVALID_ARGUMENT`;
-// `FORKED`. Any number of threads may wait; a datagram goes to one of them.
-WTGRAM_MUST_USE
-enum wtgram_status wtgram_transport_receive(struct wtgram_transport transport,
-                                            int64_t timeout_us,
-                                            uint8_t *buffer,
-                                            size_t capacity,
-                                            size_t *length);
-
-// `wtgram_transport_receive` that never waits: `WOULD_BLOCK` when nothing is there.
-WTGRAM_MUST_USE
-enum wtgram_status wtgram_transport_try_receive(struct wtgram_transport transport,
-                                                uint8_t *buffer,
-                                                size_t capacity,
-                                                size_t *length);
-
-// Waits for a datagram, then takes all that are there and fit, in one crossing.
-//
-// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0; for the first. `arena`, `arena_capacity`: where the payloads go,
-// back to back. `received`, `capacity`: what lies where; at most 1024 at once. `count`: how many were taken.
-//
-// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: not even the first fits; `count` is 0,
-// `received[0].length` says what it needs, nothing is lost; `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: also when
-// `capacity` is 0; `FORKED`.
-WTGRAM_MUST_USE
-enum wtgram_status wtgram_transport_receive_batch(struct wtgram_transport transport,
-                                                  int64_t timeout_us,
-                                                  uint8_t *arena,
-                                                  size_t arena_capacity,
-                                                  struct wtgram_received *received,
-                                                  size_t capacity,
-                                                  size_t *count);
-
 // The largest payload that can be sent now, in bytes; it follows the path's MTU.
 //
 // Statuses: `WTGRAM_OK`; `UNSUPPORTED`: the peer takes no datagrams; `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`;
@@ -1016,10 +1180,341 @@ WTGRAM_MUST_USE
 enum wtgram_status wtgram_transport_session_id(struct wtgram_transport transport,
                                                uint64_t *id);
 
+// Closes the datagram path; its session lives on. Calls that wait on it return `CLOSED`; what has arrived can still be
+// received; what is queued for sending is dropped and counted as failed. Closing again does nothing.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_transport_close(struct wtgram_transport transport);
+
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_send_options_init(struct wtgram_send_options *options);
+
+// Sends one datagram: it is copied and queued. An empty one is valid.
+//
+// `data`, `length`: the payload. `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`: queued; `TOO_LARGE`: more than `wtgram_transport_max_datagram_size`, nothing is queued;
+// `QUEUE_FULL`: the policy is to reject, or everything queued is of higher priority; `TIMED_OUT`, `WOULD_BLOCK`: no
+// room in time under `WTGRAM_FULL_WAIT`, or its TTL passed first (`TIMED_OUT`), nothing is queued; `UNSUPPORTED`: the
+// peer takes no datagrams; `LIMIT_REACHED`: too many outcomes are unfetched; `CLOSED`; `INVALID_HANDLE`;
+// `INVALID_ARGUMENT`; `FORKED`. Any thread.
+//
+// With a `report_id` there is exactly one outcome after `WTGRAM_OK`, `TOO_LARGE`, `QUEUE_FULL` and `TIMED_OUT`, and none
+// after any other status: the datagram was not taken and counts nowhere.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_send(struct wtgram_transport transport,
+                                         const uint8_t *data,
+                                         size_t length,
+                                         const struct wtgram_send_options *options);
+
+// `wtgram_transport_send` that never waits: under `WTGRAM_FULL_WAIT` a full queue is `WOULD_BLOCK`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_try_send(struct wtgram_transport transport,
+                                             const uint8_t *data,
+                                             size_t length,
+                                             const struct wtgram_send_options *options);
+
+// Sends many datagrams in one crossing. One that fails does not keep the others from going.
+//
+// `datagrams`, `count`: the payloads; 0 is fine. `options`: for each of them; NULL for the defaults. `results`: NULL, or
+// `count` elements that get the status of each. `accepted`: how many were queued, on every status.
+//
+// Statuses: that of the first datagram that failed, else `WTGRAM_OK`; `INVALID_HANDLE` and `INVALID_ARGUMENT` before
+// any is sent.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_send_batch(struct wtgram_transport transport,
+                                               const struct wtgram_slice *datagrams,
+                                               size_t count,
+                                               const struct wtgram_send_options *options,
+                                               enum wtgram_status *results,
+                                               size_t *accepted);
+
+// Sends JSON text as one datagram, without its insignificant white space. Strict: UTF-8, no NaN or Infinity, no lone
+// surrogates, nothing after the value, at most 127 levels deep. Digits and the order of members stay as they are.
+//
+// `text`, `length`: the JSON, at most 1 MiB, no NUL needed. `options`: NULL for the defaults. `detail`,
+// `detail_capacity`: a buffer that gets, NUL-terminated and shortened to fit, what is wrong and at which line and
+// column; may be NULL with 0.
+//
+// Statuses: `SERIALIZATION`: not acceptable JSON; `TOO_LARGE`: even without white space; all others as for
+// `wtgram_transport_send`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_send_json(struct wtgram_transport transport,
+                                              const char *text,
+                                              size_t length,
+                                              const struct wtgram_send_options *options,
+                                              char *detail,
+                                              size_t detail_capacity);
+
+// Waits for the next datagram and copies it.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `buffer`, `capacity`: where it goes. `length`: its bytes.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: `length` says what is needed, the datagram stays
+// where it is; `CLOSED`: closed, and everything that had arrived was received; `INVALID_HANDLE`; `INVALID_ARGUMENT`;
+// `FORKED`. Any number of threads may wait; a datagram goes to one of them.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_receive(struct wtgram_transport transport,
+                                            int64_t timeout_us,
+                                            uint8_t *buffer,
+                                            size_t capacity,
+                                            size_t *length);
+
+// `wtgram_transport_receive` that never waits: `WOULD_BLOCK` when nothing is there.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_try_receive(struct wtgram_transport transport,
+                                                uint8_t *buffer,
+                                                size_t capacity,
+                                                size_t *length);
+
+// Waits for a datagram, then takes all that are there and fit, in one crossing.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0; for the first. `arena`, `arena_capacity`: where the payloads go,
+// back to back. `received`, `capacity`: what lies where; at most 1024 at once. `count`: how many were taken.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: not even the first fits; `count` is 0,
+// `received[0].length` says what it needs, nothing is lost; `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: also when
+// `capacity` is 0; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_receive_batch(struct wtgram_transport transport,
+                                                  int64_t timeout_us,
+                                                  uint8_t *arena,
+                                                  size_t arena_capacity,
+                                                  struct wtgram_received *received,
+                                                  size_t capacity,
+                                                  size_t *count);
+
+// Fills `metadata` with zeroes and its size. NULL is ignored.
+void wtgram_metadata_init(struct wtgram_metadata *metadata);
+
+// Waits for the next datagram, copies it, and says what is known about it.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `with_checksum`: compute the checksum, too. `buffer`, `capacity`:
+// where the payload goes. `metadata`: its `size` is the payload's bytes.
+//
+// Statuses: as for `wtgram_transport_receive`; on `BUFFER_TOO_SMALL` `metadata->size` says what is needed.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_receive_with_metadata(struct wtgram_transport transport,
+                                                          int64_t timeout_us,
+                                                          bool with_checksum,
+                                                          uint8_t *buffer,
+                                                          size_t capacity,
+                                                          struct wtgram_metadata *metadata);
+
+// Waits for the next datagram and gives it as JSON text without insignificant white space. As strict as
+// `wtgram_transport_send_json`.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `text`, `capacity`: a buffer for the text and its NUL. `length`: its
+// bytes without the NUL. `detail`, `detail_capacity`: a buffer that gets, NUL-terminated and shortened to fit, what is
+// wrong and at which line and column; may be NULL with 0.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `SERIALIZATION`: the datagram is not acceptable JSON; it is taken
+// out and lost, or it would block all that follow; `BUFFER_TOO_SMALL`: `length` says what is needed, without the NUL,
+// the datagram stays where it is; `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_receive_json(struct wtgram_transport transport,
+                                                 int64_t timeout_us,
+                                                 char *text,
+                                                 size_t capacity,
+                                                 size_t *length,
+                                                 char *detail,
+                                                 size_t detail_capacity);
+
+// Waits for the outcome of a datagram that was sent with a `report_id`. Outcomes come in the order in which they
+// happened; each is given once. Unfetched ones are kept, up to `outcome_capacity` of the transport's options; when all
+// places are taken, sending with a `report_id` is `LIMIT_REACHED`.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `outcome`: the news.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: the transport is closed and every outcome was given;
+// `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`. Any number of threads may wait. (`WTGRAM_OUTCOME` in a poller.)
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_next_outcome(struct wtgram_transport transport,
+                                                 int64_t timeout_us,
+                                                 struct wtgram_outcome *outcome);
+
+// `wtgram_transport_next_outcome` for many: waits for the first, then takes all that are there and fit.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `outcomes`, `capacity`: where they go, at least 1, at most 1024 at
+// once. `count`: how many.
+//
+// Statuses: as for `wtgram_transport_next_outcome`; `INVALID_ARGUMENT` also when `capacity` is 0.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_next_outcomes(struct wtgram_transport transport,
+                                                  int64_t timeout_us,
+                                                  struct wtgram_outcome *outcomes,
+                                                  size_t capacity,
+                                                  size_t *count);
+
+// Age at which a datagram is dropped instead of sent, in microseconds; 0 for none.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_outgoing_max_age(struct wtgram_transport transport,
+                                                         int64_t *max_age_us);
+
+// Sets the age at which a datagram is dropped instead of sent. What is queued and too old is dropped at once.
+//
+// `max_age_us`: microseconds; 0 for none.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: negative; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_set_outgoing_max_age(struct wtgram_transport transport,
+                                                         int64_t max_age_us);
+
+// Age at which a datagram is dropped instead of delivered, in microseconds; 0 for none.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_incoming_max_age(struct wtgram_transport transport,
+                                                         int64_t *max_age_us);
+
+// Sets the age at which a datagram is dropped instead of delivered. What is queued and too old is dropped at once.
+//
+// `max_age_us`: microseconds; 0 for none.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: negative; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_set_incoming_max_age(struct wtgram_transport transport,
+                                                         int64_t max_age_us);
+
+// How much may wait for being sent.
+//
+// `max_datagrams`: datagrams. `max_bytes`: payload bytes.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_outgoing_limits(struct wtgram_transport transport,
+                                                        uint64_t *max_datagrams,
+                                                        uint64_t *max_bytes);
+
+// Sets how much may wait for being sent. Under `WTGRAM_FULL_EVICT` what is too
+// much now is evicted at once; the other policies keep what they accepted. A high-water mark at or above the old or the
+// new limit moves to the new one.
+//
+// `max_datagrams`: datagrams, at least 1. `max_bytes`: payload bytes.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: no datagrams; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_set_outgoing_limits(struct wtgram_transport transport,
+                                                        uint64_t max_datagrams,
+                                                        uint64_t max_bytes);
+
+// How much may wait for being received.
+//
+// `max_datagrams`: datagrams. `max_bytes`: payload bytes.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_incoming_limits(struct wtgram_transport transport,
+                                                        uint64_t *max_datagrams,
+                                                        uint64_t *max_bytes);
+
+// Sets how much may wait for being received. Under `WTGRAM_DROP_OLDEST` what is
+// too much now is dropped at once; `WTGRAM_DROP_NEWEST` keeps what it took.
+//
+// `max_datagrams`: datagrams, at least 1. `max_bytes`: payload bytes.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: no datagrams; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_set_incoming_limits(struct wtgram_transport transport,
+                                                        uint64_t max_datagrams,
+                                                        uint64_t max_bytes);
+
+// What happens to a datagram when the outgoing queue is full: a `wtgram_full_policy`.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_outgoing_full_policy(struct wtgram_transport transport,
+                                                             uint32_t *policy);
+
+// Sets what happens to a datagram when the outgoing queue is full. Calls that wait for room are judged
+// by the new one.
+//
+// `policy`: a `wtgram_full_policy`.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: there is no such policy; `INVALID_HANDLE`; `CLOSED`: the library was shut
+// down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_set_outgoing_full_policy(struct wtgram_transport transport,
+                                                             uint32_t policy);
+
+// Which datagram goes when the incoming queue is full: a `wtgram_drop_policy`.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_incoming_drop_policy(struct wtgram_transport transport,
+                                                             uint32_t *policy);
+
+// Sets which datagram goes when the incoming queue is full. It holds for what
+// arrives from now on.
+//
+// `policy`: a `wtgram_drop_policy`.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: there is no such policy; `INVALID_HANDLE`; `CLOSED`: the library was shut
+// down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_set_incoming_drop_policy(struct wtgram_transport transport,
+                                                             uint32_t policy);
+
+// Fills `marks` with the defaults. NULL is ignored.
+void wtgram_water_marks_init(struct wtgram_water_marks *marks);
+
+// The water marks of the outgoing queue.
+//
+// Statuses: as for `wtgram_transport_is_closed`; `INVALID_ARGUMENT` also when `struct_size` is that of no version.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_outgoing_water_marks(struct wtgram_transport transport,
+                                                             struct wtgram_water_marks *marks);
+
+// Sets the water marks of the outgoing queue, which is judged by them at once.
+//
+// `options`: the marks; NULL for the defaults, which do not depend on the queue's limits.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: a high mark is 0, or `struct_size` is that of no version;
+// `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_set_outgoing_water_marks(struct wtgram_transport transport,
+                                                             const struct wtgram_water_marks *options);
+
+// The high-water mark of the outgoing queue, in datagrams.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_outgoing_high_water_mark(struct wtgram_transport transport,
+                                                                 uint64_t *datagrams);
+
+// Sets the high-water mark of the outgoing queue; the low one is half of it, and bytes have none.
+//
+// `datagrams`: at least 1.
+//
+// Statuses: as for `wtgram_transport_set_outgoing_water_marks`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_set_outgoing_high_water_mark(struct wtgram_transport transport,
+                                                                 uint64_t datagrams);
+
+// Drops everything that waits for being sent, and counts it as cleared. What QUIC already has is on its way.
+//
+// `cleared`: how many datagrams that were.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_clear_send_buffer(struct wtgram_transport transport,
+                                                      uint64_t *cleared);
+
+// Drops everything that waits for being received, and counts it as cleared.
+//
+// `cleared`: how many datagrams that were.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_clear_receive_buffer(struct wtgram_transport transport,
+                                                         uint64_t *cleared);
+
 // Fills `statistics` with zeroes and its size. NULL is ignored.
 void wtgram_transport_statistics_init(struct wtgram_transport_statistics *statistics);
 
-// Everything counted so far, as one consistent snapshot.
+// Everything counted so far, as one consistent snapshot, with the connection's figures beside it.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
 // library was shut down; `FORKED`.
@@ -1027,11 +1522,126 @@ WTGRAM_MUST_USE
 enum wtgram_status wtgram_transport_stats(struct wtgram_transport transport,
                                           struct wtgram_transport_statistics *statistics);
 
-// Closes the datagram path; its session lives on. Calls that wait on it return `CLOSED`; what has arrived can still be
-// received; what is queued for sending is dropped and counted as failed. Closing again does nothing.
+// Fills `statistics` with zeroes and its size. NULL is ignored.
+void wtgram_queue_statistics_init(struct wtgram_queue_statistics *statistics);
+
+// What waits in both queues now, and their limits, as one consistent snapshot.
+//
+// Statuses: as for `wtgram_transport_stats`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_queue_stats(struct wtgram_transport transport,
+                                                    struct wtgram_queue_statistics *statistics);
+
+// How many datagrams wait for being sent.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_send_buffer_size(struct wtgram_transport transport,
+                                                         uint64_t *datagrams);
+
+// How many datagrams wait for being received.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_get_receive_buffer_size(struct wtgram_transport transport,
+                                                            uint64_t *datagrams);
+
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_heartbeat_options_init(struct wtgram_heartbeat_options *options);
+
+// Sends a heartbeat of priority 1 now and in every interval, until `wtgram_transport_stop_heartbeat` or the transport's
+// end; watches the peer if asked to. A transport that beats already goes over to the new options. Receivers get
+// heartbeats like any datagram.
+//
+// A silent peer is a finding of `wtgram_transport_diagnose`, `WTGRAM_PEER_SILENT` in a poller, and what
+// `wtgram_transport_is_peer_silent` says, until something arrives.
+//
+// `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: the interval is too short; `CLOSED`; `INVALID_HANDLE`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_start_heartbeat(struct wtgram_transport transport,
+                                                    const struct wtgram_heartbeat_options *options);
+
+// Ends heartbeat and watch. One that does not beat is left alone.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
-enum wtgram_status wtgram_transport_close(struct wtgram_transport transport);
+enum wtgram_status wtgram_transport_stop_heartbeat(struct wtgram_transport transport);
+
+// Whether the heartbeat's watch has heard nothing from the peer for the number of intervals it was given.
+//
+// Statuses: as for `wtgram_transport_is_closed`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_is_peer_silent(struct wtgram_transport transport,
+                                                   bool *silent);
+
+// Writes a heartbeat: `HEARTBEAT:` and the Unix time in whole seconds, ASCII decimal.
+//
+// `buffer`, `capacity`: where it goes; `WTGRAM_HEARTBEAT_MAX_LENGTH` always suffices. `length`: its bytes.
+//
+// Statuses: `WTGRAM_OK`; `BUFFER_TOO_SMALL`: `length` says what is needed; `INVALID_ARGUMENT`; `CLOSED`: the library was shut
+// down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_heartbeat_create(uint8_t *buffer,
+                                           size_t capacity,
+                                           size_t *length);
+
+// Whether a payload begins like a heartbeat. What follows is not examined, as in the reference.
+//
+// `data`, `length`: the payload. `heartbeat`: the answer.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE enum wtgram_status wtgram_is_heartbeat(const uint8_t *data, size_t length, bool *heartbeat);
+
+// What looks wrong, as a JSON array of objects with `code` (stable), `message` (English) and `figure` (a number); `[]` when
+// nothing does.
+//
+// Codes: `low_send_success_rate` (below 0.9), `high_drop_rate` (above 0.1), `outgoing_queue_nearly_full`,
+// `incoming_queue_nearly_full` (above 0.9 of the limit), `high_send_latency` (above 100 ms on average),
+// `transport_closed`, `session_not_ready`, `session_closed`, `evictions`, `outgoing_expired`, `incoming_expired`,
+// `inbound_drops`, `inbound_drops_in_quic` (any), `shrunken_mtu`, `silent_peer`.
+//
+// `text`, `capacity`: a buffer for it and its NUL; 4096 bytes suffice for all findings together. `length`: its bytes
+// without the NUL.
+//
+// Statuses: `WTGRAM_OK`; `BUFFER_TOO_SMALL`: `length` says what is needed, without NUL; `INVALID_HANDLE`;
+// `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_diagnose(struct wtgram_transport transport,
+                                             char *text,
+                                             size_t capacity,
+                                             size_t *length);
+
+// Everything there is to see of the transport, as one JSON object for people: its groups are `transport`, `statistics`,
+// `queues`, `configuration`, `sequences` and `session`. Programs read `wtgram_transport_stats` instead.
+//
+// `text`, `capacity`: a buffer for it and its NUL; 8192 bytes suffice. `length`: its bytes without the NUL.
+//
+// Statuses: as for `wtgram_transport_diagnose`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_transport_debug_state(struct wtgram_transport transport,
+                                                char *text,
+                                                size_t capacity,
+                                                size_t *length);
+
+// Fills `report` with zeroes and its size. NULL is ignored.
+void wtgram_throughput_report_init(struct wtgram_throughput_report *report);
+
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_throughput_options_init(struct wtgram_throughput_options *options);
+
+// Sends as many datagrams as the path takes for a while, and says how many that were. The peer receives them like any
+// others. It waits for room whatever the transport's policy is, so it evicts nothing.
+//
+// `options`: NULL for the defaults. `report`: what came of it.
+//
+// Statuses: `WTGRAM_OK`, also when `progress` ended it; `TOO_LARGE`: such a datagram cannot be sent; `CLOSED`: the transport
+// is closed, or was meanwhile; `UNSUPPORTED`; `INVALID_STATE`: called from a callback of the library; `INVALID_HANDLE`;
+// `INVALID_ARGUMENT`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_throughput_test(struct wtgram_transport transport,
+                                          const struct wtgram_throughput_options *options,
+                                          struct wtgram_throughput_report *report);
 
 // Fills `options` with the defaults. NULL is ignored.
 void wtgram_reliability_options_init(struct wtgram_reliability_options *options);

@@ -48,7 +48,9 @@ pub enum RouteOrder {
 
 /// The routes of one transport, in the order in which they are asked; within one order the earlier opened first.
 #[derive(Default, Clone)]
-pub(super) struct Routes(Arc<[(RouteOrder, u64, Arc<dyn Route>)]>);
+pub(super) struct Routes(Arc<[Registered]>);
+
+type Registered = (RouteOrder, u64, Arc<dyn Route>);
 
 impl Routes {
     pub(super) fn is_empty(&self) -> bool {

@@ -135,6 +135,27 @@ impl Inbound {
         self.config.max_age = max_age.filter(|max_age| !max_age.is_zero());
     }
 
+    /// A new policy for what arrives from now on.
+    pub fn set_policy(&mut self, policy: DropPolicy) {
+        self.config.policy = policy;
+    }
+
+    /// Drops the oldest of what the limits no longer allow, under [`DropPolicy::Oldest`] only: the other policy keeps
+    /// what it took. Returns how many.
+    pub fn drop_beyond_limits(&mut self, now: Instant) -> usize {
+        self.expire(now);
+        let before = self.entries.len();
+        let Limits { datagrams, bytes } = self.config.limits;
+        while self.config.policy == DropPolicy::Oldest
+            && (self.entries.len() > datagrams || self.bytes.len() > bytes)
+        {
+            let len = self.drop_front();
+            self.counters.dropped_full.add(len);
+        }
+        self.trim(now);
+        before - self.entries.len()
+    }
+
     /// The settings in force.
     pub fn config(&self) -> InboundConfig {
         self.config
@@ -201,6 +222,12 @@ impl Inbound {
     pub fn front_len(&mut self, now: Instant) -> Option<usize> {
         self.expire(now);
         self.entries.front().map(|entry| entry.len)
+    }
+
+    /// Copies the beginning of the next datagram, which stays, to `buffer`: as much as both have.
+    pub fn front_into(&self, buffer: &mut [u8]) {
+        let len = self.entries.front().map_or(0, |entry| entry.len).min(buffer.len());
+        copy_front(&self.bytes, &mut buffer[..len]);
     }
 
     /// Copies the next datagram to the beginning of `buffer`.
@@ -333,12 +360,16 @@ impl Inbound {
 
     /// Moves the first bytes of the ring out.
     fn take_bytes(&mut self, target: &mut [u8]) {
-        let (head, tail) = self.bytes.as_slices();
-        let (from_head, from_tail) = target.split_at_mut(head.len().min(target.len()));
-        from_head.copy_from_slice(&head[..from_head.len()]);
-        from_tail.copy_from_slice(&tail[..from_tail.len()]);
+        copy_front(&self.bytes, target);
         self.bytes.drain(..target.len());
     }
+}
+
+fn copy_front(ring: &VecDeque<u8>, target: &mut [u8]) {
+    let (head, tail) = ring.as_slices();
+    let (from_head, from_tail) = target.split_at_mut(head.len().min(target.len()));
+    from_head.copy_from_slice(&head[..from_head.len()]);
+    from_tail.copy_from_slice(&tail[..from_tail.len()]);
 }
 
 fn reserve_within<T>(ring: &mut VecDeque<T>, extra: usize, limit: usize, at_least: usize) {

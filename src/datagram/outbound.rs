@@ -244,6 +244,11 @@ impl Outbound {
         self.outcomes.ready_len()
     }
 
+    /// Outcomes that wait to be fetched, and those still to come.
+    pub fn outcomes_due(&self) -> usize {
+        self.outcomes.due_len()
+    }
+
     /// Puts a datagram in the queue.
     pub fn push(&mut self, now: Instant, item: Outgoing) -> Result<Pushed, PushError> {
         let result = self.admit(now, item);
@@ -410,6 +415,26 @@ impl Outbound {
         self.tell_level();
         self.trim(now);
         cleared
+    }
+
+    /// Evicts what the limits no longer allow, the oldest of the lowest priority first, under [`FullPolicy::Evict`] only:
+    /// the other policies keep what they accepted. Returns how many.
+    pub fn evict_beyond_limits(&mut self, now: Instant) -> usize {
+        self.drop_expired(now);
+        let Limits { datagrams, bytes } = self.config.limits;
+        let mut evicted = 0;
+        while self.config.policy == FullPolicy::Evict {
+            let waiting = self.sizes().total_waiting();
+            if waiting.datagrams <= datagrams as u64 && waiting.bytes <= bytes as u64 {
+                break;
+            }
+            let Some(lowest) = self.rings.iter().position(|ring| !ring.items.is_empty()) else { break };
+            self.drop_front(lowest, OutcomeKind::Evicted);
+            evicted += 1;
+        }
+        self.tell_level();
+        self.trim(now);
+        evicted
     }
 
     /// Accepts nothing from now on; everything that waits is over and counted as failed. Returns how many that were.

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char};
 use std::time::Duration;
 
-use super::guard::{Failure, guard};
+use super::guard::{Failure, guard, guard_detailed};
 use super::status::wtgram_status;
 use crate::error::Error;
 use crate::runtime::wait::{Deadline, Timeout};
@@ -179,6 +179,21 @@ pub(super) unsafe fn write_detail(text: &str, buffer: *mut c_char, capacity: usi
         *to = if *from == 0 { b' ' } else { *from };
     }
     buffer[end] = 0;
+}
+
+/// Runs `body` inside the guard; the text of a failure goes to the caller's `buffer`, which is empty otherwise.
+///
+/// # Safety
+/// As for [`write_detail`].
+pub(super) unsafe fn detailed(
+    buffer: *mut c_char,
+    capacity: usize,
+    body: impl FnOnce() -> Result<(), Failure>,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { write_detail("", buffer, capacity) };
+    // SAFETY: as above.
+    guard_detailed(|text| unsafe { write_detail(text, buffer, capacity) }, body)
 }
 
 /// A struct of the caller that begins with its size, so that it can grow at its end.

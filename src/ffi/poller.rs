@@ -58,6 +58,8 @@ pub enum wtgram_interest {
     WTGRAM_SIZE_CHANGED = 64,
     /// An outcome can be fetched.
     WTGRAM_OUTCOME = 128,
+    /// The heartbeat's watch has heard nothing from the peer for too long.
+    WTGRAM_PEER_SILENT = 512,
     /// With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest anew.
     WTGRAM_ONE_SHOT = 1 << 30,
 }

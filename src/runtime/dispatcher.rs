@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 /// Calls that may wait; beyond that, new ones are refused so that a slow callback cannot grow memory.
 const CAPACITY: usize = 4096;
 
+const THREAD: &str = "wtgram-callback";
+
 type Call = Box<dyn FnOnce() + Send>;
 
 static DISPATCHER: OnceCell<Sender<Call>> = OnceCell::new();
@@ -23,9 +25,14 @@ pub fn dispatch(call: Call) -> Result<()> {
     sender.try_send(call).map_err(|_| Error::LimitReached(Cow::Borrowed("callbacks waiting to run")))
 }
 
+/// Whether this is the dispatcher thread: what waits for callbacks must not be called on it.
+pub fn on_dispatcher() -> bool {
+    std::thread::current().name() == Some(THREAD)
+}
+
 fn start() -> Result<Sender<Call>> {
     let (sender, receiver) = bounded::<Call>(CAPACITY);
-    thread::spawn("wtgram-callback".into(), move || {
+    thread::spawn(THREAD.into(), move || {
         for call in receiver {
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
         }

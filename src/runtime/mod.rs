@@ -21,7 +21,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
-pub use dispatcher::dispatch;
+pub use dispatcher::{dispatch, on_dispatcher};
 pub use lane::Lane;
 
 /// The most lanes that can be asked for.

@@ -31,6 +31,8 @@ impl Ready {
     pub const OUTCOME: Self = Self(1 << 7);
     /// An alert waits.
     pub const ALERT: Self = Self(1 << 8);
+    /// The heartbeat's watch has not heard from the peer for too long.
+    pub const PEER_SILENT: Self = Self(1 << 9);
 
     /// Whether no condition holds.
     pub fn is_empty(self) -> bool {

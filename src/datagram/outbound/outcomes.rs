@@ -94,6 +94,10 @@ impl Outcomes {
         self.ready.len()
     }
 
+    pub(super) fn due_len(&self) -> usize {
+        self.ready.len() + self.reserved
+    }
+
     #[cfg(test)]
     pub(super) fn reserved(&self) -> usize {
         self.reserved

@@ -1,0 +1,120 @@
+//! The two tasks on the session's lane: from our queue to QUIC, and from QUIC to our queue.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Transport;
+use super::sending::Pump;
+use crate::datagram::outbound::HandOver;
+use crate::link::HandOverError;
+use crate::link::datagram_path::HAND_OVER_BATCH;
+
+/// Datagrams moved in one turn of a pump: enough to share locks and wake-ups, few enough that a turn stays short.
+const BATCH: usize = HAND_OVER_BATCH;
+
+/// Looking for expired datagrams takes a few nanoseconds for each that waits. A blocked pump lets ten times as much
+/// pass between two looks, so that a queue as long as the caller likes cannot keep the lane busy.
+const EXPIRY_REST_PER_DATAGRAM: Duration = Duration::from_nanos(100);
+
+/// Moves datagrams from the queue to QUIC. Dropping it, for whatever reason, ends the sending side.
+pub(super) struct SendPump(pub(super) Arc<Transport>);
+
+impl SendPump {
+    pub(super) async fn run(self) {
+        let transport = &*self.0;
+        let mut batch = Vec::new();
+        let mut settled = Vec::new();
+        loop {
+            let room = transport.path.room();
+            let now = Instant::now();
+            let (waiting, look_at, dropped) = {
+                let mut sending = transport.sending.lock();
+                let queue = &mut sending.queue;
+                if queue.is_closed() {
+                    return;
+                }
+                let before = queue.counters().queued.datagrams;
+                queue.expire(now);
+                queue.pop_batch(now, room, BATCH, &mut batch);
+                let dropped = queue.counters().queued.datagrams < before;
+                let waiting = !queue.is_empty();
+                // Nobody else looks at the clock while the path is blocked, and an outcome should be on time.
+                let until = if batch.is_empty() && waiting { queue.next_expiry() } else { None };
+                let rest = EXPIRY_REST_PER_DATAGRAM.saturating_mul(before.try_into().unwrap_or(u32::MAX));
+                let look_at = until.map(|until| until.max(now + rest));
+                sending.pump = match (batch.is_empty(), waiting) {
+                    (false, _) => Pump::Busy,
+                    (true, false) => Pump::Idle,
+                    (true, true) => Pump::Blocked { until },
+                };
+                (waiting, look_at, dropped)
+            };
+            if dropped {
+                transport.tell_left();
+            }
+            if batch.is_empty() {
+                // Memory of a burst is not kept through idleness.
+                if !waiting {
+                    (batch, settled) = (Vec::new(), Vec::new());
+                }
+                tokio::select! {
+                    () = transport.work.notified() => {}
+                    () = transport.path.packets_sent(), if waiting => {}
+                    () = transport.path.mtu_changed() => transport.refresh_size(),
+                    () = tokio::time::sleep_until(look_at.unwrap_or(now).into()), if look_at.is_some() => {}
+                }
+                continue;
+            }
+            settled.extend(batch.drain(..).map(|mut item| {
+                let outcome = transport.path.hand_over(std::mem::take(&mut item.payload));
+                let outcome = match outcome {
+                    Ok(()) => HandOver::Sent,
+                    Err(HandOverError::TooLarge) => HandOver::TooLarge,
+                    Err(HandOverError::Unsupported) => HandOver::Failed,
+                    Err(HandOverError::Closed) => HandOver::Closed,
+                };
+                (item, outcome)
+            }));
+            transport.sending.lock().queue.settle(settled.drain(..));
+            transport.tell_left();
+            // QUIC's driver shares this thread: it gets its turn before more is brought.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Drop for SendPump {
+    fn drop(&mut self) {
+        self.0.end_sending();
+    }
+}
+
+/// Moves datagrams from QUIC to the queue. Dropping it, for whatever reason, ends the receiving side.
+pub(super) struct ReceivePump(pub(super) Arc<Transport>);
+
+impl ReceivePump {
+    pub(super) async fn run(self) {
+        let transport = &*self.0;
+        loop {
+            tokio::select! {
+                result = transport.path.receive(BATCH, |batch| transport.arrived(batch)) => {
+                    if result.is_err() {
+                        return;
+                    }
+                }
+                () = transport.ending.notified() => {
+                    // What arrived before the end is still worth reading.
+                    transport.path.receive_ready(usize::MAX, |batch| transport.arrived(batch));
+                    return;
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Drop for ReceivePump {
+    fn drop(&mut self) {
+        self.0.end_receiving();
+    }
+}

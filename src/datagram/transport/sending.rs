@@ -1,0 +1,266 @@
+//! The sending side as callers use it: send, and hear what became of it.
+
+use std::borrow::Cow;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use parking_lot::MutexGuard;
+
+use super::{SendOptions, Sending, Transport};
+use crate::datagram::json;
+use crate::datagram::message::{Limits, Outgoing};
+use crate::datagram::outbound::{FullPolicy, Outcome, OutcomesFull, PushError};
+use crate::error::{Error, Result};
+use crate::runtime::wait::{Deadline, wait_for};
+
+/// What the send pump does, so that nobody wakes it without need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pump {
+    /// It looks at the queue again by itself.
+    Busy,
+    /// The queue is empty.
+    Idle,
+    /// QUIC has no room. It looks again when it has, or at `until`, when something expires.
+    Blocked {
+        /// The earliest expiry it knows of.
+        until: Option<Instant>,
+    },
+}
+
+impl Sending {
+    /// Whether the pump has to be woken for what is in the queue now.
+    fn pump_has_news(&mut self) -> bool {
+        let news = match self.pump {
+            Pump::Busy => false,
+            Pump::Idle => !self.queue.is_empty(),
+            Pump::Blocked { until } => {
+                self.queue.next_expiry().is_some_and(|next| until.is_none_or(|until| next < until))
+            }
+        };
+        if news {
+            self.pump = Pump::Busy;
+        }
+        news
+    }
+}
+
+impl Transport {
+    /// Sends one datagram.
+    ///
+    /// It is queued; with [`FullPolicy::Wait`] the call waits for room
+    /// until `deadline`. A datagram with a report id has exactly one outcome when this returns `Ok`,
+    /// [`Error::TooLarge`], [`Error::QueueFull`] or [`Error::TimedOut`], and none on any other error: it was not taken.
+    pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+        let started = Instant::now();
+        let item = self.outgoing(payload, options, started);
+        let mut sending = self.sending.lock();
+        let result = self.take_in(&mut sending, item, payload.len(), options, deadline);
+        sending.time.record(started.elapsed());
+        self.release(sending);
+        result
+    }
+
+    /// Sends many datagrams under one lock and with one wake-up; `on_result` hears of each, in order.
+    ///
+    /// One that fails does not keep the others from going. `deadline` is for the whole batch.
+    pub fn send_batch<'a>(
+        &self,
+        payloads: impl IntoIterator<Item = Result<&'a [u8]>>,
+        options: &SendOptions,
+        deadline: Deadline,
+        mut on_result: impl FnMut(Result<()>),
+    ) {
+        let started = Instant::now();
+        let mut sending: Option<MutexGuard<'_, Sending>> = None;
+        for payload in payloads {
+            on_result(payload.and_then(|payload| {
+                let item = self.outgoing(payload, options, started);
+                let guard = sending.get_or_insert_with(|| self.sending.lock());
+                self.take_in(guard, item, payload.len(), options, deadline)
+            }));
+        }
+        if let Some(mut sending) = sending {
+            sending.time.record(started.elapsed());
+            self.release(sending);
+        }
+    }
+
+    /// Sends JSON text, checked strictly and without its insignificant white space.
+    pub fn send_json(&self, text: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+        self.send(json::compact(text)?.as_bytes(), options, deadline)
+    }
+
+    /// Waits until `deadline` for outcomes of datagrams that were sent with a report id, and moves up to `most` of them
+    /// to the end of `target`; returns how many.
+    ///
+    /// [`Error::Closed`] when the transport is closed and every outcome was fetched.
+    pub fn next_outcomes(&self, most: usize, target: &mut Vec<Outcome>, deadline: Deadline) -> Result<usize> {
+        if most == 0 {
+            return Err(Error::InvalidArgument(Cow::Borrowed("there is no room for outcomes")));
+        }
+        let mut sending = self.sending.lock();
+        wait_for(&mut sending, &self.reported, deadline, |sending| {
+            if sending.queue.expire(Instant::now()) > 0 {
+                self.writable.notify_all();
+            }
+            match sending.queue.take_outcomes(most, target) {
+                0 if sending.queue.is_closed() && sending.queue.outcomes_due() == 0 => {
+                    Some(Err(Error::Closed))
+                }
+                0 => None,
+                taken => Some(Ok(taken)),
+            }
+        })
+    }
+
+    /// Waits until `deadline` until a datagram of `size` bytes would find a place without anybody leaving for it.
+    pub fn wait_writable(&self, size: usize, deadline: Deadline) -> Result<()> {
+        let mut sending = self.sending.lock();
+        wait_for(&mut sending, &self.writable, deadline, |sending| {
+            sending.queue.expire(Instant::now());
+            match (sending.queue.is_closed(), sending.queue.has_room(size)) {
+                (true, _) => Some(Err(Error::Closed)),
+                (false, true) => Some(Ok(())),
+                (false, false) => None,
+            }
+        })
+    }
+
+    /// How many datagrams can be queued now without evicting, rejecting or waiting, as far as their number goes.
+    pub fn send_room(&self) -> usize {
+        self.free_places(0)
+    }
+
+    /// How many datagrams of `size` bytes would find a place without anybody leaving for them.
+    pub fn free_places(&self, size: usize) -> usize {
+        let sending = self.sending.lock();
+        if sending.queue.is_closed() {
+            return 0;
+        }
+        let Limits { datagrams, bytes } = sending.queue.config().limits;
+        let waiting = sending.queue.sizes().total_waiting();
+        let free =
+            |limit: usize, used: u64| limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX));
+        let by_bytes = free(bytes, waiting.bytes).checked_div(size).unwrap_or(usize::MAX);
+        free(datagrams, waiting.datagrams).min(by_bytes)
+    }
+
+    /// Drops everything that waits for being sent; returns how many that were.
+    pub fn clear_send_buffer(&self) -> usize {
+        let mut sending = self.sending.lock();
+        let cleared = sending.queue.clear(Instant::now());
+        drop(sending);
+        self.tell_left();
+        cleared
+    }
+
+    /// The sequence number the next datagram handed in will get: how many were handed in so far.
+    pub fn send_sequence(&self) -> u64 {
+        self.sending.lock().queue.counters().handed_in.datagrams
+    }
+
+    /// Datagrams have left the queue: there may be room, and outcomes.
+    pub(super) fn tell_left(&self) {
+        self.writable.notify_all();
+        self.reported.notify_all();
+        self.watchers.notify();
+    }
+
+    /// Ends a change of the sending side: the pump and those who wait for outcomes hear what concerns them.
+    pub(super) fn release(&self, mut sending: MutexGuard<'_, Sending>) {
+        let wake = sending.pump_has_news();
+        let outcomes = sending.queue.outcomes_len() > 0;
+        drop(sending);
+        if wake {
+            self.work.notify_one();
+        }
+        if outcomes {
+            self.reported.notify_all();
+            self.watchers.notify();
+        }
+    }
+
+    fn outgoing(&self, payload: &[u8], options: &SendOptions, now: Instant) -> Result<Outgoing> {
+        self.check_size(payload.len())?;
+        let prefix_len = self.path.prefix_len() as u8;
+        let framed = self.path.frame(payload);
+        Ok(Outgoing::new(framed, prefix_len, options.priority, now, options.ttl, options.report_id))
+    }
+
+    fn check_size(&self, size: usize) -> Result<()> {
+        if size <= self.max_payload.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // Without the lock of the sending side: a batch may hold it.
+        let limit = self.path.max_payload()?;
+        if size <= limit { Ok(()) } else { Err(Error::TooLarge { size, limit }) }
+    }
+
+    fn take_in(
+        &self,
+        sending: &mut MutexGuard<'_, Sending>,
+        item: Result<Outgoing>,
+        size: usize,
+        options: &SendOptions,
+        deadline: Deadline,
+    ) -> Result<()> {
+        match item {
+            _ if sending.queue.is_closed() => Err(Error::Closed),
+            Ok(item) => self.enqueue(sending, item, deadline),
+            Err(error @ Error::TooLarge { .. }) => {
+                sending.queue.count_too_large(size, options.report_id).map_err(outcomes_full)?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn enqueue(
+        &self,
+        sending: &mut MutexGuard<'_, Sending>,
+        mut item: Outgoing,
+        deadline: Deadline,
+    ) -> Result<()> {
+        loop {
+            item = match sending.queue.push(Instant::now(), item) {
+                Ok(_) => return Ok(()),
+                Err(PushError::Full(back)) => back,
+                Err(PushError::Rejected) => return Err(Error::QueueFull),
+                Err(PushError::Expired) => return Err(Error::TimedOut),
+                Err(PushError::OutcomesFull(_)) => return Err(outcomes_full(OutcomesFull)),
+                Err(PushError::Closed(_)) => return Err(Error::Closed),
+            };
+            // The pump, and whoever waits for outcomes, must know of what a batch brought before this thread sleeps.
+            if deadline != Deadline::Now && sending.pump_has_news() {
+                self.work.notify_one();
+            }
+            let size = item.size();
+            // No longer than the datagram is worth: it then expires in the next round.
+            let until = earlier(deadline, item.expires_at);
+            let waited = wait_for(sending, &self.writable, until, |sending| {
+                let config = sending.queue.config();
+                let hopeless = config.policy != FullPolicy::Wait || size > config.limits.bytes;
+                (sending.queue.has_room(size) || hopeless || sending.queue.is_closed()).then_some(Ok(()))
+            });
+            if waited == Err(Error::TimedOut) && until == deadline {
+                sending.queue.count_rejected(size, item.report_id).map_err(outcomes_full)?;
+                return waited;
+            }
+            if waited == Err(Error::WouldBlock) {
+                return waited;
+            }
+        }
+    }
+}
+
+fn earlier(deadline: Deadline, expires_at: Option<Instant>) -> Deadline {
+    match (deadline, expires_at) {
+        (Deadline::Never, Some(expiry)) => Deadline::At(expiry),
+        (Deadline::At(at), Some(expiry)) => Deadline::At(at.min(expiry)),
+        (deadline, _) => deadline,
+    }
+}
+
+fn outcomes_full(_: OutcomesFull) -> Error {
+    Error::LimitReached(Cow::Borrowed("outcomes that nobody has fetched"))
+}

@@ -1,0 +1,389 @@
+//! `wtgram_transport_stats` and sizes of the queues.
+
+use super::guard::guard;
+use super::handle::Handle;
+use super::library::init;
+use super::pointer::{Versioned, fill, give, micros, sized_output};
+use super::status::wtgram_status;
+use super::transport::wtgram_transport;
+use crate::datagram::stats::Stats;
+use crate::datagram::transport::Snapshot;
+
+/// Everything counted, in datagrams and payload bytes. At every snapshot, for both,
+/// `handed_in = sent + send_expired + send_evicted + send_rejected + send_too_large + send_failed + send_cleared +
+/// send_queued`, and
+/// `received = delivered + receive_expired + receive_dropped_full + receive_cleared + receive_queued`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wtgram_transport_statistics {
+    /// Size of this struct, filled by `wtgram_transport_statistics_init`.
+    pub struct_size: usize,
+    /// The session these figures are about: its id.
+    pub session_id: u64,
+    /// When the transport was created, in Unix microseconds.
+    pub created_at_us: i64,
+    /// Datagrams handed in.
+    pub handed_in: u64,
+    /// Payload bytes of those.
+    pub handed_in_bytes: u64,
+    /// Handed to QUIC.
+    pub sent: u64,
+    /// Payload bytes of those.
+    pub sent_bytes: u64,
+    /// Dropped unsent: too old.
+    pub send_expired: u64,
+    /// Payload bytes of those.
+    pub send_expired_bytes: u64,
+    /// Dropped unsent: made room for others.
+    pub send_evicted: u64,
+    /// Payload bytes of those.
+    pub send_evicted_bytes: u64,
+    /// Refused: no room.
+    pub send_rejected: u64,
+    /// Payload bytes of those.
+    pub send_rejected_bytes: u64,
+    /// Refused: larger than the path carries.
+    pub send_too_large: u64,
+    /// Payload bytes of those.
+    pub send_too_large_bytes: u64,
+    /// Refused by QUIC, or still queued when the transport closed.
+    pub send_failed: u64,
+    /// Payload bytes of those.
+    pub send_failed_bytes: u64,
+    /// Cleared by the program.
+    pub send_cleared: u64,
+    /// Payload bytes of those.
+    pub send_cleared_bytes: u64,
+    /// Waiting for being sent.
+    pub send_queued: u64,
+    /// Payload bytes of those.
+    pub send_queued_bytes: u64,
+    /// Of `sent`: dropped by QUIC before they left (the path's MTU shrank, or the connection ended).
+    pub sent_dropped_by_quic: u64,
+    /// Datagrams that arrived for the queue.
+    pub received: u64,
+    /// Payload bytes of those.
+    pub received_bytes: u64,
+    /// Given to the program.
+    pub delivered: u64,
+    /// Payload bytes of those.
+    pub delivered_bytes: u64,
+    /// Dropped after arrival: too old.
+    pub receive_expired: u64,
+    /// Payload bytes of those.
+    pub receive_expired_bytes: u64,
+    /// Dropped after arrival: the queue was full.
+    pub receive_dropped_full: u64,
+    /// Payload bytes of those.
+    pub receive_dropped_full_bytes: u64,
+    /// Cleared by the program.
+    pub receive_cleared: u64,
+    /// Payload bytes of those.
+    pub receive_cleared_bytes: u64,
+    /// Waiting for being received.
+    pub receive_queued: u64,
+    /// Payload bytes of those.
+    pub receive_queued_bytes: u64,
+    /// Arrived and taken by a reliability layer or structured transport, before `received`.
+    pub receive_routed: u64,
+    /// Payload bytes of those.
+    pub receive_routed_bytes: u64,
+    /// Dropped by QUIC's receive buffer, before `received`.
+    pub receive_dropped_by_quic: u64,
+    /// Arrived under another session's id, and dropped before `received`.
+    pub receive_foreign: u64,
+    /// `sent`.
+    pub datagrams_sent: u64,
+    /// `sent_bytes`.
+    pub bytes_sent: u64,
+    /// `send_too_large` + `send_failed` + `send_rejected`.
+    pub send_failures: u64,
+    /// `send_expired` + `send_evicted` + `send_cleared`.
+    pub send_drops: u64,
+    /// `delivered` + `receive_routed`.
+    pub datagrams_received: u64,
+    /// `delivered_bytes` + `receive_routed_bytes`.
+    pub bytes_received: u64,
+    /// `receive_expired` + `receive_dropped_full` + `receive_cleared` + `receive_dropped_by_quic`.
+    pub receive_drops: u64,
+    /// Arrived, but no datagram of this session: `receive_foreign`.
+    pub receive_errors: u64,
+    /// Time spent in send calls, in microseconds.
+    pub total_send_time_us: i64,
+    /// The longest of those.
+    pub max_send_time_us: i64,
+    /// Time spent waiting in receive calls that got something, in microseconds.
+    pub total_receive_time_us: i64,
+    /// The longest of those.
+    pub max_receive_time_us: i64,
+    /// Payload bytes of the smallest datagram sent or delivered; 0 with none.
+    pub min_datagram_size: u64,
+    /// Payload bytes of the largest datagram sent or delivered; 0 with none.
+    pub max_datagram_size: u64,
+    /// `bytes_sent` + `bytes_received`.
+    pub total_datagram_size: u64,
+    /// `total_datagram_size` over `datagrams_sent` + `datagrams_received`; 0 with none.
+    pub avg_datagram_size: f64,
+    /// `total_send_time_us` over `datagrams_sent`; 0 with none.
+    pub avg_send_time_us: f64,
+    /// `total_receive_time_us` over `datagrams_received`; 0 with none.
+    pub avg_receive_time_us: f64,
+    /// `datagrams_sent` over `datagrams_sent` + `send_failures`; 1 with none.
+    pub send_success_rate: f64,
+    /// `datagrams_received` over `datagrams_received` + `receive_errors`; 1 with none.
+    pub receive_success_rate: f64,
+    /// Outcomes that wait to be fetched.
+    pub outcomes_waiting: u64,
+    /// Time since the last datagram arrived, or, before the first, since the transport was created; in microseconds.
+    pub silence_us: i64,
+    /// Smoothed round-trip time of the connection, in microseconds.
+    pub rtt_us: i64,
+    /// Congestion window of the connection, in bytes.
+    pub congestion_window_bytes: u64,
+    /// QUIC packets sent on the connection.
+    pub packets_sent: u64,
+    /// QUIC packets lost on the connection.
+    pub packets_lost: u64,
+}
+
+// SAFETY: repr(C), begins with its size, plain numbers.
+unsafe impl Versioned for wtgram_transport_statistics {
+    const FIRST_SIZE: usize = 512;
+    fn initial() -> Self {
+        // SAFETY: all zeroes is a value of every field.
+        let zeroes: Self = unsafe { std::mem::zeroed() };
+        Self { struct_size: size_of::<Self>(), ..zeroes }
+    }
+}
+
+impl From<&Snapshot> for wtgram_transport_statistics {
+    fn from(seen: &Snapshot) -> Self {
+        let Snapshot { stats, session, .. } = seen;
+        let Stats { outbound, inbound, outside, .. } = stats;
+        let wide = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        Self {
+            struct_size: size_of::<Self>(),
+            session_id: stats.session_id,
+            created_at_us: wide(stats.created_at_us),
+            handed_in: outbound.handed_in.datagrams,
+            handed_in_bytes: outbound.handed_in.bytes,
+            sent: outbound.sent.datagrams,
+            sent_bytes: outbound.sent.bytes,
+            send_expired: outbound.expired.datagrams,
+            send_expired_bytes: outbound.expired.bytes,
+            send_evicted: outbound.evicted.datagrams,
+            send_evicted_bytes: outbound.evicted.bytes,
+            send_rejected: outbound.rejected.datagrams,
+            send_rejected_bytes: outbound.rejected.bytes,
+            send_too_large: outbound.too_large.datagrams,
+            send_too_large_bytes: outbound.too_large.bytes,
+            send_failed: outbound.failed.datagrams,
+            send_failed_bytes: outbound.failed.bytes,
+            send_cleared: outbound.cleared.datagrams,
+            send_cleared_bytes: outbound.cleared.bytes,
+            send_queued: outbound.queued.datagrams,
+            send_queued_bytes: outbound.queued.bytes,
+            sent_dropped_by_quic: outside.dropped_after_sent,
+            received: inbound.received.datagrams,
+            received_bytes: inbound.received.bytes,
+            delivered: inbound.delivered.datagrams,
+            delivered_bytes: inbound.delivered.bytes,
+            receive_expired: inbound.expired.datagrams,
+            receive_expired_bytes: inbound.expired.bytes,
+            receive_dropped_full: inbound.dropped_full.datagrams,
+            receive_dropped_full_bytes: inbound.dropped_full.bytes,
+            receive_cleared: inbound.cleared.datagrams,
+            receive_cleared_bytes: inbound.cleared.bytes,
+            receive_queued: inbound.queued.datagrams,
+            receive_queued_bytes: inbound.queued.bytes,
+            receive_routed: outside.routed.datagrams,
+            receive_routed_bytes: outside.routed.bytes,
+            receive_dropped_by_quic: outside.dropped_in_quic,
+            receive_foreign: outside.foreign.datagrams,
+            datagrams_sent: stats.datagrams_sent(),
+            bytes_sent: stats.bytes_sent(),
+            send_failures: stats.send_failures(),
+            send_drops: stats.send_drops(),
+            datagrams_received: stats.datagrams_received(),
+            bytes_received: stats.bytes_received(),
+            receive_drops: stats.receive_drops(),
+            receive_errors: stats.receive_errors(),
+            total_send_time_us: micros(stats.send_time.total),
+            max_send_time_us: micros(stats.send_time.max),
+            total_receive_time_us: micros(stats.receive_time.total),
+            max_receive_time_us: micros(stats.receive_time.max),
+            min_datagram_size: stats.sizes.min() as u64,
+            max_datagram_size: stats.sizes.max() as u64,
+            total_datagram_size: stats.total_datagram_size(),
+            avg_datagram_size: stats.avg_datagram_size(),
+            avg_send_time_us: stats.avg_send_time().as_secs_f64() * 1e6,
+            avg_receive_time_us: stats.avg_receive_time().as_secs_f64() * 1e6,
+            send_success_rate: stats.send_success_rate(),
+            receive_success_rate: stats.receive_success_rate(),
+            outcomes_waiting: seen.outcomes as u64,
+            silence_us: micros(seen.silence),
+            rtt_us: micros(session.rtt),
+            congestion_window_bytes: session.congestion_window_bytes,
+            packets_sent: session.packets_sent,
+            packets_lost: session.packets_lost,
+        }
+    }
+}
+
+/// Fills `statistics` with zeroes and its size. NULL is ignored.
+///
+/// # Safety
+/// `statistics` is NULL or points to a writable struct.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_transport_statistics_init(statistics: *mut wtgram_transport_statistics) {
+    // SAFETY: the caller's promise.
+    unsafe { init(statistics) };
+}
+
+/// Everything counted so far, as one consistent snapshot, with the connection's figures beside it.
+///
+/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
+/// library was shut down; `FORKED`.
+///
+/// # Safety
+/// `statistics` is NULL or points to a struct of its `struct_size`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_transport_stats(
+    transport: wtgram_transport,
+    statistics: *mut wtgram_transport_statistics,
+) -> wtgram_status {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            sized_output(statistics)?;
+            fill(statistics, (&transport.get()?.transport.snapshot()).into())
+        }
+    })
+}
+
+/// What waits in both queues now, in datagrams and payload bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wtgram_queue_statistics {
+    /// Size of this struct, filled by `wtgram_queue_statistics_init`.
+    pub struct_size: usize,
+    /// Waiting for being sent.
+    pub outgoing_datagrams: u64,
+    /// Payload bytes of those.
+    pub outgoing_bytes: u64,
+    /// Limit of `outgoing_datagrams`.
+    pub outgoing_max_datagrams: u64,
+    /// Limit of `outgoing_bytes`.
+    pub outgoing_max_bytes: u64,
+    /// Waiting for being sent, by priority.
+    pub outgoing_priority_datagrams: [u64; 3],
+    /// Payload bytes of those.
+    pub outgoing_priority_bytes: [u64; 3],
+    /// Just being handed to QUIC: no longer waiting, not yet sent.
+    pub outgoing_in_hand_datagrams: u64,
+    /// Payload bytes of those.
+    pub outgoing_in_hand_bytes: u64,
+    /// Waiting for being received.
+    pub incoming_datagrams: u64,
+    /// Payload bytes of those.
+    pub incoming_bytes: u64,
+    /// Limit of `incoming_datagrams`.
+    pub incoming_max_datagrams: u64,
+    /// Limit of `incoming_bytes`.
+    pub incoming_max_bytes: u64,
+}
+
+// SAFETY: repr(C), begins with its size, plain integers.
+unsafe impl Versioned for wtgram_queue_statistics {
+    const FIRST_SIZE: usize = 136;
+    fn initial() -> Self {
+        // SAFETY: all zeroes is a value of every field.
+        let zeroes: Self = unsafe { std::mem::zeroed() };
+        Self { struct_size: size_of::<Self>(), ..zeroes }
+    }
+}
+
+impl From<&Snapshot> for wtgram_queue_statistics {
+    fn from(seen: &Snapshot) -> Self {
+        let (outgoing, incoming) = (seen.waiting.outgoing, seen.waiting.incoming);
+        Self {
+            struct_size: size_of::<Self>(),
+            outgoing_datagrams: outgoing.total_waiting().datagrams,
+            outgoing_bytes: outgoing.total_waiting().bytes,
+            outgoing_max_datagrams: seen.outgoing.limits.datagrams as u64,
+            outgoing_max_bytes: seen.outgoing.limits.bytes as u64,
+            outgoing_priority_datagrams: outgoing.waiting.map(|tally| tally.datagrams),
+            outgoing_priority_bytes: outgoing.waiting.map(|tally| tally.bytes),
+            outgoing_in_hand_datagrams: outgoing.in_hand.datagrams,
+            outgoing_in_hand_bytes: outgoing.in_hand.bytes,
+            incoming_datagrams: incoming.datagrams,
+            incoming_bytes: incoming.bytes,
+            incoming_max_datagrams: seen.incoming.limits.datagrams as u64,
+            incoming_max_bytes: seen.incoming.limits.bytes as u64,
+        }
+    }
+}
+
+/// Fills `statistics` with zeroes and its size. NULL is ignored.
+///
+/// # Safety
+/// `statistics` is NULL or points to a writable struct.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_queue_statistics_init(statistics: *mut wtgram_queue_statistics) {
+    // SAFETY: the caller's promise.
+    unsafe { init(statistics) };
+}
+
+/// What waits in both queues now, and their limits, as one consistent snapshot.
+///
+/// Statuses: as for `wtgram_transport_stats`.
+///
+/// # Safety
+/// `statistics` is NULL or points to a struct of its `struct_size`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_transport_get_queue_stats(
+    transport: wtgram_transport,
+    statistics: *mut wtgram_queue_statistics,
+) -> wtgram_status {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            sized_output(statistics)?;
+            fill(statistics, (&transport.get()?.transport.snapshot()).into())
+        }
+    })
+}
+
+/// How many datagrams wait for being sent.
+///
+/// Statuses: as for `wtgram_transport_is_closed`.
+///
+/// # Safety
+/// `datagrams` is NULL or writable.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_transport_get_send_buffer_size(
+    transport: wtgram_transport,
+    datagrams: *mut u64,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { give(datagrams, || Ok(transport.get()?.transport.waiting().outgoing.total_waiting().datagrams)) }
+}
+
+/// How many datagrams wait for being received.
+///
+/// Statuses: as for `wtgram_transport_is_closed`.
+///
+/// # Safety
+/// `datagrams` is NULL or writable.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_transport_get_receive_buffer_size(
+    transport: wtgram_transport,
+    datagrams: *mut u64,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { give(datagrams, || Ok(transport.get()?.transport.waiting().incoming.datagrams)) }
+}
