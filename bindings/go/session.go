@@ -179,10 +179,10 @@ func (s *session) end() {
 	if how == nil {
 		how = &SessionError{} // the handle or the library is gone
 	}
+	s.release()
 	s.cancel(how)
 	s.readable.end()
 	s.writable.end()
-	s.release()
 }
 
 // closeInfo is nil while the session is open.
@@ -265,7 +265,7 @@ func (s *Session) Close() error { return s.CloseWithError(0, "") }
 // Context is done when the session has ended; context.Cause says how, as a *SessionError.
 func (s *Session) Context() context.Context { return s.ctx }
 
-// LocalAddr is the address of our side.
+// LocalAddr is the address of our side; its IP is unspecified where the socket is bound to none in particular.
 func (s *Session) LocalAddr() net.Addr { return s.local }
 
 // RemoteAddr is the peer's address.

@@ -187,7 +187,7 @@ class transport
         const wtgram_status status = wtgram_transport_stats(handle_, &stats);
         return detail::result(status, stats);
     }
-    // How many datagrams were sent and have arrived so far: the numbers that the next ones get.
+    // How many datagrams were handed in, and have arrived, so far: the numbers that the next ones get.
     std::uint64_t send_sequence() const { return detail::unwrap(number(wtgram_transport_send_sequence)); }
     std::uint64_t receive_sequence() const { return detail::unwrap(number(wtgram_transport_receive_sequence)); }
     expected<std::uint64_t> try_send_sequence() const noexcept { return number(wtgram_transport_send_sequence); }
