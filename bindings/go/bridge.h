@@ -20,10 +20,10 @@ static inline int32_t bridge_try_send(wtgram_transport transport, const uint8_t 
 
 enum { BRIDGE_BATCH = 64 };
 
-/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH. *failed is the status of the first that was
- * not accepted, -1 plus its index in *failed_index. */
-static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_t *arena, const size_t *lengths, size_t count,
-                                        int32_t *status)
+/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH. *failed is the status of the first that
+ * was not accepted, -1 plus its index in *failed_index. */
+static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_t *arena, const size_t *lengths,
+                                        size_t count, int32_t *status)
 {
     wtgram_slice slices[BRIDGE_BATCH];
     wtgram_send_options options;
@@ -64,9 +64,9 @@ static inline const char *bridge_next(const char **texts)
 }
 
 static inline int32_t bridge_connect(const char *url, int64_t timeout_us, uint32_t trust, const char *ca_file,
-                                     const uint8_t *ca_pem, size_t ca_pem_length, const uint8_t *hashes, size_t hashes_count,
-                                     const char *header_texts, size_t headers_count, const char *bind_host,
-                                     const wtgram_connection_options *connection,
+                                     const uint8_t *ca_pem, size_t ca_pem_length, const uint8_t *hashes,
+                                     size_t hashes_count, const char *header_texts, size_t headers_count,
+                                     const char *bind_host, const wtgram_connection_options *connection,
                                      const wtgram_transport_options *transport, wtgram_session *session, char *detail,
                                      size_t detail_capacity)
 {
@@ -98,14 +98,12 @@ static inline int32_t bridge_connect(const char *url, int64_t timeout_us, uint32
     return status;
 }
 
-static inline int32_t bridge_listen(const char *host, uint32_t port, uint32_t identity, const char *certificate_file,
-                                    const char *private_key_file, const uint8_t *certificate_pem,
-                                    size_t certificate_pem_length, const uint8_t *private_key_pem,
-                                    size_t private_key_pem_length, const char *name_texts, size_t names_count,
-                                    uint32_t accept_backlog, uint32_t max_sessions,
-                                    const wtgram_connection_options *connection,
-                                    const wtgram_transport_options *transport, wtgram_server *server, char *detail,
-                                    size_t detail_capacity)
+static inline int32_t
+bridge_listen(const char *host, uint32_t port, uint32_t identity, const char *certificate_file,
+              const char *private_key_file, const uint8_t *certificate_pem, size_t certificate_pem_length,
+              const uint8_t *private_key_pem, size_t private_key_pem_length, const char *name_texts, size_t names_count,
+              uint32_t accept_backlog, uint32_t max_sessions, const wtgram_connection_options *connection,
+              const wtgram_transport_options *transport, wtgram_server *server, char *detail, size_t detail_capacity)
 {
     wtgram_listen_options options;
     const char **names = NULL;

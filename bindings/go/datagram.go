@@ -136,7 +136,7 @@ func (b *Batch) At(i int) []byte {
 	if i < 0 || i >= b.count {
 		panic("wtgram: index out of range of the batch")
 	}
-	return b.slab.at(i)
+	return b.slab.at(b.first + i)
 }
 
 // Received is when datagram i arrived.
@@ -237,7 +237,7 @@ func (s *Session) MaxDatagramSize() (int, error) {
 // received in exactly one of the incoming.
 type DatagramStats struct {
 	HandedIn, Sent, SentBytes, SendExpired, SendEvicted, SendRejected, SendTooLarge, SendFailed, SendCleared uint64
-	SendQueued, SendQueuedBytes, DroppedByQUIC                                                               uint64
+	SendQueued, SendQueuedBytes, SentDroppedByQUIC                                                           uint64
 	Received, ReceivedBytes, Delivered, DeliveredBytes, ReceiveExpired, ReceiveDroppedFull, ReceiveCleared   uint64
 	ReceiveQueued, ReceiveQueuedBytes, ReceiveDroppedByQUIC, ReceiveForeign                                  uint64
 }
@@ -255,8 +255,8 @@ func (s *Session) DatagramStats() (DatagramStats, error) {
 		SendExpired: uint64(c.send_expired), SendEvicted: uint64(c.send_evicted), SendRejected: uint64(c.send_rejected),
 		SendTooLarge: uint64(c.send_too_large), SendFailed: uint64(c.send_failed), SendCleared: uint64(c.send_cleared),
 		SendQueued: uint64(c.send_queued), SendQueuedBytes: uint64(c.send_queued_bytes),
-		DroppedByQUIC: uint64(c.dropped_by_quic),
-		Received:      uint64(c.received), ReceivedBytes: uint64(c.received_bytes), Delivered: uint64(c.delivered),
+		SentDroppedByQUIC: uint64(c.sent_dropped_by_quic),
+		Received:          uint64(c.received), ReceivedBytes: uint64(c.received_bytes), Delivered: uint64(c.delivered),
 		DeliveredBytes: uint64(c.delivered_bytes), ReceiveExpired: uint64(c.receive_expired),
 		ReceiveDroppedFull: uint64(c.receive_dropped_full), ReceiveCleared: uint64(c.receive_cleared),
 		ReceiveQueued: uint64(c.receive_queued), ReceiveQueuedBytes: uint64(c.receive_queued_bytes),

@@ -21,6 +21,7 @@ const (
 	ErrClosed                  Status = C.WTGRAM_ERROR_CLOSED // wraps net.ErrClosed
 	ErrTooLarge                Status = C.WTGRAM_ERROR_TOO_LARGE
 	ErrUnsupported             Status = C.WTGRAM_ERROR_UNSUPPORTED
+	errBufferTooSmall          Status = C.WTGRAM_ERROR_BUFFER_TOO_SMALL // the binding gives the room itself
 	ErrQueueFull               Status = C.WTGRAM_ERROR_QUEUE_FULL
 	ErrLimitReached            Status = C.WTGRAM_ERROR_LIMIT_REACHED
 	ErrInvalidState            Status = C.WTGRAM_ERROR_INVALID_STATE

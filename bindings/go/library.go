@@ -29,12 +29,12 @@ func Shutdown(timeout time.Duration) error {
 }
 
 // readText calls one of the library's functions that write a text.
-func readText(read func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status) (string, error) {
+func readText(read func(text *C.char, capacity C.size_t, length *C.size_t) Status) (string, error) {
 	buffer := make([]byte, 256)
 	for {
 		var length C.size_t
 		status := read((*C.char)(pointer(buffer)), C.size_t(len(buffer)), &length)
-		if status == C.WTGRAM_ERROR_BUFFER_TOO_SMALL {
+		if status == errBufferTooSmall {
 			buffer = make([]byte, int(length)+1)
 			continue
 		}

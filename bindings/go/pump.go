@@ -19,7 +19,8 @@ type pump struct {
 	mu      sync.Mutex
 	sources map[uint64]*source // by cookie
 	next    uint64
-	dead    bool // the library was shut down
+	dead    bool       // the library was shut down
+	calls   sync.Mutex // around changes of what is watched
 }
 
 var thePump = sync.OnceValues(startPump)
@@ -95,7 +96,8 @@ type source struct {
 	ready  func(what uint32) // called by the pump; must not block
 
 	mu    sync.Mutex
-	armed uint32 // in the poller when not 0
+	armed uint32
+	added bool // to the poller
 }
 
 func (p *pump) source(object C.uint64_t, ready func(what uint32)) *source {
@@ -109,48 +111,47 @@ func (p *pump) source(object C.uint64_t, ready func(what uint32)) *source {
 	return s
 }
 
-// arm asks for one report of `what`. An object that is gone already is reported at once.
+// arm asks for one report of `what`. The end of the object is reported in any case; if that is past, at once.
 func (s *source) arm(what uint32) {
 	s.mu.Lock()
-	var status C.wtgram_status
-	switch wanted := s.armed | what; {
-	case wanted == s.armed:
+	if s.armed|what == s.armed {
 		s.mu.Unlock()
 		return
-	case s.armed == 0:
-		status = C.wtgram_poller_add(s.pump.poller, s.object, C.uint32_t(wanted), C.uint64_t(s.cookie))
-	default:
-		status = C.wtgram_poller_modify(s.pump.poller, s.object, C.uint32_t(wanted), C.uint64_t(s.cookie))
 	}
-	if status == C.WTGRAM_OK {
-		s.armed |= what
-	}
+	err := s.tell(s.armed | what)
 	s.mu.Unlock()
-	if status != C.WTGRAM_OK {
+	if err != nil {
 		s.ready(C.WTGRAM_CLOSED)
 	}
 }
 
-func (s *source) fired(what uint32) {
-	s.mu.Lock()
-	before := s.armed
-	s.armed &^= what
-	s.update(before)
-	s.mu.Unlock()
-	if what &= before; what != 0 {
-		s.ready(what)
+// tell says to the poller what is wanted now. A thousand goroutines may want to at once: they queue here, as goroutines,
+// and not in the library, as threads.
+func (s *source) tell(wanted uint32) error {
+	s.pump.calls.Lock()
+	defer s.pump.calls.Unlock()
+	interest := C.uint32_t(wanted | C.WTGRAM_ONE_SHOT)
+	var err error
+	if s.added {
+		err = check(C.wtgram_poller_modify(s.pump.poller, s.object, interest, C.uint64_t(s.cookie)))
+	} else {
+		err = check(C.wtgram_poller_add(s.pump.poller, s.object, interest, C.uint64_t(s.cookie)))
 	}
+	if err == nil {
+		s.armed, s.added = wanted, true
+	}
+	return err
 }
 
-// update tells the poller that less is wanted than before. The object may be gone from it already: then that is done.
-func (s *source) update(before uint32) {
-	switch {
-	case s.armed == before:
-	case s.armed == 0:
-		_ = C.wtgram_poller_remove(s.pump.poller, s.object)
-	default:
-		_ = C.wtgram_poller_modify(s.pump.poller, s.object, C.uint32_t(s.armed), C.uint64_t(s.cookie))
+func (s *source) fired(what uint32) {
+	s.mu.Lock()
+	left := s.armed &^ what
+	s.armed = 0
+	if left != 0 && what&C.WTGRAM_CLOSED == 0 && s.tell(left) != nil {
+		what |= C.WTGRAM_CLOSED
 	}
+	s.mu.Unlock()
+	s.ready(what)
 }
 
 // forget takes the object out for good; before its handle is freed.
@@ -160,9 +161,11 @@ func (s *source) forget() {
 	s.pump.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := s.armed
-	s.armed = 0
-	s.update(before)
+	if s.added {
+		s.pump.calls.Lock()
+		defer s.pump.calls.Unlock()
+		_ = C.wtgram_poller_remove(s.pump.poller, s.object) // it may have left by itself
+	}
 }
 
 // waitQueue holds the goroutines that wait for one kind of readiness of one object, first come, first served.

@@ -68,8 +68,8 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	if status != C.WTGRAM_OK {
 		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}
 	}
-	address, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
-		return C.wtgram_server_local_address(l.handle, text, capacity, length)
+	address, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
+		return Status(C.wtgram_server_local_address(l.handle, text, capacity, length))
 	})
 	if err != nil {
 		C.wtgram_server_free(l.handle)
@@ -109,7 +109,7 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 		status := C.wtgram_server_accept(s.handle, 0, &handle)
 		switch status {
 		case C.WTGRAM_OK:
-			session, err = newSession(s.pump, handle, s.address, s.waits)
+			session, err = newSession(s.pump, handle, s.waits)
 		case C.WTGRAM_ERROR_WOULD_BLOCK, C.WTGRAM_ERROR_TIMED_OUT:
 			return true
 		case C.WTGRAM_ERROR_INVALID_HANDLE:

@@ -83,7 +83,7 @@ func Dial(ctx context.Context, url string, options ...DialOption) (*Session, err
 		if r.err != nil {
 			return nil, r.err
 		}
-		return newSession(p, r.handle, &net.UDPAddr{}, config.waits)
+		return newSession(p, r.handle, config.waits)
 	case <-ctx.Done():
 		go func() { // nobody waits for the result any more
 			if r := <-done; r.err == nil {
@@ -120,20 +120,27 @@ func connect(url string, config *dialConfig) (handle C.wtgram_session, err error
 	return handle, nil
 }
 
-func newSession(p *pump, handle C.wtgram_session, local net.Addr, waits bool) (*Session, error) {
-	s := &session{handle: handle, local: local, waits: waits}
+func newSession(p *pump, handle C.wtgram_session, waits bool) (*Session, error) {
+	s := &session{handle: handle, waits: waits}
 	if err := check(C.wtgram_session_datagrams(handle, &s.datagrams)); err != nil {
 		C.wtgram_session_free(handle)
 		return nil, err
 	}
-	remote, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
-		return C.wtgram_session_remote_address(handle, text, capacity, length)
+	local, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
+		return Status(C.wtgram_session_local_address(handle, text, capacity, length))
 	})
 	if err != nil {
 		C.wtgram_session_free(handle)
 		return nil, err
 	}
-	s.remote = udpAddress(remote)
+	remote, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
+		return Status(C.wtgram_session_remote_address(handle, text, capacity, length))
+	})
+	if err != nil {
+		C.wtgram_session_free(handle)
+		return nil, err
+	}
+	s.local, s.remote = udpAddress(local), udpAddress(remote)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.state = p.source(handle.id, func(uint32) { s.end() })
 	s.path = p.source(s.datagrams.id, s.ready)
@@ -146,8 +153,9 @@ func newSession(p *pump, handle C.wtgram_session, local net.Addr, waits bool) (*
 }
 
 func (s *session) ready(what uint32) {
-	if what&C.WTGRAM_CLOSED != 0 { // the library is gone, or the handle
-		s.end()
+	if what&C.WTGRAM_CLOSED != 0 {
+		s.readable.end()
+		s.writable.end()
 		return
 	}
 	if what&C.WTGRAM_READABLE != 0 {
@@ -167,17 +175,22 @@ func (s *session) end() {
 	}
 	s.ended = true
 	s.mu.Unlock()
-	s.cancel(s.closeError())
+	how := s.closeInfo()
+	if how == nil {
+		how = &SessionError{} // the handle or the library is gone
+	}
+	s.release()
+	s.cancel(how)
 	s.readable.end()
 	s.writable.end()
-	s.release()
 }
 
-func (s *session) closeError() error {
+// closeInfo is nil while the session is open.
+func (s *session) closeInfo() *SessionError {
 	var info C.wtgram_close_info
 	C.wtgram_close_info_init(&info)
 	if C.wtgram_session_close_info(s.handle, &info) != C.WTGRAM_OK {
-		return &SessionError{}
+		return nil
 	}
 	return &SessionError{
 		Remote:         info.closed_by == C.WTGRAM_CLOSED_BY_PEER,
@@ -231,6 +244,9 @@ func (s *session) failure(status Status) error {
 	if cause := context.Cause(s.ctx); cause != nil {
 		return cause
 	}
+	if how := s.closeInfo(); how != nil { // the pump is about to say the same
+		return how
+	}
 	return ErrClosed
 }
 
@@ -249,7 +265,7 @@ func (s *Session) Close() error { return s.CloseWithError(0, "") }
 // Context is done when the session has ended; context.Cause says how, as a *SessionError.
 func (s *Session) Context() context.Context { return s.ctx }
 
-// LocalAddr is the server's address for an accepted session; a dialled one does not know its own yet.
+// LocalAddr is the address of our side; its IP is unspecified where the socket is bound to none in particular.
 func (s *Session) LocalAddr() net.Addr { return s.local }
 
 // RemoteAddr is the peer's address.
@@ -258,8 +274,8 @@ func (s *Session) RemoteAddr() net.Addr { return s.remote }
 // Path is that of the URL the session was opened for.
 func (s *Session) Path() (string, error) {
 	defer runtime.KeepAlive(s)
-	path, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
-		return C.wtgram_session_path(s.handle, text, capacity, length)
+	path, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
+		return Status(C.wtgram_session_path(s.handle, text, capacity, length))
 	})
 	if err != nil {
 		return "", s.failure(err.(Status))
@@ -272,7 +288,7 @@ type SessionStats struct {
 	RTT, MinRTT                                                                  time.Duration
 	CongestionWindowBytes, PacketsSent, PacketsLost, BytesLost, CongestionEvents uint64
 	UDPBytesSent, UDPBytesReceived, UDPDatagramsSent, UDPDatagramsReceived       uint64
-	PeerStreamsRefused, ForeignDatagrams                                         uint64
+	DatagramFramesSent, DatagramFramesReceived, PeerStreamsRefused               uint64
 	PathMTUBytes                                                                 uint32
 }
 
@@ -290,7 +306,8 @@ func (s *Session) Stats() (SessionStats, error) {
 		PacketsLost: uint64(c.packets_lost), BytesLost: uint64(c.bytes_lost), CongestionEvents: uint64(c.congestion_events),
 		UDPBytesSent: uint64(c.udp_bytes_sent), UDPBytesReceived: uint64(c.udp_bytes_received),
 		UDPDatagramsSent: uint64(c.udp_datagrams_sent), UDPDatagramsReceived: uint64(c.udp_datagrams_received),
-		PeerStreamsRefused: uint64(c.peer_streams_refused), ForeignDatagrams: uint64(c.foreign_datagrams),
-		PathMTUBytes: uint32(c.path_mtu_bytes),
+		DatagramFramesSent: uint64(c.datagram_frames_sent), DatagramFramesReceived: uint64(c.datagram_frames_received),
+		PeerStreamsRefused: uint64(c.peer_streams_refused),
+		PathMTUBytes:       uint32(c.path_mtu_bytes),
 	}, nil
 }

@@ -20,17 +20,20 @@ LIVE = {
     "wtgram_session": "pair.client",
     "wtgram_transport": "pair.client_datagrams",
     "wtgram_poller": "poller",
+    "wtgram_reliability": "layer",
 }
 FREED = {
     "wtgram_server": "freed_pair.server",
     "wtgram_session": "freed_pair.client",
     "wtgram_transport": "freed_pair.client_datagrams",
     "wtgram_poller": "freed_poller",
+    "wtgram_reliability": "freed_layer",
 }
 
 # Pointers that may be NULL. Everything else must be refused.
 MAY_BE_NULL = {
     "options": "NULL = the defaults",
+    "detail": "NULL = no text wanted",
     "results": "asked for only when wanted",
     "callback": "NULL = no callback",
     "context": "handed through, never looked at",
@@ -42,6 +45,7 @@ VALUES = [
     (r"uint32_t interest", "WTGRAM_CLOSED"),
     (r"uint64_t object", "pair.client.id"),
     (r"uint64_t cookie", "1"),
+    (r"uint64_t report_id", "0"),
     (r"uint32_t code", "0"),
     (r"int32_t (level|status)", "0"),
     (r"size_t (count|capacity|arena_capacity|length|\w+_length|\w+_count|\w+_capacity)", "1"),
@@ -65,7 +69,7 @@ def fail(message):
 class Parameter:
     def __init__(self, text, handles):
         text = re.sub(r"\s+", " ", text).strip()
-        text = re.sub(r"\bstruct ", "", text)
+        text = re.sub(r"\b(struct|enum) ", "", text)
         text = re.sub(r"\s*\*\s*", " *", text).replace("* *", "**").replace("* const", "*const")
         array = re.fullmatch(r"(.*?) ?\(? ?\*?(\w+)\)?\[\w+\]", text)
         if array:  # uint8_t hash[32], uint8_t (*hash)[32]: a pointer to that many
@@ -184,6 +188,7 @@ PREAMBLE = r"""/* Written by tests/c/matrix.py from the header; do not edit. */
 
 static struct pair pair, freed_pair;
 static wtgram_poller poller, freed_poller;
+static wtgram_reliability layer, freed_layer;
 static char text[64] = "x";
 static uint8_t bytes[64];
 static unsigned long calls;
@@ -235,10 +240,13 @@ int main(void)
 {
     pair_open(&freed_pair, NULL);
     CHECK_OK(wtgram_poller_new(&freed_poller));
+    CHECK_OK(wtgram_reliability_create(freed_pair.client_datagrams, &freed_layer));
+    wtgram_reliability_free(freed_layer);
     wtgram_poller_free(freed_poller);
     pair_free(&freed_pair);
     pair_open(&pair, NULL);
     CHECK_OK(wtgram_poller_new(&poller));
+    CHECK_OK(wtgram_reliability_create(pair.client_datagrams, &layer));
 CALLS
     /* Calls with options left out were right ones: their datagrams come first. */
     size_t length = 0;
@@ -246,6 +254,7 @@ CALLS
            WTGRAM_OK) {
     }
     pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "the session is as good as new", 30);
+    wtgram_reliability_free(layer);
     wtgram_poller_free(poller);
     pair_free(&pair);
     printf("%lu calls of FUNCTIONS functions\n", calls);

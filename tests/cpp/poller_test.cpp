@@ -4,6 +4,8 @@
 
 #include <poll.h>
 
+#include <thread>
+
 using namespace wtgram_tests;
 using wtgram::interest;
 
@@ -86,4 +88,32 @@ TEST(Poller, ModifyAndRemove)
     wtgram::poller moved = std::move(poller);
     EXPECT_TRUE(moved.wait(events, 0us).empty());
     EXPECT_EQ(poller.try_fd().error(), wtgram::errc::invalid_handle);
+}
+
+TEST(Poller, OneShotIsSilentUntilModify)
+{
+    pair p;
+    const wtgram::poller poller;
+    const auto to = p.accepted.datagrams();
+    wtgram::event events[8];
+    poller.add(to, interest::readable | interest::one_shot, 1);
+    p.client.datagrams().send("x");
+    EXPECT_EQ(poller.wait(events, patience).size(), 1u);
+    EXPECT_TRUE(poller.wait(events, 10ms).empty());
+    poller.modify(to, interest::readable | interest::one_shot, 2);
+    EXPECT_EQ(poller.wait(events, patience).size(), 1u);
+}
+
+TEST(Poller, WakeEndsAWait)
+{
+    const wtgram::poller poller;
+    wtgram::event events[1];
+    std::thread waker([&] {
+        std::this_thread::sleep_for(20ms);
+        poller.wake();
+    });
+    const auto ready = poller.try_wait(events, patience);
+    waker.join();
+    ASSERT_TRUE(ready);
+    EXPECT_TRUE(ready->empty());
 }

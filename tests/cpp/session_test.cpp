@@ -42,7 +42,11 @@ TEST(Session, GettersSayWhatIsThere)
     EXPECT_EQ(p.client.session_id(), p.accepted.session_id());
     EXPECT_GT(p.client.stats().rtt_us, 0);
     EXPECT_EQ(p.client.datagrams().id(), p.client.datagrams().id());
-    EXPECT_EQ(*p.client.datagrams().try_session_id(), p.client.id());
+    EXPECT_EQ(p.client.datagrams().session_id(), p.client.session_id());
+    EXPECT_EQ(p.client.datagrams().try_session()->id, p.client.id());
+    // The client's socket is bound to no address in particular: only its port is known to both.
+    const auto port = [](const std::string &address) { return address.substr(address.rfind(':')); };
+    EXPECT_EQ(port(p.client.local_address()), port(p.accepted.remote_address()));
 }
 
 TEST(Session, CodeAndReasonReachThePeer)

@@ -34,6 +34,8 @@ TEST(Transport, EveryFormOfSendArrives)
     for (int i = 0; i < 7; i++) got.insert(text_of(buffer, to.receive(buffer, patience)));
     // Not compared in order: priorities may overtake.
     EXPECT_EQ(got, (std::multiset<std::string>{"vec", "arr", "text", "try", "vec", "for", "arr"}));
+    EXPECT_EQ(from.send_sequence(), 7u);
+    EXPECT_EQ(to.receive_sequence(), 7u);
     static_assert(noexcept(from.try_send("")) &&noexcept(to.try_receive(wtgram::bytes_buffer())));
 }
 

@@ -43,6 +43,12 @@ inline std::optional<certificate_hash> hash_from_hex(std::string_view text) noex
     return hash;
 }
 
+enum class congestion : std::uint32_t {
+    cubic = WTGRAM_CONGESTION_CUBIC,
+    bbr = WTGRAM_CONGESTION_BBR,
+    new_reno = WTGRAM_CONGESTION_NEW_RENO,
+};
+
 class connection_options
 {
   public:
@@ -57,9 +63,9 @@ class connection_options
     {
         return c_.socket_send_buffer_bytes = bytes, *this;
     }
-    connection_options &congestion_controller(std::uint32_t which) noexcept
+    connection_options &congestion_controller(congestion which) noexcept
     {
-        return c_.congestion_controller = which, *this;
+        return c_.congestion_controller = static_cast<std::uint32_t>(which), *this;
     }
     wtgram_connection_options &raw() noexcept { return c_; }
     const wtgram_connection_options &raw() const noexcept { return c_; }

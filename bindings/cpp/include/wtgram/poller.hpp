@@ -12,7 +12,8 @@ enum class interest : std::uint32_t {
     accept = WTGRAM_ACCEPT,
     readable = WTGRAM_READABLE,
     writable = WTGRAM_WRITABLE,
-    closed = WTGRAM_CLOSED,
+    closed = WTGRAM_CLOSED, // reported whether it is asked for or not
+    one_shot = WTGRAM_ONE_SHOT, // with the others: silent after one report, until modify
 };
 constexpr interest operator|(interest a, interest b) noexcept
 {
@@ -91,6 +92,9 @@ class poller
         const wtgram_status status = wtgram_poller_wait(handle_, timeout.count(), events.data(), events.size(), &count);
         return detail::result(status, events.first(status == WTGRAM_OK ? count : 0));
     }
+    // Makes one present or future wait return, with no events if none are ready.
+    void wake() const { detail::unwrap(try_wake()); }
+    expected<void> try_wake() const noexcept { return detail::result(wtgram_poller_wake(handle_)); }
     // Readable while something is ready. Owned by the library: only poll it, never read or close it.
     int fd() const { return detail::unwrap(try_fd()); }
     expected<int> try_fd() const noexcept

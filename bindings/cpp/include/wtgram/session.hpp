@@ -157,6 +157,7 @@ class session
     }
     std::string path() const { return text(wtgram_session_path); }
     std::string remote_address() const { return text(wtgram_session_remote_address); }
+    std::string local_address() const { return text(wtgram_session_local_address); }
     wtgram_session_statistics stats() const { return detail::unwrap(try_stats()); }
     expected<wtgram_session_statistics> try_stats() const noexcept
     {

@@ -187,12 +187,20 @@ class transport
         const wtgram_status status = wtgram_transport_stats(handle_, &stats);
         return detail::result(status, stats);
     }
-    // The id of the session this belongs to, as poller events name it.
-    expected<std::uint64_t> try_session_id() const noexcept
+    // How many datagrams were handed in, and have arrived, so far: the numbers that the next ones get.
+    std::uint64_t send_sequence() const { return detail::unwrap(number(wtgram_transport_send_sequence)); }
+    std::uint64_t receive_sequence() const { return detail::unwrap(number(wtgram_transport_receive_sequence)); }
+    expected<std::uint64_t> try_send_sequence() const noexcept { return number(wtgram_transport_send_sequence); }
+    expected<std::uint64_t> try_receive_sequence() const noexcept { return number(wtgram_transport_receive_sequence); }
+    // The session's id on the wire, as session::session_id says it.
+    std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
+    expected<std::uint64_t> try_session_id() const noexcept { return number(wtgram_transport_session_id); }
+    // The handle of the session that this belongs to and that somebody else owns: not to be freed.
+    expected<wtgram_session> try_session() const noexcept
     {
         wtgram_session session{};
         const wtgram_status status = wtgram_transport_session(handle_, &session);
-        return detail::result(status, session.id);
+        return detail::result(status, session);
     }
     // The datagram path only; the session lives on.
     void close() const { detail::unwrap(try_close()); }
@@ -207,6 +215,12 @@ class transport
     expected<bool> flag(wtgram_status (*getter)(wtgram_transport, bool *)) const noexcept
     {
         bool value = false;
+        const wtgram_status status = getter(handle_, &value);
+        return detail::result(status, value);
+    }
+    expected<std::uint64_t> number(wtgram_status (*getter)(wtgram_transport, std::uint64_t *)) const noexcept
+    {
+        std::uint64_t value = 0;
         const wtgram_status status = getter(handle_, &value);
         return detail::result(status, value);
     }
