@@ -136,7 +136,7 @@ fn a_server_of_either_generation_gets_the_protocol_it_knows() {
 fn a_server_that_cannot_carry_a_session_is_left_with_the_reason() {
     let unsupported: &[&[(u64, u64)]] =
         &[&[(0x08, 1), (0x2b60_3742, 1)], &[(0x08, 1), (0x33, 0), (0x2b60_3742, 1)]];
-    let protocol: &[&[(u64, u64)]] = &[&[(0x08, 1), (0x33, 1)], &[(0x33, 1), (0x2c7c_f000, 1)]];
+    let protocol: &[&[(u64, u64)]] = &[&[(0x33, 1)], &[(0x33, 1), (0x2c7c_f000, 1)]];
     for settings in unsupported.iter().chain(protocol) {
         let server = RawServer::new();
         let client = connecting(&server);

@@ -233,7 +233,7 @@ fn wait_closed_is_not_held_up_by_the_grace_that_the_connection_gets() {
 }
 
 #[test]
-fn a_goodbye_that_nobody_acknowledges_is_given_up_after_a_second() {
+fn a_goodbye_that_nobody_acknowledges_holds_nobody_up() {
     let server = listen();
     let wire = Wire::to(address(&server));
     let url = format!("https://127.0.0.1:{}/", wire.address.port());
@@ -244,7 +244,7 @@ fn a_goodbye_that_nobody_acknowledges_is_given_up_after_a_second() {
     assert!(client.link.is_closed());
     assert_eq!(wait_closed(&client), info(ClosedBy::Local, 1, "anybody?"));
     let took = started.elapsed();
-    assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1500), "{took:?}");
+    assert!(took < Duration::from_millis(100), "{took:?}");
     server.link.close();
 }
 
