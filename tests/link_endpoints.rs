@@ -122,3 +122,30 @@ fn under_load_a_client_proves_its_address_by_retry_and_still_connects() {
     assert_eq!(wire.retries(), 1);
     server.link.close();
 }
+
+#[test]
+fn what_a_receiver_that_panics_leaves_behind_is_never_given_to_another_session() {
+    let server = wtgram::link::Server::listen(&on_loopback()).expect("listening");
+    let raw = [(); 2].map(|()| Raw::session(server.local_address()));
+    let paths = [(); 2].map(|()| {
+        let session = server.accept(soon()).expect("a session");
+        (std::sync::Arc::new(session.datagram_path().expect("established")), session)
+    });
+    for (raw, secret) in raw.iter().zip([b"\0first", b"\0other"]) {
+        raw.raw.datagram(secret);
+    }
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for ((path, session), panics) in paths.iter().zip([true, false]) {
+        let (path, sender) = (std::sync::Arc::clone(path), sender.clone());
+        session.lane().spawn(async move {
+            let _ = path
+                .receive(512, |batch| {
+                    sender.send(batch.to_vec()).expect("somebody listens");
+                    assert!(!panics, "as a defect of ours would");
+                })
+                .await;
+        });
+        assert_eq!(receiver.recv_timeout(PATIENCE).expect("a batch").len(), 1);
+    }
+    server.close();
+}

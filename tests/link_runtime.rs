@@ -154,7 +154,7 @@ fn signals_are_never_handled_on_our_threads() {
         assert!(threads.iter().any(|thread| thread.0 == name), "{threads:?}");
     }
     const KILL_AND_STOP: u64 = 1 << 8 | 1 << 18;
-    let all_others = (1 << 31) - 1 & !KILL_AND_STOP;
+    let all_others = ((1 << 31) - 1) & !KILL_AND_STOP;
     for (name, blocked) in &threads {
         assert_eq!(blocked & all_others, all_others, "{name}");
     }
@@ -168,6 +168,7 @@ fn in_child(name: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
         return true;
     }
+    let _alone = alone();
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program).args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
     let output = output.expect("it runs");
