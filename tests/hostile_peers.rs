@@ -34,12 +34,17 @@ fn a_client_that_never_asks_is_closed_at_the_deadline_and_delays_nobody() {
     let _request = half_a_request.open_bi(request[..request.len() / 2].to_vec());
     let no_settings = Raw::client(address(&server));
     let _request2 = no_settings.open_bi(request);
+    let takes_no_answer = Raw::client_with(address(&server), |transport| {
+        transport.stream_receive_window(0_u32.into());
+    });
+    let _control3 = takes_no_answer.open_uni(control(OLD_SETTINGS));
+    let _request3 = takes_no_answer.open_bi(connect_request("webtransport", "localhost"));
     for _ in 0..5 {
         let (client, accepted) = pair(&server);
         exchange(&client, &accepted);
     }
     between(started.elapsed(), 0, 600);
-    for raw in [silent, settings_only, half_a_request, no_settings] {
+    for raw in [silent, settings_only, half_a_request, no_settings, takes_no_answer] {
         assert_eq!(raw.closed(), Some(H3_REQUEST_CANCELLED));
     }
     between(started.elapsed(), 650, 1500);
@@ -155,9 +160,10 @@ fn a_peer_that_takes_no_datagrams_or_only_tiny_ones_is_said_to() {
             // Nine bytes are reserved for the frame, one is the session's.
             let most = limit - 10;
             assert_eq!(session.datagrams.max_datagram_size(), Ok(most));
-            session.datagrams.send(&vec![0; most], &Default::default(), soon()).expect("it fits");
             let result = session.datagrams.send(&vec![0; most + 1], &Default::default(), soon());
             assert_eq!(result, Err(Error::TooLarge { size: most + 1, limit: most }));
+            // Last, because quinn as peer counts its overhead against so small a buffer and breaks off.
+            session.datagrams.send(&vec![0; most], &Default::default(), soon()).expect("it fits");
         });
     }
 }

@@ -378,7 +378,12 @@ impl Drop for ClientSocket {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+    use std::time::Instant;
+
     use super::*;
+    use crate::link::Server;
+    use crate::link::config::{ListenOptions, Trust};
 
     #[test]
     fn a_url_gives_host_port_authority_and_path() {
@@ -404,5 +409,76 @@ mod tests {
         ] {
             assert!(matches!(Target::parse(text), Err(Error::InvalidUrl(_))), "{text}");
         }
+    }
+
+    fn server_on(host: IpAddr) -> Arc<Server> {
+        Server::listen(&ListenOptions { host: Some(host), ..ListenOptions::default() }).unwrap()
+    }
+
+    /// What an attempt at a name with these addresses comes to.
+    fn reach(addresses: &[SocketAddr], hash: [u8; 32]) -> Result<SocketAddr> {
+        let options =
+            ConnectOptions { trust: Trust::CertificateHashes(vec![hash]), ..ConnectOptions::default() };
+        let (tls, refusal) = tls::client_config(&options.trust)?;
+        let lane = runtime::get()?.lane();
+        let attempt = Attempt {
+            target: Target::parse("https://localhost/")?,
+            request: ConnectRequest::new("localhost", "/", &[])?,
+            crypto: Arc::new(QuicClientConfig::try_from(tls).unwrap()),
+            refusal,
+            options,
+            lane: lane.clone(),
+        };
+        let addresses = addresses.to_vec();
+        lane.run(async move { Ok(attempt.first_of(addresses).await?.1.remote_address()) })
+    }
+
+    /// An address where nobody answers, for as long as the socket lives.
+    fn silent(host: IpAddr) -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind((host, 0)).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    #[test]
+    fn the_address_that_answers_is_found_among_silent_ones_of_both_families() {
+        for (quiet, loud) in [(V4, V6), (V6, V4)] {
+            let server = server_on(loud);
+            let there = server.local_address();
+            let (_socket, nobody) = silent(quiet);
+            let started = Instant::now();
+            assert_eq!(reach(&[nobody, nobody, there], server.certificate_hash()), Ok(there));
+            assert!(
+                started.elapsed() >= 2 * NEXT_ADDRESS_AFTER && started.elapsed() < Duration::from_secs(3)
+            );
+            assert_eq!(reach(&[there, nobody], server.certificate_hash()), Ok(there));
+            server.close();
+        }
+    }
+
+    #[test]
+    fn an_untrusted_certificate_ends_the_attempt_though_another_address_is_silent() {
+        let server = server_on(V4);
+        let (_socket, nobody) = silent(V6);
+        for addresses in [[nobody, server.local_address()], [server.local_address(), nobody]] {
+            let started = Instant::now();
+            assert!(matches!(reach(&addresses, [0; 32]), Err(Error::CertificateHashMismatch(_))));
+            assert!(started.elapsed() < Duration::from_secs(3));
+        }
+        server.close();
+    }
+
+    #[test]
+    fn an_address_that_cannot_even_be_tried_does_not_keep_from_the_next() {
+        let server = server_on(V4);
+        let there = server.local_address();
+        // quinn refuses port 0 before it sends anything, as the system refuses a socket of a family it lacks.
+        let impossible = SocketAddr::new(V4, 0);
+        assert_eq!(reach(&[impossible, there], server.certificate_hash()), Ok(there));
+        assert!(matches!(reach(&[impossible, impossible], [0; 32]), Err(Error::Protocol(_))));
+        server.close();
     }
 }

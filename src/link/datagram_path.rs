@@ -45,6 +45,16 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Runs `body` with the lane's scratch, empty. Whatever a receiver that panicked left in it belongs to another session.
+fn with_scratch<T>(body: impl FnOnce(&mut Vec<Bytes>) -> T) -> T {
+    SCRATCH.with_borrow_mut(|batch| {
+        batch.clear();
+        let result = body(batch);
+        batch.clear();
+        result
+    })
+}
+
 /// A session's datagrams below all queues. Exactly one task sends and one receives.
 pub struct DatagramPath {
     connection: quinn::Connection,
@@ -104,20 +114,18 @@ impl DatagramPath {
     /// Safe to cancel: nothing that was taken is lost. An error means that the connection is over.
     pub async fn receive(&self, most: usize, deliver: impl FnOnce(&[Bytes])) -> Result<()> {
         let first = self.connection.read_datagram().await.map_err(|_| Error::Closed)?;
-        SCRATCH.with_borrow_mut(|batch| {
+        with_scratch(|batch| {
             let result = self.take(first, batch).and_then(|()| self.take_ready(most, batch));
             deliver(batch);
-            batch.clear();
             result
         })
     }
 
     /// Gives what is ready now, at most `most`, to `deliver`, without waiting.
     pub fn receive_ready(&self, most: usize, deliver: impl FnOnce(&[Bytes])) {
-        SCRATCH.with_borrow_mut(|batch| {
+        with_scratch(|batch| {
             let _ = self.take_ready(most, batch);
             deliver(batch);
-            batch.clear();
         });
     }
 

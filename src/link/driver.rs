@@ -276,7 +276,8 @@ impl Driver {
                 Ok(StreamVerdict::Refuse { code }) => {
                     self.session.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
                     let _ = stream.stop(varint(code));
-                    if let Some(mut reply) = self.replies.lock().remove(&id) {
+                    let reply = self.replies.lock().remove(&id);
+                    if let Some(mut reply) = reply {
                         let _ = reply.reset(varint(code));
                     }
                     return;

@@ -98,7 +98,7 @@ impl Server {
         });
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&server) as _;
         runtime::get()?.close_on_shutdown(closer);
-        lane.spawn(Arc::clone(&server).run());
+        lane.spawn(Listening(Arc::clone(&server)).run());
         Ok(server)
     }
 
@@ -150,22 +150,6 @@ impl Server {
         drop(self.waiting.lock());
         self.arrived.notify_all();
         self.watchers.notify();
-    }
-
-    async fn run(self: Arc<Self>) {
-        let mut closing = self.closing.subscribe();
-        loop {
-            let incoming = tokio::select! {
-                incoming = self.endpoint.accept() => incoming,
-                _ = closing.wait_for(|closing| *closing) => None,
-            };
-            let Some(incoming) = incoming else { break };
-            self.admit(incoming);
-        }
-        // No new connections; those that are saying goodbye may finish.
-        self.endpoint.set_server_config(None);
-        self.endpoint.wait_idle().await;
-        self.endpoint.close(varint(H3_NO_ERROR), b"");
     }
 
     fn admit(self: &Arc<Self>, incoming: Incoming) {
@@ -283,6 +267,36 @@ impl Server {
             sessions.retain(|session| session.upgrade().is_some_and(|session| !session.is_closed()));
         }
         sessions.push(Arc::downgrade(session));
+    }
+}
+
+/// Takes connections. Dropping it, for whatever reason (the socket may fail), closes the server, so that nobody waits
+/// for a session that cannot come.
+struct Listening(Arc<Server>);
+
+impl Listening {
+    async fn run(self) {
+        let server = &self.0;
+        let mut closing = server.closing.subscribe();
+        loop {
+            let incoming = tokio::select! {
+                incoming = server.endpoint.accept() => incoming,
+                _ = closing.wait_for(|closing| *closing) => None,
+            };
+            let Some(incoming) = incoming else { break };
+            server.admit(incoming);
+        }
+        server.close();
+        // No new connections; those that are saying goodbye may finish.
+        server.endpoint.set_server_config(None);
+        server.endpoint.wait_idle().await;
+        server.endpoint.close(varint(H3_NO_ERROR), b"");
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Our own server and client on loopback.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ pub fn pair(server: &Server) -> (Session, Session) {
 
 /// Sends until one arrives, and checks that it is what was sent.
 pub fn exchange(from: &Session, to: &Session) {
-    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let payload = NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     from.datagrams.send(&payload, &Default::default(), soon()).expect("sent");
     let mut buffer = [0; 2048];
@@ -94,6 +94,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub struct Wire {
     pub address: SocketAddr,
     cut: Arc<AtomicBool>,
+    retries: Arc<AtomicU64>,
 }
 
 impl Wire {
@@ -101,7 +102,11 @@ impl Wire {
         let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a UDP socket");
         let back = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a UDP socket");
         back.connect(server).expect("an address");
-        let wire = Self { address: front.local_addr().expect("bound"), cut: Arc::default() };
+        let wire = Self {
+            address: front.local_addr().expect("bound"),
+            cut: Arc::default(),
+            retries: Arc::default(),
+        };
         let client = Arc::new(Mutex::new(None));
         let (front, back) = (Arc::new(front), Arc::new(back));
         {
@@ -117,12 +122,16 @@ impl Wire {
                 }
             });
         }
-        let cut = wire.cut.clone();
+        let (cut, retries) = (wire.cut.clone(), wire.retries.clone());
         std::thread::spawn(move || {
             let mut packet = [0; 65_536];
             while let Ok(length) = back.recv(&mut packet) {
                 if cut.load(Ordering::SeqCst) {
                     return;
+                }
+                // A long header of type 3 (RFC 9000 section 17.2.5).
+                if packet[0] & 0xf0 == 0xf0 {
+                    retries.fetch_add(1, Ordering::SeqCst);
                 }
                 if let Some(client) = *client.lock().expect("not poisoned") {
                     let _ = front.send_to(&packet[..length], client);
@@ -130,6 +139,11 @@ impl Wire {
             }
         });
         wire
+    }
+
+    /// Retry packets that the server has sent.
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::SeqCst)
     }
 
     pub fn cut(&self) {

@@ -1,0 +1,151 @@
+//! Addresses, limits and load of servers and clients.
+
+mod support;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use support::pair::*;
+use support::raw_peer::*;
+use wtgram::error::Error;
+use wtgram::link::config::{ConnectOptions, ListenOptions};
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+fn listen_on(host: Option<IpAddr>) -> wtgram::datagram::session::Server {
+    listen_with(&ListenOptions { host, ..ListenOptions::default() })
+}
+
+#[test]
+fn ipv4_ipv6_and_both_at_once_are_listened_on() {
+    let cases: [(_, &[&str]); 3] =
+        [(Some(V4), &["127.0.0.1"]), (Some(V6), &["[::1]"]), (None, &["127.0.0.1", "[::1]"])];
+    for (host, reachable_at) in cases {
+        let server = listen_on(host);
+        for at in reachable_at {
+            let client = connect(&url_at(at, &server), &trusting(&server)).expect("a session");
+            let accepted = server.accept(soon()).expect("the same");
+            exchange(&client, &accepted);
+            exchange(&accepted, &client);
+            let ip: IpAddr = at.trim_matches(['[', ']']).parse().expect("an address");
+            let addresses = [&client, &accepted].map(|end| end.link.remote_address().expect("established"));
+            assert_eq!(addresses.map(|address| address.ip()), [ip, ip], "never as ::ffff:127.0.0.1");
+            let local = accepted.link.local_address().expect("established");
+            assert_eq!((local.ip(), local.port()), (ip, address(&server).port()));
+        }
+        server.link.close();
+    }
+}
+
+#[test]
+fn the_local_address_is_the_callers_choice() {
+    let server = listen_on(None);
+    let from = |host| ConnectOptions { bind_host: Some(host), ..trusting(&server) };
+    let client = connect(&url_at("127.0.0.1", &server), &from(V4)).expect("a session");
+    assert_eq!(client.link.local_address().expect("established").ip(), V4);
+    let error = connect(&url_at("[::1]", &server), &from(V4)).err();
+    assert!(matches!(&error, Some(Error::NameNotResolved(text)) if text.contains("family")), "{error:?}");
+    // TEST-NET-1 is nobody's.
+    let error = connect(&url_at("127.0.0.1", &server), &from("192.0.2.1".parse().expect("an address"))).err();
+    assert!(matches!(&error, Some(Error::Io { message, .. }) if message.contains("192.0.2.1")), "{error:?}");
+    server.link.close();
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_to_be_and_is_free_again_after_the_server() {
+    let server = listen();
+    let port = address(&server).port();
+    let again = ListenOptions { port, ..on_loopback() };
+    let error = wtgram::link::Server::listen(&again).err();
+    assert!(
+        matches!(&error, Some(Error::Io { message, .. }) if message.contains(&port.to_string())),
+        "{error:?}"
+    );
+    let (client, accepted) = pair(&server);
+    server.link.close();
+    wait_closed(&client);
+    // A handle of a session keeps the figures of its connection, and those keep the socket.
+    drop((server, accepted));
+    eventually("the port is free", || match wtgram::link::Server::listen(&again) {
+        Ok(server) => {
+            server.close();
+            true
+        }
+        Err(_) => false,
+    });
+}
+
+#[test]
+fn a_full_backlog_is_answered_with_503_until_somebody_accepts() {
+    let server = listen_with(&ListenOptions { accept_backlog: 2, ..on_loopback() });
+    let another = || connect(&url_at("127.0.0.1", &server), &trusting(&server));
+    let _kept = [another().expect("the first"), another().expect("the second")];
+    assert_eq!(another().err(), Some(Error::Rejected { status: 503 }));
+    server.accept(soon()).expect("the first");
+    let third = another().expect("room again");
+    server.accept(soon()).expect("the second");
+    exchange(&third, &server.accept(soon()).expect("the third"));
+    server.link.close();
+}
+
+#[test]
+fn more_sessions_than_the_limit_are_refused_and_the_others_go_on() {
+    let server = listen_with(&ListenOptions { max_sessions: Some(2), ..on_loopback() });
+    let (first, second) = (pair(&server), pair(&server));
+    let error = connect(&url_at("127.0.0.1", &server), &trusting(&server)).err();
+    assert!(
+        matches!(&error, Some(Error::ConnectionRefused(text)) if text.contains("127.0.0.1")),
+        "{error:?}"
+    );
+    exchange(&first.0, &first.1);
+    exchange(&second.0, &second.1);
+    // One that ends makes room, once its connection is gone.
+    first.0.link.close(0, "").expect("closed");
+    eventually("there is room", || connect(&url_at("127.0.0.1", &server), &trusting(&server)).is_ok());
+    server.link.close();
+}
+
+#[test]
+fn under_load_a_client_proves_its_address_by_retry_and_still_connects() {
+    let server = listen();
+    let connect_by = |wire: &Wire| {
+        let url = format!("https://127.0.0.1:{}/", wire.address.port());
+        let client = connect(&url, &trusting(&server)).expect("a session");
+        exchange(&client, &server.accept(soon()).expect("the same"));
+    };
+    let wire = Wire::to(address(&server));
+    connect_by(&wire);
+    assert_eq!(wire.retries(), 0);
+    let silent: Vec<_> = (0..65).map(|_| Raw::client(address(&server))).collect();
+    assert!(silent.iter().all(Raw::is_open));
+    let wire = Wire::to(address(&server));
+    connect_by(&wire);
+    assert_eq!(wire.retries(), 1);
+    server.link.close();
+}
+
+#[test]
+fn what_a_receiver_that_panics_leaves_behind_is_never_given_to_another_session() {
+    let server = wtgram::link::Server::listen(&on_loopback()).expect("listening");
+    let raw = [(); 2].map(|()| Raw::session(server.local_address()));
+    let paths = [(); 2].map(|()| {
+        let session = server.accept(soon()).expect("a session");
+        (std::sync::Arc::new(session.datagram_path().expect("established")), session)
+    });
+    for (raw, secret) in raw.iter().zip([b"\0first", b"\0other"]) {
+        raw.raw.datagram(secret);
+    }
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for ((path, session), panics) in paths.iter().zip([true, false]) {
+        let (path, sender) = (std::sync::Arc::clone(path), sender.clone());
+        session.lane().spawn(async move {
+            let _ = path
+                .receive(512, |batch| {
+                    sender.send(batch.to_vec()).expect("somebody listens");
+                    assert!(!panics, "as a defect of ours would");
+                })
+                .await;
+        });
+        assert_eq!(receiver.recv_timeout(PATIENCE).expect("a batch").len(), 1);
+    }
+    server.close();
+}
