@@ -12,6 +12,9 @@ use crate::link::datagram_path::HAND_OVER_BATCH;
 /// Datagrams moved in one turn of a pump: enough to share locks and wake-ups, few enough that a turn stays short.
 const BATCH: usize = HAND_OVER_BATCH;
 
+/// Batches taken before other tasks of the lane get their turn; more than QUIC's buffer can hold at once.
+const DRAIN_ROUNDS: usize = 64;
+
 /// Looking for expired datagrams takes a few nanoseconds for each that waits. A blocked pump lets ten times as much
 /// pass between two looks, so that a queue as long as the caller likes cannot keep the lane busy.
 const EXPIRY_REST_PER_DATAGRAM: Duration = Duration::from_nanos(100);
@@ -101,6 +104,7 @@ impl ReceivePump {
                     if result.is_err() {
                         return;
                     }
+                    self.drain();
                 }
                 () = transport.ending.notified() => {
                     // What arrived before the end is still worth reading.
@@ -109,6 +113,28 @@ impl ReceivePump {
                 }
             }
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl ReceivePump {
+    /// Empties QUIC's buffer before QUIC gets its next turn, which may bring more than that buffer holds.
+    fn drain(&self) {
+        let transport = &*self.0;
+        for _ in 0..DRAIN_ROUNDS {
+            let mut count = 0;
+            transport.path.receive_ready(BATCH, |batch| {
+                count = batch.len();
+                transport.arrived(batch);
+            });
+            if count < BATCH {
+                break;
+            }
+        }
+        // With fewer cores than busy threads the reader may not run while this thread does. It is cheaper to let it
+        // than to drop what it would have read.
+        if transport.reader_is_behind() {
+            std::thread::yield_now();
         }
     }
 }

@@ -107,6 +107,13 @@ impl Transport {
         *routes = routes.without(token);
     }
 
+    /// Whether more than half of what may wait for being received does.
+    pub(super) fn reader_is_behind(&self) -> bool {
+        let receiving = self.receiving.lock();
+        let (queued, limits) = (receiving.queue.queued(), receiving.queue.config().limits);
+        queued.datagrams > limits.datagrams as u64 / 2 || queued.bytes > limits.bytes as u64 / 2
+    }
+
     /// What the receive pump took.
     pub(super) fn arrived(&self, batch: &[Bytes]) {
         if batch.is_empty() {

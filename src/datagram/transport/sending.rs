@@ -221,8 +221,10 @@ impl Transport {
         mut item: Outgoing,
         deadline: Deadline,
     ) -> Result<()> {
+        // The clock was read when the datagram came; it is read again only after a wait.
+        let mut now = item.enqueued_at;
         loop {
-            item = match sending.queue.push(Instant::now(), item) {
+            item = match sending.queue.push(now, item) {
                 Ok(_) => return Ok(()),
                 Err(PushError::Full(back)) => back,
                 Err(PushError::Rejected) => return Err(Error::QueueFull),
@@ -249,6 +251,7 @@ impl Transport {
             if waited == Err(Error::WouldBlock) {
                 return waited;
             }
+            now = Instant::now();
         }
     }
 }
