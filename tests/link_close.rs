@@ -3,9 +3,11 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use support::pair::*;
 use support::raw_peer::*;
 use wtgram::datagram::session::{Server, Session};
@@ -14,7 +16,7 @@ use wtgram::link::session::{CloseInfo, ClosedBy};
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::runtime::readiness::Ready;
 use wtgram::runtime::wait::Deadline;
-use wtransport::quinn::VarInt;
+use wtransport::quinn::{SendStream, VarInt};
 
 fn info(by: ClosedBy, code: u32, reason: &str) -> CloseInfo {
     CloseInfo { by, code, reason: reason.into(), transport_error: 0 }
@@ -118,6 +120,7 @@ fn what_arrived_before_the_close_is_received_after_it() {
 
 #[test]
 fn when_both_close_at_once_both_know_and_neither_waits() {
+    let _alone = alone();
     let server = listen();
     for _ in 0..20 {
         let (client, accepted) = pair(&server);
@@ -175,40 +178,60 @@ fn a_connect_stream_that_is_reset_or_no_longer_read_ends_the_session_with_its_co
     server.link.close();
 }
 
-/// Keeps the lane of `session` busy so that everything that arrives meanwhile is seen at once.
-fn stall(session: &Session, time: Duration) {
-    session.link.lane().spawn(async move { std::thread::sleep(time) });
-    std::thread::sleep(time / 10);
+/// Tests that measure time, or that stop the lane which all sessions of this program share, run one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock()
+}
+
+/// Stops the lane of `session` until the returned end is dropped: all that arrives meanwhile is seen at once.
+fn stop_lane(session: &Session) -> Sender<()> {
+    let (go_on, wait) = channel::<()>();
+    let (stopped, is_stopped) = channel();
+    session.link.lane().spawn(async move {
+        stopped.send(()).expect("somebody waits");
+        let _ = wait.recv();
+    });
+    is_stopped.recv_timeout(PATIENCE).expect("the lane runs");
+    go_on
+}
+
+/// Writes and finishes, and closes the connection as soon as that has left.
+fn say_and_leave(raw: &Raw, send: &mut SendStream, bytes: &[u8]) {
+    let before = raw.quic.stats().frame_tx.stream;
+    write(send, bytes);
+    send.finish().expect("open");
+    eventually("it was sent", || raw.quic.stats().frame_tx.stream > before);
+    let before = raw.quic.stats().udp_tx.datagrams;
+    raw.close(0x100);
+    eventually("so was the close", || raw.quic.stats().udp_tx.datagrams > before);
 }
 
 #[test]
 fn last_words_count_even_when_the_quic_close_comes_with_them() {
+    let _alone = alone();
     let server = listen();
     for code in 0..30 {
         let (mut raw, session) = raw_session(&server);
-        stall(&session, Duration::from_millis(30));
-        raw.write(&frame(DATA, &close_capsule(code, b"in one flight")));
-        raw.finish();
-        std::thread::sleep(Duration::from_millis(5));
-        raw.raw.close(0x100);
+        let go_on = stop_lane(&session);
+        let words = frame(DATA, &close_capsule(code, b"in one flight"));
+        say_and_leave(&raw.raw, &mut raw.send, &words);
+        drop(go_on);
         assert_eq!(wait_closed(&session), info(ClosedBy::Peer, code, "in one flight"));
     }
     server.link.close();
-    // The same for a server's answer, with the client's lane kept busy by way of another session on it.
+    // The same for a server's answer; another session stops the lane that they share.
     let ours = listen();
-    let (busy, _accepted) = pair(&ours);
+    let (other, _accepted) = pair(&ours);
     for _ in 0..10 {
         let server = RawServer::new();
         let client = connecting(&server);
         let raw = server.accept();
         let _control = raw.open_uni(control(OLD_SETTINGS));
-        let (send, _receive) = raw.accept_bi();
-        let mut send = send;
-        stall(&busy, Duration::from_millis(30));
-        write(&mut send, &response(404));
-        send.finish().expect("open");
-        std::thread::sleep(Duration::from_millis(5));
-        raw.close(0x100);
+        let (mut send, _receive) = raw.accept_bi();
+        let go_on = stop_lane(&other);
+        say_and_leave(&raw, &mut send, &response(404));
+        drop(go_on);
         assert_eq!(client.join().expect("no panic").err(), Some(Error::Rejected { status: 404 }));
     }
     ours.link.close();
@@ -216,24 +239,26 @@ fn last_words_count_even_when_the_quic_close_comes_with_them() {
 
 #[test]
 fn wait_closed_is_not_held_up_by_the_grace_that_the_connection_gets() {
+    let _alone = alone();
     let server = listen();
     let (raw, session) = raw_session(&server);
     // The raw peer acknowledges our goodbye, and never answers it.
     let started = Instant::now();
     session.link.close(1, "").expect("a good reason");
     wait_closed(&session);
-    assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
     let (mut raw2, session) = raw_session(&server);
     raw2.write(&frame(DATA, &close_capsule(1, b"")));
     let started = Instant::now();
     wait_closed(&session);
-    assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
     drop(raw);
     server.link.close();
 }
 
 #[test]
 fn a_goodbye_that_nobody_acknowledges_holds_nobody_up() {
+    let _alone = alone();
     let server = listen();
     let wire = Wire::to(address(&server));
     let url = format!("https://127.0.0.1:{}/", wire.address.port());
@@ -250,6 +275,7 @@ fn a_goodbye_that_nobody_acknowledges_holds_nobody_up() {
 
 #[test]
 fn a_close_from_another_thread_ends_every_wait_within_100_ms() {
+    let _alone = alone();
     let server = Arc::new(listen());
     let (client, accepted) = pair(&server);
     let (client, accepted) = (Arc::new(client), Arc::new(accepted));

@@ -188,7 +188,8 @@ impl Transport {
     }
 
     fn check_size(&self, size: usize) -> Result<()> {
-        if size <= self.max_payload.load(Ordering::Relaxed) {
+        // An empty one is looked at in any case: 0 also stands for a peer that takes none at all.
+        if size > 0 && size <= self.max_payload.load(Ordering::Relaxed) {
             return Ok(());
         }
         // Without the lock of the sending side: a batch may hold it.
