@@ -139,6 +139,7 @@ static void lengths_and_pointers(const struct pair *pair)
                  WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_session_connect(pair->url, NULL, NULL, NULL, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
     wtgram_session session;
+    CHECK_STATUS(wtgram_session_connect(pair->url, NULL, &session, NULL, 5), WTGRAM_ERROR_INVALID_ARGUMENT);
     wtgram_poller poller;
     CHECK_OK(wtgram_poller_new(&poller));
     CHECK_STATUS(wtgram_poller_wait(poller, 0, &event, 0, &count), WTGRAM_ERROR_INVALID_ARGUMENT);

@@ -33,11 +33,13 @@ FREED = {
 # Pointers that may be NULL. Everything else must be refused.
 MAY_BE_NULL = {
     "options": "NULL = the defaults",
-    "detail": "NULL = no text wanted",
     "results": "asked for only when wanted",
     "callback": "NULL = no callback",
     "context": "handed through, never looked at",
 }
+
+# Right calls that this program has no time for: with its defaults this one sends for ten seconds.
+LEFT_OUT = {("wtgram_throughput_test", "options")}
 
 # What a parameter is given when it is not the one under test, by type and name; the first pattern that matches counts.
 VALUES = [
@@ -46,11 +48,14 @@ VALUES = [
     (r"uint64_t object", "pair.client.id"),
     (r"uint64_t cookie", "1"),
     (r"uint64_t report_id", "0"),
+    (r"bool \w+", "false"),
+    (r"uint64_t (max_\w+|datagrams)", "1000"),
+    (r"uint32_t policy", "0"),
     (r"uint32_t code", "0"),
     (r"int32_t (level|status)", "0"),
     (r"size_t (count|capacity|arena_capacity|length|\w+_length|\w+_count|\w+_capacity)", "1"),
     (r"const char \*url", "pair.url"),
-    (r"const char \*\w+", "text"),
+    (r"const char \*\w+", "input"),
     (r"char \*\w+", "text"),
     (r"(const )?uint8_t \*\w+", "bytes"),
     (r"wtgram_log_callback callback", "NULL"),
@@ -176,7 +181,7 @@ def blocks(function, returns_status, parameters, handles, structs):
                 expectation = "EXPECT_INVALID_HANDLE" if function.endswith("_add") else "EXPECT_REFUSED"
                 yield call(function, returns_status, parameters, structs, parameter, identifier, expectation,
                            f"object: {note}")
-        elif parameter.is_pointer:
+        elif parameter.is_pointer and (function, parameter.name) not in LEFT_OUT:
             expectation = "EXPECT_ANY" if parameter.name in MAY_BE_NULL else "EXPECT_INVALID_ARGUMENT"
             yield call(function, returns_status, parameters, structs, parameter, "NULL", expectation,
                        f"{parameter.name}: NULL")
@@ -189,7 +194,8 @@ PREAMBLE = r"""/* Written by tests/c/matrix.py from the header; do not edit. */
 static struct pair pair, freed_pair;
 static wtgram_poller poller, freed_poller;
 static wtgram_reliability layer, freed_layer;
-static char text[64] = "x";
+static const char input[] = "1"; /* valid as JSON too */
+static char text[64];
 static uint8_t bytes[64];
 static unsigned long calls;
 static const char *current_function = "", *current_case = "";
