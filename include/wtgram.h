@@ -105,6 +105,10 @@ typedef enum wtgram_status {
   WTGRAM_ERROR_SERIALIZATION = -33,
   // A type id that the registry does not know.
   WTGRAM_ERROR_UNKNOWN_TYPE = -34,
+  // A structured datagram whose object does not decode.
+  WTGRAM_ERROR_DESERIALIZATION = -35,
+  // A structured datagram too short to carry a type id.
+  WTGRAM_ERROR_TRUNCATED = -36,
 } wtgram_status;
 
 // Who ended a session.
@@ -192,6 +196,20 @@ typedef enum wtgram_log_level {
   // Every packet.
   WTGRAM_LOG_TRACE = 5,
 } wtgram_log_level;
+
+// How objects become bytes.
+typedef enum wtgram_serializer_kind {
+  // Objects are JSON texts, strictly checked (RFC 8259: no NaN, no lone surrogates, at most 127 arrays and objects
+  // within each other), sent and received without spaces. Numbers keep their digits. The default.
+  WTGRAM_SERIALIZER_JSON = 0,
+  // Objects are JSON texts for the program and MessagePack on the wire. Integers from -2^63 to 2^64 - 1 are exact,
+  // other numbers become doubles; what does not fit is refused. What comes in and JSON does not have: binary becomes
+  // a base64 string, an extension `{"type":number,"data":base64}`, NaN and infinities the strings `"NaN"`,
+  // `"Infinity"`, `"-Infinity"`, integer and boolean map keys strings; other map keys are refused.
+  WTGRAM_SERIALIZER_MESSAGE_PACK = 1,
+  // Objects are bytes of the program's choice; `custom` turns them into what travels.
+  WTGRAM_SERIALIZER_CUSTOM = 2,
+} wtgram_serializer_kind;
 
 // Where a session is in its life.
 typedef enum wtgram_session_phase {
@@ -518,6 +536,126 @@ typedef struct wtgram_transport_statistics {
   // Arrived under another session's id, and dropped before `received`.
   uint64_t receive_foreign;
 } wtgram_transport_statistics;
+
+// Turns `length` bytes at `data` into others: sets `*result` and `*result_length` and returns 0, or returns anything else
+// to refuse. The result must stay where it is until it is given to `free_bytes`. It may point to `data` itself. It runs on
+// the thread that sends or receives, must not throw, and may use other objects of the library.
+typedef int32_t (*wtgram_convert_callback)(void *context,
+                                           uint32_t type_id,
+                                           const uint8_t *data,
+                                           size_t length,
+                                           const uint8_t **result,
+                                           size_t *result_length);
+
+// Called once with every result of a `wtgram_convert_callback` that returned 0, after it was copied.
+typedef void (*wtgram_free_callback)(void *context, const uint8_t *data, size_t length);
+
+// A serializer of the program's own. Its functions may run in several threads at once.
+typedef struct wtgram_serializer {
+  // Size of this struct, filled by `wtgram_serializer_init`.
+  size_t struct_size;
+  // Handed through to the functions. Must live until the structured transport is freed and no call uses it any more.
+  void *context;
+  // From an object to what travels.
+  wtgram_convert_callback serialize;
+  // From what travels to an object.
+  wtgram_convert_callback deserialize;
+  // Takes back the results of both; NULL if there is nothing to do.
+  wtgram_free_callback free_bytes;
+} wtgram_serializer;
+
+// Options of a structured transport.
+typedef struct wtgram_structured_options {
+  // Size of this struct, filled by `wtgram_structured_options_init`.
+  size_t struct_size;
+  // With `WTGRAM_SERIALIZER_CUSTOM`: the serializer; it is copied. Else ignored.
+  const struct wtgram_serializer *custom;
+  // Over a session: datagrams that may wait for being received, at least 1. Default 100. Else ignored.
+  uint64_t queue_datagrams;
+  // A `wtgram_serializer_kind`. Default `WTGRAM_SERIALIZER_JSON`.
+  uint32_t serializer;
+  // Zero.
+  uint32_t reserved;
+} wtgram_structured_options;
+
+// A type of objects.
+typedef struct wtgram_object_type {
+  // Its id, 0 to 65535, the same on both sides.
+  uint32_t type_id;
+  // Zero.
+  uint32_t reserved;
+  // The most bytes of its serialized objects, for sending and receiving; 0 for no limit but the path's.
+  uint64_t max_bytes;
+  // Zero.
+  uint64_t reserved_too[2];
+} wtgram_object_type;
+
+// Typed objects over a transport, beside it, or over a reliability layer. `{0}` is none. It becomes closed when what it
+// stands on ends, and is freed by its owner.
+typedef struct wtgram_structured {
+  // The number of the handle.
+  uint64_t id;
+} wtgram_structured;
+
+// An object to send.
+typedef struct wtgram_object {
+  // Its first byte; ignored if `length` is 0.
+  const uint8_t *data;
+  // Its bytes.
+  size_t length;
+  // Its type.
+  uint32_t type_id;
+  // Zero.
+  uint32_t reserved[3];
+} wtgram_object;
+
+// An object in an arena, or a datagram that was none.
+typedef struct wtgram_received_object {
+  // Its first byte's place in the arena.
+  uint64_t offset;
+  // Its bytes.
+  uint64_t length;
+  // Its datagram's place in the order of arrival.
+  uint64_t sequence;
+  // When its datagram arrived, in Unix microseconds.
+  int64_t timestamp_us;
+  // Its type.
+  uint32_t type_id;
+  // `WTGRAM_OK`, or why the datagram was no object; then all else is zero.
+  int32_t status;
+  // Zero.
+  uint64_t reserved[2];
+} wtgram_received_object;
+
+// What became of the objects and datagrams of a structured transport.
+typedef struct wtgram_structured_statistics {
+  // Size of this struct, filled by `wtgram_structured_statistics_init`.
+  size_t struct_size;
+  // Objects queued for sending.
+  uint64_t sent;
+  // Not sent: `UNKNOWN_TYPE`.
+  uint64_t send_unknown_type;
+  // Not sent: `SERIALIZATION`.
+  uint64_t send_not_serialized;
+  // Not sent: `TOO_LARGE`.
+  uint64_t send_too_large;
+  // Not sent: what is below refused the datagram.
+  uint64_t send_failed;
+  // Objects given to the program.
+  uint64_t received;
+  // Dropped: `UNKNOWN_TYPE`.
+  uint64_t receive_unknown_type;
+  // Dropped: `TRUNCATED`.
+  uint64_t receive_truncated;
+  // Dropped: `DESERIALIZATION`.
+  uint64_t receive_not_deserialized;
+  // Dropped: `TOO_LARGE`.
+  uint64_t receive_too_large;
+  // Over a session: dropped because the queue was full.
+  uint64_t receive_dropped_full;
+  // Over a session: datagrams that wait in the queue.
+  uint64_t receive_queued;
+} wtgram_structured_statistics;
 
 // One thing to wait on for many objects. `{0}` is none.
 typedef struct wtgram_poller {
@@ -924,6 +1062,147 @@ enum wtgram_status wtgram_transport_stats(struct wtgram_transport transport,
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
 enum wtgram_status wtgram_transport_close(struct wtgram_transport transport);
 
+// Fills `serializer` with its size and no functions. NULL is ignored.
+void wtgram_serializer_init(struct wtgram_serializer *serializer);
+
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_structured_options_init(struct wtgram_structured_options *options);
+
+// Opens a structured transport over a transport: it receives the transport's datagrams, all of them, so nobody else should;
+// closing it closes the transport.
+//
+// `object_types`, `count`: the registry, each id once; fixed from now on. `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: also an id above 65535 or twice, or a custom serializer without
+// its two functions; `CLOSED`: the transport is; `LIMIT_REACHED`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_open_over_transport(struct wtgram_transport transport,
+                                                         const struct wtgram_object_type *object_types,
+                                                         size_t count,
+                                                         const struct wtgram_structured_options *options,
+                                                         struct wtgram_structured *structured);
+
+// Opens a structured transport beside the other readers of a session: datagrams that begin with a registered type id go to
+// its own queue of `queue_datagrams`, the newcomer being dropped and counted when it is full; all others stay with the
+// session's transport. Closing it only ends that.
+//
+// Parameters and statuses: as for `wtgram_structured_open_over_transport`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_open_over_session(struct wtgram_session session,
+                                                       const struct wtgram_object_type *object_types,
+                                                       size_t count,
+                                                       const struct wtgram_structured_options *options,
+                                                       struct wtgram_structured *structured);
+
+// Serializes an object and sends it as one datagram: its type id in two bytes, then what the serializer makes.
+//
+// `type_id`: a registered one. `object`, `length`: JSON text, without a NUL, or what the program's serializer takes.
+// `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`: queued; `UNKNOWN_TYPE`; `SERIALIZATION`: the object does not serialize; `TOO_LARGE`: more bytes than
+// its type, or the path, allows; every status of `wtgram_transport_send`. Each is counted, and the transport goes on. Any
+// thread.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_send_obj(struct wtgram_structured structured,
+                                              uint32_t type_id,
+                                              const uint8_t *object,
+                                              size_t length,
+                                              const struct wtgram_send_options *options);
+
+// `wtgram_structured_send_obj` that never waits.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_try_send_obj(struct wtgram_structured structured,
+                                                  uint32_t type_id,
+                                                  const uint8_t *object,
+                                                  size_t length,
+                                                  const struct wtgram_send_options *options);
+
+// Sends many objects in one crossing. One that fails does not keep the others from going.
+//
+// `objects`, `count`: the objects; 0 is fine. `options`: for each of them; NULL for the defaults. `results`: NULL, or `count`
+// elements that get the status of each. `accepted`: how many were queued, on every status.
+//
+// Statuses: that of the first object that failed, else `WTGRAM_OK`; `INVALID_HANDLE` and `INVALID_ARGUMENT` before any is
+// sent.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_send_batch(struct wtgram_structured structured,
+                                                const struct wtgram_object *objects,
+                                                size_t count,
+                                                const struct wtgram_send_options *options,
+                                                enum wtgram_status *results,
+                                                size_t *accepted);
+
+// Waits for the next object and copies it.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `buffer`, `capacity`: where it goes; JSON text gets no NUL. `type_id`,
+// `length`: its type and its bytes.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: `length` says what is needed, the object is kept for
+// the next call; `CLOSED`: closed, and everything that had arrived was received; `INVALID_HANDLE`; `INVALID_ARGUMENT`;
+// `FORKED`. A datagram that is no object is dropped, counted and reported: `TRUNCATED`: too short for a type id;
+// `UNKNOWN_TYPE`; `TOO_LARGE`: more bytes than its type allows; `DESERIALIZATION`: it does not decode. The next call goes on
+// with the next datagram. Any number of threads may wait; an object goes to one of them.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_receive_obj(struct wtgram_structured structured,
+                                                 int64_t timeout_us,
+                                                 uint8_t *buffer,
+                                                 size_t capacity,
+                                                 uint32_t *type_id,
+                                                 size_t *length);
+
+// `wtgram_structured_receive_obj` that never waits: `WOULD_BLOCK` when nothing is there.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_try_receive_obj(struct wtgram_structured structured,
+                                                     uint8_t *buffer,
+                                                     size_t capacity,
+                                                     uint32_t *type_id,
+                                                     size_t *length);
+
+// Waits for an object, then takes all that are there and fit, in one crossing.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0; for the first. `arena`, `arena_capacity`: where the objects go, back to
+// back. `received`, `capacity`: what lies where; at most 1024 at once; datagrams that are no objects take a place with their
+// status. `count`: how many places were filled.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: not even the first fits; `count` is 0,
+// `received[0].length` says what it needs, nothing is lost; `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: also when
+// `capacity` is 0; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_receive_batch(struct wtgram_structured structured,
+                                                   int64_t timeout_us,
+                                                   uint8_t *arena,
+                                                   size_t arena_capacity,
+                                                   struct wtgram_received_object *received,
+                                                   size_t capacity,
+                                                   size_t *count);
+
+// Whether nothing can be sent any more: it, or what it stands on, is closed. What has arrived can still be received.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_is_closed(struct wtgram_structured structured,
+                                               bool *closed);
+
+// Fills `statistics` with zeroes and its size. NULL is ignored.
+void wtgram_structured_statistics_init(struct wtgram_structured_statistics *statistics);
+
+// Everything counted so far.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
+// library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_stats(struct wtgram_structured structured,
+                                           struct wtgram_structured_statistics *statistics);
+
+// Closes it: over a transport or reliability layer, closes that too; over a session, only stops reading from it. Calls that
+// wait on it return `CLOSED`; what has arrived can still be received. Closing again does nothing.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_structured_close(struct wtgram_structured structured);
+
+// Closes it as `wtgram_structured_close` does and makes its handle name nothing. None and stale handles are ignored.
+void wtgram_structured_free(struct wtgram_structured structured);
+
 // Makes a poller.
 //
 // Statuses: `WTGRAM_OK`; `IO`: no descriptor can be had; `LIMIT_REACHED`; `INVALID_ARGUMENT`; `CLOSED`; `FORKED`.
@@ -932,7 +1211,7 @@ enum wtgram_status wtgram_poller_new(struct wtgram_poller *poller);
 
 // Watches an object; one that is ready already is reported. An object can be in any number of pollers.
 //
-// `object`: the `id` of a server, session or transport. `interest`: bits of `wtgram_interest` that this object can be
+// `object`: the `id` of a server, session, transport or structured transport. `interest`: bits of `wtgram_interest` that this object can be
 // ready for; 0 reports nothing but its end. `cookie`: comes back with every event.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller or the object; `INVALID_ARGUMENT`: the object can never be ready

@@ -13,6 +13,9 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use tokio::sync::Notify;
 
+mod framed;
+pub use framed::Framed;
+
 use super::channel::{Channel, Route, RouteOrder, Routes};
 use super::inbound::{DropPolicy, Inbound, InboundConfig, PopError, Slot};
 use super::message::{Limits, Metadata, Outgoing, Priority};
@@ -384,6 +387,11 @@ impl Transport {
         })
     }
 
+    /// Whether nothing will arrive any more: the receive pump has ended.
+    pub fn arrivals_ended(&self) -> bool {
+        self.receiving.lock().closed
+    }
+
     /// Lets `route` read datagrams before the transport's own queue; returns what [`Self::remove_route`] takes.
     pub fn add_route(&self, order: RouteOrder, route: Arc<dyn Route>) -> u64 {
         let token = self.next_route.fetch_add(1, Ordering::Relaxed);
@@ -479,8 +487,12 @@ impl Channel for Transport {
 
 impl Pollable for Transport {
     fn ready(&self) -> Ready {
+        Ready::SIZE_CHANGED.when(self.size_changed.swap(false, Ordering::Relaxed)) | self.standing()
+    }
+
+    fn standing(&self) -> Ready {
         let now = Instant::now();
-        let mut ready = Ready::SIZE_CHANGED.when(self.size_changed.swap(false, Ordering::Relaxed));
+        let mut ready = Ready::NONE;
         {
             let sending = self.sending.lock();
             let closed = sending.queue.is_closed();

@@ -57,6 +57,8 @@ pub(super) mod types {
     pub(in crate::ffi) const SESSION: u8 = 2;
     pub(in crate::ffi) const TRANSPORT: u8 = 3;
     pub(in crate::ffi) const POLLER: u8 = 4;
+    // 5 is the reliability layer's.
+    pub(in crate::ffi) const STRUCTURED: u8 = 6;
 }
 
 /// The objects of one type.

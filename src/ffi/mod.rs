@@ -19,4 +19,5 @@ pub mod poller;
 pub mod server;
 pub mod session;
 pub mod status;
+pub mod structured;
 pub mod transport;

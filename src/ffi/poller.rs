@@ -9,6 +9,7 @@ use super::pointer::{deadline, elements_mut, give, invalid};
 use super::server::wtgram_server;
 use super::session::wtgram_session;
 use super::status::wtgram_status;
+use super::structured::wtgram_structured;
 use super::transport::wtgram_transport;
 use crate::poller::{Event, Interest, Poller};
 use crate::runtime::readiness::{Pollable, Ready};
@@ -90,7 +91,7 @@ pub unsafe extern "C" fn wtgram_poller_new(poller: *mut wtgram_poller) -> wtgram
 
 /// Watches an object; one that is ready already is reported. An object can be in any number of pollers.
 ///
-/// `object`: the `id` of a server, session or transport. `interest`: bits of `wtgram_interest` that this object can be
+/// `object`: the `id` of a server, session, transport or structured transport. `interest`: bits of `wtgram_interest` that this object can be
 /// ready for; 0 reports nothing but its end. `cookie`: comes back with every event.
 ///
 /// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller or the object; `INVALID_ARGUMENT`: the object can never be ready
@@ -213,6 +214,7 @@ fn pollable(object: u64) -> Result<Arc<dyn Pollable>, Failure> {
         types::SERVER => Ok(Arc::clone(&wtgram_server::from_id(object).get()?.link) as _),
         types::SESSION => Ok(Arc::clone(&wtgram_session::from_id(object).get()?.session.link) as _),
         types::TRANSPORT => Ok(Arc::clone(&wtgram_transport::from_id(object).get()?.transport) as _),
+        types::STRUCTURED => Ok(wtgram_structured::from_id(object).get()? as _),
         _ => Err(Failure::InvalidHandle),
     }
 }

@@ -214,7 +214,9 @@ pub unsafe extern "C" fn wtgram_send_options_init(options: *mut wtgram_send_opti
 
 /// # Safety
 /// `raw` is NULL or points to a struct of its `struct_size`.
-unsafe fn send_options(raw: *const wtgram_send_options) -> Result<(SendOptions, Deadline), Failure> {
+pub(super) unsafe fn send_options(
+    raw: *const wtgram_send_options,
+) -> Result<(SendOptions, Deadline), Failure> {
     // SAFETY: the caller's promise.
     let raw = unsafe { read_options(raw) }?;
     let options = SendOptions {
