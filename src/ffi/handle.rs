@@ -59,6 +59,8 @@ pub(super) mod types {
     pub(in crate::ffi) const POLLER: u8 = 4;
     // 5 is the reliability layer's.
     pub(in crate::ffi) const STRUCTURED: u8 = 6;
+    pub(in crate::ffi) const BROADCASTER: u8 = 7;
+    pub(in crate::ffi) const MONITOR: u8 = 8;
 }
 
 /// The objects of one type.

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
 
+pub mod broadcaster;
 mod fork;
 mod guard;
 pub mod handle;

@@ -30,7 +30,7 @@ pub struct wtgram_session {
 /// A session and the handle of its transport, which lives and ends with it.
 pub(super) struct SessionObject {
     pub(super) session: Session,
-    transport: wtgram_transport,
+    pub(super) transport: wtgram_transport,
 }
 
 static SESSIONS: Table<SessionObject> = Table::new();
