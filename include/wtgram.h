@@ -41,6 +41,9 @@
 // Room for a close reason and its NUL, in bytes.
 #define WTGRAM_CLOSE_REASON_CAPACITY 1025
 
+// Bytes for the message of an alert, its NUL included.
+#define WTGRAM_ALERT_MESSAGE_LENGTH 128
+
 // What every function returns. 0 is success; every other value is negative.
 //
 // On any other status than `WTGRAM_OK` all outputs are zeroed, except where a function documents otherwise.
@@ -111,6 +114,29 @@ typedef enum wtgram_status {
   WTGRAM_ERROR_TRUNCATED = -36,
 } wtgram_status;
 
+// What an alert is about.
+typedef enum wtgram_alert_kind {
+  // The outgoing queue is above `queue_size_threshold` of its high-water mark. The figure: datagrams.
+  WTGRAM_ALERT_HIGH_QUEUE_SIZE = 1,
+  // The send success rate since the transport's beginning is below `success_rate_threshold`.
+  WTGRAM_ALERT_LOW_SUCCESS_RATE = 2,
+  // The mean send time is increasing: over all samples that are kept, once there are `trend_window`, the mean of the later
+  // half is more than a quarter above that of the earlier. The figure: seconds.
+  WTGRAM_ALERT_INCREASING_SEND_TIME = 3,
+  // Outgoing datagrams made room for others since the previous sample. The figure: how many.
+  WTGRAM_ALERT_EVICTIONS = 4,
+  // Outgoing datagrams became too old since the previous sample. The figure: how many.
+  WTGRAM_ALERT_EXPIRIES = 5,
+  // Incoming datagrams were dropped since the previous sample. The figure: how many.
+  WTGRAM_ALERT_INBOUND_DROPS = 6,
+  // The round-trip time is increasing as for the send time, and by `rtt_rise_us` at least. The figure: seconds.
+  WTGRAM_ALERT_RTT_RISE = 7,
+  // The loss is increasing as for the send time, and by `loss_rise` at least. The figure: a part of 1.
+  WTGRAM_ALERT_LOSS_RISE = 8,
+  // Nothing has arrived from the peer for `silence_us`, not even acknowledgements. The figure: seconds.
+  WTGRAM_ALERT_SILENT_PEER = 9,
+} wtgram_alert_kind;
+
 // Who ended a session.
 typedef enum wtgram_closed_by {
   // This side.
@@ -177,6 +203,8 @@ typedef enum wtgram_interest {
   WTGRAM_SIZE_CHANGED = 64,
   // An outcome can be fetched.
   WTGRAM_OUTCOME = 128,
+  // An alert can be fetched from a monitor.
+  WTGRAM_ALERT = 256,
   // With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest anew.
   WTGRAM_ONE_SHOT = (1 << 30),
 } wtgram_interest;
@@ -222,6 +250,14 @@ typedef enum wtgram_session_phase {
   // Over.
   WTGRAM_SESSION_CLOSED = 3,
 } wtgram_session_phase;
+
+// What happens to a member that does not keep up.
+typedef enum wtgram_slow_policy {
+  // It misses what its queue has no room for. The default.
+  WTGRAM_SLOW_DROP = 0,
+  // After `slow_limit` broadcasts in a row for which its queue dropped something, it is removed.
+  WTGRAM_SLOW_REMOVE = 1,
+} wtgram_slow_policy;
 
 // How a client decides that it talks to the right server.
 typedef enum wtgram_trust {
@@ -536,6 +572,148 @@ typedef struct wtgram_transport_statistics {
   // Arrived under another session's id, and dropped before `received`.
   uint64_t receive_foreign;
 } wtgram_transport_statistics;
+
+// Options of a broadcaster.
+typedef struct wtgram_broadcaster_options {
+  // Size of this struct, filled by `wtgram_broadcaster_options_init`.
+  size_t struct_size;
+  // A `wtgram_slow_policy`. Default `WTGRAM_SLOW_DROP`.
+  uint32_t slow_policy;
+  // With `WTGRAM_SLOW_REMOVE`: how many drops in a row, at least 1. Default 10.
+  uint32_t slow_limit;
+} wtgram_broadcaster_options;
+
+// Sends one datagram to many transports. `{0}` is none. Freed by its owner; its members are not its own.
+typedef struct wtgram_broadcaster {
+  // The number of the handle.
+  uint64_t id;
+} wtgram_broadcaster;
+
+// What a broadcast came to for one member.
+typedef struct wtgram_broadcast_result {
+  // The `id` of the member's transport or reliability layer.
+  uint64_t member;
+  // How many older datagrams made room for this one in its queue.
+  uint64_t evicted;
+  // `WTGRAM_OK`: queued; `QUEUE_FULL`: dropped for this member; `TOO_LARGE` for its path; `CLOSED`; or another status of
+  // `wtgram_transport_send`.
+  int32_t status;
+  // 1 if it is no member any more: it was closed, or slow for too long. Else 0.
+  uint32_t removed;
+  // Zero.
+  uint64_t reserved[2];
+} wtgram_broadcast_result;
+
+// What a broadcaster did so far: every member of every broadcast is in exactly one of `accepted`, `dropped`, `too_large`,
+// `failed` and `closed`.
+typedef struct wtgram_broadcaster_statistics {
+  // Size of this struct, filled by `wtgram_broadcaster_statistics_init`.
+  size_t struct_size;
+  // Broadcasts.
+  uint64_t broadcasts;
+  // Queued for a member.
+  uint64_t accepted;
+  // Dropped for a member: no room.
+  uint64_t dropped;
+  // Too large for a member.
+  uint64_t too_large;
+  // Refused by a member for any other reason.
+  uint64_t failed;
+  // The member was closed, and removed.
+  uint64_t closed;
+  // Members removed because they were slow.
+  uint64_t removed_slow;
+} wtgram_broadcaster_statistics;
+
+// Options of a monitor.
+typedef struct wtgram_monitor_options {
+  // Size of this struct, filled by `wtgram_monitor_options_init`.
+  size_t struct_size;
+  // Time between samples, in microseconds, above 0. Default 5 s.
+  int64_t interval_us;
+  // Samples that are kept, 1 to 1048576. Default 100.
+  uint64_t max_samples;
+  // Alerts that are kept, and that may wait for being fetched, 1 to 1048576. Default 50.
+  uint64_t max_alerts;
+  // Of the outgoing queue's high-water mark, the part above which the queue is high. Default 0.9.
+  double queue_size_threshold;
+  // The send success rate below which it is low. Default 0.8.
+  double success_rate_threshold;
+  // The fewest samples that make a trend. Default 10.
+  uint64_t trend_window;
+  // The least rise of the round-trip time that alerts, in microseconds. Default 10 ms.
+  int64_t rtt_rise_us;
+  // The least rise of the loss that alerts, as a part of all packets. Default 0.01.
+  double loss_rise;
+  // From how long a silence on the peer is silent, in microseconds; 0 for never. Default 15 s.
+  int64_t silence_us;
+} wtgram_monitor_options;
+
+// Watches a transport. `{0}` is none. It becomes closed when the transport does, and is freed by its owner.
+typedef struct wtgram_monitor {
+  // The number of the handle.
+  uint64_t id;
+} wtgram_monitor;
+
+// One look at a transport. Counts are totals since the transport was created.
+typedef struct wtgram_sample {
+  // When, in Unix microseconds.
+  int64_t timestamp_us;
+  // Datagrams sent.
+  uint64_t datagrams_sent;
+  // Datagrams received.
+  uint64_t datagrams_received;
+  // Payload bytes sent.
+  uint64_t bytes_sent;
+  // Payload bytes received.
+  uint64_t bytes_received;
+  // Sent over sent and failed; 1 with no attempts.
+  double send_success_rate;
+  // Mean time in a send operation, in microseconds; a fraction of one, mostly.
+  double avg_send_time_us;
+  // Datagrams that wait for being sent.
+  uint64_t outgoing_queue_size;
+  // Datagrams that wait for being received.
+  uint64_t incoming_queue_size;
+  // Outgoing datagrams that made room for others.
+  uint64_t evicted;
+  // Outgoing datagrams that became too old.
+  uint64_t expired;
+  // Incoming datagrams that were dropped: no room, too old, or in QUIC's buffer.
+  uint64_t inbound_dropped;
+  // Smoothed round-trip time, in microseconds.
+  int64_t rtt_us;
+  // QUIC packets sent.
+  uint64_t packets_sent;
+  // QUIC packets lost.
+  uint64_t packets_lost;
+  // Of the packets sent since the previous sample, the part that was lost, 0 to 1.
+  double loss;
+  // How long nothing at all has arrived from the peer, in microseconds.
+  int64_t silence_us;
+  // Zero.
+  uint64_t reserved[7];
+} wtgram_sample;
+
+// A condition began, or ended. While it stands, nothing is said.
+typedef struct wtgram_alert {
+  // When the sample was taken that told, in Unix microseconds.
+  int64_t timestamp_us;
+  // A `wtgram_alert_kind`.
+  uint32_t kind;
+  // 1: the condition began; 0: it ended.
+  uint32_t began;
+  // The figure that `kind` is about.
+  double value;
+  // What the figure was compared with.
+  double threshold;
+  // Of `wtgram_monitor_next_alert` only: alerts before this one that nobody fetched in time.
+  uint64_t missed;
+  // Zero.
+  uint64_t reserved[3];
+  // The same in English, with a NUL.
+  char message[WTGRAM_ALERT_MESSAGE_LENGTH];
+} wtgram_alert;
 
 // Turns `length` bytes at `data` into others: sets `*result` and `*result_length` and returns 0, or returns anything else
 // to refuse. The result must stay where it is until it is given to `free_bytes`. It may point to `data` itself. It runs on
@@ -1062,6 +1240,171 @@ enum wtgram_status wtgram_transport_stats(struct wtgram_transport transport,
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
 enum wtgram_status wtgram_transport_close(struct wtgram_transport transport);
 
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_broadcaster_options_init(struct wtgram_broadcaster_options *options);
+
+// Makes a broadcaster without members.
+//
+// `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`; `LIMIT_REACHED`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_new(const struct wtgram_broadcaster_options *options,
+                                          struct wtgram_broadcaster *broadcaster);
+
+// Adds a transport. One that is a member already stays one; it counts once.
+//
+// Statuses: `WTGRAM_OK`; `CLOSED`: the transport is closed, or the broadcaster was shut down; `INVALID_HANDLE`: of either;
+// `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_add_transport(struct wtgram_broadcaster broadcaster,
+                                                    struct wtgram_transport transport);
+
+// Adds a session: its transport. Adding both counts once.
+//
+// Statuses: as for `wtgram_broadcaster_add_transport`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_add_session(struct wtgram_broadcaster broadcaster,
+                                                  struct wtgram_session session);
+
+// Removes a transport. One that is no member is fine, also a handle that names nothing any more.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the broadcaster; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_broadcaster_remove_transport(struct wtgram_broadcaster broadcaster,
+                                                       struct wtgram_transport transport);
+
+// Removes a session's transport. One that is no member is fine. (A freed session is closed, and leaves by itself.)
+//
+// Statuses: as for `wtgram_broadcaster_remove_transport`; `INVALID_HANDLE`: of either.
+enum wtgram_status wtgram_broadcaster_remove_session(struct wtgram_broadcaster broadcaster,
+                                                     struct wtgram_session session);
+
+// How many members there are that are not closed; 0 after `wtgram_broadcaster_shutdown`.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_count(struct wtgram_broadcaster broadcaster,
+                                            size_t *count);
+
+// Queues one datagram at every member and waits for none of them: a full queue does what its transport's policy says,
+// and where that is to wait, the datagram is dropped for this member. The payload is encoded once for all sessions that have
+// the same id. Closed members are removed. No member's trouble is another's.
+//
+// `data`, `length`: the payload. `options`: priority, TTL and report id for each member; NULL for the defaults; the timeout
+// is not used. `results`, `capacity`: NULL and 0, or where the result of each member goes; what does not fit is left out.
+// `members`: NULL, or gets how many members there were. `accepted`: how many queued it.
+//
+// Statuses: `WTGRAM_OK`, also when no member accepted; `CLOSED`: shut down; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.
+// Any thread, also while members come and go.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_broadcast(struct wtgram_broadcaster broadcaster,
+                                                const uint8_t *data,
+                                                size_t length,
+                                                const struct wtgram_send_options *options,
+                                                struct wtgram_broadcast_result *results,
+                                                size_t capacity,
+                                                size_t *members,
+                                                size_t *accepted);
+
+// Fills `statistics` with zeroes and its size. NULL is ignored.
+void wtgram_broadcaster_statistics_init(struct wtgram_broadcaster_statistics *statistics);
+
+// Everything counted so far.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
+// library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_stats(struct wtgram_broadcaster broadcaster,
+                                            struct wtgram_broadcaster_statistics *statistics);
+
+// Removes all members; adding and broadcasting are `CLOSED` from now on. The members live on.
+//
+// Statuses: `WTGRAM_OK`, also a second time; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_broadcaster_shutdown(struct wtgram_broadcaster broadcaster);
+
+// Shuts it down and makes its handle name nothing. None and stale handles are ignored.
+void wtgram_broadcaster_free(struct wtgram_broadcaster broadcaster);
+
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_monitor_options_init(struct wtgram_monitor_options *options);
+
+// Begins to watch a transport; the first sample comes after one interval. A transport can have any number of monitors.
+//
+// `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: also an interval of 0; `CLOSED`: the transport is; `LIMIT_REACHED`;
+// `INVALID_HANDLE`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_open(struct wtgram_transport transport,
+                                       const struct wtgram_monitor_options *options,
+                                       struct wtgram_monitor *monitor);
+
+// Whether it takes samples: neither it nor its transport is closed.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_is_monitoring(struct wtgram_monitor monitor,
+                                                bool *monitoring);
+
+// Copies the newest samples, oldest first; they stay. Also after the end.
+//
+// `samples`, `limit`: where they go, and how many at most. `count`: how many there were.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_samples(struct wtgram_monitor monitor,
+                                          struct wtgram_sample *samples,
+                                          size_t limit,
+                                          size_t *count);
+
+// Copies the newest alerts, oldest first, whether they were fetched or not; they stay. Also after the end.
+//
+// `alerts`, `limit`: where they go, and how many at most. `count`: how many there were.
+//
+// Statuses: as for `wtgram_monitor_samples`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_alerts(struct wtgram_monitor monitor,
+                                         struct wtgram_alert *alerts,
+                                         size_t limit,
+                                         size_t *count);
+
+// Waits for an alert that was not fetched yet. `max_alerts` may wait; then the oldest is dropped, and counted in `missed`.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: it or its transport is closed, and all alerts were fetched;
+// `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`. Any number of threads may wait; an alert goes to one of them.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_next_alert(struct wtgram_monitor monitor,
+                                             int64_t timeout_us,
+                                             struct wtgram_alert *alert);
+
+// Takes no more samples. Calls that wait on it return `CLOSED`; what it has can still be read. Closing again does nothing.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_monitor_close(struct wtgram_monitor monitor);
+
+// Closes it and makes its handle name nothing. None and stale handles are ignored.
+void wtgram_monitor_free(struct wtgram_monitor monitor);
+
+// Writes the figures of one transport and its path as OpenMetrics text 1.0, which Prometheus reads, labelled with the peer's
+// address. An HTTP server gives it out as `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+//
+// `text`, `capacity`: where it goes, with a NUL. `length`: its bytes without the NUL.
+//
+// Statuses: `WTGRAM_OK`; `BUFFER_TOO_SMALL`: `length` says what is needed; the text grows with its numbers, so leave some
+// room; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_prometheus_transport(struct wtgram_transport transport,
+                                               char *text,
+                                               size_t capacity,
+                                               size_t *length);
+
+// The same for all transports that this process has and had together. Counters never fall.
+//
+// Parameters and statuses: as for `wtgram_prometheus_transport`.
+WTGRAM_MUST_USE enum wtgram_status wtgram_prometheus_process(char *text, size_t capacity, size_t *length);
+
 // Fills `serializer` with its size and no functions. NULL is ignored.
 void wtgram_serializer_init(struct wtgram_serializer *serializer);
 
@@ -1211,7 +1554,7 @@ enum wtgram_status wtgram_poller_new(struct wtgram_poller *poller);
 
 // Watches an object; one that is ready already is reported. An object can be in any number of pollers.
 //
-// `object`: the `id` of a server, session, transport or structured transport. `interest`: bits of `wtgram_interest` that this object can be
+// `object`: the `id` of a server, session, transport, structured transport or monitor. `interest`: bits of `wtgram_interest` that this object can be
 // ready for; 0 reports nothing but its end. `cookie`: comes back with every event.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller or the object; `INVALID_ARGUMENT`: the object can never be ready

@@ -17,6 +17,7 @@ pub mod datagram;
 pub mod error;
 pub mod ffi;
 pub mod link;
+pub mod monitor;
 pub mod poller;
 pub mod reliability;
 pub mod runtime;

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 mod framed;
 pub use framed::Framed;
 
+use super::census;
 use super::channel::{Channel, Route, RouteOrder, Routes};
 use super::inbound::{DropPolicy, Inbound, InboundConfig, PopError, Slot};
 use super::message::{Limits, Metadata, Outgoing, Priority};
@@ -94,6 +95,13 @@ pub struct Transport {
     watchers: Watchers,
     routes: RwLock<Routes>,
     next_route: AtomicU64,
+    census: census::Ticket,
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.census.leave(&self.stats());
+    }
 }
 
 struct Sending {
@@ -149,7 +157,9 @@ impl Transport {
             watchers: Watchers::default(),
             routes: RwLock::new(Routes::default()),
             next_route: AtomicU64::new(0),
+            census: census::Ticket::new(),
         });
+        transport.census.join(&transport);
         let watch = SessionWatch(Arc::downgrade(&transport));
         transport.session.watchers().add(SESSION_WATCH, Arc::new(watch));
         let lane = transport.session.lane();
@@ -385,6 +395,11 @@ impl Transport {
                 Err(PopError::Empty) => None,
             }
         })
+    }
+
+    /// The level of the outgoing queue, in datagrams, from which it counts as full of waiting work.
+    pub fn outgoing_high_water_datagrams(&self) -> usize {
+        self.sending.lock().queue.config().marks.high_datagrams
     }
 
     /// Whether nothing will arrive any more: the receive pump has ended.

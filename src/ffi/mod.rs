@@ -15,6 +15,7 @@ mod fork;
 mod guard;
 pub mod handle;
 pub mod library;
+pub mod monitor;
 mod pointer;
 pub mod poller;
 pub mod server;
