@@ -44,6 +44,9 @@
 // No heartbeat is longer, in bytes.
 #define WTGRAM_HEARTBEAT_MAX_LENGTH 30
 
+// Bytes for the message of an alert, its NUL included.
+#define WTGRAM_ALERT_MESSAGE_LENGTH 128
+
 // What every function returns. 0 is success; every other value is negative.
 //
 // On any other status than `WTGRAM_OK` all outputs are zeroed, except where a function documents otherwise.
@@ -108,7 +111,34 @@ typedef enum wtgram_status {
   WTGRAM_ERROR_SERIALIZATION = -33,
   // A type id that the registry does not know.
   WTGRAM_ERROR_UNKNOWN_TYPE = -34,
+  // A structured datagram whose object does not decode.
+  WTGRAM_ERROR_DESERIALIZATION = -35,
+  // A structured datagram too short to carry a type id.
+  WTGRAM_ERROR_TRUNCATED = -36,
 } wtgram_status;
+
+// What an alert is about.
+typedef enum wtgram_alert_kind {
+  // The outgoing queue is above `queue_size_threshold` of its high-water mark. The figure: datagrams.
+  WTGRAM_ALERT_HIGH_QUEUE_SIZE = 1,
+  // The send success rate since the transport's beginning is below `success_rate_threshold`.
+  WTGRAM_ALERT_LOW_SUCCESS_RATE = 2,
+  // The mean send time is increasing: over all samples that are kept, once there are `trend_window`, the mean of the later
+  // half is more than a quarter above that of the earlier. The figure: seconds.
+  WTGRAM_ALERT_INCREASING_SEND_TIME = 3,
+  // Outgoing datagrams made room for others since the previous sample. The figure: how many.
+  WTGRAM_ALERT_EVICTIONS = 4,
+  // Outgoing datagrams became too old since the previous sample. The figure: how many.
+  WTGRAM_ALERT_EXPIRIES = 5,
+  // Incoming datagrams were dropped since the previous sample. The figure: how many.
+  WTGRAM_ALERT_INBOUND_DROPS = 6,
+  // The round-trip time is increasing as for the send time, and by `rtt_rise_us` at least. The figure: seconds.
+  WTGRAM_ALERT_RTT_RISE = 7,
+  // The loss is increasing as for the send time, and by `loss_rise` at least. The figure: a part of 1.
+  WTGRAM_ALERT_LOSS_RISE = 8,
+  // Nothing has arrived from the peer for `silence_us`, not even acknowledgements. The figure: seconds.
+  WTGRAM_ALERT_SILENT_PEER = 9,
+} wtgram_alert_kind;
 
 // Who ended a session.
 typedef enum wtgram_closed_by {
@@ -176,6 +206,8 @@ typedef enum wtgram_interest {
   WTGRAM_SIZE_CHANGED = 64,
   // An outcome can be fetched.
   WTGRAM_OUTCOME = 128,
+  // An alert can be fetched from a monitor.
+  WTGRAM_ALERT = 256,
   // The heartbeat's watch has heard nothing from the peer for too long.
   WTGRAM_PEER_SILENT = 512,
   // With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest anew.
@@ -230,6 +262,20 @@ typedef enum wtgram_outcome_kind {
   WTGRAM_OUTCOME_CLOSED = 8,
 } wtgram_outcome_kind;
 
+// How objects become bytes.
+typedef enum wtgram_serializer_kind {
+  // Objects are JSON texts, strictly checked (RFC 8259: no NaN, no lone surrogates, at most 127 arrays and objects
+  // within each other), sent and received without spaces. Numbers keep their digits. The default.
+  WTGRAM_SERIALIZER_JSON = 0,
+  // Objects are JSON texts for the program and MessagePack on the wire. Integers from -2^63 to 2^64 - 1 are exact,
+  // other numbers become doubles; what does not fit is refused. What comes in and JSON does not have: binary becomes
+  // a base64 string, an extension `{"type":number,"data":base64}`, NaN and infinities the strings `"NaN"`,
+  // `"Infinity"`, `"-Infinity"`, integer and boolean map keys strings; other map keys are refused.
+  WTGRAM_SERIALIZER_MESSAGE_PACK = 1,
+  // Objects are bytes of the program's choice; `custom` turns them into what travels.
+  WTGRAM_SERIALIZER_CUSTOM = 2,
+} wtgram_serializer_kind;
+
 // Where a session is in its life.
 typedef enum wtgram_session_phase {
   // The handshake is under way.
@@ -241,6 +287,14 @@ typedef enum wtgram_session_phase {
   // Over.
   WTGRAM_SESSION_CLOSED = 3,
 } wtgram_session_phase;
+
+// What happens to a member that does not keep up.
+typedef enum wtgram_slow_policy {
+  // It misses what its queue has no room for. The default.
+  WTGRAM_SLOW_DROP = 0,
+  // After `slow_limit` broadcasts in a row for which its queue dropped something, it is removed.
+  WTGRAM_SLOW_REMOVE = 1,
+} wtgram_slow_policy;
 
 // How a client decides that it talks to the right server.
 typedef enum wtgram_trust {
@@ -867,6 +921,268 @@ typedef struct wtgram_reliability_statistics {
   // 1 while the peer says that its inbound queue is full.
   uint32_t peer_full;
 } wtgram_reliability_statistics;
+
+// Options of a broadcaster.
+typedef struct wtgram_broadcaster_options {
+  // Size of this struct, filled by `wtgram_broadcaster_options_init`.
+  size_t struct_size;
+  // A `wtgram_slow_policy`. Default `WTGRAM_SLOW_DROP`.
+  uint32_t slow_policy;
+  // With `WTGRAM_SLOW_REMOVE`: how many drops in a row, at least 1. Default 10.
+  uint32_t slow_limit;
+} wtgram_broadcaster_options;
+
+// Sends one datagram to many transports. `{0}` is none. Freed by its owner; its members are not its own.
+typedef struct wtgram_broadcaster {
+  // The number of the handle.
+  uint64_t id;
+} wtgram_broadcaster;
+
+// What a broadcast came to for one member.
+typedef struct wtgram_broadcast_result {
+  // The `id` of the member's transport or reliability layer.
+  uint64_t member;
+  // How many older datagrams made room for this one in its queue.
+  uint64_t evicted;
+  // `WTGRAM_OK`: queued; `QUEUE_FULL`: dropped for this member; `TOO_LARGE` for its path; `CLOSED`; or another status of
+  // `wtgram_transport_send`.
+  int32_t status;
+  // 1 if it is no member any more: it was closed, or slow for too long. Else 0.
+  uint32_t removed;
+  // Zero.
+  uint64_t reserved[2];
+} wtgram_broadcast_result;
+
+// What a broadcaster did so far: every member of every broadcast is in exactly one of `accepted`, `dropped`, `too_large`,
+// `failed` and `closed`.
+typedef struct wtgram_broadcaster_statistics {
+  // Size of this struct, filled by `wtgram_broadcaster_statistics_init`.
+  size_t struct_size;
+  // Broadcasts.
+  uint64_t broadcasts;
+  // Queued for a member.
+  uint64_t accepted;
+  // Dropped for a member: no room.
+  uint64_t dropped;
+  // Too large for a member.
+  uint64_t too_large;
+  // Refused by a member for any other reason.
+  uint64_t failed;
+  // The member was closed, and removed.
+  uint64_t closed;
+  // Members removed because they were slow.
+  uint64_t removed_slow;
+} wtgram_broadcaster_statistics;
+
+// Options of a monitor.
+typedef struct wtgram_monitor_options {
+  // Size of this struct, filled by `wtgram_monitor_options_init`.
+  size_t struct_size;
+  // Time between samples, in microseconds, above 0. Default 5 s.
+  int64_t interval_us;
+  // Samples that are kept, 1 to 1048576. Default 100.
+  uint64_t max_samples;
+  // Alerts that are kept, and that may wait for being fetched, 1 to 1048576. Default 50.
+  uint64_t max_alerts;
+  // Of the outgoing queue's high-water mark, the part above which the queue is high. Default 0.9.
+  double queue_size_threshold;
+  // The send success rate below which it is low. Default 0.8.
+  double success_rate_threshold;
+  // The fewest samples that make a trend. Default 10.
+  uint64_t trend_window;
+  // The least rise of the round-trip time that alerts, in microseconds. Default 10 ms.
+  int64_t rtt_rise_us;
+  // The least rise of the loss that alerts, as a part of all packets. Default 0.01.
+  double loss_rise;
+  // From how long a silence on the peer is silent, in microseconds; 0 for never. Default 15 s.
+  int64_t silence_us;
+} wtgram_monitor_options;
+
+// Watches a transport. `{0}` is none. It becomes closed when the transport does, and is freed by its owner.
+typedef struct wtgram_monitor {
+  // The number of the handle.
+  uint64_t id;
+} wtgram_monitor;
+
+// One look at a transport. Counts are totals since the transport was created.
+typedef struct wtgram_sample {
+  // When, in Unix microseconds.
+  int64_t timestamp_us;
+  // Datagrams sent.
+  uint64_t datagrams_sent;
+  // Datagrams received.
+  uint64_t datagrams_received;
+  // Payload bytes sent.
+  uint64_t bytes_sent;
+  // Payload bytes received.
+  uint64_t bytes_received;
+  // Sent over sent and failed; 1 with no attempts.
+  double send_success_rate;
+  // Mean time in a send operation, in microseconds; a fraction of one, mostly.
+  double avg_send_time_us;
+  // Datagrams that wait for being sent.
+  uint64_t outgoing_queue_size;
+  // Datagrams that wait for being received.
+  uint64_t incoming_queue_size;
+  // Outgoing datagrams that made room for others.
+  uint64_t evicted;
+  // Outgoing datagrams that became too old.
+  uint64_t expired;
+  // Incoming datagrams that were dropped: no room, too old, or in QUIC's buffer.
+  uint64_t inbound_dropped;
+  // Smoothed round-trip time, in microseconds.
+  int64_t rtt_us;
+  // QUIC packets sent.
+  uint64_t packets_sent;
+  // QUIC packets lost.
+  uint64_t packets_lost;
+  // Of the packets sent since the previous sample, the part that was lost, 0 to 1.
+  double loss;
+  // How long nothing at all has arrived from the peer, in microseconds.
+  int64_t silence_us;
+  // Zero.
+  uint64_t reserved[7];
+} wtgram_sample;
+
+// A condition began, or ended. While it stands, nothing is said.
+typedef struct wtgram_alert {
+  // When the sample was taken that told, in Unix microseconds.
+  int64_t timestamp_us;
+  // A `wtgram_alert_kind`.
+  uint32_t kind;
+  // 1: the condition began; 0: it ended.
+  uint32_t began;
+  // The figure that `kind` is about.
+  double value;
+  // What the figure was compared with.
+  double threshold;
+  // Of `wtgram_monitor_next_alert` only: alerts before this one that nobody fetched in time.
+  uint64_t missed;
+  // Zero.
+  uint64_t reserved[3];
+  // The same in English, with a NUL.
+  char message[WTGRAM_ALERT_MESSAGE_LENGTH];
+} wtgram_alert;
+
+// Turns `length` bytes at `data` into others: sets `*result` and `*result_length` and returns 0, or returns anything else
+// to refuse. The result must stay where it is until it is given to `free_bytes`. It may point to `data` itself. It runs on
+// the thread that sends or receives, must not throw, and may use other objects of the library.
+typedef int32_t (*wtgram_convert_callback)(void *context,
+                                           uint32_t type_id,
+                                           const uint8_t *data,
+                                           size_t length,
+                                           const uint8_t **result,
+                                           size_t *result_length);
+
+// Called once with every result of a `wtgram_convert_callback` that returned 0, after it was copied.
+typedef void (*wtgram_free_callback)(void *context, const uint8_t *data, size_t length);
+
+// A serializer of the program's own. Its functions may run in several threads at once.
+typedef struct wtgram_serializer {
+  // Size of this struct, filled by `wtgram_serializer_init`.
+  size_t struct_size;
+  // Handed through to the functions. Must live until the structured transport is freed and no call uses it any more.
+  void *context;
+  // From an object to what travels.
+  wtgram_convert_callback serialize;
+  // From what travels to an object.
+  wtgram_convert_callback deserialize;
+  // Takes back the results of both; NULL if there is nothing to do.
+  wtgram_free_callback free_bytes;
+} wtgram_serializer;
+
+// Options of a structured transport.
+typedef struct wtgram_structured_options {
+  // Size of this struct, filled by `wtgram_structured_options_init`.
+  size_t struct_size;
+  // With `WTGRAM_SERIALIZER_CUSTOM`: the serializer; it is copied. Else ignored.
+  const struct wtgram_serializer *custom;
+  // Over a session: datagrams that may wait for being received, at least 1. Default 100. Else ignored.
+  uint64_t queue_datagrams;
+  // A `wtgram_serializer_kind`. Default `WTGRAM_SERIALIZER_JSON`.
+  uint32_t serializer;
+  // Zero.
+  uint32_t reserved;
+} wtgram_structured_options;
+
+// A type of objects.
+typedef struct wtgram_object_type {
+  // Its id, 0 to 65535, the same on both sides.
+  uint32_t type_id;
+  // Zero.
+  uint32_t reserved;
+  // The most bytes of its serialized objects, for sending and receiving; 0 for no limit but the path's.
+  uint64_t max_bytes;
+  // Zero.
+  uint64_t reserved_too[2];
+} wtgram_object_type;
+
+// Typed objects over a transport, beside it, or over a reliability layer. `{0}` is none. It becomes closed when what it
+// stands on ends, and is freed by its owner.
+typedef struct wtgram_structured {
+  // The number of the handle.
+  uint64_t id;
+} wtgram_structured;
+
+// An object to send.
+typedef struct wtgram_object {
+  // Its first byte; ignored if `length` is 0.
+  const uint8_t *data;
+  // Its bytes.
+  size_t length;
+  // Its type.
+  uint32_t type_id;
+  // Zero.
+  uint32_t reserved[3];
+} wtgram_object;
+
+// An object in an arena, or a datagram that was none.
+typedef struct wtgram_received_object {
+  // Its first byte's place in the arena.
+  uint64_t offset;
+  // Its bytes.
+  uint64_t length;
+  // Its datagram's place in the order of arrival.
+  uint64_t sequence;
+  // When its datagram arrived, in Unix microseconds.
+  int64_t timestamp_us;
+  // Its type.
+  uint32_t type_id;
+  // `WTGRAM_OK`, or why the datagram was no object; then all else is zero.
+  int32_t status;
+  // Zero.
+  uint64_t reserved[2];
+} wtgram_received_object;
+
+// What became of the objects and datagrams of a structured transport.
+typedef struct wtgram_structured_statistics {
+  // Size of this struct, filled by `wtgram_structured_statistics_init`.
+  size_t struct_size;
+  // Objects queued for sending.
+  uint64_t sent;
+  // Not sent: `UNKNOWN_TYPE`.
+  uint64_t send_unknown_type;
+  // Not sent: `SERIALIZATION`.
+  uint64_t send_not_serialized;
+  // Not sent: `TOO_LARGE`.
+  uint64_t send_too_large;
+  // Not sent: what is below refused the datagram.
+  uint64_t send_failed;
+  // Objects given to the program.
+  uint64_t received;
+  // Dropped: `UNKNOWN_TYPE`.
+  uint64_t receive_unknown_type;
+  // Dropped: `TRUNCATED`.
+  uint64_t receive_truncated;
+  // Dropped: `DESERIALIZATION`.
+  uint64_t receive_not_deserialized;
+  // Dropped: `TOO_LARGE`.
+  uint64_t receive_too_large;
+  // Over a session: dropped because the queue was full.
+  uint64_t receive_dropped_full;
+  // Over a session: datagrams that wait in the queue.
+  uint64_t receive_queued;
+} wtgram_structured_statistics;
 
 // One thing to wait on for many objects. `{0}` is none.
 typedef struct wtgram_poller {
@@ -1782,6 +2098,336 @@ enum wtgram_status wtgram_reliability_close(struct wtgram_reliability reliabilit
 // ignored.
 void wtgram_reliability_free(struct wtgram_reliability reliability);
 
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_broadcaster_options_init(struct wtgram_broadcaster_options *options);
+
+// Makes a broadcaster without members.
+//
+// `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`; `LIMIT_REACHED`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_new(const struct wtgram_broadcaster_options *options,
+                                          struct wtgram_broadcaster *broadcaster);
+
+// Adds a transport. One that is a member already stays one; it counts once.
+//
+// Statuses: `WTGRAM_OK`; `CLOSED`: the transport is closed, or the broadcaster was shut down; `INVALID_HANDLE`: of either;
+// `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_add_transport(struct wtgram_broadcaster broadcaster,
+                                                    struct wtgram_transport transport);
+
+// Adds a session: its transport. Adding both counts once.
+//
+// Statuses: as for `wtgram_broadcaster_add_transport`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_add_session(struct wtgram_broadcaster broadcaster,
+                                                  struct wtgram_session session);
+
+// Adds a reliability layer: broadcasts reach it as messages.
+//
+// Statuses: as for `wtgram_broadcaster_add_transport`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_add_reliability(struct wtgram_broadcaster broadcaster,
+                                                      struct wtgram_reliability reliability);
+
+// Removes a reliability layer. One that is no member is fine, also a handle that names nothing any more.
+//
+// Statuses: as for `wtgram_broadcaster_remove_transport`.
+enum wtgram_status wtgram_broadcaster_remove_reliability(struct wtgram_broadcaster broadcaster,
+                                                         struct wtgram_reliability reliability);
+
+// Removes a transport. One that is no member is fine, also a handle that names nothing any more.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the broadcaster; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_broadcaster_remove_transport(struct wtgram_broadcaster broadcaster,
+                                                       struct wtgram_transport transport);
+
+// Removes a session's transport. One that is no member is fine. (A freed session is closed, and leaves by itself.)
+//
+// Statuses: as for `wtgram_broadcaster_remove_transport`; `INVALID_HANDLE`: of either.
+enum wtgram_status wtgram_broadcaster_remove_session(struct wtgram_broadcaster broadcaster,
+                                                     struct wtgram_session session);
+
+// How many members there are that are not closed; 0 after `wtgram_broadcaster_shutdown`.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_count(struct wtgram_broadcaster broadcaster,
+                                            size_t *count);
+
+// Queues one datagram at every member and waits for none of them: a full queue does what its transport's policy says,
+// and where that is to wait, the datagram is dropped for this member. The payload is encoded once for all sessions that have
+// the same id. Closed members are removed. No member's trouble is another's.
+//
+// `data`, `length`: the payload. `options`: priority, TTL and report id for each member; NULL for the defaults; the timeout
+// is not used. `results`, `capacity`: NULL and 0, or where the result of each member goes; what does not fit is left out.
+// `members`: NULL, or gets how many members there were. `accepted`: how many queued it.
+//
+// Statuses: `WTGRAM_OK`, also when no member accepted; `CLOSED`: shut down; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.
+// Any thread, also while members come and go.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_broadcast(struct wtgram_broadcaster broadcaster,
+                                                const uint8_t *data,
+                                                size_t length,
+                                                const struct wtgram_send_options *options,
+                                                struct wtgram_broadcast_result *results,
+                                                size_t capacity,
+                                                size_t *members,
+                                                size_t *accepted);
+
+// Fills `statistics` with zeroes and its size. NULL is ignored.
+void wtgram_broadcaster_statistics_init(struct wtgram_broadcaster_statistics *statistics);
+
+// Everything counted so far.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
+// library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_broadcaster_stats(struct wtgram_broadcaster broadcaster,
+                                            struct wtgram_broadcaster_statistics *statistics);
+
+// Removes all members; adding and broadcasting are `CLOSED` from now on. The members live on.
+//
+// Statuses: `WTGRAM_OK`, also a second time; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_broadcaster_shutdown(struct wtgram_broadcaster broadcaster);
+
+// Shuts it down and makes its handle name nothing. None and stale handles are ignored.
+void wtgram_broadcaster_free(struct wtgram_broadcaster broadcaster);
+
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_monitor_options_init(struct wtgram_monitor_options *options);
+
+// Begins to watch a transport; the first sample comes after one interval. A transport can have any number of monitors.
+//
+// `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: also an interval of 0; `CLOSED`: the transport is; `LIMIT_REACHED`;
+// `INVALID_HANDLE`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_open(struct wtgram_transport transport,
+                                       const struct wtgram_monitor_options *options,
+                                       struct wtgram_monitor *monitor);
+
+// Whether it takes samples: neither it nor its transport is closed.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_is_monitoring(struct wtgram_monitor monitor,
+                                                bool *monitoring);
+
+// Copies the newest samples, oldest first; they stay. Also after the end.
+//
+// `samples`, `limit`: where they go, and how many at most. `count`: how many there were.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_samples(struct wtgram_monitor monitor,
+                                          struct wtgram_sample *samples,
+                                          size_t limit,
+                                          size_t *count);
+
+// Copies the newest alerts, oldest first, whether they were fetched or not; they stay. Also after the end.
+//
+// `alerts`, `limit`: where they go, and how many at most. `count`: how many there were.
+//
+// Statuses: as for `wtgram_monitor_samples`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_alerts(struct wtgram_monitor monitor,
+                                         struct wtgram_alert *alerts,
+                                         size_t limit,
+                                         size_t *count);
+
+// Waits for an alert that was not fetched yet. `max_alerts` may wait; then the oldest is dropped, and counted in `missed`.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: it or its transport is closed, and all alerts were fetched;
+// `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`. Any number of threads may wait; an alert goes to one of them.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_monitor_next_alert(struct wtgram_monitor monitor,
+                                             int64_t timeout_us,
+                                             struct wtgram_alert *alert);
+
+// Takes no more samples. Calls that wait on it return `CLOSED`; what it has can still be read. Closing again does nothing.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_monitor_close(struct wtgram_monitor monitor);
+
+// Closes it and makes its handle name nothing. None and stale handles are ignored.
+void wtgram_monitor_free(struct wtgram_monitor monitor);
+
+// Writes the figures of one transport and its path as OpenMetrics text 1.0, which Prometheus reads, labelled with the peer's
+// address. An HTTP server gives it out as `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+//
+// `text`, `capacity`: where it goes, with a NUL. `length`: its bytes without the NUL.
+//
+// Statuses: `WTGRAM_OK`; `BUFFER_TOO_SMALL`: `length` says what is needed; the text grows with its numbers, so leave some
+// room; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_prometheus_transport(struct wtgram_transport transport,
+                                               char *text,
+                                               size_t capacity,
+                                               size_t *length);
+
+// The same for all transports that this process has and had together. Counters never fall.
+//
+// Parameters and statuses: as for `wtgram_prometheus_transport`.
+WTGRAM_MUST_USE enum wtgram_status wtgram_prometheus_process(char *text, size_t capacity, size_t *length);
+
+// Fills `serializer` with its size and no functions. NULL is ignored.
+void wtgram_serializer_init(struct wtgram_serializer *serializer);
+
+// Fills `options` with the defaults. NULL is ignored.
+void wtgram_structured_options_init(struct wtgram_structured_options *options);
+
+// Opens a structured transport over a transport: it receives the transport's datagrams, all of them, so nobody else should;
+// closing it closes the transport.
+//
+// `object_types`, `count`: the registry, each id once; fixed from now on. `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: also an id above 65535 or twice, or a custom serializer without
+// its two functions; `CLOSED`: the transport is; `LIMIT_REACHED`; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_open_over_transport(struct wtgram_transport transport,
+                                                         const struct wtgram_object_type *object_types,
+                                                         size_t count,
+                                                         const struct wtgram_structured_options *options,
+                                                         struct wtgram_structured *structured);
+
+// Opens a structured transport beside the other readers of a session: datagrams that begin with a registered type id go to
+// its own queue of `queue_datagrams`, the newcomer being dropped and counted when it is full; all others stay with the
+// session's transport. Closing it only ends that.
+//
+// Parameters and statuses: as for `wtgram_structured_open_over_transport`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_open_over_session(struct wtgram_session session,
+                                                       const struct wtgram_object_type *object_types,
+                                                       size_t count,
+                                                       const struct wtgram_structured_options *options,
+                                                       struct wtgram_structured *structured);
+
+// Opens a structured transport over a reliability layer: objects arrive, each once. It receives what the layer receives, and
+// closing it closes the layer.
+//
+// Parameters and statuses: as for `wtgram_structured_open_over_transport`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_open_over_reliability(struct wtgram_reliability reliability,
+                                                           const struct wtgram_object_type *object_types,
+                                                           size_t count,
+                                                           const struct wtgram_structured_options *options,
+                                                           struct wtgram_structured *structured);
+
+// Serializes an object and sends it as one datagram: its type id in two bytes, then what the serializer makes.
+//
+// `type_id`: a registered one. `object`, `length`: JSON text, without a NUL, or what the program's serializer takes.
+// `options`: NULL for the defaults.
+//
+// Statuses: `WTGRAM_OK`: queued; `UNKNOWN_TYPE`; `SERIALIZATION`: the object does not serialize; `TOO_LARGE`: more bytes than
+// its type, or the path, allows; every status of `wtgram_transport_send`. Each is counted, and the transport goes on. Any
+// thread.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_send_obj(struct wtgram_structured structured,
+                                              uint32_t type_id,
+                                              const uint8_t *object,
+                                              size_t length,
+                                              const struct wtgram_send_options *options);
+
+// `wtgram_structured_send_obj` that never waits.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_try_send_obj(struct wtgram_structured structured,
+                                                  uint32_t type_id,
+                                                  const uint8_t *object,
+                                                  size_t length,
+                                                  const struct wtgram_send_options *options);
+
+// Sends many objects in one crossing. One that fails does not keep the others from going.
+//
+// `objects`, `count`: the objects; 0 is fine. `options`: for each of them; NULL for the defaults. `results`: NULL, or `count`
+// elements that get the status of each. `accepted`: how many were queued, on every status.
+//
+// Statuses: that of the first object that failed, else `WTGRAM_OK`; `INVALID_HANDLE` and `INVALID_ARGUMENT` before any is
+// sent.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_send_batch(struct wtgram_structured structured,
+                                                const struct wtgram_object *objects,
+                                                size_t count,
+                                                const struct wtgram_send_options *options,
+                                                enum wtgram_status *results,
+                                                size_t *accepted);
+
+// Waits for the next object and copies it.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `buffer`, `capacity`: where it goes; JSON text gets no NUL. `type_id`,
+// `length`: its type and its bytes.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: `length` says what is needed, the object is kept for
+// the next call; `CLOSED`: closed, and everything that had arrived was received; `INVALID_HANDLE`; `INVALID_ARGUMENT`;
+// `FORKED`. A datagram that is no object is dropped, counted and reported: `TRUNCATED`: too short for a type id;
+// `UNKNOWN_TYPE`; `TOO_LARGE`: more bytes than its type allows; `DESERIALIZATION`: it does not decode. The next call goes on
+// with the next datagram. Any number of threads may wait; an object goes to one of them.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_receive_obj(struct wtgram_structured structured,
+                                                 int64_t timeout_us,
+                                                 uint8_t *buffer,
+                                                 size_t capacity,
+                                                 uint32_t *type_id,
+                                                 size_t *length);
+
+// `wtgram_structured_receive_obj` that never waits: `WOULD_BLOCK` when nothing is there.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_try_receive_obj(struct wtgram_structured structured,
+                                                     uint8_t *buffer,
+                                                     size_t capacity,
+                                                     uint32_t *type_id,
+                                                     size_t *length);
+
+// Waits for an object, then takes all that are there and fit, in one crossing.
+//
+// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0; for the first. `arena`, `arena_capacity`: where the objects go, back to
+// back. `received`, `capacity`: what lies where; at most 1024 at once; datagrams that are no objects take a place with their
+// status. `count`: how many places were filled.
+//
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `BUFFER_TOO_SMALL`: not even the first fits; `count` is 0,
+// `received[0].length` says what it needs, nothing is lost; `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: also when
+// `capacity` is 0; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_receive_batch(struct wtgram_structured structured,
+                                                   int64_t timeout_us,
+                                                   uint8_t *arena,
+                                                   size_t arena_capacity,
+                                                   struct wtgram_received_object *received,
+                                                   size_t capacity,
+                                                   size_t *count);
+
+// Whether nothing can be sent any more: it, or what it stands on, is closed. What has arrived can still be received.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_is_closed(struct wtgram_structured structured,
+                                               bool *closed);
+
+// Fills `statistics` with zeroes and its size. NULL is ignored.
+void wtgram_structured_statistics_init(struct wtgram_structured_statistics *statistics);
+
+// Everything counted so far.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
+// library was shut down; `FORKED`.
+WTGRAM_MUST_USE
+enum wtgram_status wtgram_structured_stats(struct wtgram_structured structured,
+                                           struct wtgram_structured_statistics *statistics);
+
+// Closes it: over a transport or reliability layer, closes that too; over a session, only stops reading from it. Calls that
+// wait on it return `CLOSED`; what has arrived can still be received. Closing again does nothing.
+//
+// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+enum wtgram_status wtgram_structured_close(struct wtgram_structured structured);
+
+// Closes it as `wtgram_structured_close` does and makes its handle name nothing. None and stale handles are ignored.
+void wtgram_structured_free(struct wtgram_structured structured);
+
 // Makes a poller.
 //
 // Statuses: `WTGRAM_OK`; `IO`: no descriptor can be had; `LIMIT_REACHED`; `INVALID_ARGUMENT`; `CLOSED`; `FORKED`.
@@ -1790,7 +2436,8 @@ enum wtgram_status wtgram_poller_new(struct wtgram_poller *poller);
 
 // Watches an object; one that is ready already is reported. An object can be in any number of pollers.
 //
-// `object`: the `id` of a server, session, transport or reliability layer. `interest`: bits of `wtgram_interest` that this object can be
+// `object`: the `id` of a server, session, transport, reliability layer, structured transport or monitor.
+// `interest`: bits of `wtgram_interest` that this object can be
 // ready for; 0 reports nothing but its end. `cookie`: comes back with every event.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller or the object; `INVALID_ARGUMENT`: the object can never be ready

@@ -100,6 +100,12 @@ pub enum Error {
     /// Text that is not acceptable JSON, or bytes that do not decode as the expected object.
     #[error("serialization: {0}")]
     Serialization(String),
+    /// A structured datagram whose object does not decode.
+    #[error("deserialization: {0}")]
+    Deserialization(String),
+    /// A structured datagram too short to carry a type id.
+    #[error("a datagram of {0} bytes carries no type id")]
+    Truncated(usize),
     /// A type id that the registry does not know.
     #[error("type id {0} is not registered")]
     UnknownType(u32),

@@ -8,12 +8,16 @@
 //! - `datagram`: queues, accounting and the transport.
 //! - `reliability`: acknowledged datagrams over any channel.
 //! - `structured`: typed objects over any channel.
+//! - `broadcaster`: one datagram to many channels.
+//! - `monitor`: samples, alerts and Prometheus text of transports.
 //! - `ffi`: the C interface, which only translates. `unsafe` lives there and nowhere else.
 
+pub mod broadcaster;
 pub mod datagram;
 pub mod error;
 pub mod ffi;
 pub mod link;
+pub mod monitor;
 pub mod poller;
 pub mod reliability;
 pub mod runtime;

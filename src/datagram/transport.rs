@@ -20,6 +20,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::Notify;
 
+mod framed;
+pub use framed::Framed;
+
+use super::census;
 use super::channel::{Channel, Routes};
 use super::heartbeat::Beating;
 use super::inbound::{DropPolicy, Inbound, InboundConfig, PopError};
@@ -113,6 +117,13 @@ pub struct Transport {
     pub(super) heartbeat: Mutex<Option<Beating>>,
     /// The heartbeat's watch has not heard from the peer for too long.
     pub(super) peer_silent: AtomicBool,
+    census: census::Ticket,
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.census.leave(&self.stats());
+    }
 }
 
 struct Sending {
@@ -178,7 +189,9 @@ impl Transport {
             next_route: AtomicU64::new(0),
             heartbeat: Mutex::new(None),
             peer_silent: AtomicBool::new(false),
+            census: census::Ticket::new(),
         });
+        transport.census.join(&transport);
         let watch = SessionWatch(Arc::downgrade(&transport));
         transport.session.watchers().add(SESSION_WATCH, Arc::new(watch));
         let lane = transport.session.lane();
@@ -224,6 +237,16 @@ impl Transport {
     pub fn close(&self) {
         self.end_sending();
         self.ending.notify_one();
+    }
+
+    /// The level of the outgoing queue, in datagrams, from which it counts as full of waiting work.
+    pub fn outgoing_high_water_datagrams(&self) -> usize {
+        self.sending.lock().queue.config().marks.high_datagrams
+    }
+
+    /// Whether nothing will arrive any more: the receive pump has ended.
+    pub fn arrivals_ended(&self) -> bool {
+        self.receiving.lock().closed
     }
 
     fn follow_session(&self) {
@@ -287,9 +310,12 @@ impl Channel for Transport {
 
 impl Pollable for Transport {
     fn ready(&self) -> Ready {
+        Ready::SIZE_CHANGED.when(self.size_changed.swap(false, Ordering::Relaxed)) | self.standing()
+    }
+
+    fn standing(&self) -> Ready {
         let now = Instant::now();
-        let mut ready = Ready::SIZE_CHANGED.when(self.size_changed.swap(false, Ordering::Relaxed));
-        ready |= Ready::PEER_SILENT.when(self.is_peer_silent());
+        let mut ready = Ready::PEER_SILENT.when(self.is_peer_silent());
         {
             let mut sending = self.sending.lock();
             sending.queue.expire(now);

@@ -58,6 +58,9 @@ pub(super) mod types {
     pub(in crate::ffi) const TRANSPORT: u8 = 3;
     pub(in crate::ffi) const POLLER: u8 = 4;
     pub(in crate::ffi) const RELIABILITY: u8 = 5;
+    pub(in crate::ffi) const STRUCTURED: u8 = 6;
+    pub(in crate::ffi) const BROADCASTER: u8 = 7;
+    pub(in crate::ffi) const MONITOR: u8 = 8;
 }
 
 /// The objects of one type.

@@ -10,10 +10,12 @@
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
 
+pub mod broadcaster;
 mod fork;
 mod guard;
 pub mod handle;
 pub mod library;
+pub mod monitor;
 pub mod outcome;
 mod pointer;
 pub mod poller;
@@ -25,5 +27,6 @@ pub mod session;
 pub mod settings;
 pub mod statistics;
 pub mod status;
+pub mod structured;
 pub mod tools;
 pub mod transport;

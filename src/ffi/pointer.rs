@@ -153,15 +153,6 @@ pub(super) unsafe fn write_text(
     Ok(())
 }
 
-/// Checks a buffer for an explanation, before anything is done that it would explain.
-///
-/// # Safety
-/// As for [`write_detail`].
-pub(super) unsafe fn check_detail(buffer: *mut c_char, capacity: usize) -> Result<(), Failure> {
-    // SAFETY: the caller's promise.
-    unsafe { elements_mut(buffer.cast::<u8>(), capacity) }.map(drop)
-}
-
 /// Writes as much of `text` as fits, and a NUL: for explanations, where a shortened one is better than none.
 ///
 /// # Safety
@@ -192,8 +183,15 @@ pub(super) unsafe fn detailed(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe { write_detail("", buffer, capacity) };
-    // SAFETY: as above.
-    guard_detailed(|text| unsafe { write_detail(text, buffer, capacity) }, body)
+    guard_detailed(
+        // SAFETY: as above.
+        |text| unsafe { write_detail(text, buffer, capacity) },
+        || {
+            // SAFETY: as above.
+            unsafe { elements_mut(buffer.cast::<u8>(), capacity) }?;
+            body()
+        },
+    )
 }
 
 /// A struct of the caller that begins with its size, so that it can grow at its end.

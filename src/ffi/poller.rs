@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::guard::{Failure, guard, quiet};
 use super::handle::{Handle, Table, types};
+use super::monitor::wtgram_monitor;
 use super::pointer::{deadline, elements_mut, give, invalid};
 use super::reliability::wtgram_reliability;
 use super::server::wtgram_server;
 use super::session::wtgram_session;
 use super::status::wtgram_status;
+use super::structured::wtgram_structured;
 use super::transport::wtgram_transport;
 use crate::poller::{Event, Interest, Poller};
 use crate::runtime::readiness::{Pollable, Ready};
@@ -58,6 +60,8 @@ pub enum wtgram_interest {
     WTGRAM_SIZE_CHANGED = 64,
     /// An outcome can be fetched.
     WTGRAM_OUTCOME = 128,
+    /// An alert can be fetched from a monitor.
+    WTGRAM_ALERT = 256,
     /// The heartbeat's watch has heard nothing from the peer for too long.
     WTGRAM_PEER_SILENT = 512,
     /// With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest anew.
@@ -93,7 +97,8 @@ pub unsafe extern "C" fn wtgram_poller_new(poller: *mut wtgram_poller) -> wtgram
 
 /// Watches an object; one that is ready already is reported. An object can be in any number of pollers.
 ///
-/// `object`: the `id` of a server, session, transport or reliability layer. `interest`: bits of `wtgram_interest` that this object can be
+/// `object`: the `id` of a server, session, transport, reliability layer, structured transport or monitor.
+/// `interest`: bits of `wtgram_interest` that this object can be
 /// ready for; 0 reports nothing but its end. `cookie`: comes back with every event.
 ///
 /// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller or the object; `INVALID_ARGUMENT`: the object can never be ready
@@ -216,6 +221,8 @@ fn pollable(object: u64) -> Result<Arc<dyn Pollable>, Failure> {
         types::SESSION => Ok(Arc::clone(&wtgram_session::from_id(object).get()?.session.link) as _),
         types::TRANSPORT => Ok(Arc::clone(&wtgram_transport::from_id(object).get()?.transport) as _),
         types::RELIABILITY => Ok(wtgram_reliability::from_id(object).get()? as _),
+        types::MONITOR => Ok(wtgram_monitor::from_id(object).get()? as _),
+        types::STRUCTURED => Ok(wtgram_structured::from_id(object).get()? as _),
         _ => Err(Failure::InvalidHandle),
     }
 }

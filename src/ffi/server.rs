@@ -4,12 +4,12 @@ use std::ffi::c_char;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::guard::{Failure, guard_detailed, quiet};
+use super::guard::{Failure, quiet};
 use super::handle::{Handle, Table, types};
 use super::library::init;
 use super::pointer::{
-    Versioned, bytes, check_detail, clear, deadline, elements, give, invalid, micros, optional_duration,
-    optional_text, output, read_options, text, write_detail, write_text,
+    Versioned, bytes, clear, deadline, detailed, elements, give, invalid, micros, optional_duration,
+    optional_text, output, read_options, text, write_text,
 };
 use super::session::{self, wtgram_session};
 use super::status::wtgram_status;
@@ -289,18 +289,13 @@ pub unsafe extern "C" fn wtgram_server_listen(
     // SAFETY: the caller's promise, for every pointer below.
     unsafe {
         clear(server);
-        write_detail("", detail, detail_capacity);
-        guard_detailed(
-            |text| write_detail(text, detail, detail_capacity),
-            || {
-                check_detail(detail, detail_capacity)?;
-                let server = output(server)?;
-                let raw = read_options(options)?;
-                let transport = transport_options(raw.transport)?;
-                *server = Handle::new(Server::listen(&listen_options(&raw)?, &transport)?.into())?;
-                Ok(())
-            },
-        )
+        detailed(detail, detail_capacity, || {
+            let server = output(server)?;
+            let raw = read_options(options)?;
+            let transport = transport_options(raw.transport)?;
+            *server = Handle::new(Server::listen(&listen_options(&raw)?, &transport)?.into())?;
+            Ok(())
+        })
     }
 }
 

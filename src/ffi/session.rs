@@ -4,12 +4,12 @@ use std::ffi::c_char;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::guard::{Failure, guard, guard_detailed, quiet};
+use super::guard::{Failure, guard, quiet};
 use super::handle::{Handle, Table, types};
 use super::library::init;
 use super::pointer::{
-    Versioned, bytes, check_detail, clear, deadline, elements, fill, give, invalid, micros,
-    optional_duration, optional_text, output, read_options, sized_output, text, write_detail, write_text,
+    Versioned, bytes, clear, deadline, detailed, elements, fill, give, invalid, micros, optional_duration,
+    optional_text, output, read_options, sized_output, text, write_text,
 };
 use super::server::{connection_options, ip_address, wtgram_connection_options};
 use super::status::wtgram_status;
@@ -31,7 +31,7 @@ pub struct wtgram_session {
 /// A session and the handle of its transport, which lives and ends with it.
 pub(super) struct SessionObject {
     pub(super) session: Session,
-    transport: wtgram_transport,
+    pub(super) transport: wtgram_transport,
 }
 
 static SESSIONS: Table<SessionObject> = Table::new();
@@ -223,18 +223,13 @@ pub unsafe extern "C" fn wtgram_session_connect(
     // SAFETY: the caller's promise, for every pointer below.
     unsafe {
         clear(session);
-        write_detail("", detail, detail_capacity);
-        guard_detailed(
-            |text| write_detail(text, detail, detail_capacity),
-            || {
-                check_detail(detail, detail_capacity)?;
-                let session = output(session)?;
-                let raw = read_options(options)?;
-                let transport = transport_options(raw.transport)?;
-                *session = publish(Session::connect(text(url)?, &connect_options(&raw)?, &transport)?)?;
-                Ok(())
-            },
-        )
+        detailed(detail, detail_capacity, || {
+            let session = output(session)?;
+            let raw = read_options(options)?;
+            let transport = transport_options(raw.transport)?;
+            *session = publish(Session::connect(text(url)?, &connect_options(&raw)?, &transport)?)?;
+            Ok(())
+        })
     }
 }
 

@@ -70,6 +70,10 @@ pub enum wtgram_status {
     WTGRAM_ERROR_SERIALIZATION = -33,
     /// A type id that the registry does not know.
     WTGRAM_ERROR_UNKNOWN_TYPE = -34,
+    /// A structured datagram whose object does not decode.
+    WTGRAM_ERROR_DESERIALIZATION = -35,
+    /// A structured datagram too short to carry a type id.
+    WTGRAM_ERROR_TRUNCATED = -36,
 }
 
 use wtgram_status::*;
@@ -146,6 +150,8 @@ const TABLE: &[(wtgram_status, &CStr, &CStr)] = &[
     ),
     (WTGRAM_ERROR_SERIALIZATION, c"WTGRAM_ERROR_SERIALIZATION", c"serialization failed"),
     (WTGRAM_ERROR_UNKNOWN_TYPE, c"WTGRAM_ERROR_UNKNOWN_TYPE", c"the type id is not registered"),
+    (WTGRAM_ERROR_DESERIALIZATION, c"WTGRAM_ERROR_DESERIALIZATION", c"the object does not decode"),
+    (WTGRAM_ERROR_TRUNCATED, c"WTGRAM_ERROR_TRUNCATED", c"the datagram is too short to carry a type id"),
 ];
 
 fn row(status: i32) -> Option<&'static (wtgram_status, &'static CStr, &'static CStr)> {
@@ -197,6 +203,8 @@ impl From<&Error> for wtgram_status {
             Error::KeyMismatch(_) => WTGRAM_ERROR_KEY_MISMATCH,
             Error::Serialization(_) => WTGRAM_ERROR_SERIALIZATION,
             Error::UnknownType(_) => WTGRAM_ERROR_UNKNOWN_TYPE,
+            Error::Deserialization(_) => WTGRAM_ERROR_DESERIALIZATION,
+            Error::Truncated(_) => WTGRAM_ERROR_TRUNCATED,
             Error::Io { .. } => WTGRAM_ERROR_IO,
             Error::Internal(_) => WTGRAM_ERROR_INTERNAL,
         }

@@ -2,7 +2,7 @@
 
 use std::ops::{BitAnd, BitOr, BitOrAssign};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -69,6 +69,10 @@ impl BitOrAssign for Ready {
 pub trait Pollable: Send + Sync {
     /// What it is ready for now.
     fn ready(&self) -> Ready;
+    /// The same without the conditions that are reported once for each change: for those that look on behalf of others.
+    fn standing(&self) -> Ready {
+        self.ready()
+    }
     /// Everything it can ever be ready for.
     fn possible(&self) -> Ready;
     /// Those who hear of changes.
@@ -85,6 +89,28 @@ pub trait Watcher: Send + Sync {
 
 /// A watcher and the token it can be removed by.
 type Listed = (u64, Arc<dyn Watcher>);
+/// A watcher on an object that others watch too; it ends when this is dropped.
+pub struct Subscription {
+    object: Arc<dyn Pollable>,
+    token: u64,
+}
+
+impl Subscription {
+    /// Lets `watcher` hear of changes of `object`.
+    pub fn new(object: Arc<dyn Pollable>, watcher: Arc<dyn Watcher>) -> Self {
+        // Beyond the tokens of pollers, which count up from 1.
+        static TOKENS: AtomicU64 = AtomicU64::new(1 << 63);
+        let token = TOKENS.fetch_add(1, Ordering::Relaxed);
+        object.watchers().add(token, watcher);
+        Self { object, token }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.object.watchers().remove(self.token);
+    }
+}
 
 /// The watchers of one object. Notifying costs one load while there are none.
 #[derive(Default)]

@@ -187,7 +187,7 @@ impl Transport {
         Ok(Outgoing::new(framed, prefix_len, options.priority, now, options.ttl, options.report_id))
     }
 
-    fn check_size(&self, size: usize) -> Result<()> {
+    pub(super) fn check_size(&self, size: usize) -> Result<()> {
         // An empty one is looked at in any case: 0 also stands for a peer that takes none at all.
         if size > 0 && size <= self.max_payload.load(Ordering::Relaxed) {
             return Ok(());
@@ -265,6 +265,6 @@ fn earlier(deadline: Deadline, expires_at: Option<Instant>) -> Deadline {
     }
 }
 
-fn outcomes_full(_: OutcomesFull) -> Error {
+pub(super) fn outcomes_full(_: OutcomesFull) -> Error {
     Error::LimitReached(Cow::Borrowed("outcomes that nobody has fetched"))
 }

@@ -1,0 +1,261 @@
+//! One datagram to many channels: framed once for each session id, shared by reference, waiting for nobody.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::datagram::channel::Channel;
+use crate::datagram::transport::{Framed, SendOptions, Transport};
+use crate::error::{Error, Result};
+use crate::runtime::wait::Deadline;
+
+/// What happens to a member that does not keep up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SlowPolicy {
+    /// It misses what it had no room for.
+    #[default]
+    Drop,
+    /// After so many broadcasts in a row for which something of it was dropped, it is no member any more.
+    RemoveAfter(u32),
+}
+
+/// Where a member's datagrams go.
+#[derive(Clone)]
+pub enum Target {
+    /// A transport: it shares the framed bytes with others.
+    Transport(Arc<Transport>),
+    /// Anything else: it frames for itself.
+    Channel(Arc<dyn Channel>),
+}
+
+impl Target {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Transport(transport) => transport.is_closed(),
+            Self::Channel(channel) => channel.is_closed(),
+        }
+    }
+}
+
+/// What a broadcast came to for one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberResult {
+    /// The number under which it was added.
+    pub member: u64,
+    /// Accepted, or why not.
+    pub result: Result<()>,
+    /// How many older datagrams made room for this one in its queue.
+    pub evicted: usize,
+    /// It is no member any more: it was closed, or too slow for too long.
+    pub removed: bool,
+}
+
+/// What has happened so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Broadcasts.
+    pub broadcasts: u64,
+    /// Members' queues that took a datagram.
+    pub accepted: u64,
+    /// Members' queues that had no room.
+    pub dropped: u64,
+    /// Members for which the payload was too large.
+    pub too_large: u64,
+    /// Members that refused for any other reason.
+    pub failed: u64,
+    /// Members that were found closed, and removed.
+    pub closed: u64,
+    /// Members that were removed because they were slow.
+    pub removed_slow: u64,
+}
+
+/// Sends one datagram to all its members.
+pub struct Broadcaster {
+    policy: SlowPolicy,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    members: BTreeMap<u64, Arc<Member>>,
+    /// What a broadcast goes through; made anew after a change.
+    snapshot: Option<Arc<[Arc<Member>]>>,
+    statistics: Statistics,
+    shut_down: bool,
+}
+
+struct Member {
+    number: u64,
+    target: Target,
+    /// Broadcasts in a row for which something of it was dropped.
+    drops_in_a_row: AtomicU32,
+}
+
+impl Broadcaster {
+    /// A broadcaster without members.
+    pub fn new(policy: SlowPolicy) -> Self {
+        Self { policy, state: Mutex::default() }
+    }
+
+    /// Adds a member under a number of the caller's; one that is there already stays as it is.
+    pub fn add(&self, number: u64, target: Target) -> Result<()> {
+        if target.is_closed() {
+            return Err(Error::Closed);
+        }
+        let mut state = self.state.lock();
+        if state.shut_down {
+            return Err(Error::Closed);
+        }
+        let state = &mut *state;
+        state.members.entry(number).or_insert_with(|| {
+            state.snapshot = None;
+            Arc::new(Member { number, target, drops_in_a_row: AtomicU32::new(0) })
+        });
+        Ok(())
+    }
+
+    /// Removes a member; whether it was one.
+    pub fn remove(&self, number: u64) -> bool {
+        let mut state = self.state.lock();
+        let found = state.members.remove(&number).is_some();
+        if found {
+            state.snapshot = None;
+        }
+        found
+    }
+
+    /// How many members there are that are not closed.
+    pub fn count(&self) -> usize {
+        self.members().map_or(0, |members| members.iter().filter(|member| !member.target.is_closed()).count())
+    }
+
+    /// A snapshot of everything counted.
+    pub fn statistics(&self) -> Statistics {
+        self.state.lock().statistics
+    }
+
+    /// Removes all members and takes no more.
+    pub fn shutdown(&self) {
+        let mut state = self.state.lock();
+        state.shut_down = true;
+        let gone = (std::mem::take(&mut state.members), state.snapshot.take());
+        drop(state);
+        // Objects may end here; not under the lock.
+        drop(gone);
+    }
+
+    /// Gives `payload` to every member, waiting for none of them; returns how many accepted it. `on_result` hears of each.
+    ///
+    /// A member that is closed is removed. No member's trouble is another's.
+    pub fn broadcast(
+        &self,
+        payload: &[u8],
+        options: &SendOptions,
+        mut on_result: impl FnMut(&MemberResult),
+    ) -> Result<usize> {
+        let members = self.members()?;
+        let mut framed = FramedOnce { payload, by_session: HashMap::new(), last: None };
+        let mut counted = Statistics { broadcasts: 1, ..Statistics::default() };
+        let mut removed = Vec::new();
+        for member in members.iter() {
+            let (result, evicted) = match framed.send(&member.target, options) {
+                Ok(evicted) => (Ok(()), evicted),
+                Err(error) => (Err(error), 0),
+            };
+            let slow = self.is_too_slow(member, &result, evicted);
+            let closed = matches!(result, Err(Error::Closed));
+            let counter = match &result {
+                Ok(()) => &mut counted.accepted,
+                Err(Error::QueueFull | Error::WouldBlock) => &mut counted.dropped,
+                Err(Error::TooLarge { .. }) => &mut counted.too_large,
+                Err(Error::Closed) => &mut counted.closed,
+                Err(_) => &mut counted.failed,
+            };
+            *counter += 1;
+            counted.removed_slow += u64::from(slow);
+            if closed || slow {
+                removed.push(Arc::clone(member));
+            }
+            on_result(&MemberResult { member: member.number, result, evicted, removed: closed || slow });
+        }
+        let accepted = counted.accepted as usize;
+        self.settle(counted, &removed);
+        Ok(accepted)
+    }
+
+    fn is_too_slow(&self, member: &Member, result: &Result<()>, evicted: usize) -> bool {
+        let dropped = evicted > 0 || matches!(result, Err(Error::QueueFull | Error::WouldBlock));
+        if !dropped {
+            // A payload that is too large says nothing about the member's speed.
+            if result.is_ok() {
+                member.drops_in_a_row.store(0, Ordering::Relaxed);
+            }
+            return false;
+        }
+        let drops = member.drops_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        matches!(self.policy, SlowPolicy::RemoveAfter(most) if drops >= most)
+    }
+
+    fn settle(&self, counted: Statistics, removed: &[Arc<Member>]) {
+        let mut state = self.state.lock();
+        for member in removed {
+            // Meanwhile another may have been added under the same number.
+            let still = state.members.get(&member.number).is_some_and(|held| Arc::ptr_eq(held, member));
+            if still {
+                state.members.remove(&member.number);
+                state.snapshot = None;
+            }
+        }
+        let total = &mut state.statistics;
+        total.broadcasts += counted.broadcasts;
+        total.accepted += counted.accepted;
+        total.dropped += counted.dropped;
+        total.too_large += counted.too_large;
+        total.failed += counted.failed;
+        total.closed += counted.closed;
+        total.removed_slow += counted.removed_slow;
+    }
+
+    fn members(&self) -> Result<Arc<[Arc<Member>]>> {
+        let mut state = self.state.lock();
+        if state.shut_down {
+            return Err(Error::Closed);
+        }
+        let state = &mut *state;
+        let snapshot = state.snapshot.get_or_insert_with(|| state.members.values().map(Arc::clone).collect());
+        Ok(Arc::clone(snapshot))
+    }
+}
+
+/// A payload and what it looks like behind each session prefix met so far. Most sessions are the first of their
+/// connection and share one.
+struct FramedOnce<'a> {
+    payload: &'a [u8],
+    by_session: HashMap<u64, Framed>,
+    last: Option<(u64, Framed)>,
+}
+
+impl FramedOnce<'_> {
+    /// Sends to one member; returns how many datagrams of its queue made room.
+    fn send(&mut self, target: &Target, options: &SendOptions) -> Result<usize> {
+        match target {
+            Target::Channel(channel) if channel.is_closed() => Err(Error::Closed),
+            Target::Channel(channel) => channel.send(self.payload, options, Deadline::Now).map(|()| 0),
+            Target::Transport(transport) => {
+                let session = transport.session().established()?.id;
+                if self.last.as_ref().is_none_or(|(last, _)| *last != session) {
+                    let framed =
+                        self.by_session.entry(session).or_insert_with(|| transport.frame(self.payload));
+                    self.last = Some((session, framed.clone()));
+                }
+                let Some((_, framed)) = &self.last else { return Err(Error::Closed) };
+                transport.send_framed(framed, options).map(|pushed| pushed.evicted)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

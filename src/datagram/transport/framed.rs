@@ -1,0 +1,62 @@
+//! One payload for many transports: framed once for each session id, shared by reference, never waiting.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::sending::outcomes_full;
+use super::{SendOptions, Transport};
+use crate::datagram::message::Outgoing;
+use crate::datagram::outbound::{OutcomesFull, PushError, Pushed};
+use crate::error::{Error, Result};
+
+/// A payload behind its session prefix. Transports of the same session id can share it; clones share the bytes.
+#[derive(Debug, Clone)]
+pub struct Framed {
+    bytes: Bytes,
+    prefix_len: u8,
+}
+
+impl Framed {
+    /// Payload bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.len().saturating_sub(usize::from(self.prefix_len))
+    }
+}
+
+impl Transport {
+    /// Frames `payload` for this transport, and for others of the same session id.
+    pub fn frame(&self, payload: &[u8]) -> Framed {
+        Framed { bytes: self.path.frame(payload), prefix_len: self.path.prefix_len() as u8 }
+    }
+
+    /// Queues what [`Self::frame`] made, without copying it and without waiting: when the policy is to wait, a full
+    /// queue is counted as a rejection.
+    pub fn send_framed(&self, framed: &Framed, options: &SendOptions) -> Result<Pushed> {
+        let checked = self.check_size(framed.size());
+        let now = Instant::now();
+        let mut sending = self.sending.lock();
+        if let Err(error) = checked {
+            if matches!(error, Error::TooLarge { .. }) {
+                sending.queue.count_too_large(framed.size(), options.report_id).map_err(outcomes_full)?;
+            }
+            return Err(error);
+        }
+        let Framed { bytes, prefix_len } = framed.clone();
+        let item = Outgoing::new(bytes, prefix_len, options.priority, now, options.ttl, options.report_id);
+        let result = match sending.queue.push(now, item) {
+            Ok(pushed) => Ok(pushed),
+            Err(PushError::Full(back)) => {
+                let _ = sending.queue.count_rejected(back.size(), options.report_id);
+                Err(Error::QueueFull)
+            }
+            Err(PushError::Rejected) => Err(Error::QueueFull),
+            Err(PushError::Expired) => Err(Error::TimedOut),
+            Err(PushError::OutcomesFull(_)) => Err(outcomes_full(OutcomesFull)),
+            Err(PushError::Closed(_)) => Err(Error::Closed),
+        };
+        sending.time.record(now.elapsed());
+        self.release(sending);
+        result
+    }
+}

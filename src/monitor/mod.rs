@@ -1,0 +1,227 @@
+//! Watches a transport: samples at an interval, alerts when a condition begins and when it ends.
+//!
+//! - [`sample`]: what is looked at; [`rules`]: what is worth an alert, without clock or threads.
+//! - [`timer`]: one for all monitors of a lane.
+//! - [`prometheus`]: the same figures for a monitoring system.
+
+pub mod prometheus;
+pub mod rules;
+pub mod sample;
+mod timer;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::datagram::transport::Transport;
+use crate::error::{Error, Result};
+use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
+use crate::runtime::wait::{Deadline, wait_for};
+use rules::{Alert, Rules, Thresholds};
+use sample::{Observer, Sample};
+
+/// The most samples or alerts that can be asked to be kept.
+pub const MAX_KEPT: usize = 1 << 20;
+
+/// How a monitor works; the defaults are the reference's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MonitorOptions {
+    /// Time between samples.
+    pub interval: Duration,
+    /// Samples that are kept.
+    pub samples: usize,
+    /// Alerts that are kept, and that wait for being fetched.
+    pub alerts: usize,
+    /// What is worth an alert.
+    pub thresholds: Thresholds,
+}
+
+impl Default for MonitorOptions {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(5), samples: 100, alerts: 50, thresholds: Thresholds::default() }
+    }
+}
+
+/// A monitor of one transport.
+pub struct Monitor {
+    transport: Arc<Transport>,
+    options: MonitorOptions,
+    observer: Mutex<Observer>,
+    shared: Arc<Shared>,
+    _subscription: Subscription,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    watchers: Watchers,
+    ended: AtomicBool,
+}
+
+struct State {
+    samples: VecDeque<Sample>,
+    alerts: VecDeque<Alert>,
+    unread: VecDeque<Alert>,
+    /// Alerts that nobody fetched in time, since the last that was.
+    missed: u64,
+    rules: Rules,
+}
+
+impl Monitor {
+    /// Begins to watch `transport`. The first sample comes after one interval.
+    pub fn open(transport: Arc<Transport>, options: MonitorOptions) -> Result<Arc<Self>> {
+        if options.interval.is_zero() {
+            return Err(Error::InvalidArgument("the interval of a monitor is not 0".into()));
+        }
+        if [options.samples, options.alerts].iter().any(|kept| !(1..=MAX_KEPT).contains(kept)) {
+            return Err(Error::InvalidArgument(
+                format!("a monitor keeps 1 to {MAX_KEPT} samples and alerts").into(),
+            ));
+        }
+        if transport.is_closed() {
+            return Err(Error::Closed);
+        }
+        let (observer, before) = Observer::new(&transport)?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                samples: VecDeque::new(),
+                alerts: VecDeque::new(),
+                unread: VecDeque::new(),
+                missed: 0,
+                rules: Rules::new(options.thresholds, before),
+            }),
+            changed: Condvar::new(),
+            watchers: Watchers::default(),
+            ended: AtomicBool::new(false),
+        });
+        let watch = Arc::new(Watch { shared: Arc::clone(&shared), transport: Arc::downgrade(&transport) });
+        let subscription = Subscription::new(Arc::clone(&transport) as _, Arc::clone(&watch) as _);
+        let monitor = Arc::new(Self {
+            transport,
+            options,
+            observer: Mutex::new(observer),
+            shared,
+            _subscription: subscription,
+        });
+        // The transport may have closed before the watch was there.
+        watch.changed();
+        timer::start(monitor.transport.session().lane(), &monitor);
+        Ok(monitor)
+    }
+
+    /// Whether it takes samples: neither it nor its transport is closed.
+    pub fn is_monitoring(&self) -> bool {
+        !self.shared.has_ended()
+    }
+
+    /// The newest `limit` samples, oldest first.
+    pub fn samples(&self, limit: usize) -> Vec<Sample> {
+        newest(&self.shared.state.lock().samples, limit)
+    }
+
+    /// The newest `limit` alerts, oldest first, whether they were fetched or not.
+    pub fn alerts(&self, limit: usize) -> Vec<Alert> {
+        newest(&self.shared.state.lock().alerts, limit)
+    }
+
+    /// Waits until `deadline` for an alert that was not fetched yet; and how many before it nobody fetched in time.
+    pub fn next_alert(&self, deadline: Deadline) -> Result<(Alert, u64)> {
+        wait_for(&mut self.shared.state.lock(), &self.shared.changed, deadline, |state| {
+            match state.unread.pop_front() {
+                Some(alert) => Some(Ok((alert, std::mem::take(&mut state.missed)))),
+                None => self.shared.has_ended().then_some(Err(Error::Closed)),
+            }
+        })
+    }
+
+    /// Takes no more samples; who waits for an alert is told. What it has can still be read.
+    pub fn close(&self) {
+        self.shared.end();
+    }
+
+    /// Takes a sample and looks at it.
+    fn sample(&self, now: Instant) {
+        let sample = {
+            let mut observer = self.observer.lock();
+            observer.look(&self.transport, now)
+        };
+        let mut state = self.shared.state.lock();
+        keep(&mut state.samples, sample, self.options.samples);
+        let State { rules, samples, .. } = &mut *state;
+        let alerts = rules.check(samples.make_contiguous());
+        let any = !alerts.is_empty();
+        for alert in alerts {
+            keep(&mut state.alerts, alert.clone(), self.options.alerts);
+            state.missed += u64::from(keep(&mut state.unread, alert, self.options.alerts));
+        }
+        drop(state);
+        if any {
+            self.shared.changed.notify_all();
+            self.shared.watchers.notify();
+        }
+    }
+}
+
+/// Adds to a ring; whether its oldest had to go.
+fn keep<T>(ring: &mut VecDeque<T>, item: T, most: usize) -> bool {
+    let full = ring.len() >= most;
+    if full {
+        ring.pop_front();
+    }
+    ring.push_back(item);
+    full
+}
+
+fn newest<T: Clone>(ring: &VecDeque<T>, limit: usize) -> Vec<T> {
+    ring.iter().skip(ring.len().saturating_sub(limit)).cloned().collect()
+}
+
+impl Shared {
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        {
+            // Under the lock, so that nobody begins to wait between the look and the sleep.
+            let _state = self.state.lock();
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        self.changed.notify_all();
+        self.watchers.notify();
+    }
+}
+
+impl Pollable for Monitor {
+    fn ready(&self) -> Ready {
+        let alert = !self.shared.state.lock().unread.is_empty();
+        Ready::ALERT.when(alert) | Ready::CLOSED.when(self.shared.has_ended())
+    }
+
+    fn possible(&self) -> Ready {
+        Ready::ALERT | Ready::CLOSED
+    }
+
+    fn watchers(&self) -> &Watchers {
+        &self.shared.watchers
+    }
+}
+
+/// Ends the monitor with its transport.
+struct Watch {
+    shared: Arc<Shared>,
+    transport: Weak<Transport>,
+}
+
+impl Watcher for Watch {
+    fn changed(&self) {
+        // A transport notifies often; it closes once.
+        if !self.shared.has_ended() && self.transport.upgrade().is_none_or(|transport| transport.is_closed())
+        {
+            self.shared.end();
+        }
+    }
+}

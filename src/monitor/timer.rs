@@ -1,0 +1,100 @@
+//! One timer for all monitors of a lane.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::Monitor;
+use crate::runtime::Lane;
+
+/// The timers there are, each with the index of its lane. A lane's timer begins with its first monitor.
+static TIMERS: Mutex<Vec<(usize, Arc<Timer>)>> = Mutex::new(Vec::new());
+
+#[derive(Default)]
+struct Timer {
+    due: Mutex<Due>,
+    /// Something was added that may be due sooner than what the task sleeps for.
+    sooner: Notify,
+}
+
+#[derive(Default)]
+struct Due {
+    heap: BinaryHeap<Reverse<(Instant, u64)>>,
+    monitors: std::collections::HashMap<u64, Weak<Monitor>>,
+    next: u64,
+}
+
+/// Lets `monitor` take samples on `lane` until it ends.
+pub(super) fn start(lane: &Lane, monitor: &Arc<Monitor>) {
+    let timer = {
+        let mut timers = TIMERS.lock();
+        match timers.iter().find(|(index, _)| *index == lane.index()) {
+            Some((_, timer)) => Arc::clone(timer),
+            None => {
+                let timer = Arc::new(Timer::default());
+                timers.push((lane.index(), Arc::clone(&timer)));
+                lane.spawn(Arc::clone(&timer).run());
+                timer
+            }
+        }
+    };
+    let mut due = timer.due.lock();
+    let number = due.next;
+    due.next += 1;
+    due.monitors.insert(number, Arc::downgrade(monitor));
+    due.add(number, monitor, Instant::now());
+    drop(due);
+    timer.sooner.notify_one();
+}
+
+impl Due {
+    fn add(&mut self, number: u64, monitor: &Monitor, now: Instant) {
+        match now.checked_add(monitor.options.interval) {
+            Some(when) => self.heap.push(Reverse((when, number))),
+            // Beyond what the clock can express: never.
+            None => drop(self.monitors.remove(&number)),
+        }
+    }
+}
+
+impl Timer {
+    async fn run(self: Arc<Self>) {
+        loop {
+            let next = self.due.lock().heap.peek().map(|Reverse((when, _))| *when);
+            match next {
+                None => self.sooner.notified().await,
+                Some(when) => tokio::select! {
+                    () = tokio::time::sleep_until(when.into()) => self.tick(),
+                    () = self.sooner.notified() => {}
+                },
+            }
+        }
+    }
+
+    fn tick(&self) {
+        let now = Instant::now();
+        while let Some((number, monitor)) = self.pop(now) {
+            let Some(monitor) = monitor.upgrade().filter(|monitor| monitor.is_monitoring()) else {
+                self.due.lock().monitors.remove(&number);
+                continue;
+            };
+            monitor.sample(now);
+            // From now, not from when it was due: after a pause there is one sample, not all that were missed.
+            self.due.lock().add(number, &monitor, now);
+        }
+    }
+
+    fn pop(&self, now: Instant) -> Option<(u64, Weak<Monitor>)> {
+        let mut due = self.due.lock();
+        let Reverse((when, number)) = *due.heap.peek()?;
+        if when > now {
+            return None;
+        }
+        due.heap.pop();
+        Some((number, due.monitors.get(&number).cloned().unwrap_or_default()))
+    }
+}

@@ -1,0 +1,131 @@
+//! The queue of a structured transport that shares its session's datagrams with other readers.
+
+use std::collections::VecDeque;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::datagram::message::Metadata;
+use crate::error::{Error, Result};
+use crate::runtime::wait::{Deadline, wait_for};
+
+/// Datagrams that wait for being read and decoded on a caller's thread.
+pub struct Inbox {
+    state: Mutex<State>,
+    arrived: Condvar,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Copies: what arrives shares its memory with the packet it came in.
+    waiting: VecDeque<(Instant, Metadata, Box<[u8]>)>,
+    next_sequence: u64,
+    dropped_full: u64,
+    ended: bool,
+}
+
+impl Inbox {
+    /// A queue for at most `capacity` datagrams, at least one.
+    pub fn new(capacity: usize) -> Self {
+        Self { state: Mutex::default(), arrived: Condvar::new(), capacity: capacity.max(1) }
+    }
+
+    /// Takes a datagram; when the queue is full, or has ended, it is dropped, as in the reference. Returns whether the
+    /// queue was empty before and is not now.
+    pub fn put(&self, now: Instant, payload: &[u8]) -> bool {
+        let mut state = self.state.lock();
+        let sequence = state.next_sequence;
+        state.next_sequence += 1;
+        if state.waiting.len() >= self.capacity || state.ended {
+            state.dropped_full += 1;
+            return false;
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let timestamp_us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        let metadata = Metadata { timestamp_us, size: payload.len(), sequence, ..Metadata::default() };
+        state.waiting.push_back((now, metadata, payload.into()));
+        let first = state.waiting.len() == 1;
+        drop(state);
+        self.arrived.notify_one();
+        first
+    }
+
+    /// Waits until `deadline` for the next datagram and puts it in place of what `buffer` holds.
+    pub fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata> {
+        let called = Instant::now();
+        wait_for(&mut self.state.lock(), &self.arrived, deadline, |state| match state.waiting.pop_front() {
+            Some((arrived, metadata, payload)) => {
+                buffer.clear();
+                buffer.extend_from_slice(&payload);
+                Some(Ok(Metadata { age: arrived.elapsed(), waited: called.elapsed(), ..metadata }))
+            }
+            None => state.ended.then_some(Err(Error::Closed)),
+        })
+    }
+
+    /// Nothing arrives any more: who waits is told, what waits can still be received.
+    pub fn end(&self) {
+        self.state.lock().ended = true;
+        self.arrived.notify_all();
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.state.lock().waiting.len()
+    }
+
+    /// Whether none wait.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many were dropped because there was no room.
+    pub fn dropped_full(&self) -> u64 {
+        self.state.lock().dropped_full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_inbox_drops_the_newcomer_and_counts_it() {
+        let inbox = Inbox::new(2);
+        let now = Instant::now();
+        assert!(inbox.put(now, b"a"), "the first makes it readable");
+        assert!(!inbox.put(now, b"b"));
+        assert!(!inbox.put(now, b"c"));
+        assert_eq!((inbox.len(), inbox.dropped_full()), (2, 1));
+        let mut buffer = b"old".to_vec();
+        assert_eq!(inbox.receive(&mut buffer, Deadline::Now).unwrap().sequence, 0);
+        assert_eq!(buffer, b"a");
+        inbox.receive(&mut buffer, Deadline::Now).unwrap();
+        inbox.put(now, b"d");
+        assert_eq!(inbox.receive(&mut buffer, Deadline::Now).unwrap().sequence, 3, "a gap is a drop");
+        assert_eq!(inbox.receive(&mut buffer, Deadline::Now), Err(Error::WouldBlock));
+    }
+
+    #[test]
+    fn after_the_end_what_waits_is_received_and_then_it_is_closed() {
+        let inbox = Inbox::new(2);
+        inbox.put(Instant::now(), b"last");
+        inbox.end();
+        inbox.put(Instant::now(), b"too late");
+        let mut buffer = Vec::new();
+        assert!(inbox.receive(&mut buffer, Deadline::Never).is_ok());
+        assert_eq!(inbox.receive(&mut buffer, Deadline::Never), Err(Error::Closed));
+    }
+
+    #[test]
+    fn the_end_wakes_who_waits() {
+        let inbox = Inbox::new(2);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| inbox.receive(&mut Vec::new(), Deadline::Never));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            inbox.end();
+            assert_eq!(waiting.join().unwrap(), Err(Error::Closed));
+        });
+    }
+}

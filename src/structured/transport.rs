@@ -1,0 +1,415 @@
+//! Sends and receives typed objects over a channel, or beside other readers of a session.
+//!
+//! On the wire: the type id as two bytes in network order, then the object as the serializer writes it.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::inbox::Inbox;
+use super::registry::Registry;
+use super::serializer::Serializer;
+use crate::datagram::channel::{Channel, Route, RouteOrder};
+use crate::datagram::message::Metadata;
+use crate::datagram::transport::{SendOptions, Transport};
+use crate::error::{Error, Result};
+use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
+use crate::runtime::wait::Deadline;
+
+/// Datagrams that wait in a structured transport's own queue, unless asked otherwise: the reference's `queue_size`.
+pub const DEFAULT_QUEUE: usize = 100;
+
+/// Bytes of the type id.
+const HEADER_BYTES: usize = 2;
+
+/// A structured transport.
+pub struct Structured {
+    channel: Arc<dyn Channel>,
+    source: Source,
+    shared: Arc<Shared>,
+    serializer: Box<dyn Serializer>,
+    statistics: Mutex<Statistics>,
+    /// Decoded objects that did not fit their receiver's buffer; they are received next.
+    returned: Mutex<VecDeque<(Received, Vec<u8>)>>,
+    _subscription: Subscription,
+}
+
+/// Where datagrams come from.
+enum Source {
+    /// The channel, all of them.
+    Channel,
+    /// Our own queue, filled by the route under this token.
+    Inbox { transport: Arc<Transport>, route: u64 },
+}
+
+/// What those who hear of arrivals and changes need.
+struct Shared {
+    registry: Registry,
+    inbox: Option<Inbox>,
+    watchers: Watchers,
+    closed: AtomicBool,
+}
+
+/// An object that was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Received {
+    /// Its type.
+    pub type_id: u16,
+    /// Bytes of the object.
+    pub size: usize,
+    /// What is known about its datagram; `size` there is that of the datagram.
+    pub metadata: Metadata,
+}
+
+/// One place of a batch that was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// First byte of the object in the arena.
+    pub offset: usize,
+    /// The object, or why there is none.
+    pub result: Result<Received>,
+}
+
+/// What became of objects and datagrams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Objects given to the channel.
+    pub sent: u64,
+    /// Not sent: the type id is not registered.
+    pub send_unknown_type: u64,
+    /// Not sent: the serializer refused the object.
+    pub send_not_serialized: u64,
+    /// Not sent: more bytes than its type or the path allows.
+    pub send_too_large: u64,
+    /// Not sent: the channel refused it.
+    pub send_failed: u64,
+    /// Objects given to the program.
+    pub received: u64,
+    /// Received datagrams with a type id that is not registered.
+    pub receive_unknown_type: u64,
+    /// Received datagrams without a type id.
+    pub receive_truncated: u64,
+    /// Received datagrams that the serializer refused.
+    pub receive_not_deserialized: u64,
+    /// Received datagrams with more bytes than their type allows.
+    pub receive_too_large: u64,
+    /// Datagrams dropped because the transport's own queue was full.
+    pub dropped_full: u64,
+    /// Datagrams in that queue now.
+    pub queued: u64,
+}
+
+thread_local! {
+    /// Datagrams and objects on their way through a caller's thread. Taken out while in use: a serializer of the
+    /// program may send and receive itself.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Larger buffers are not kept by threads.
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+fn with_scratch<R>(body: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut scratch = SCRATCH.take();
+    let result = body(&mut scratch);
+    if scratch.capacity() <= SCRATCH_BYTES {
+        scratch.clear();
+        SCRATCH.set(scratch);
+    }
+    result
+}
+
+impl Structured {
+    /// Over a channel, whose datagrams it reads: all of them. Closing it closes the channel.
+    pub fn over_channel(
+        channel: Arc<dyn Channel>,
+        registry: Registry,
+        serializer: Box<dyn Serializer>,
+    ) -> Result<Arc<Self>> {
+        if channel.is_closed() {
+            return Err(Error::Closed);
+        }
+        let shared = Arc::new(Shared::new(registry, None));
+        let watch = Arc::new(Watch { shared: Arc::clone(&shared), transport: None });
+        Ok(Self::new(channel, Source::Channel, shared, serializer, watch))
+    }
+
+    /// Beside other readers of a session: it takes the datagrams with registered type ids into a queue of `queue`
+    /// datagrams and leaves the others. Closing it only ends that.
+    pub fn over_session(
+        transport: &Arc<Transport>,
+        registry: Registry,
+        serializer: Box<dyn Serializer>,
+        queue: usize,
+    ) -> Result<Arc<Self>> {
+        if transport.is_closed() {
+            return Err(Error::Closed);
+        }
+        let shared = Arc::new(Shared::new(registry, Some(Inbox::new(queue))));
+        let route = transport.add_route(RouteOrder::Structured, Arc::clone(&shared) as _);
+        let watch =
+            Arc::new(Watch { shared: Arc::clone(&shared), transport: Some(Arc::downgrade(transport)) });
+        let source = Source::Inbox { transport: Arc::clone(transport), route };
+        let structured =
+            Self::new(Arc::clone(transport) as _, source, shared, serializer, Arc::clone(&watch) as _);
+        // The session may have ended before the watch was there.
+        watch.changed();
+        Ok(structured)
+    }
+
+    fn new(
+        channel: Arc<dyn Channel>,
+        source: Source,
+        shared: Arc<Shared>,
+        serializer: Box<dyn Serializer>,
+        watch: Arc<dyn Watcher>,
+    ) -> Arc<Self> {
+        let subscription = Subscription::new(Arc::clone(&channel) as _, watch);
+        Arc::new(Self {
+            channel,
+            source,
+            shared,
+            serializer,
+            statistics: Mutex::default(),
+            returned: Mutex::default(),
+            _subscription: subscription,
+        })
+    }
+
+    /// Sends an object, waiting for room until `deadline` where the channel waits at all.
+    pub fn send(&self, type_id: u32, object: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+        let result = self.try_to_send(type_id, object, options, deadline);
+        let mut statistics = self.statistics.lock();
+        *match &result {
+            Ok(()) => &mut statistics.sent,
+            Err(Error::UnknownType(_)) => &mut statistics.send_unknown_type,
+            Err(Error::Serialization(_)) => &mut statistics.send_not_serialized,
+            Err(Error::TooLarge { .. }) => &mut statistics.send_too_large,
+            Err(_) => &mut statistics.send_failed,
+        } += 1;
+        result
+    }
+
+    fn try_to_send(
+        &self,
+        type_id: u32,
+        object: &[u8],
+        options: &SendOptions,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let (type_id, limit) = self.shared.registry.limit(type_id)?;
+        if self.is_closed() {
+            return Err(Error::Closed);
+        }
+        with_scratch(|wire| {
+            wire.extend_from_slice(&type_id.to_be_bytes());
+            self.serializer.serialize(type_id, object, wire)?;
+            let size = wire.len().saturating_sub(HEADER_BYTES);
+            if size > limit {
+                return Err(Error::TooLarge { size, limit });
+            }
+            self.channel.send(wire, options, deadline)
+        })
+    }
+
+    /// Waits until `deadline` for the next object and writes it to the beginning of `buffer`.
+    ///
+    /// [`Error::BufferTooSmall`] keeps the object for the next call. A datagram that is no registered object is counted
+    /// and reported by its error; the next call goes on with the next one.
+    pub fn receive(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Received> {
+        let returned = self.returned.lock().pop_front();
+        if let Some((received, object)) = returned {
+            return self.deliver(received, object, buffer);
+        }
+        with_scratch(|object| {
+            let received = self.next(object, deadline)?;
+            // The common case copies; only an object that must be kept takes the memory with it.
+            let object = if object.len() > buffer.len() {
+                std::mem::take(object)
+            } else {
+                return self.copy(received, object, buffer);
+            };
+            self.deliver(received, object, buffer)
+        })
+    }
+
+    /// Waits until `deadline` for an object, then takes all that are there and fit, back to back into `arena`.
+    ///
+    /// Datagrams that are no registered objects take a slot each, with their error. [`Error::BufferTooSmall`] only when
+    /// the first object does not fit.
+    pub fn receive_batch(
+        &self,
+        arena: &mut [u8],
+        slots: &mut Vec<Slot>,
+        most: usize,
+        deadline: Deadline,
+    ) -> Result<()> {
+        if most == 0 {
+            return Err(Error::InvalidArgument("a batch needs room for at least one object".into()));
+        }
+        slots.clear();
+        let mut used = 0;
+        while slots.len() < most {
+            let patience = if slots.is_empty() { deadline } else { Deadline::Now };
+            let result = self.receive(&mut arena[used..], patience);
+            use Error::{BufferTooSmall, Closed, TimedOut, WouldBlock};
+            if let Err(WouldBlock | TimedOut | Closed | BufferTooSmall { .. }) = &result {
+                return if slots.is_empty() { result.map(drop) } else { Ok(()) };
+            }
+            let size = result.as_ref().map_or(0, |received| received.size);
+            slots.push(Slot { offset: used, result });
+            used += size;
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, received: Received, object: Vec<u8>, buffer: &mut [u8]) -> Result<Received> {
+        if object.len() <= buffer.len() {
+            return self.copy(received, &object, buffer);
+        }
+        let needed = object.len();
+        self.returned.lock().push_front((received, object));
+        Err(Error::BufferTooSmall { needed })
+    }
+
+    fn copy(&self, received: Received, object: &[u8], buffer: &mut [u8]) -> Result<Received> {
+        buffer[..object.len()].copy_from_slice(object);
+        self.statistics.lock().received += 1;
+        Ok(received)
+    }
+
+    /// The next datagram, decoded into `object`.
+    fn next(&self, object: &mut Vec<u8>, deadline: Deadline) -> Result<Received> {
+        let mut datagram = Vec::new();
+        let metadata = match (&self.shared.inbox, &self.source) {
+            (Some(inbox), Source::Inbox { .. }) => inbox.receive(&mut datagram, deadline)?,
+            _ => self.channel.receive(&mut datagram, deadline)?,
+        };
+        let result = self.decode(&datagram, object);
+        let mut statistics = self.statistics.lock();
+        match &result {
+            Ok(_) => {}
+            Err(Error::Truncated(_)) => statistics.receive_truncated += 1,
+            Err(Error::UnknownType(_)) => statistics.receive_unknown_type += 1,
+            Err(Error::TooLarge { .. }) => statistics.receive_too_large += 1,
+            Err(_) => statistics.receive_not_deserialized += 1,
+        }
+        Ok(Received { type_id: result?, size: object.len(), metadata })
+    }
+
+    fn decode(&self, datagram: &[u8], object: &mut Vec<u8>) -> Result<u16> {
+        let (header, wire) =
+            datagram.split_first_chunk::<HEADER_BYTES>().ok_or(Error::Truncated(datagram.len()))?;
+        let (type_id, limit) = self.shared.registry.limit(u16::from_be_bytes(*header).into())?;
+        if wire.len() > limit {
+            return Err(Error::TooLarge { size: wire.len(), limit });
+        }
+        self.serializer.deserialize(type_id, wire, object)?;
+        Ok(type_id)
+    }
+
+    /// Whether nothing can be sent any more. What has arrived can still be received.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Relaxed) || self.channel.is_closed()
+    }
+
+    /// A snapshot of everything counted.
+    pub fn statistics(&self) -> Statistics {
+        let statistics = *self.statistics.lock();
+        match &self.shared.inbox {
+            None => statistics,
+            Some(inbox) => {
+                Statistics { dropped_full: inbox.dropped_full(), queued: inbox.len() as u64, ..statistics }
+            }
+        }
+    }
+
+    /// Ends it, and with it the channel, unless it is one of several readers of a session. Who waits is told; what has
+    /// arrived can still be received.
+    pub fn close(&self) {
+        self.shared.closed.store(true, Ordering::Relaxed);
+        match &self.source {
+            Source::Channel => self.channel.close(),
+            Source::Inbox { .. } => self.detach(),
+        }
+        self.shared.watchers.notify();
+    }
+
+    fn detach(&self) {
+        if let Source::Inbox { transport, route } = &self.source {
+            transport.remove_route(*route);
+        }
+        if let Some(inbox) = &self.shared.inbox {
+            inbox.end();
+        }
+    }
+}
+
+impl Drop for Structured {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
+impl Pollable for Structured {
+    fn ready(&self) -> Ready {
+        let below = self.channel.standing();
+        let arrived = match &self.shared.inbox {
+            Some(inbox) => !inbox.is_empty(),
+            None => !(below & Ready::READABLE).is_empty(),
+        };
+        let closed = self.is_closed();
+        let writable = if closed { Ready::NONE } else { below & Ready::WRITABLE };
+        let readable = Ready::READABLE.when(arrived || !self.returned.lock().is_empty());
+        readable | writable | Ready::CLOSED.when(closed)
+    }
+
+    fn possible(&self) -> Ready {
+        Ready::READABLE | Ready::WRITABLE | Ready::CLOSED
+    }
+
+    fn watchers(&self) -> &Watchers {
+        &self.shared.watchers
+    }
+}
+
+impl Shared {
+    fn new(registry: Registry, inbox: Option<Inbox>) -> Self {
+        Self { registry, inbox, watchers: Watchers::default(), closed: AtomicBool::new(false) }
+    }
+}
+
+impl Route for Shared {
+    fn offer(&self, now: Instant, payload: &Bytes) -> bool {
+        let Some(inbox) = &self.inbox else { return false };
+        let ours = payload
+            .first_chunk::<HEADER_BYTES>()
+            .is_some_and(|header| self.registry.knows(u16::from_be_bytes(*header)));
+        if ours && inbox.put(now, payload) {
+            self.watchers.notify();
+        }
+        ours
+    }
+}
+
+/// Passes on what happens below.
+struct Watch {
+    shared: Arc<Shared>,
+    /// Only where there is an inbox that must end with it.
+    transport: Option<Weak<Transport>>,
+}
+
+impl Watcher for Watch {
+    fn changed(&self) {
+        if let (Some(inbox), Some(transport)) = (&self.shared.inbox, &self.transport)
+            && transport.upgrade().is_none_or(|transport| transport.arrivals_ended())
+        {
+            inbox.end();
+        }
+        self.shared.watchers.notify();
+    }
+}
