@@ -30,6 +30,9 @@ impl Random {
     }
 }
 
+/// What a thread does over and over.
+type Work = Box<dyn Fn(&Pair, &Told, &mut Random) + Send>;
+
 /// What the senders were told, to be compared with what was counted.
 #[derive(Default)]
 struct Told {
@@ -98,7 +101,7 @@ fn every_snapshot_adds_up_while_eight_threads_storm_one_session_for_ten_seconds(
     let told = Arc::new(Told::default());
     let over = Arc::new(AtomicBool::new(false));
     let start = Instant::now();
-    let spawn = |seed: u64, work: Box<dyn Fn(&Pair, &Told, &mut Random) + Send>| {
+    let spawn = |seed: u64, work: Work| {
         let (pair, told, over) = (Arc::clone(&pair), Arc::clone(&told), Arc::clone(&over));
         std::thread::spawn(move || {
             let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -132,7 +135,7 @@ fn every_snapshot_adds_up_while_eight_threads_storm_one_session_for_ten_seconds(
         }),
     ));
     let collector = {
-        let (pair, over) = (Arc::clone(&pair), Arc::clone(&over));
+        let pair = Arc::clone(&pair);
         std::thread::spawn(move || {
             let mut heard: HashMap<u64, OutcomeKind> = HashMap::new();
             let mut batch: Vec<Outcome> = Vec::new();
