@@ -184,7 +184,12 @@ pub(super) unsafe fn detailed(
     // SAFETY: the caller's promise.
     unsafe { write_detail("", buffer, capacity) };
     // SAFETY: as above.
-    guard_detailed(|text| unsafe { write_detail(text, buffer, capacity) }, body)
+    let write = |text: &str| unsafe { write_detail(text, buffer, capacity) };
+    guard_detailed(write, || {
+        // SAFETY: as above.
+        unsafe { elements_mut(buffer.cast::<u8>(), capacity) }?;
+        body()
+    })
 }
 
 /// A struct of the caller that begins with its size, so that it can grow at its end.
