@@ -1,13 +1,16 @@
 //! The transport over real sessions: what callers see of its queues, settings, outcomes and tools.
 
-mod support;
+#[path = "support/datagrams.rs"]
+mod datagrams;
+#[path = "support/slow_link.rs"]
+mod slow_link;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use support::pair::{PATIENCE, Pair, after, eventually, receive, soon};
-use support::slow_link::SlowLink;
+use datagrams::{PATIENCE, Pair, after, eventually, receive, soon};
+use slow_link::SlowLink;
 use wtgram::datagram::diagnosis::diagnose;
 use wtgram::datagram::heartbeat::{HeartbeatOptions, is_heartbeat};
 use wtgram::datagram::inbound::DropPolicy;

@@ -1,13 +1,14 @@
 //! Eight threads do everything at once to one session for ten seconds; every snapshot adds up.
 
-mod support;
+#[path = "support/datagrams.rs"]
+mod datagrams;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::pair::{Pair, after, eventually};
+use datagrams::{Pair, after, eventually};
 use wtgram::datagram::inbound::{DropPolicy, Slot};
 use wtgram::datagram::message::{Limits, Priority};
 use wtgram::datagram::outbound::{FullPolicy, Outcome, OutcomeKind};
