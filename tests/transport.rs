@@ -34,15 +34,20 @@ fn blocked(options: &TransportOptions) -> (Pair, SlowLink) {
     pair.from().send(b"first", &SendOptions::default(), soon()).unwrap();
     receive(pair.to());
     link.stop();
-    // Until the congestion window is used up and QUIC's FIFO holds what it may, the queue drains.
+    // The queue drains until the congestion window is used up and QUIC's FIFO holds what it may.
     let size = pair.from().max_datagram_size().unwrap();
+    let (mut sent, mut quiet_since) = (0, Instant::now());
     eventually("the path is full", || {
-        let before = pair.from().stats().outbound.sent.datagrams;
         for _ in 0..50 {
             let _ = pair.from().send(&vec![0; size], &SendOptions::default(), Deadline::Now);
         }
-        std::thread::sleep(Duration::from_millis(20));
-        pair.from().stats().outbound.sent.datagrams == before
+        std::thread::sleep(Duration::from_millis(5));
+        let before = sent;
+        sent = pair.from().stats().outbound.sent.datagrams;
+        if sent != before {
+            quiet_since = Instant::now();
+        }
+        quiet_since.elapsed() > Duration::from_millis(300)
     });
     pair.from().clear_send_buffer();
     (pair, link)
@@ -197,10 +202,10 @@ fn a_datagram_that_expires_behind_a_blocked_path_is_reported_in_time() {
     send_as(from, 0, Some(Duration::from_millis(60)), 3).unwrap();
     assert_eq!(outcomes(from, 1), [(3, OutcomeKind::Expired)]);
     let took = start.elapsed();
-    assert!((Duration::from_millis(60)..Duration::from_millis(200)).contains(&took), "{took:?}");
+    assert!((Duration::from_millis(60)..Duration::from_millis(300)).contains(&took), "{took:?}");
     assert_eq!(outcomes(from, 1), [(2, OutcomeKind::Expired)]);
     let took = start.elapsed();
-    assert!((Duration::from_millis(300)..Duration::from_millis(450)).contains(&took), "{took:?}");
+    assert!((Duration::from_millis(300)..Duration::from_millis(800)).contains(&took), "{took:?}");
     no_outcome(from);
     from.set_outgoing_max_age(Some(Duration::from_millis(1)));
     assert_eq!(outcomes(from, 1), [(1, OutcomeKind::Expired)]);
