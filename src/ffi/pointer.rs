@@ -184,12 +184,7 @@ pub(super) unsafe fn detailed(
     // SAFETY: the caller's promise.
     unsafe { write_detail("", buffer, capacity) };
     // SAFETY: as above.
-    let write = |text: &str| unsafe { write_detail(text, buffer, capacity) };
-    guard_detailed(write, || {
-        // SAFETY: as above.
-        unsafe { elements_mut(buffer.cast::<u8>(), capacity) }?;
-        body()
-    })
+    guard_detailed(|text| unsafe { write_detail(text, buffer, capacity) }, body)
 }
 
 /// A struct of the caller that begins with its size, so that it can grow at its end.

@@ -36,18 +36,13 @@ MAY_BE_NULL = {
     "context": "handed through, never looked at",
 }
 
-# Right calls that would take long: they are tested by hand.
-SLOW = {("wtgram_throughput_test", "options"): "with the defaults it sends for 10 s"}
-
 # What a parameter is given when it is not the one under test, by type and name; the first pattern that matches counts.
 VALUES = [
     (r"int64_t \w*(timeout|ttl|age)_us", "0"),
     (r"uint32_t interest", "WTGRAM_CLOSED"),
     (r"uint64_t object", "pair.client.id"),
     (r"uint64_t cookie", "1"),
-    (r"uint32_t (code|policy)", "0"),
-    (r"uint64_t (datagrams|max_datagrams|max_bytes)", "1"),
-    (r"bool with_checksum", "true"),
+    (r"uint32_t code", "0"),
     (r"int32_t (level|status)", "0"),
     (r"size_t (count|capacity|arena_capacity|length|\w+_length|\w+_count|\w+_capacity)", "1"),
     (r"const char \*url", "pair.url"),
@@ -176,7 +171,7 @@ def blocks(function, returns_status, parameters, handles, structs):
                 expectation = "EXPECT_INVALID_HANDLE" if function.endswith("_add") else "EXPECT_REFUSED"
                 yield call(function, returns_status, parameters, structs, parameter, identifier, expectation,
                            f"object: {note}")
-        elif parameter.is_pointer and (function, parameter.name) not in SLOW:
+        elif parameter.is_pointer:
             expectation = "EXPECT_ANY" if parameter.name in MAY_BE_NULL else "EXPECT_INVALID_ARGUMENT"
             yield call(function, returns_status, parameters, structs, parameter, "NULL", expectation,
                        f"{parameter.name}: NULL")
