@@ -61,6 +61,19 @@ impl Model {
         true
     }
 
+    fn drop_beyond_limits(&mut self, now: Instant) -> usize {
+        self.expire(now);
+        let Limits { datagrams, bytes } = self.config.limits;
+        let mut dropped = 0;
+        while self.config.policy == DropPolicy::Oldest
+            && (self.queue.len() > datagrams || self.size() > bytes)
+        {
+            self.counters.dropped_full.add(self.queue.remove(0).payload.len());
+            dropped += 1;
+        }
+        dropped
+    }
+
     /// What a buffer with `room` gets.
     fn pop(&mut self, now: Instant, room: usize) -> Result<Datagram, PopError> {
         self.expire(now);
@@ -166,6 +179,13 @@ impl Run {
                 self.model.config.limits = limits;
                 self.largest_limits.datagrams = self.largest_limits.datagrams.max(limits.datagrams);
                 self.largest_limits.bytes = self.largest_limits.bytes.max(limits.bytes);
+                let policy = dice.one_of([DropPolicy::Oldest, DropPolicy::Newest]);
+                self.real.set_policy(policy);
+                self.model.config.policy = policy;
+                if dice.below(2) == 0 {
+                    let expected = self.model.drop_beyond_limits(now);
+                    assert_eq!(self.real.drop_beyond_limits(now), expected);
+                }
             }
             27 => assert_eq!(self.real.expire(now), self.model.expire(now)),
             28 => {
@@ -174,6 +194,11 @@ impl Run {
                     self.real.front_len(now),
                     self.model.queue.first().map(|datagram| datagram.payload.len())
                 );
+                if let Some(front) = self.model.queue.first() {
+                    let room = any_size(&mut dice).min(front.payload.len());
+                    self.real.front_into(&mut self.arena[..room]);
+                    assert_eq!(self.arena[..room], front.payload[..room]);
+                }
             }
             29 => {
                 assert_eq!(self.real.claim_sequence(), self.model.next_sequence);

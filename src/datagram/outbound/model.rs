@@ -111,10 +111,7 @@ impl Model {
             match self.config.policy {
                 FullPolicy::Evict if self.fits(item.size, |other| other.priority > item.priority) => {
                     while !self.fits(item.size, |_| true) {
-                        let lowest = self.waiting.iter().map(|item| item.priority).min().unwrap();
-                        let oldest = self.waiting.iter().position(|item| item.priority == lowest).unwrap();
-                        let oldest = self.waiting.remove(oldest);
-                        self.count(oldest, OutcomeKind::Evicted);
+                        self.evict_one();
                         evicted += 1;
                     }
                 }
@@ -129,6 +126,27 @@ impl Model {
         self.counters.handed_in.add(item.size);
         self.waiting.push(item);
         Ok(evicted)
+    }
+
+    fn evict_one(&mut self) {
+        let lowest = self.waiting.iter().map(|item| item.priority).min().unwrap();
+        let oldest = self.waiting.iter().position(|item| item.priority == lowest).unwrap();
+        let oldest = self.waiting.remove(oldest);
+        self.count(oldest, OutcomeKind::Evicted);
+    }
+
+    fn evict_beyond_limits(&mut self, now: Instant) -> usize {
+        self.drop_waiting(|model, item| model.is_expired(item, now), OutcomeKind::Expired);
+        let Limits { datagrams, bytes } = self.config.limits;
+        let mut evicted = 0;
+        while self.config.policy == FullPolicy::Evict
+            && (self.waiting.len() > datagrams
+                || self.waiting.iter().map(|item| item.size).sum::<usize>() > bytes)
+        {
+            self.evict_one();
+            evicted += 1;
+        }
+        evicted
     }
 
     fn pop(&mut self, now: Instant, max_bytes: usize, max_count: usize) -> Vec<Item> {
@@ -252,6 +270,10 @@ impl Run {
                     Limits { datagrams: dice.below(12) as usize + 1, bytes: dice.below(200) as usize };
                 self.real.set_limits(limits);
                 self.model.config.limits = limits;
+                if dice.below(2) == 0 {
+                    let expected = self.model.evict_beyond_limits(self.now);
+                    assert_eq!(self.real.evict_beyond_limits(self.now), expected);
+                }
             }
             26 => {
                 let now = self.now;
