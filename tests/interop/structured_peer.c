@@ -76,10 +76,11 @@ static int ask(const char *serializer, const char *url, unsigned long count)
         char object[CAPACITY], back[CAPACITY];
         uint32_t type_id = 0;
         size_t length = 0;
-        snprintf(object, sizeof object,
-                 "{\"id\":%lu,\"name\":\"n\xc3\xa4me \xf0\x9f\x98\x80 \\\"%lu\\\" \\u0001\",\"scores\":[%lu.5,-0.25,1e+300],"
-                 "\"home\":{\"x\":-%lu,\"y\":18446744073709551615},\"note\":null,\"ready\":%s}",
-                 i, i * 7, i, i + 1, i % 2 == 0 ? "true" : "false");
+        snprintf(
+            object, sizeof object,
+            "{\"id\":%lu,\"name\":\"n\xc3\xa4me \xf0\x9f\x98\x80 \\\"%lu\\\" \\u0001\",\"scores\":[%lu.5,-0.25,1e+300],"
+            "\"home\":{\"x\":-%lu,\"y\":18446744073709551615},\"note\":null,\"ready\":%s}",
+            i, i * 7, i, i + 1, i % 2 == 0 ? "true" : "false");
         status = wtgram_structured_send_obj(structured, TYPE_ID, (const uint8_t *)object, strlen(object), NULL);
         if (status == WTGRAM_OK)
             status = wtgram_structured_receive_obj(structured, PATIENCE_US, (uint8_t *)back, sizeof back - 1, &type_id,
