@@ -1,4 +1,5 @@
-/* A room: what one member sends, all members get, itself included. Every second all of them get the time and their number.
+/* A room: what one member sends, all members get, itself included. Every second all of them get the time and their
+ * number.
  *
  *   broadcast_server [--host ADDRESS] [--port N] [--seconds N]
  *
@@ -16,12 +17,10 @@
 
 enum { BATCH = 64, EVENTS = 64, TICK_US = 100 * 1000 };
 #define LISTENER_COOKIE UINT64_C(0) /* every other cookie is a struct member's address */
-
 struct member {
     wtgram_session session;
     wtgram_transport datagrams;
 };
-
 static volatile sig_atomic_t stopping;
 static void on_signal(int number) { stopping = number; }
 
@@ -46,7 +45,8 @@ static wtgram_status join(wtgram_server server, wtgram_poller poller, wtgram_bro
     return status == WTGRAM_ERROR_WOULD_BLOCK || status == WTGRAM_ERROR_CLOSED ? WTGRAM_OK : status;
 }
 
-/* One batch from one member, each datagram of it to all. A member that cannot keep up misses some; nobody waits for it. */
+/* One batch from one member, each datagram of it to all. A member that cannot keep up misses some; nobody waits for it.
+ */
 static wtgram_status pass_on(struct member *member, wtgram_broadcaster room)
 {
     static uint8_t arena[BATCH * 1500];
@@ -67,11 +67,11 @@ static wtgram_status tell_time(wtgram_broadcaster room)
     wtgram_send_options options;
     wtgram_send_options_init(&options);
     options.ttl_us = 1000 * 1000; /* an old time is of no use */
-    options.priority = 1;
     wtgram_status status = wtgram_broadcaster_count(room, &count);
     if (status != WTGRAM_OK) return status;
     int length = snprintf(text, sizeof text, "{\"time\":%" PRId64 ",\"members\":%zu}", (int64_t)time(NULL), count);
-    status = wtgram_broadcaster_broadcast(room, (const uint8_t *)text, (size_t)length, &options, NULL, 0, NULL, &accepted);
+    status =
+        wtgram_broadcaster_broadcast(room, (const uint8_t *)text, (size_t)length, &options, NULL, 0, NULL, &accepted);
     if (status == WTGRAM_OK) printf("%zu of %zu members got %s\n", accepted, count, text), fflush(stdout);
     return status;
 }
@@ -81,6 +81,7 @@ static int serve(wtgram_server server, wtgram_poller poller, wtgram_broadcaster 
     time_t start = time(NULL), told = start;
     wtgram_status status = wtgram_poller_add(poller, server.id, WTGRAM_ACCEPT, LISTENER_COOKIE);
     if (status != WTGRAM_OK) return failed("poller_add", status);
+    fflush(stdout);
     while (!stopping && (seconds == 0 || time(NULL) - start < seconds)) {
         wtgram_event events[EVENTS];
         size_t count = 0;
@@ -140,7 +141,6 @@ int main(int argc, char **argv)
     if (status != WTGRAM_OK) return failed("start", status);
     printf("listening on https://%s/ hash ", address);
     for (size_t i = 0; i < sizeof hash; i++) printf("%02x%s", hash[i], i + 1 < sizeof hash ? "" : "\n");
-    fflush(stdout);
     int exit_code = serve(server, poller, room, seconds);
     wtgram_broadcaster_free(room);
     wtgram_poller_free(poller);

@@ -1,11 +1,11 @@
-/* Connects to an echo server, keeps it busy, and watches the transport: a line for each sample, alerts as they begin and
- * end, and in the end the figures as Prometheus reads them.
+/* Connects to an echo server, keeps it busy, and watches the transport: a line for each sample, alerts as they begin
+ * and end, and in the end the figures as Prometheus reads them.
  *
  *   monitor URL HASH [SECONDS]
  *
- * URL and HASH are what echo_server prints; SECONDS (default 5) is how long. Every third second it sends faster than any
- * path carries, so that the outgoing queue evicts and the monitor has something to say.
- * Exit codes: 0 all went well, 1 something failed, 2 wrong usage. */
+ * URL and HASH are what echo_server prints; SECONDS (default 5) is how long. Every third second it sends faster than
+ * any path carries, so that the outgoing queue evicts and the monitor has something to say. Exit codes: 0 all went
+ * well, 1 something failed, 2 wrong usage. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,7 +32,8 @@ static bool parse_hash(const char *text, uint8_t *hash)
     return true;
 }
 
-/* One second's work: a few datagrams, or far too many. What the server sends back is dropped unread: nothing waits for it. */
+/* One second's work: a few datagrams, or far too many. What the server sends back is dropped unread: nothing waits for
+ * it. */
 static wtgram_status work(wtgram_transport datagrams, int second)
 {
     static const uint8_t payload[1000];
@@ -110,7 +111,8 @@ int main(int argc, char **argv)
     options.interval_us = 200 * MILLISECOND_US; /* the default is 5 s; here something is to be seen */
     status = wtgram_session_datagrams(session, &datagrams);
     if (status == WTGRAM_OK) status = wtgram_monitor_open(datagrams, &options, &monitor);
-    int exit_code = status == WTGRAM_OK ? watch(datagrams, monitor, argc == 4 ? atoi(argv[3]) : 5) : failed("open", status);
+    int exit_code =
+        status == WTGRAM_OK ? watch(datagrams, monitor, argc == 4 ? atoi(argv[3]) : 5) : failed("open", status);
     wtgram_monitor_free(monitor);
     wtgram_session_free(session);
     status = wtgram_shutdown(SECOND_US);

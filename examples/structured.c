@@ -1,6 +1,6 @@
-/* Typed objects: a player tells its position, a server answers with a greeting. Both ends in one program, over loopback;
- * JSON for the program, MessagePack on the wire. The other end may as well be a pywebtransport StructuredDatagramTransport
- * with the registry {1: Position, 2: Greeting} and the MsgPackSerializer.
+/* Typed objects: a player tells its position, a server answers with a greeting. Both ends in one program, over
+ * loopback; JSON for the program, MessagePack on the wire. The other end may as well be a pywebtransport
+ * StructuredDatagramTransport with the registry {1: Position, 2: Greeting} and the MsgPackSerializer.
  *
  *   structured
  *
@@ -34,13 +34,14 @@ static wtgram_status send_text(wtgram_structured structured, uint32_t type_id, c
     return wtgram_structured_send_obj(structured, type_id, (const uint8_t *)json, strlen(json), NULL);
 }
 
-/* Receives one object as text. A datagram that is none has a status of its own and harms nothing: we wait for the next. */
+/* Receives one object as text. A datagram that is none has a status of its own and harms nothing: we wait for the next.
+ */
 static wtgram_status receive_text(wtgram_structured structured, uint32_t *type_id, char *text, size_t capacity)
 {
     for (;;) {
         size_t length = 0;
-        wtgram_status status = wtgram_structured_receive_obj(structured, 5 * SECOND_US, (uint8_t *)text, capacity - 1,
-                                                             type_id, &length);
+        wtgram_status status =
+            wtgram_structured_receive_obj(structured, 5 * SECOND_US, (uint8_t *)text, capacity - 1, type_id, &length);
         text[status == WTGRAM_OK ? length : 0] = 0;
         switch (status) {
         case WTGRAM_ERROR_TRUNCATED:

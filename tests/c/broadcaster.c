@@ -332,7 +332,12 @@ static void a_storm(void)
         if (i < HEALTHY) CHECK_UINT(sent.handed_in, SPEAKERS * ROUNDS);
     }
     TEST("the dead are gone");
-    CHECK_UINT(broadcast(storm.broadcaster, "end", 3) + 0, count_of(storm.broadcaster));
+    for (int i = DYING; i < MEMBERS; i++) {
+        wtgram_close_info info;
+        wtgram_close_info_init(&info);
+        CHECK_OK(wtgram_session_wait_closed(storm.accepted[i], PATIENCE_US, &info));
+    }
+    CHECK_UINT(broadcast(storm.broadcaster, "end", 3), count_of(storm.broadcaster));
     for (int i = DYING; i < MEMBERS; i++) {
         CHECK_STATUS(wtgram_broadcaster_add_transport(storm.broadcaster, storm.from[i]), WTGRAM_ERROR_CLOSED);
     }

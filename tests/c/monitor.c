@@ -51,8 +51,7 @@ static void samples_in_a_ring(void)
     int64_t first = 0;
     while (samples_of(monitor, samples, 10) < 1 && now_us() - start < PATIENCE_US) sleep_us(MILLISECOND_US);
     first = samples[0].timestamp_us;
-    while ((samples_of(monitor, samples, 10) < 5 || samples[0].timestamp_us == first) &&
-           now_us() - start < PATIENCE_US)
+    while ((samples_of(monitor, samples, 10) < 5 || samples[0].timestamp_us == first) && now_us() - start < PATIENCE_US)
         sleep_us(5 * MILLISECOND_US);
     CHECK_UINT(samples_of(monitor, samples, 10), 5);
     CHECK(samples[0].timestamp_us > first);
@@ -165,8 +164,7 @@ static void drops_and_missed_alerts(void)
     CHECK_OK(wtgram_monitor_next_alert(monitor, 0, &alert));
     CHECK_UINT(alert.missed, 0);
     TEST("close wakes who waits for an alert, and so does the end of the session");
-    while (wtgram_monitor_next_alert(monitor, 100 * MILLISECOND_US, &alert) == WTGRAM_OK) {
-    }
+    while (wtgram_monitor_next_alert(monitor, 100 * MILLISECOND_US, &alert) == WTGRAM_OK) {}
     blocked_start(&blocked, next_alert, &monitor);
     int64_t since = now_us();
     CHECK_OK(wtgram_monitor_close(monitor));

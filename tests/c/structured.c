@@ -1,4 +1,5 @@
-/* Structured transports: three serializers, over a transport and beside it; what goes wrong has a status and a count. */
+/* Structured transports: three serializers, over a transport and beside it; what goes wrong has a status and a count.
+ */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"
@@ -154,8 +155,7 @@ static void bad_datagrams_are_counted_and_the_transport_goes_on(void)
         objects[i].length = 3;
         objects[i].type_id = i == 1 ? 7 : 1; /* the second is unknown */
     }
-    CHECK_STATUS(wtgram_structured_send_batch(client, objects, 4, NULL, results, &accepted),
-                 WTGRAM_ERROR_UNKNOWN_TYPE);
+    CHECK_STATUS(wtgram_structured_send_batch(client, objects, 4, NULL, results, &accepted), WTGRAM_ERROR_UNKNOWN_TYPE);
     CHECK_UINT(accepted, 3);
     CHECK_STATUS(results[1], WTGRAM_ERROR_UNKNOWN_TYPE);
     CHECK_OK(results[2]);
@@ -338,8 +338,8 @@ static wtgram_status receive_forever(void *argument)
     uint8_t buffer[16];
     uint32_t type_id;
     size_t length;
-    return wtgram_structured_receive_obj(*(wtgram_structured *)argument, WTGRAM_FOREVER, buffer, sizeof buffer, &type_id,
-                                         &length);
+    return wtgram_structured_receive_obj(*(wtgram_structured *)argument, WTGRAM_FOREVER, buffer, sizeof buffer,
+                                         &type_id, &length);
 }
 
 static void closing_wakes(void)
