@@ -1,6 +1,6 @@
 //! All transports of the process together, those that are gone included: what was counted once stays counted.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -78,7 +78,7 @@ static CENSUS: Lazy<Mutex<Census>> = Lazy::new(Mutex::default);
 
 #[derive(Default)]
 struct Census {
-    living: HashMap<u64, Living>,
+    living: BTreeMap<u64, Living>,
     departed: Totals,
 }
 

@@ -192,6 +192,11 @@ impl DatagramPath {
         framed.freeze()
     }
 
+    /// Frames many datagrams into few buffers.
+    pub fn framer(&self) -> Framer<'_> {
+        Framer { prefix: self.quarter.prefix(), chunk: BytesMut::new() }
+    }
+
     /// The largest payload that can be sent now; [`Error::Unsupported`] when not even an empty one can.
     pub fn max_payload(&self) -> Result<usize> {
         self.connection
@@ -252,5 +257,29 @@ impl DatagramPath {
             receive_dropped_by_quic: self.counts.receive_dropped.load(Ordering::Relaxed),
             send_dropped_by_quic: self.counts.send_dropped.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// Bytes that a [`Framer`] allocates at once. A datagram that stays behind in a queue keeps its whole chunk, so a chunk is
+/// no more than that.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Puts datagrams behind their session prefix, many in one allocation: allocating on the caller's thread what the lane
+/// frees was measured as a third of what sending costs beyond QUIC.
+pub struct Framer<'a> {
+    prefix: &'a [u8],
+    chunk: BytesMut,
+}
+
+impl Framer<'_> {
+    /// The session prefix and `payload`: what [`DatagramPath::hand_over`] takes.
+    pub fn frame(&mut self, payload: &[u8]) -> Bytes {
+        let needed = self.prefix.len() + payload.len();
+        if self.chunk.capacity() < needed {
+            self.chunk = BytesMut::with_capacity(needed.max(CHUNK_BYTES));
+        }
+        self.chunk.put_slice(self.prefix);
+        self.chunk.put_slice(payload);
+        self.chunk.split().freeze()
     }
 }

@@ -3,7 +3,7 @@
 //! Only the task transmits, and only while the transport has room, so that frames never evict one another. Frames that
 //! arrive are taken on their way (`datagram::channel::Route`), before the transport's own queue.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -505,11 +505,12 @@ impl Watcher for TransportWatch {
 
 /// What is known of the layers that a transport carried before, as long as the transport lives.
 fn history_of(transport: &Arc<Transport>) -> Arc<Mutex<History>> {
-    type Histories = HashMap<usize, (Weak<Transport>, Arc<Mutex<History>>)>;
+    type Histories = BTreeMap<usize, (Weak<Transport>, Arc<Mutex<History>>)>;
     static HISTORIES: Mutex<Option<Histories>> = Mutex::new(None);
     let mut histories = HISTORIES.lock();
     let histories = histories.get_or_insert_default();
-    if histories.len() == histories.capacity() {
+    // Now and then, so that it costs little however many there are.
+    if histories.len().is_power_of_two() {
         histories.retain(|_, (transport, _)| transport.strong_count() > 0);
     }
     let key = Arc::as_ptr(transport) as usize;

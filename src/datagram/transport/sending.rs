@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use bytes::Bytes;
 use parking_lot::MutexGuard;
 
 use super::{SendOptions, Sending, Transport};
@@ -12,6 +13,9 @@ use crate::datagram::message::{Limits, Outgoing};
 use crate::datagram::outbound::{FullPolicy, Outcome, OutcomesFull, PushError};
 use crate::error::{Error, Result};
 use crate::runtime::wait::{Deadline, wait_for};
+
+/// Datagrams of a batch that are framed before the lock is taken for them.
+const FRAMED_AT_ONCE: usize = 64;
 
 /// What the send pump does, so that nobody wakes it without need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,15 +75,27 @@ impl Transport {
         mut on_result: impl FnMut(Result<()>),
     ) {
         let started = Instant::now();
-        let mut sending: Option<MutexGuard<'_, Sending>> = None;
-        for payload in payloads {
-            on_result(payload.and_then(|payload| {
-                let item = self.outgoing(payload, options, started);
-                let guard = sending.get_or_insert_with(|| self.sending.lock());
-                self.take_in(guard, item, payload.len(), options, deadline)
+        let mut payloads = payloads.into_iter();
+        let mut framer = self.path.framer();
+        // Copied and framed before the lock is taken: the pump needs it meanwhile.
+        let mut framed = Vec::with_capacity(payloads.size_hint().0.min(FRAMED_AT_ONCE));
+        loop {
+            framed.extend(payloads.by_ref().take(FRAMED_AT_ONCE).map(|payload| {
+                let payload = payload?;
+                let item = self
+                    .check_size(payload.len())
+                    .map(|()| self.item(framer.frame(payload), options, started));
+                Ok((item, payload.len()))
             }));
-        }
-        if let Some(mut sending) = sending {
+            if framed.is_empty() {
+                return;
+            }
+            let mut sending = self.sending.lock();
+            for one in framed.drain(..) {
+                on_result(
+                    one.and_then(|(item, size)| self.take_in(&mut sending, item, size, options, deadline)),
+                );
+            }
             sending.time.record(started.elapsed());
             self.release(sending);
         }
@@ -182,9 +198,12 @@ impl Transport {
 
     fn outgoing(&self, payload: &[u8], options: &SendOptions, now: Instant) -> Result<Outgoing> {
         self.check_size(payload.len())?;
+        Ok(self.item(self.path.frame(payload), options, now))
+    }
+
+    fn item(&self, framed: Bytes, options: &SendOptions, now: Instant) -> Outgoing {
         let prefix_len = self.path.prefix_len() as u8;
-        let framed = self.path.frame(payload);
-        Ok(Outgoing::new(framed, prefix_len, options.priority, now, options.ttl, options.report_id))
+        Outgoing::new(framed, prefix_len, options.priority, now, options.ttl, options.report_id)
     }
 
     pub(super) fn check_size(&self, size: usize) -> Result<()> {
