@@ -457,7 +457,9 @@ impl Task {
         let layer = &self.layer;
         let now = Instant::now();
         let mut room = layer.transport.send_room().min(TURN);
+        let outbound = layer.transport.stats().outbound;
         let mut state = layer.state.lock();
+        state.machine.observe_path(now, outbound.sent.datagrams, outbound.queued.datagrams > 0);
         state.machine.on_timeout(now);
         while room > 0
             && let Some(frame) = state.machine.poll_transmit(now, max_size)
