@@ -3,8 +3,8 @@
  *   reliability_peer server COUNT
  *   reliability_peer client URL COUNT
  *
- * Sends COUNT numbered messages and receives COUNT, each exactly once; says so in one JSON object a line, and ends when its
- * standard input does. Messages are 4 bytes big-endian number and a pattern of a size that depends on it. */
+ * Sends COUNT numbered messages and receives COUNT, each exactly once; says so in one JSON object a line, and ends when
+ * its standard input does. Messages are 4 bytes big-endian number and a pattern of a size that depends on it. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -117,7 +117,8 @@ static int fetch_outcomes(const struct work *work)
         }
     }
     free(seen);
-    printf("{\"event\": \"settled\", \"acknowledged\": %" PRIu32 ", \"doubled\": %" PRIu32 "}\n", acknowledged, doubled);
+    printf("{\"event\": \"settled\", \"acknowledged\": %" PRIu32 ", \"doubled\": %" PRIu32 "}\n", acknowledged,
+           doubled);
     fflush(stdout);
     return 0;
 }
@@ -137,15 +138,14 @@ static int run(wtgram_session session, uint32_t count)
     pthread_join(sender, NULL);
     status = wtgram_reliability_stats(work.layer, &statistics);
     if (status == WTGRAM_OK)
-        printf("{\"event\": \"statistics\", \"transmissions\": %" PRIu64 ", \"early\": %" PRIu64 ", \"by_timer\": %" PRIu64
-               ", \"gave_up\": %" PRIu64 ", \"duplicates\": %" PRIu64 ", \"negotiated\": %" PRIu32 ", \"rtt_us\": %" PRId64
-               "}\n",
+        printf("{\"event\": \"statistics\", \"transmissions\": %" PRIu64 ", \"early\": %" PRIu64
+               ", \"by_timer\": %" PRIu64 ", \"gave_up\": %" PRIu64 ", \"duplicates\": %" PRIu64
+               ", \"negotiated\": %" PRIu32 ", \"rtt_us\": %" PRId64 "}\n",
                statistics.transmissions, statistics.early_retransmits, statistics.timer_retransmits, statistics.gave_up,
                statistics.duplicates, statistics.negotiated, statistics.rtt_us);
     fflush(stdout);
     /* The peer may still want acknowledgements; the runner says when both are content. */
-    while (result == 0 && getchar() != EOF) {
-    }
+    while (result == 0 && getchar() != EOF) {}
     wtgram_reliability_free(work.layer);
     return result != 0 || !work.sent_all;
 }
@@ -190,12 +190,10 @@ static int server(uint32_t count)
 int main(int argc, char **argv)
 {
     int result = 2;
-    if (argc == 3 && strcmp(argv[1], "server") == 0)
-        result = server((uint32_t)strtoul(argv[2], NULL, 10));
+    if (argc == 3 && strcmp(argv[1], "server") == 0) result = server((uint32_t)strtoul(argv[2], NULL, 10));
     else if (argc == 4 && strcmp(argv[1], "client") == 0)
         result = client(argv[2], (uint32_t)strtoul(argv[3], NULL, 10));
-    else
-        fprintf(stderr, "usage: reliability_peer server COUNT | reliability_peer client URL COUNT\n");
+    else fprintf(stderr, "usage: reliability_peer server COUNT | reliability_peer client URL COUNT\n");
     wtgram_status status = wtgram_shutdown(5 * 1000 * 1000);
     return result == 0 && status != WTGRAM_OK ? fail("shutdown", status, NULL) : result;
 }
