@@ -152,3 +152,17 @@ fn a_receiver_that_stops_reading_holds_the_sender_back_and_loses_nothing() {
     }
     near.close(soon()).unwrap();
 }
+
+#[test]
+fn a_layer_opened_at_once_after_another_goes_on_with_its_sequences() {
+    let pair = Pair::new();
+    let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &LayerOptions::default()).unwrap();
+    // Often, because what could go wrong is a race with the end of the first one's task.
+    for sequence in 0..500 {
+        let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
+        near.send(b"x", None, soon()).unwrap();
+        let received = far.receive(&mut [0; 8], soon()).unwrap();
+        assert_eq!(received.sequence, sequence);
+        let _ = near.close(Deadline::Now);
+    }
+}

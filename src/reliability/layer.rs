@@ -117,11 +117,13 @@ struct State {
     reports_promised: usize,
     /// Accepts nothing more.
     closing: bool,
+    /// Every message has its outcome and no sequence will be used any more: another layer may follow.
+    settled: bool,
     /// The task has ended; nothing will change any more but what is read.
     closed: bool,
 }
 
-/// What outlives the layers of one transport.
+/// What outlives the layers of one transport. Its lock is taken before that of a layer's state, never after.
 #[derive(Default)]
 struct History {
     opened: u32,
@@ -140,7 +142,7 @@ impl Layer {
         }
         let shared = history_of(&transport);
         let mut history = shared.lock();
-        if history.open.upgrade().is_some_and(|layer| !layer.is_closed()) {
+        if history.open.upgrade().is_some_and(|layer| !layer.state.lock().settled) {
             return Err(Error::InvalidState("a reliability layer is open on this transport".into()));
         }
         let now = Instant::now();
@@ -169,6 +171,7 @@ impl Layer {
                 reports: VecDeque::new(),
                 reports_promised: 0,
                 closing: false,
+                settled: false,
                 closed: false,
             }),
             readable: Condvar::new(),
@@ -274,14 +277,26 @@ impl Layer {
         let drained = wait_for(&mut state, &self.progressed, deadline, |state| {
             (state.closed || state.machine.is_idle()).then_some(Ok(()))
         });
-        let now = Instant::now();
-        state.machine.flush_acks(now);
-        state.machine.close(now);
-        self.collect(&mut state);
+        state.machine.flush_acks(Instant::now());
         drop(state);
+        self.settle();
         self.work.notify_one();
         self.tell();
         drained
+    }
+
+    /// Gives everything its outcome, and writes down for the next layer where the sequences ended.
+    fn settle(&self) {
+        let mut history = self.history.lock();
+        let mut state = self.state.lock();
+        if state.settled {
+            return;
+        }
+        state.closing = true;
+        state.machine.close(Instant::now());
+        self.collect(&mut state);
+        state.settled = true;
+        history.next_sequence = Some(state.machine.next_sequence());
     }
 
     /// Counters and momentary values.
@@ -457,7 +472,9 @@ impl Task {
         let layer = &self.layer;
         let now = Instant::now();
         let mut room = layer.transport.send_room().min(TURN);
+        let outbound = layer.transport.stats().outbound;
         let mut state = layer.state.lock();
+        state.machine.observe_path(now, outbound.sent.datagrams, outbound.queued.datagrams > 0);
         state.machine.on_timeout(now);
         while room > 0
             && let Some(frame) = state.machine.poll_transmit(now, max_size)
@@ -481,14 +498,8 @@ impl Drop for Task {
         let layer = &self.layer;
         layer.transport.remove_route(self.route);
         layer.transport.watchers().remove(self.watch);
-        {
-            let mut state = layer.state.lock();
-            state.closing = true;
-            state.machine.close(Instant::now());
-            layer.collect(&mut state);
-            state.closed = true;
-            layer.history.lock().next_sequence = Some(state.machine.next_sequence());
-        }
+        layer.settle();
+        layer.state.lock().closed = true;
         layer.tell();
     }
 }

@@ -207,6 +207,12 @@ impl Machine {
         self.sender.next_outcome()
     }
 
+    /// What became of the frames handed out: `left` have left for the network in all, others are `waiting` or not.
+    /// Time during which some wait and none leaves does not count towards giving up. Without these calls all does.
+    pub fn observe_path(&mut self, now: Instant, left: u64, waiting: bool) {
+        self.sender.observe_path(now, left, waiting);
+    }
+
     /// Takes the round-trip time that QUIC measured, until there are samples of our own.
     pub fn seed_rtt(&mut self, rtt: Duration) {
         self.sender.seed_rtt(rtt);

@@ -9,6 +9,7 @@
 //! - [`negotiation`]: whether the peer understands more than the reference, and which opening of its layer
 //!   it is;
 //! - [`rtt`], [`reorder`], [`throttle`]: when a message counts as lost, and how fast it may be sent again;
+//! - [`path_clock`]: time that does not count towards giving up;
 //! - [`sender`] over [`outstanding`], [`receiver`] over [`seen`]: the two halves;
 //! - [`outcome`], [`stats`]: what is reported;
 //! - [`layer`]: the driver, which alone knows transport, clock and threads.
@@ -44,6 +45,7 @@ pub mod machine;
 pub mod negotiation;
 pub mod outcome;
 pub mod outstanding;
+pub mod path_clock;
 pub mod receiver;
 pub mod reorder;
 pub mod rtt;

@@ -3,7 +3,7 @@
 //! Sequences are `u64` here and are cut to their low 32 bits on the wire, so the wrap is no event.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -31,6 +31,8 @@ pub struct Message {
     pub accepted: Instant,
     /// When it was transmitted first; before that, when it was accepted.
     pub first_sent: Instant,
+    /// How long the path had been blocked when it was transmitted first.
+    pub blocked_before: Duration,
     /// When it was transmitted last.
     pub last_sent: Instant,
     /// The count of all transmissions when it was transmitted last.
@@ -57,6 +59,7 @@ impl Message {
             payload,
             accepted: now,
             first_sent: now,
+            blocked_before: Duration::ZERO,
             last_sent: now,
             last_number: 0,
             transmissions: 0,

@@ -9,7 +9,8 @@
 //!
 //! It is given up when its timer runs out, `ack_timeout × (max_retries + 1)` have passed since its first
 //! transmission, and it was retransmitted `max_retries` times by timer. As long as the peer says that its inbound
-//! queue is full, that clock starts again: a reader that does not read is not a peer that is gone.
+//! queue is full, that clock starts again: a reader that does not read is not a peer that is gone. And it stands
+//! still while the path takes nothing ([`PathClock`]).
 
 mod acknowledgement;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use super::frame::{self, DATA_OVERHEAD_BYTES, MAX_TRANSMISSION, Tag};
 use super::outcome::{Outcome, Report};
 use super::outstanding::{Message, Outstanding, State};
+use super::path_clock::PathClock;
 use super::receiver::MAX_ACK_DELAY;
 use super::reorder::ReorderingWindow;
 use super::rtt::{MAX_RTO, RttEstimator};
@@ -83,6 +85,7 @@ pub struct Sender {
     rtt: RttEstimator,
     reordering: ReorderingWindow,
     throttle: Throttle,
+    path: PathClock,
     outstanding: Outstanding,
     lost_early: VecDeque<u64>,
     lost_by_timer: VecDeque<u64>,
@@ -111,6 +114,7 @@ impl Sender {
             rtt: RttEstimator::default(),
             reordering: ReorderingWindow::default(),
             throttle: Throttle::new(now),
+            path: PathClock::default(),
             outstanding: Outstanding::new(config.first_sequence),
             lost_early: VecDeque::new(),
             lost_by_timer: VecDeque::new(),
@@ -211,6 +215,11 @@ impl Sender {
             None
         };
         [timer, token, probe, self.reordering_deadline].into_iter().flatten().min()
+    }
+
+    /// `left` frames have left for the network in all, and others are `waiting` for it or not.
+    pub fn observe_path(&mut self, now: Instant, left: u64, waiting: bool) {
+        self.path.observe(now, left, waiting);
     }
 
     /// Takes the round-trip time that QUIC measured, until there are samples of our own.
@@ -354,7 +363,10 @@ impl Sender {
         let mut takes_token = self.throttle.is_active();
         let Some(message) = self.outstanding.get_mut(sequence) else { return Bytes::new() };
         match message.state {
-            State::New => message.first_sent = now,
+            State::New => {
+                message.first_sent = now;
+                message.blocked_before = self.path.blocked(now);
+            }
             State::LostEarly | State::InFlight => {
                 message.early += 1;
                 self.stats.early_retransmits += 1;
@@ -397,7 +409,10 @@ impl Sender {
         let Some(message) = self.outstanding.get(sequence) else { return false };
         let since = self.peer_full_at.map_or(message.first_sent, |full| full.max(message.first_sent));
         let patience = self.config.ack_timeout.saturating_mul(self.config.max_retries.saturating_add(1));
-        message.by_timer >= self.config.max_retries && now.saturating_duration_since(since) >= patience
+        let blocked = self.path.blocked(now).saturating_sub(message.blocked_before);
+        message.by_timer >= self.config.max_retries
+            && !self.path.is_blocked(now)
+            && now.saturating_duration_since(since).saturating_sub(blocked) >= patience
     }
 
     fn resolve(&mut self, now: Instant, sequence: u64, outcome: Outcome) {

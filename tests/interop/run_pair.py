@@ -52,13 +52,13 @@ def die_with_parent() -> None:
 class Peer:
     """A child whose JSON lines are read as they come; everything it prints is repeated with its name in front."""
 
-    def __init__(self, name: str, command: list[str]) -> None:
+    def __init__(self, name: str, command: list[str], stdin: int = subprocess.DEVNULL) -> None:
         self.name = name
         self.events: list[dict] = []
         self._incoming: queue.Queue[dict | None] = queue.Queue()
         print(f"[{name}] $ {' '.join(command)}", flush=True)
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             encoding="utf-8", errors="replace", preexec_fn=die_with_parent,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -75,18 +75,22 @@ class Peer:
 
     def wait_for(self, kind: str, seconds: float) -> dict:
         """The next event of this kind; an error event or the end of the program is a failure."""
+        return self.wait_for_any({kind}, seconds)
+
+    def wait_for_any(self, kinds: set[str], seconds: float) -> dict:
+        """The same for several kinds."""
         deadline = time.monotonic() + seconds
         while True:
             try:
                 event = self._incoming.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise Failure(f"{self.name}: no '{kind}' within {seconds} s") from None
+                raise Failure(f"{self.name}: no {kinds} within {seconds} s") from None
             if event is None:
-                raise Failure(f"{self.name}: ended (exit code {self.process.wait()}) before '{kind}'")
+                raise Failure(f"{self.name}: ended (exit code {self.process.wait()}) before {kinds}")
             self.events.append(event)
             if event["event"] == "error":
                 raise Failure(f"{self.name}: {event}")
-            if event["event"] == kind:
+            if event["event"] in kinds:
                 return event
 
     def wait_exit(self, seconds: float) -> int:

@@ -188,3 +188,25 @@ fn a_peer_that_was_full_for_a_moment_does_not_get_the_whole_window_at_once_eithe
     sender.on_range_ack(now, &acknowledge(&[]));
     assert_eq!(transmitted(&mut sender, now).len(), 8);
 }
+
+#[test]
+fn a_path_that_takes_nothing_makes_nothing_be_given_up_until_its_time_has_passed_without_that() {
+    let (mut sender, start) = sender(ms(100), 3);
+    submit(&mut sender, start, 1);
+    // After 200 ms nothing leaves for 10 s.
+    let blocked = 200..10_200;
+    let mut given_up = None;
+    for passed in 0..20_000 {
+        let (now, left) =
+            (start + ms(passed), if passed < blocked.end { passed.min(blocked.start) } else { passed });
+        sender.observe_path(now, left, blocked.contains(&passed));
+        transmitted(&mut sender, now);
+        if let Some(report) = sender.next_outcome() {
+            given_up = Some((passed, report.outcome));
+            break;
+        }
+    }
+    let (passed, outcome) = given_up.unwrap();
+    assert_eq!(outcome, Outcome::GaveUp);
+    assert!((blocked.end + 200..blocked.end + 1_000).contains(&passed), "{passed}");
+}

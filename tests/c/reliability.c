@@ -1,0 +1,344 @@
+/* The reliability layer: every exported function of it, as documented, and with bad input. */
+#include "blocked.h"
+#include "check.h"
+#include "pair.h"
+
+enum { COUNT = 500, SIZE = 100 };
+
+struct layers {
+    wtgram_reliability near_end, far_end;
+};
+
+static void open_both(const struct pair *pair, struct layers *layers)
+{
+    CHECK_OK(wtgram_reliability_open_over_transport(pair->client_datagrams, NULL, &layers->near_end));
+    CHECK_OK(wtgram_reliability_open_over_session(pair->accepted, NULL, &layers->far_end));
+}
+
+static void free_both(const struct layers *layers)
+{
+    wtgram_reliability_free(layers->near_end);
+    wtgram_reliability_free(layers->far_end);
+}
+
+static void receive_is(wtgram_reliability layer, const void *expected, size_t expected_length)
+{
+    uint8_t buffer[SIZE];
+    size_t length = 0;
+    CHECK_OK(wtgram_reliability_receive(layer, PATIENCE_US, buffer, sizeof buffer, &length));
+    CHECK_UINT(length, expected_length);
+    CHECK_BYTES(buffer, expected, length);
+}
+
+static void options_have_the_documented_defaults(void)
+{
+    wtgram_reliability_options options;
+    TEST("options have the documented defaults, and NULL is ignored");
+    wtgram_reliability_options_init(NULL);
+    wtgram_reliability_options_init(&options);
+    CHECK_UINT(options.struct_size, sizeof options);
+    CHECK_UINT(options.ack_timeout_us, 2 * SECOND_US);
+    CHECK_UINT(options.max_retries, 5);
+    CHECK_UINT(options.window_messages, 1024);
+    CHECK_UINT(options.window_bytes, 1 << 20);
+    CHECK_UINT(options.inbound_messages, 4096);
+    CHECK_UINT(options.inbound_bytes, 1 << 20);
+    CHECK_UINT(options.negotiate, 1);
+    CHECK_UINT(options.first_sequence, 0);
+}
+
+static void messages_arrive_once_and_each_has_one_outcome(const struct pair *pair)
+{
+    struct layers layers;
+    static uint8_t seen[COUNT], settled[COUNT];
+    wtgram_reliability_outcome outcomes[64];
+    wtgram_reliability_statistics stats;
+    TEST("500 messages arrive, each once, and each has one outcome");
+    open_both(pair, &layers);
+    for (uint64_t i = 0; i < COUNT; i++)
+        CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)&i, sizeof i, PATIENCE_US, i + 1));
+    for (int i = 0; i < COUNT; i++) {
+        uint64_t number = COUNT;
+        size_t length = 0;
+        CHECK_OK(wtgram_reliability_receive(layers.far_end, PATIENCE_US, (uint8_t *)&number, sizeof number, &length));
+        CHECK(length == sizeof number && number < COUNT && !seen[number]);
+        seen[number] = 1;
+    }
+    for (size_t fetched = 0; fetched < COUNT;) {
+        size_t count = 0;
+        CHECK_OK(wtgram_reliability_outcomes(layers.near_end, PATIENCE_US, outcomes, 64, &count));
+        CHECK(count >= 1 && count <= 64);
+        for (size_t i = 0; i < count; i++) {
+            uint64_t number = outcomes[i].report_id - 1;
+            CHECK(number < COUNT && !settled[number]);
+            settled[number] = 1;
+            CHECK_UINT(outcomes[i].result, WTGRAM_RELIABILITY_ACKNOWLEDGED);
+            CHECK(outcomes[i].transmissions >= 1 && outcomes[i].elapsed_us > 0);
+        }
+        fetched += count;
+    }
+    CHECK_STATUS(wtgram_reliability_next_outcome(layers.near_end, 0, outcomes), WTGRAM_ERROR_WOULD_BLOCK);
+    CHECK_UINT(outcomes[0].report_id, 0);
+
+    TEST("statistics add up on both sides");
+    wtgram_reliability_statistics_init(NULL);
+    wtgram_reliability_statistics_init(&stats);
+    CHECK_OK(wtgram_reliability_stats(layers.near_end, &stats));
+    CHECK_UINT(stats.struct_size, sizeof stats);
+    CHECK_UINT(stats.submitted, COUNT);
+    CHECK_UINT(stats.acknowledged, COUNT);
+    CHECK_UINT(stats.gave_up + stats.too_large + stats.closed + stats.unresolved + stats.unresolved_bytes, 0);
+    CHECK_UINT(stats.transmissions, COUNT + stats.early_retransmits + stats.timer_retransmits);
+    CHECK(stats.bytes_transmitted >= COUNT * sizeof(uint64_t) && stats.rtt_us > 0 && stats.rto_us > 0);
+    CHECK_UINT(stats.negotiated, 1);
+    CHECK_OK(wtgram_reliability_stats(layers.far_end, &stats));
+    CHECK_UINT(stats.received, COUNT);
+    CHECK_UINT(stats.delivered, COUNT);
+    CHECK_UINT(stats.receive_queued, 0);
+
+    TEST("a message without a report_id has no outcome to fetch, and the try forms do not wait");
+    CHECK_OK(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"quiet", 5, 0));
+    receive_is(layers.far_end, "quiet", 5);
+    CHECK_OK(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"loud", 4, 77));
+    CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, outcomes));
+    CHECK_UINT(outcomes[0].report_id, 77);
+    uint8_t buffer[SIZE];
+    size_t length = 99;
+    CHECK_OK(wtgram_reliability_try_receive(layers.far_end, buffer, sizeof buffer, &length));
+    CHECK_BYTES(buffer, "loud", 4);
+    CHECK_STATUS(wtgram_reliability_try_receive(layers.far_end, buffer, sizeof buffer, &length),
+                 WTGRAM_ERROR_WOULD_BLOCK);
+    CHECK_UINT(length, 0);
+    CHECK_STATUS(wtgram_reliability_receive(layers.far_end, MILLISECOND_US, buffer, sizeof buffer, &length),
+                 WTGRAM_ERROR_TIMED_OUT);
+
+    TEST("an empty message is a message, and its data pointer may be NULL");
+    CHECK_OK(wtgram_reliability_send(layers.near_end, NULL, 0, PATIENCE_US, 0));
+    length = 99;
+    CHECK_OK(wtgram_reliability_receive(layers.far_end, PATIENCE_US, NULL, 0, &length));
+    CHECK_UINT(length, 0);
+
+    TEST("a buffer that is too small is told what is needed, and loses nothing");
+    CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)"0123456789", 10, PATIENCE_US, 0));
+    CHECK_STATUS(wtgram_reliability_receive(layers.far_end, PATIENCE_US, buffer, 9, &length),
+                 WTGRAM_ERROR_BUFFER_TOO_SMALL);
+    CHECK_UINT(length, 10);
+    receive_is(layers.far_end, "0123456789", 10);
+    free_both(&layers);
+}
+
+static void sizes_and_windows(const struct pair *pair)
+{
+    static const uint8_t data[65536] = {0};
+    wtgram_reliability_options options;
+    wtgram_reliability layer;
+    wtgram_status status = WTGRAM_OK;
+    size_t largest = 0;
+    TEST("the largest message is accepted, one that no path carries is TOO_LARGE");
+    CHECK_OK(wtgram_reliability_create(pair->client_datagrams, &layer));
+    CHECK_OK(wtgram_reliability_max_message_size(layer, &largest));
+    CHECK(largest > 1000 && largest < 65000);
+    CHECK_STATUS(wtgram_reliability_send(layer, data, sizeof data, 0, 0), WTGRAM_ERROR_TOO_LARGE);
+    CHECK_OK(wtgram_reliability_send(layer, data, largest, 0, 0));
+    TEST("one transport carries one layer at a time");
+    wtgram_reliability second = {99};
+    CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, NULL, &second), WTGRAM_ERROR_INVALID_STATE);
+    CHECK_UINT(second.id, 0);
+    wtgram_reliability_free(layer);
+    TEST("a full window is WOULD_BLOCK or TIMED_OUT");
+    wtgram_reliability_options_init(&options);
+    options.window_messages = 3;
+    CHECK_OK(wtgram_reliability_open_over_transport(pair->client_datagrams, &options, &layer));
+    for (int i = 0; i < 3; i++) CHECK_OK(wtgram_reliability_try_send(layer, data, 1, 0));
+    CHECK_STATUS(wtgram_reliability_try_send(layer, data, 1, 0), WTGRAM_ERROR_WOULD_BLOCK);
+    CHECK_STATUS(wtgram_reliability_send(layer, data, 1, MILLISECOND_US, 0), WTGRAM_ERROR_TIMED_OUT);
+    wtgram_reliability_free(layer);
+    TEST("a message that nobody acknowledges is given up, not before its time");
+    wtgram_reliability_options_init(&options);
+    options.ack_timeout_us = 100 * MILLISECOND_US;
+    options.max_retries = 1;
+    CHECK_OK(wtgram_reliability_open_over_transport(pair->client_datagrams, &options, &layer));
+    wtgram_reliability_outcome outcome;
+    CHECK_OK(wtgram_reliability_send(layer, data, 1, 0, 5));
+    status = wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome);
+    CHECK_OK(status);
+    CHECK_UINT(outcome.report_id, 5);
+    CHECK_UINT(outcome.result, WTGRAM_RELIABILITY_GAVE_UP);
+    CHECK(outcome.elapsed_us >= 200 * MILLISECOND_US && outcome.transmissions >= 2);
+    wtgram_reliability_free(layer);
+}
+
+static wtgram_status wait_for_a_message(void *layer)
+{
+    uint8_t buffer[SIZE];
+    size_t length;
+    return wtgram_reliability_receive(*(wtgram_reliability *)layer, WTGRAM_FOREVER, buffer, sizeof buffer, &length);
+}
+
+static wtgram_status wait_for_an_outcome(void *layer)
+{
+    wtgram_reliability_outcome outcome;
+    return wtgram_reliability_next_outcome(*(wtgram_reliability *)layer, WTGRAM_FOREVER, &outcome);
+}
+
+static void closing(const struct pair *pair)
+{
+    struct layers layers;
+    struct blocked blocked[2];
+    bool closed = true;
+    wtgram_reliability_outcome outcome;
+    TEST("closing drains, wakes who waits, and what had arrived can still be received");
+    open_both(pair, &layers);
+    CHECK_OK(wtgram_reliability_is_closed(layers.near_end, &closed));
+    CHECK(!closed);
+    CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)"last", 4, 0, 1));
+    CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome));
+    CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)"words", 5, 0, 2));
+    blocked_start(&blocked[0], wait_for_a_message, &layers.near_end);
+    CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome));
+    blocked_start(&blocked[1], wait_for_an_outcome, &layers.near_end);
+    int64_t since_us = now_us();
+    CHECK_OK(wtgram_reliability_close(layers.near_end, PATIENCE_US));
+    for (int i = 0; i < 2; i++) blocked_expect(&blocked[i], WTGRAM_ERROR_CLOSED, since_us, 100 * MILLISECOND_US);
+    CHECK_OK(wtgram_reliability_is_closed(layers.near_end, &closed));
+    CHECK(closed);
+    CHECK_STATUS(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"x", 1, 0), WTGRAM_ERROR_CLOSED);
+    CHECK_OK(wtgram_reliability_close(layers.far_end, 0));
+    receive_is(layers.far_end, "last", 4);
+    receive_is(layers.far_end, "words", 5);
+    CHECK_STATUS(wait_for_a_message(&layers.far_end), WTGRAM_ERROR_CLOSED);
+    CHECK_OK(wtgram_reliability_close(layers.far_end, 0));
+    free_both(&layers);
+
+    TEST("closing with a message under way that nobody acknowledges gives it its outcome");
+    CHECK_OK(wtgram_reliability_open_over_session(pair->client, NULL, &layers.near_end));
+    CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)"x", 1, 0, 9));
+    CHECK_STATUS(wtgram_reliability_close(layers.near_end, 10 * MILLISECOND_US), WTGRAM_ERROR_TIMED_OUT);
+    CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome));
+    CHECK(outcome.report_id == 9 && outcome.result == WTGRAM_RELIABILITY_CLOSED);
+    CHECK_STATUS(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome), WTGRAM_ERROR_CLOSED);
+    wtgram_reliability_free(layers.near_end);
+}
+
+static void bad_input(const struct pair *pair)
+{
+    struct layers layers;
+    wtgram_reliability_options options;
+    wtgram_reliability_statistics stats;
+    wtgram_reliability_outcome outcome;
+    wtgram_reliability layer;
+    uint8_t buffer[SIZE];
+    size_t count = 0;
+    bool closed;
+    TEST("options that make no sense are INVALID_ARGUMENT and open nothing");
+    for (int i = 0; i < 9; i++) {
+        wtgram_reliability_options_init(&options);
+        if (i == 0) options.struct_size = 0;
+        if (i == 1) options.struct_size = 4096;
+        if (i == 2) options.ack_timeout_us = 0;
+        if (i == 3) options.ack_timeout_us = -1;
+        if (i == 4) options.ack_timeout_us = INT64_MAX;
+        if (i == 5) options.window_messages = 0;
+        if (i == 6) options.window_bytes = 0;
+        if (i == 7) options.inbound_messages = 0;
+        if (i == 8) options.inbound_bytes = 0;
+        layer.id = 99;
+        CHECK_STATUS(wtgram_reliability_open_over_transport(pair->client_datagrams, &options, &layer),
+                     WTGRAM_ERROR_INVALID_ARGUMENT);
+        CHECK_UINT(layer.id, 0);
+        CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, &options, &layer),
+                     WTGRAM_ERROR_INVALID_ARGUMENT);
+    }
+    TEST("NULL where something must be, and negative times, are INVALID_ARGUMENT");
+    CHECK_STATUS(wtgram_reliability_open_over_transport(pair->client_datagrams, NULL, NULL),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, NULL, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    open_both(pair, &layers);
+    CHECK_STATUS(wtgram_reliability_send(layers.near_end, NULL, 1, 0, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_send(layers.near_end, buffer, 1, -2, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_try_send(layers.near_end, NULL, 1, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_receive(layers.near_end, 0, NULL, 1, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_receive(layers.near_end, 0, buffer, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_receive(layers.near_end, -2, buffer, 1, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_try_receive(layers.near_end, buffer, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_max_message_size(layers.near_end, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_is_closed(layers.near_end, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_next_outcome(layers.near_end, 0, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_next_outcome(layers.near_end, -2, &outcome), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_outcomes(layers.near_end, 0, NULL, 1, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_outcomes(layers.near_end, 0, &outcome, 0, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_outcomes(layers.near_end, 0, &outcome, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_stats(layers.near_end, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    for (int i = 0; i < 2; i++) {
+        wtgram_reliability_statistics_init(&stats);
+        stats.struct_size = i == 0 ? 0 : 4096;
+        CHECK_STATUS(wtgram_reliability_stats(layers.near_end, &stats), WTGRAM_ERROR_INVALID_ARGUMENT);
+    }
+    CHECK_STATUS(wtgram_reliability_close(layers.near_end, -2), WTGRAM_ERROR_INVALID_ARGUMENT);
+    free_both(&layers);
+
+    TEST("a freed handle, none, and a foreign one are INVALID_HANDLE from every function");
+    wtgram_reliability bad[3];
+    bad[0] = layers.near_end;
+    bad[1].id = 0;
+    bad[2].id = pair->client.id;
+    for (int i = 0; i < 3; i++) {
+        wtgram_reliability_statistics_init(&stats);
+        CHECK_STATUS(wtgram_reliability_send(bad[i], buffer, 1, 0, 0), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_try_send(bad[i], buffer, 1, 0), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_receive(bad[i], 0, buffer, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_try_receive(bad[i], buffer, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_max_message_size(bad[i], &count), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_is_closed(bad[i], &closed), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_next_outcome(bad[i], 0, &outcome), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_outcomes(bad[i], 0, &outcome, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_stats(bad[i], &stats), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_close(bad[i], 0), WTGRAM_ERROR_INVALID_HANDLE);
+        wtgram_reliability_free(bad[i]);
+    }
+    wtgram_transport no_transport = {0};
+    wtgram_session no_session = {0};
+    CHECK_STATUS(wtgram_reliability_open_over_transport(no_transport, NULL, &layer), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_reliability_open_over_session(no_session, NULL, &layer), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_reliability_create(no_transport, &layer), WTGRAM_ERROR_INVALID_HANDLE);
+}
+
+static void the_session_s_end(struct pair *pair)
+{
+    struct layers layers;
+    bool closed = false;
+    int64_t until_us = now_us() + PATIENCE_US;
+    size_t size;
+    TEST("the end of the session is the end of both layers, and none can be opened on it");
+    open_both(pair, &layers);
+    CHECK_OK(wtgram_session_close(pair->client, 0, NULL, 0));
+    while (!closed) {
+        CHECK(now_us() < until_us);
+        CHECK_OK(wtgram_reliability_is_closed(layers.far_end, &closed));
+        sleep_us(MILLISECOND_US);
+    }
+    CHECK_STATUS(wait_for_a_message(&layers.far_end), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wait_for_an_outcome(&layers.far_end), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_reliability_max_message_size(layers.near_end, &size), WTGRAM_ERROR_CLOSED);
+    wtgram_reliability layer;
+    CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, NULL, &layer), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, &layer), WTGRAM_ERROR_CLOSED);
+    free_both(&layers);
+}
+
+int main(void)
+{
+    struct pair pair;
+    options_have_the_documented_defaults();
+    pair_open(&pair, NULL);
+    messages_arrive_once_and_each_has_one_outcome(&pair);
+    closing(&pair);
+    bad_input(&pair);
+    /* Last of those on this session: here the other end has no layer. */
+    sizes_and_windows(&pair);
+    the_session_s_end(&pair);
+    pair_free(&pair);
+    CHECK_OK(wtgram_shutdown(PATIENCE_US));
+    return 0;
+}

@@ -1,0 +1,51 @@
+//! A server and a client session of the library with the link simulator between them.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use wtgram::datagram::session::{Server, Session};
+use wtgram::datagram::transport::TransportOptions;
+use wtgram::link::config::{ConnectOptions, ConnectionOptions, ListenOptions, Trust};
+use wtgram::runtime::wait::Timeout;
+
+use crate::simulator::{Conditions, Simulator};
+
+/// Both ends of a session and the link between them, which does nothing to packets at first.
+pub struct LossyPair {
+    pub client: Session,
+    pub accepted: Session,
+    pub server: Server,
+    pub link: Simulator,
+}
+
+impl LossyPair {
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, &ConnectionOptions::default())
+    }
+
+    pub fn with(seed: u64, connection: &ConnectionOptions) -> Self {
+        let options = TransportOptions::default();
+        let listen = ListenOptions {
+            host: Some(Ipv4Addr::LOCALHOST.into()),
+            connection: connection.clone(),
+            ..ListenOptions::default()
+        };
+        let server = Server::listen(&listen, &options).expect("the server can listen");
+        let link = Simulator::start(server.link.local_address(), seed, Conditions::default())
+            .expect("the link starts");
+        let trust = Trust::CertificateHashes(vec![server.link.certificate_hash()]);
+        let connect = ConnectOptions { trust, connection: connection.clone(), ..ConnectOptions::default() };
+        let client = Session::connect(&format!("https://{}/", link.address()), &connect, &options)
+            .expect("the client can connect");
+        let patience = Timeout::After(Duration::from_secs(10)).deadline();
+        let accepted = server.accept(patience).expect("the session arrives");
+        Self { client, accepted, server, link }
+    }
+}
+
+impl Drop for LossyPair {
+    fn drop(&mut self) {
+        let _ = self.client.link.close(0, "");
+        self.server.link.close();
+    }
+}
