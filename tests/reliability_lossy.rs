@@ -121,7 +121,7 @@ fn bursts_of_loss_with_jitter_lose_and_double_nothing() {
         jitter: Duration::from_millis(2),
         ..Conditions::default()
     };
-    under("bursts", 15, conditions, patient(), 20_000);
+    under("bursts", 15, conditions, patient(), 5_000);
 }
 
 #[test]
