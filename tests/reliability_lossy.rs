@@ -118,11 +118,11 @@ fn sequences_wrap_under_loss_and_reordering_without_a_message_lost_or_doubled() 
 #[test]
 fn bursts_of_loss_with_jitter_lose_and_double_nothing() {
     let conditions = Conditions {
-        bursts: Some(Bursts { enter: 0.07, leave: 0.4, loss: 0.9 }),
+        bursts: Some(Bursts { enter: 0.15, leave: 0.3, loss: 0.9 }),
         jitter: Duration::from_millis(2),
         ..Conditions::default()
     };
-    under("bursts", 15, conditions, patient(), 10_000);
+    under("bursts", 15, conditions, patient(), 5_000);
 }
 
 #[test]

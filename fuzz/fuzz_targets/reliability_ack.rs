@@ -1,0 +1,46 @@
+//! Any range acknowledgements, one after the other, settle only what was transmitted, and each message once.
+#![no_main]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use wtgram::reliability::ack::RangeAck;
+use wtgram::reliability::frame::Tag;
+use wtgram::reliability::sender::{Sender, SenderConfig};
+
+const TAG: Tag = Tag(1);
+
+fuzz_target!(|input: (u32, Vec<(u8, u8, Vec<u8>)>)| {
+    let (first_sequence, acks) = input;
+    let start = Instant::now();
+    let config = SenderConfig {
+        ack_timeout: Duration::from_secs(2),
+        max_retries: 5,
+        window_messages: 64,
+        window_bytes: 4096,
+        first_sequence,
+    };
+    let mut sender = Sender::new(start, config);
+    let (mut accepted, mut settled) = (0_u64, Vec::new());
+    for (step, (passed_ms, flags, body)) in acks.iter().enumerate() {
+        let now = start + Duration::from_millis(step as u64 * 10 + u64::from(*passed_ms));
+        while sender.can_submit(3, true) {
+            sender.submit(now, Bytes::from_static(b"abc"), accepted + 1, true).expect("there is room");
+            accepted += 1;
+        }
+        sender.advance(now);
+        while sender.poll(now, 1200, Some(TAG)).is_some() {}
+        if let Some(ack) = RangeAck::decode(*flags, body) {
+            assert!(ack.ranges.iter().all(|(first, last)| last.wrapping_sub(*first) < 1 << 31));
+            sender.on_range_ack(now, &ack);
+        } else if let Some(sequence) = body.first_chunk() {
+            sender.on_plain_ack(now, u32::from_be_bytes(*sequence));
+        }
+        settled.extend(std::iter::from_fn(|| sender.next_outcome()).map(|report| report.id));
+    }
+    sender.close(start + Duration::from_secs(3600));
+    settled.extend(std::iter::from_fn(|| sender.next_outcome()).map(|report| report.id));
+    settled.sort_unstable();
+    assert!(settled.iter().copied().eq(1..=accepted), "each has exactly one outcome");
+});
