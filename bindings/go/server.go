@@ -25,7 +25,6 @@ type listener struct {
 	source  *source
 	accept  waitQueue
 	address net.Addr
-	waits   bool
 	closed  atomic.Bool
 }
 
@@ -59,7 +58,7 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	}
 	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
 	detail := make([]byte, 256)
-	l := &listener{pump: p, waits: config.waits}
+	l := &listener{pump: p}
 	status := C.bridge_listen(text(0), C.uint32_t(port), C.uint32_t(config.identity), text(1), text(2),
 		(*C.uint8_t)(pointer(config.certificatePEM)), C.size_t(len(config.certificatePEM)),
 		(*C.uint8_t)(pointer(config.keyPEM)), C.size_t(len(config.keyPEM)),
@@ -109,7 +108,7 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 		status := C.wtgram_server_accept(s.handle, 0, &handle)
 		switch status {
 		case C.WTGRAM_OK:
-			session, err = newSession(s.pump, handle, s.waits)
+			session, err = newSession(s.pump, handle)
 		case C.WTGRAM_ERROR_WOULD_BLOCK, C.WTGRAM_ERROR_TIMED_OUT:
 			return true
 		case C.WTGRAM_ERROR_INVALID_HANDLE:

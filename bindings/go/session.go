@@ -22,10 +22,13 @@ type session struct {
 	handle    C.wtgram_session
 	datagrams C.wtgram_transport
 	state     *source // of the session: closed
-	path      *source // of its datagrams: readable, writable
+	path      *source // of its datagrams: all that follows
 	readable  waitQueue
 	writable  waitQueue
-	waits     bool // for room to send
+	outcomes  waitQueue
+	lowWater  waitQueue
+	resized   waitQueue
+	silent    waitQueue
 	local     net.Addr
 	remote    net.Addr
 	ctx       context.Context
@@ -83,7 +86,7 @@ func Dial(ctx context.Context, url string, options ...DialOption) (*Session, err
 		if r.err != nil {
 			return nil, r.err
 		}
-		return newSession(p, r.handle, config.waits)
+		return newSession(p, r.handle)
 	case <-ctx.Done():
 		go func() { // nobody waits for the result any more
 			if r := <-done; r.err == nil {
@@ -120,8 +123,8 @@ func connect(url string, config *dialConfig) (handle C.wtgram_session, err error
 	return handle, nil
 }
 
-func newSession(p *pump, handle C.wtgram_session, waits bool) (*Session, error) {
-	s := &session{handle: handle, waits: waits}
+func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
+	s := &session{handle: handle}
 	if err := check(C.wtgram_session_datagrams(handle, &s.datagrams)); err != nil {
 		C.wtgram_session_free(handle)
 		return nil, err
@@ -146,6 +149,10 @@ func newSession(p *pump, handle C.wtgram_session, waits bool) (*Session, error) 
 	s.path = p.source(s.datagrams.id, s.ready)
 	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending}
 	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE}
+	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_OUTCOME}
+	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_LOW_WATER}
+	s.resized = waitQueue{source: s.path, what: C.WTGRAM_SIZE_CHANGED}
+	s.silent = waitQueue{source: s.path, what: C.WTGRAM_PEER_SILENT}
 	s.state.arm(C.WTGRAM_CLOSED)
 	result := &Session{s}
 	runtime.AddCleanup(result, func(s *session) { s.abandon() }, s)
@@ -154,15 +161,22 @@ func newSession(p *pump, handle C.wtgram_session, waits bool) (*Session, error) 
 
 func (s *session) ready(what uint32) {
 	if what&C.WTGRAM_CLOSED != 0 {
-		s.readable.end()
-		s.writable.end()
+		s.endWaits()
 		return
 	}
-	if what&C.WTGRAM_READABLE != 0 {
-		s.readable.wakeOne()
+	for _, queue := range []*waitQueue{&s.readable, &s.writable, &s.outcomes, &s.lowWater, &s.silent} {
+		if what&queue.what != 0 {
+			queue.wakeOne()
+		}
 	}
-	if what&C.WTGRAM_WRITABLE != 0 {
-		s.writable.wakeOne()
+	if what&C.WTGRAM_SIZE_CHANGED != 0 {
+		s.resized.wakeAll() // it is reported once for each change
+	}
+}
+
+func (s *session) endWaits() {
+	for _, queue := range []*waitQueue{&s.readable, &s.writable, &s.outcomes, &s.lowWater, &s.resized, &s.silent} {
+		queue.end()
 	}
 }
 
@@ -181,8 +195,7 @@ func (s *session) end() {
 	}
 	s.release()
 	s.cancel(how)
-	s.readable.end()
-	s.writable.end()
+	s.endWaits()
 }
 
 // closeInfo is nil while the session is open.
