@@ -10,7 +10,7 @@ import (
 
 // Broadcaster sends one datagram to many members.
 type Broadcaster struct {
-	handle C.wtgram_broadcaster
+	handle held[C.wtgram_broadcaster]
 
 	mu      sync.RWMutex
 	members map[uint64]Member // by the id of transport or layer
@@ -24,28 +24,28 @@ type Member interface {
 	quit(C.wtgram_broadcaster) C.enum_wtgram_status
 }
 
-func (s *Session) memberID() uint64 { return uint64(s.datagrams.id) }
+func (s *Session) memberID() uint64 { return uint64(s.datagrams.get().id) }
 
 func (s *Session) enter(b C.wtgram_broadcaster) C.enum_wtgram_status {
-	return C.wtgram_broadcaster_add_transport(b, s.datagrams)
+	return C.wtgram_broadcaster_add_transport(b, s.datagrams.get())
 }
 
 func (s *Session) quit(b C.wtgram_broadcaster) C.enum_wtgram_status {
-	return C.wtgram_broadcaster_remove_transport(b, s.datagrams)
+	return C.wtgram_broadcaster_remove_transport(b, s.datagrams.get())
 }
 
 func (t *Transport) memberID() uint64                                  { return t.session.memberID() }
 func (t *Transport) enter(b C.wtgram_broadcaster) C.enum_wtgram_status { return t.session.enter(b) }
 func (t *Transport) quit(b C.wtgram_broadcaster) C.enum_wtgram_status  { return t.session.quit(b) }
 
-func (r *Reliability) memberID() uint64 { return uint64(r.handle.id) }
+func (r *Reliability) memberID() uint64 { return uint64(r.handle.get().id) }
 
 func (r *Reliability) enter(b C.wtgram_broadcaster) C.enum_wtgram_status {
-	return C.wtgram_broadcaster_add_reliability(b, r.handle)
+	return C.wtgram_broadcaster_add_reliability(b, r.handle.get())
 }
 
 func (r *Reliability) quit(b C.wtgram_broadcaster) C.enum_wtgram_status {
-	return C.wtgram_broadcaster_remove_reliability(b, r.handle)
+	return C.wtgram_broadcaster_remove_reliability(b, r.handle.get())
 }
 
 // BroadcasterOptions say what happens to a member that does not keep up: it misses what its queue has no room for, and,
@@ -65,10 +65,10 @@ func NewBroadcaster(options BroadcasterOptions) (*Broadcaster, error) {
 		c.slow_policy, c.slow_limit = C.WTGRAM_SLOW_REMOVE, C.uint32_t(options.SlowLimit)
 	}
 	b := &Broadcaster{members: make(map[uint64]Member)}
-	if err := check(C.wtgram_broadcaster_new(&c, &b.handle)); err != nil {
+	if err := check(C.wtgram_broadcaster_new(&c, &b.handle.h)); err != nil {
 		return nil, err
 	}
-	runtime.AddCleanup(b, func(handle C.wtgram_broadcaster) { C.wtgram_broadcaster_free(handle) }, b.handle)
+	runtime.AddCleanup(b, func(handle C.wtgram_broadcaster) { C.wtgram_broadcaster_free(handle) }, b.handle.get())
 	return b, nil
 }
 
@@ -79,7 +79,7 @@ func (b *Broadcaster) Add(member Member) error {
 	defer runtime.KeepAlive(member)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	status := Status(member.enter(b.handle))
+	status := Status(member.enter(b.handle.get()))
 	if status == ErrInvalidHandle { // ours is good, so it is the member's, which is gone
 		return ErrClosed
 	}
@@ -96,14 +96,14 @@ func (b *Broadcaster) Remove(member Member) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.members, member.memberID())
-	return check(member.quit(b.handle))
+	return check(member.quit(b.handle.get()))
 }
 
 // Len is how many members there are that are not closed.
 func (b *Broadcaster) Len() int {
 	defer runtime.KeepAlive(b)
 	var count C.size_t
-	if C.wtgram_broadcaster_count(b.handle, &count) != C.WTGRAM_OK {
+	if C.wtgram_broadcaster_count(b.handle.get(), &count) != C.WTGRAM_OK {
 		return 0
 	}
 	return int(count)
@@ -124,7 +124,7 @@ func (b *Broadcaster) Broadcast(data []byte, options SendOptions) ([]BroadcastRe
 	b.mu.RLock()
 	all := make([]C.wtgram_broadcast_result, len(b.members)+1)
 	var members, accepted C.size_t
-	status := Status(C.bridge_broadcast(b.handle, (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+	status := Status(C.bridge_broadcast(b.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
 		C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID), &all[0],
 		C.size_t(len(all)), &members, &accepted))
 	if status != 0 {
@@ -163,7 +163,7 @@ func (b *Broadcaster) Stats() (BroadcasterStats, error) {
 	defer runtime.KeepAlive(b)
 	var c C.wtgram_broadcaster_statistics
 	C.wtgram_broadcaster_statistics_init(&c)
-	if err := check(C.wtgram_broadcaster_stats(b.handle, &c)); err != nil {
+	if err := check(C.wtgram_broadcaster_stats(b.handle.get(), &c)); err != nil {
 		return BroadcasterStats{}, err
 	}
 	return BroadcasterStats{uint64(c.broadcasts), uint64(c.accepted), uint64(c.dropped), uint64(c.too_large),
@@ -177,7 +177,7 @@ func (b *Broadcaster) Shutdown() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.members)
-	_ = C.wtgram_broadcaster_shutdown(b.handle) // after the library's end it is shut down anyhow
+	_ = C.wtgram_broadcaster_shutdown(b.handle.get()) // after the library's end it is shut down anyhow
 	return nil
 }
 

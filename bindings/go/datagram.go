@@ -147,7 +147,7 @@ func (s *session) waitFor(ctx context.Context, queue *waitQueue, yet func(Status
 func (s *Session) ReceiveDatagram(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(s)
 	err = s.waitFor(ctx, &s.readable, nothingYet, func() (status Status) {
-		data, status = s.take(s.datagrams, nil)
+		data, status = s.take(s.datagrams.get(), nil)
 		return status
 	})
 	return data, err
@@ -179,7 +179,7 @@ func (b *Batch) Received(i int) time.Time {
 func (s *Session) ReceiveDatagrams(ctx context.Context, into *Batch) (int, error) {
 	defer runtime.KeepAlive(s)
 	into.count = 0
-	err := s.waitFor(ctx, &s.readable, nothingYet, func() Status { return s.takeAll(s.datagrams, into) })
+	err := s.waitFor(ctx, &s.readable, nothingYet, func() Status { return s.takeAll(s.datagrams.get(), into) })
 	return into.count, err
 }
 
@@ -213,7 +213,7 @@ func (s *Session) SendDatagramContext(ctx context.Context, data []byte, options 
 }
 
 func (s *session) trySend(data []byte, options SendOptions) Status {
-	return Status(C.bridge_try_send(s.datagrams, (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+	return Status(C.bridge_try_send(s.datagrams.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
 		C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID)))
 }
 
@@ -241,7 +241,7 @@ func (s *session) sendBatch(datagrams [][]byte, options SendOptions, failed func
 		if count == 0 {
 			return
 		}
-		accepted += int(C.bridge_send_batch(s.datagrams, (*C.uint8_t)(pointer(out.arena[:])), &lengths[0],
+		accepted += int(C.bridge_send_batch(s.datagrams.get(), (*C.uint8_t)(pointer(out.arena[:])), &lengths[0],
 			C.size_t(count), C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()),
 			C.uint64_t(options.ReportID), &results[0]))
 		for i, status := range results[:count] {
@@ -276,7 +276,7 @@ func (s *session) sendBatch(datagrams [][]byte, options SendOptions, failed func
 func (s *Session) MaxDatagramSize() (int, error) {
 	defer runtime.KeepAlive(s)
 	var bytes C.size_t
-	if status := C.wtgram_transport_max_datagram_size(s.datagrams, &bytes); status != C.WTGRAM_OK {
+	if status := C.wtgram_transport_max_datagram_size(s.datagrams.get(), &bytes); status != C.WTGRAM_OK {
 		return 0, s.failure(Status(status))
 	}
 	return int(bytes), nil
@@ -296,7 +296,7 @@ func (s *Session) DatagramStats() (DatagramStats, error) {
 	defer runtime.KeepAlive(s)
 	var c C.wtgram_transport_statistics
 	C.wtgram_transport_statistics_init(&c)
-	if status := C.wtgram_transport_stats(s.datagrams, &c); status != C.WTGRAM_OK {
+	if status := C.wtgram_transport_stats(s.datagrams.get(), &c); status != C.WTGRAM_OK {
 		return DatagramStats{}, s.failure(Status(status))
 	}
 	return datagramStats(&c), nil

@@ -35,7 +35,7 @@ type TransportStats struct {
 func (t *Transport) Stats() (TransportStats, error) {
 	var c C.wtgram_transport_statistics
 	C.wtgram_transport_statistics_init(&c)
-	if err := t.done(C.wtgram_transport_stats(t.session.datagrams, &c)); err != nil {
+	if err := t.done(C.wtgram_transport_stats(t.session.datagrams.get(), &c)); err != nil {
 		return TransportStats{}, err
 	}
 	return TransportStats{
@@ -78,7 +78,7 @@ type QueueStats struct {
 func (t *Transport) QueueStats() (QueueStats, error) {
 	var c C.wtgram_queue_statistics
 	C.wtgram_queue_statistics_init(&c)
-	if err := t.done(C.wtgram_transport_get_queue_stats(t.session.datagrams, &c)); err != nil {
+	if err := t.done(C.wtgram_transport_get_queue_stats(t.session.datagrams.get(), &c)); err != nil {
 		return QueueStats{}, err
 	}
 	stats := QueueStats{
@@ -111,18 +111,18 @@ func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
 		c.interval_us = C.int64_t(options.Interval.Microseconds())
 	}
 	c.silent_after_intervals = C.uint32_t(options.SilentAfterIntervals)
-	return t.done(C.wtgram_transport_start_heartbeat(t.session.datagrams, &c))
+	return t.done(C.wtgram_transport_start_heartbeat(t.session.datagrams.get(), &c))
 }
 
 // StopHeartbeat ends heartbeat and watch.
 func (t *Transport) StopHeartbeat() error {
-	return t.done(C.wtgram_transport_stop_heartbeat(t.session.datagrams))
+	return t.done(C.wtgram_transport_stop_heartbeat(t.session.datagrams.get()))
 }
 
 // IsPeerSilent says whether the heartbeat's watch has heard nothing from the peer for as long as it was told.
 func (t *Transport) IsPeerSilent() (bool, error) {
 	var silent C.bool
-	err := t.done(C.wtgram_transport_is_peer_silent(t.session.datagrams, &silent))
+	err := t.done(C.wtgram_transport_is_peer_silent(t.session.datagrams.get(), &silent))
 	return bool(silent), err
 }
 
@@ -131,13 +131,13 @@ func (t *Transport) WaitPeerSilent(ctx context.Context) error {
 	defer runtime.KeepAlive(t.session)
 	return t.session.waitFor(ctx, &t.session.silent, nothingYet, func() Status {
 		var silent, closed C.bool
-		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams, &closed)); status != 0 {
+		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed)); status != 0 {
 			return status
 		}
 		if closed {
 			return ErrClosed
 		}
-		if status := Status(C.wtgram_transport_is_peer_silent(t.session.datagrams, &silent)); status != 0 {
+		if status := Status(C.wtgram_transport_is_peer_silent(t.session.datagrams.get(), &silent)); status != 0 {
 			return status
 		}
 		if !silent {
@@ -172,7 +172,7 @@ type Finding struct {
 // Diagnose says what looks wrong; nothing, if nothing does.
 func (t *Transport) Diagnose() ([]Finding, error) {
 	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_transport_diagnose(t.session.datagrams, text, capacity, length))
+		return Status(C.wtgram_transport_diagnose(t.session.datagrams.get(), text, capacity, length))
 	})
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (t *Transport) Diagnose() ([]Finding, error) {
 // DebugState is everything there is to see, as JSON for people.
 func (t *Transport) DebugState() (json.RawMessage, error) {
 	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_transport_debug_state(t.session.datagrams, text, capacity, length))
+		return Status(C.wtgram_transport_debug_state(t.session.datagrams.get(), text, capacity, length))
 	})
 	return json.RawMessage(text), err
 }
@@ -195,7 +195,7 @@ func (t *Transport) DebugState() (json.RawMessage, error) {
 // Prometheus is the figures of the transport and its path as OpenMetrics text 1.0.
 func (t *Transport) Prometheus() (string, error) {
 	return t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_prometheus_transport(t.session.datagrams, text, capacity, length))
+		return Status(C.wtgram_prometheus_transport(t.session.datagrams.get(), text, capacity, length))
 	})
 }
 

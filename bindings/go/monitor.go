@@ -17,7 +17,7 @@ type Monitor struct {
 
 // monitor is what the pump knows; it does not refer to the Monitor, which can therefore be collected.
 type monitor struct {
-	handle     C.wtgram_monitor
+	handle     held[C.wtgram_monitor]
 	owner      *session
 	source     *source
 	alerts     waitQueue
@@ -74,10 +74,10 @@ func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 		c.silence_us = C.int64_t(max(0, options.Silence).Microseconds())
 	}
 	m := &monitor{owner: t.session.session, maxSamples: int(c.max_samples), maxAlerts: int(c.max_alerts)}
-	if status := C.wtgram_monitor_open(t.session.datagrams, &c, &m.handle); status != C.WTGRAM_OK {
+	if status := C.wtgram_monitor_open(t.session.datagrams.get(), &c, &m.handle.h); status != C.WTGRAM_OK {
 		return nil, t.session.failure(Status(status))
 	}
-	m.source = t.session.state.pump.source(m.handle.id, m.ready)
+	m.source = t.session.state.pump.source(m.handle.get().id, m.ready)
 	m.alerts = waitQueue{source: m.source, what: C.WTGRAM_ALERT}
 	result := &Monitor{m, t.session}
 	runtime.AddCleanup(result, func(m *monitor) { m.free() }, m)
@@ -94,7 +94,7 @@ func (m *monitor) ready(what uint32) {
 
 func (m *monitor) free() {
 	m.source.forget()
-	C.wtgram_monitor_free(m.handle)
+	C.wtgram_monitor_free(m.handle.get())
 }
 
 // Sample is one look at a transport. Counts are totals since the transport was created.
@@ -120,7 +120,7 @@ func (m *Monitor) Samples(limit int) ([]Sample, error) {
 	}
 	all := make([]C.wtgram_sample, limit)
 	var count C.size_t
-	if status := C.wtgram_monitor_samples(m.handle, &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
+	if status := C.wtgram_monitor_samples(m.handle.get(), &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
 		return nil, m.owner.failure(Status(status))
 	}
 	samples := make([]Sample, count)
@@ -179,7 +179,7 @@ func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 	}
 	all := make([]C.wtgram_alert, limit)
 	var count C.size_t
-	if status := C.wtgram_monitor_alerts(m.handle, &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
+	if status := C.wtgram_monitor_alerts(m.handle.get(), &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
 		return nil, m.owner.failure(Status(status))
 	}
 	alerts := make([]Alert, count)
@@ -194,7 +194,7 @@ func (m *Monitor) NextAlert(ctx context.Context) (Alert, error) {
 	defer runtime.KeepAlive(m)
 	var c C.wtgram_alert
 	err := m.owner.waitFor(ctx, &m.alerts, nothingYet, func() Status {
-		return Status(C.wtgram_monitor_next_alert(m.handle, 0, &c))
+		return Status(C.wtgram_monitor_next_alert(m.handle.get(), 0, &c))
 	})
 	if err != nil {
 		return Alert{}, err
@@ -206,7 +206,7 @@ func (m *Monitor) NextAlert(ctx context.Context) (Alert, error) {
 func (m *Monitor) IsMonitoring() bool {
 	defer runtime.KeepAlive(m)
 	var monitoring C.bool
-	return C.wtgram_monitor_is_monitoring(m.handle, &monitoring) == C.WTGRAM_OK && bool(monitoring)
+	return C.wtgram_monitor_is_monitoring(m.handle.get(), &monitoring) == C.WTGRAM_OK && bool(monitoring)
 }
 
 // Session is that of the transport that is watched.
@@ -216,7 +216,7 @@ func (m *Monitor) Session() *Session { return m.session }
 // nothing.
 func (m *Monitor) Close() error {
 	defer runtime.KeepAlive(m)
-	_ = C.wtgram_monitor_close(m.handle) // after the library's end it is closed anyhow
+	_ = C.wtgram_monitor_close(m.handle.get()) // after the library's end it is closed anyhow
 	m.alerts.end()
 	return nil
 }

@@ -23,7 +23,7 @@ type Reliability struct {
 
 // reliability is what the pump knows; it does not refer to the Reliability, which can therefore be collected.
 type reliability struct {
-	handle   C.wtgram_reliability
+	handle   held[C.wtgram_reliability]
 	owner    *session
 	source   *source
 	readable waitQueue
@@ -71,10 +71,10 @@ func (s *Session) OpenReliability(options ReliabilityOptions) (*Reliability, err
 	}
 	c.first_sequence = C.uint32_t(options.FirstSequence)
 	l := &reliability{owner: s.session}
-	if status := C.wtgram_reliability_open_over_session(s.handle, &c, &l.handle); status != C.WTGRAM_OK {
+	if status := C.wtgram_reliability_open_over_session(s.handle.get(), &c, &l.handle.h); status != C.WTGRAM_OK {
 		return nil, s.failure(Status(status))
 	}
-	l.source = s.state.pump.source(l.handle.id, l.ready)
+	l.source = s.state.pump.source(l.handle.get().id, l.ready)
 	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READABLE}
 	l.writable = waitQueue{source: l.source, what: C.WTGRAM_WRITABLE}
 	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_OUTCOME}
@@ -102,7 +102,7 @@ func (l *reliability) ready(what uint32) {
 
 func (l *reliability) free() {
 	l.source.forget()
-	C.wtgram_reliability_free(l.handle)
+	C.wtgram_reliability_free(l.handle.get())
 }
 
 // Session is the one the layer was opened over.
@@ -132,7 +132,7 @@ func (l *reliability) trySend(data []byte, reportID uint64) Status {
 	if l.draining.Load() {
 		return ErrClosed
 	}
-	return Status(C.wtgram_reliability_try_send(l.handle, (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+	return Status(C.wtgram_reliability_try_send(l.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
 		C.uint64_t(reportID)))
 }
 
@@ -160,7 +160,7 @@ func (l *reliability) tryReceive() ([]byte, Status) {
 	room := slabs.Get().(*slab)
 	defer slabs.Put(room)
 	var length C.size_t
-	status := C.wtgram_reliability_try_receive(l.handle, (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
+	status := C.wtgram_reliability_try_receive(l.handle.get(), (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
 		&length)
 	if status != C.WTGRAM_OK {
 		return nil, Status(status)
@@ -172,7 +172,7 @@ func (l *reliability) tryReceive() ([]byte, Status) {
 func (r *Reliability) MaxMessageSize() (int, error) {
 	defer runtime.KeepAlive(r)
 	var bytes C.size_t
-	if status := C.wtgram_reliability_max_message_size(r.handle, &bytes); status != C.WTGRAM_OK {
+	if status := C.wtgram_reliability_max_message_size(r.handle.get(), &bytes); status != C.WTGRAM_OK {
 		return 0, r.owner.failure(Status(status))
 	}
 	return int(bytes), nil
@@ -182,7 +182,7 @@ func (r *Reliability) MaxMessageSize() (int, error) {
 func (r *Reliability) IsClosed() bool {
 	defer runtime.KeepAlive(r)
 	var closed C.bool
-	return C.wtgram_reliability_is_closed(r.handle, &closed) != C.WTGRAM_OK || bool(closed)
+	return C.wtgram_reliability_is_closed(r.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
 }
 
 // ReliabilityResult is what became of a message.
@@ -208,7 +208,7 @@ func (r *Reliability) NextOutcome(ctx context.Context) (ReliabilityOutcome, erro
 	defer runtime.KeepAlive(r)
 	var c C.wtgram_reliability_outcome
 	err := r.owner.waitFor(ctx, &r.outcomes, nothingYet, func() Status {
-		return Status(C.wtgram_reliability_next_outcome(r.handle, 0, &c))
+		return Status(C.wtgram_reliability_next_outcome(r.handle.get(), 0, &c))
 	})
 	return ReliabilityOutcome{uint64(c.report_id), ReliabilityResult(c.result), microseconds(c.elapsed_us),
 		uint32(c.transmissions)}, err
@@ -232,7 +232,7 @@ func (r *Reliability) Stats() (ReliabilityStats, error) {
 	defer runtime.KeepAlive(r)
 	var c C.wtgram_reliability_statistics
 	C.wtgram_reliability_statistics_init(&c)
-	if status := C.wtgram_reliability_stats(r.handle, &c); status != C.WTGRAM_OK {
+	if status := C.wtgram_reliability_stats(r.handle.get(), &c); status != C.WTGRAM_OK {
 		return ReliabilityStats{}, r.owner.failure(Status(status))
 	}
 	return ReliabilityStats{
@@ -273,7 +273,7 @@ func (r *Reliability) Close() error {
 	defer runtime.KeepAlive(r)
 	r.draining.Store(true)
 	// A status of "not all had an outcome" is no failure of closing, and after the library's end it is closed anyhow.
-	_ = C.wtgram_reliability_close(r.handle, 0)
+	_ = C.wtgram_reliability_close(r.handle.get(), 0)
 	for _, queue := range []*waitQueue{&r.readable, &r.writable, &r.outcomes} {
 		queue.end()
 	}

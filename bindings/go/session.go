@@ -19,8 +19,8 @@ type Session struct {
 
 // session is what the pump knows; it does not refer to the Session, which can therefore be collected.
 type session struct {
-	handle    C.wtgram_session
-	datagrams C.wtgram_transport
+	handle    held[C.wtgram_session]
+	datagrams held[C.wtgram_transport]
 	state     *source // of the session: closed
 	path      *source // of its datagrams: all that follows
 	readable  waitQueue
@@ -124,8 +124,8 @@ func connect(url string, config *dialConfig) (handle C.wtgram_session, err error
 }
 
 func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
-	s := &session{handle: handle}
-	if err := check(C.wtgram_session_datagrams(handle, &s.datagrams)); err != nil {
+	s := &session{handle: held[C.wtgram_session]{handle}}
+	if err := check(C.wtgram_session_datagrams(handle, &s.datagrams.h)); err != nil {
 		C.wtgram_session_free(handle)
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s.local, s.remote = udpAddress(local), udpAddress(remote)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.state = p.source(handle.id, func(uint32) { s.end() })
-	s.path = p.source(s.datagrams.id, s.ready)
+	s.path = p.source(s.datagrams.get().id, s.ready)
 	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending}
 	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE}
 	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_OUTCOME}
@@ -202,7 +202,7 @@ func (s *session) end() {
 func (s *session) closeInfo() *SessionError {
 	var info C.wtgram_close_info
 	C.wtgram_close_info_init(&info)
-	if C.wtgram_session_close_info(s.handle, &info) != C.WTGRAM_OK {
+	if C.wtgram_session_close_info(s.handle.get(), &info) != C.WTGRAM_OK {
 		return nil
 	}
 	return &SessionError{
@@ -223,7 +223,7 @@ func (s *session) release() {
 	if free {
 		s.state.forget()
 		s.path.forget()
-		C.wtgram_session_free(s.handle)
+		C.wtgram_session_free(s.handle.get())
 	}
 }
 
@@ -238,7 +238,7 @@ func (s *session) close(code SessionErrorCode, message string) error {
 	}
 	s.mu.Unlock()
 	reason := []byte(message)
-	status := C.wtgram_session_close(s.handle, C.uint32_t(code), (*C.char)(pointer(reason)), C.size_t(len(reason)))
+	status := C.wtgram_session_close(s.handle.get(), C.uint32_t(code), (*C.char)(pointer(reason)), C.size_t(len(reason)))
 	if status == C.WTGRAM_ERROR_INVALID_ARGUMENT {
 		return Status(status)
 	}
@@ -288,7 +288,7 @@ func (s *Session) RemoteAddr() net.Addr { return s.remote }
 func (s *Session) Path() (string, error) {
 	defer runtime.KeepAlive(s)
 	path, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_session_path(s.handle, text, capacity, length))
+		return Status(C.wtgram_session_path(s.handle.get(), text, capacity, length))
 	})
 	if err != nil {
 		return "", s.failure(err.(Status))
@@ -310,7 +310,7 @@ func (s *Session) Stats() (SessionStats, error) {
 	defer runtime.KeepAlive(s)
 	var c C.wtgram_session_statistics
 	C.wtgram_session_statistics_init(&c)
-	if status := C.wtgram_session_stats(s.handle, &c); status != C.WTGRAM_OK {
+	if status := C.wtgram_session_stats(s.handle.get(), &c); status != C.WTGRAM_OK {
 		return SessionStats{}, s.failure(Status(status))
 	}
 	return SessionStats{

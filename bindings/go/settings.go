@@ -8,25 +8,25 @@ import "time"
 // OutgoingMaxAge is the age at which a datagram is dropped instead of sent; 0 for none.
 func (t *Transport) OutgoingMaxAge() (time.Duration, error) {
 	var us C.int64_t
-	err := t.done(C.wtgram_transport_get_outgoing_max_age(t.session.datagrams, &us))
+	err := t.done(C.wtgram_transport_get_outgoing_max_age(t.session.datagrams.get(), &us))
 	return microseconds(us), err
 }
 
 // SetOutgoingMaxAge sets it; what is queued and too old is dropped at once.
 func (t *Transport) SetOutgoingMaxAge(age time.Duration) error {
-	return t.done(C.wtgram_transport_set_outgoing_max_age(t.session.datagrams, C.int64_t(age.Microseconds())))
+	return t.done(C.wtgram_transport_set_outgoing_max_age(t.session.datagrams.get(), C.int64_t(age.Microseconds())))
 }
 
 // IncomingMaxAge is the age at which a datagram is dropped instead of delivered; 0 for none.
 func (t *Transport) IncomingMaxAge() (time.Duration, error) {
 	var us C.int64_t
-	err := t.done(C.wtgram_transport_get_incoming_max_age(t.session.datagrams, &us))
+	err := t.done(C.wtgram_transport_get_incoming_max_age(t.session.datagrams.get(), &us))
 	return microseconds(us), err
 }
 
 // SetIncomingMaxAge sets it; what is queued and too old is dropped at once.
 func (t *Transport) SetIncomingMaxAge(age time.Duration) error {
-	return t.done(C.wtgram_transport_set_incoming_max_age(t.session.datagrams, C.int64_t(age.Microseconds())))
+	return t.done(C.wtgram_transport_set_incoming_max_age(t.session.datagrams.get(), C.int64_t(age.Microseconds())))
 }
 
 // Limits are how much may wait in a queue.
@@ -38,39 +38,39 @@ type Limits struct {
 // OutgoingLimits are how much may wait for being sent.
 func (t *Transport) OutgoingLimits() (Limits, error) {
 	var datagrams, bytes C.uint64_t
-	err := t.done(C.wtgram_transport_get_outgoing_limits(t.session.datagrams, &datagrams, &bytes))
+	err := t.done(C.wtgram_transport_get_outgoing_limits(t.session.datagrams.get(), &datagrams, &bytes))
 	return Limits{uint64(datagrams), uint64(bytes)}, err
 }
 
 // SetOutgoingLimits sets them. Under FullEvict what is too much now is evicted at once.
 func (t *Transport) SetOutgoingLimits(limits Limits) error {
-	return t.done(C.wtgram_transport_set_outgoing_limits(t.session.datagrams, C.uint64_t(limits.Datagrams),
+	return t.done(C.wtgram_transport_set_outgoing_limits(t.session.datagrams.get(), C.uint64_t(limits.Datagrams),
 		C.uint64_t(limits.Bytes)))
 }
 
 // IncomingLimits are how much may wait for being received.
 func (t *Transport) IncomingLimits() (Limits, error) {
 	var datagrams, bytes C.uint64_t
-	err := t.done(C.wtgram_transport_get_incoming_limits(t.session.datagrams, &datagrams, &bytes))
+	err := t.done(C.wtgram_transport_get_incoming_limits(t.session.datagrams.get(), &datagrams, &bytes))
 	return Limits{uint64(datagrams), uint64(bytes)}, err
 }
 
 // SetIncomingLimits sets them. Under DropOldest what is too much now is dropped at once.
 func (t *Transport) SetIncomingLimits(limits Limits) error {
-	return t.done(C.wtgram_transport_set_incoming_limits(t.session.datagrams, C.uint64_t(limits.Datagrams),
+	return t.done(C.wtgram_transport_set_incoming_limits(t.session.datagrams.get(), C.uint64_t(limits.Datagrams),
 		C.uint64_t(limits.Bytes)))
 }
 
 // OutgoingFullPolicy is what happens to a datagram for which the outgoing queue has no room.
 func (t *Transport) OutgoingFullPolicy() (FullPolicy, error) {
 	var policy C.uint32_t
-	err := t.done(C.wtgram_transport_get_outgoing_full_policy(t.session.datagrams, &policy))
+	err := t.done(C.wtgram_transport_get_outgoing_full_policy(t.session.datagrams.get(), &policy))
 	return FullPolicy(policy), err
 }
 
 // SetOutgoingFullPolicy sets it; who waits for room is judged by the new one.
 func (t *Transport) SetOutgoingFullPolicy(policy FullPolicy) error {
-	err := t.done(C.wtgram_transport_set_outgoing_full_policy(t.session.datagrams, C.uint32_t(policy)))
+	err := t.done(C.wtgram_transport_set_outgoing_full_policy(t.session.datagrams.get(), C.uint32_t(policy)))
 	t.session.writable.wakeAll()
 	return err
 }
@@ -78,13 +78,13 @@ func (t *Transport) SetOutgoingFullPolicy(policy FullPolicy) error {
 // IncomingDropPolicy is which datagram goes when the incoming queue is full.
 func (t *Transport) IncomingDropPolicy() (DropPolicy, error) {
 	var policy C.uint32_t
-	err := t.done(C.wtgram_transport_get_incoming_drop_policy(t.session.datagrams, &policy))
+	err := t.done(C.wtgram_transport_get_incoming_drop_policy(t.session.datagrams.get(), &policy))
 	return DropPolicy(policy), err
 }
 
 // SetIncomingDropPolicy sets it, for what arrives from now on.
 func (t *Transport) SetIncomingDropPolicy(policy DropPolicy) error {
-	return t.done(C.wtgram_transport_set_incoming_drop_policy(t.session.datagrams, C.uint32_t(policy)))
+	return t.done(C.wtgram_transport_set_incoming_drop_policy(t.session.datagrams.get(), C.uint32_t(policy)))
 }
 
 // NoMark is a water mark that is never reached.
@@ -101,7 +101,7 @@ type WaterMarks struct {
 func (t *Transport) OutgoingWaterMarks() (WaterMarks, error) {
 	var c C.wtgram_water_marks
 	C.wtgram_water_marks_init(&c)
-	err := t.done(C.wtgram_transport_get_outgoing_water_marks(t.session.datagrams, &c))
+	err := t.done(C.wtgram_transport_get_outgoing_water_marks(t.session.datagrams.get(), &c))
 	if err != nil {
 		return WaterMarks{}, err
 	}
@@ -114,25 +114,25 @@ func (t *Transport) SetOutgoingWaterMarks(marks WaterMarks) error {
 	C.wtgram_water_marks_init(&c)
 	c.high_datagrams, c.low_datagrams = C.uint64_t(marks.HighDatagrams), C.uint64_t(marks.LowDatagrams)
 	c.high_bytes, c.low_bytes = C.uint64_t(marks.HighBytes), C.uint64_t(marks.LowBytes)
-	return t.done(C.wtgram_transport_set_outgoing_water_marks(t.session.datagrams, &c))
+	return t.done(C.wtgram_transport_set_outgoing_water_marks(t.session.datagrams.get(), &c))
 }
 
 // OutgoingHighWaterMark is the high mark in datagrams.
 func (t *Transport) OutgoingHighWaterMark() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_get_outgoing_high_water_mark(t.session.datagrams, into)
+		return C.wtgram_transport_get_outgoing_high_water_mark(t.session.datagrams.get(), into)
 	})
 }
 
 // SetOutgoingHighWaterMark sets it; the low one is half of it, and bytes have none.
 func (t *Transport) SetOutgoingHighWaterMark(datagrams uint64) error {
-	return t.done(C.wtgram_transport_set_outgoing_high_water_mark(t.session.datagrams, C.uint64_t(datagrams)))
+	return t.done(C.wtgram_transport_set_outgoing_high_water_mark(t.session.datagrams.get(), C.uint64_t(datagrams)))
 }
 
 // ClearSendBuffer drops what waits for being sent, and says how much that was.
 func (t *Transport) ClearSendBuffer() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_clear_send_buffer(t.session.datagrams, into)
+		return C.wtgram_transport_clear_send_buffer(t.session.datagrams.get(), into)
 	})
 }
 
@@ -141,7 +141,7 @@ func (t *Transport) ClearSendBuffer() (uint64, error) {
 func (t *Transport) ClearReceiveBuffer() (uint64, error) {
 	here := t.session.drop()
 	cleared, err := t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_clear_receive_buffer(t.session.datagrams, into)
+		return C.wtgram_transport_clear_receive_buffer(t.session.datagrams.get(), into)
 	})
 	return cleared + uint64(here), err
 }
@@ -149,7 +149,7 @@ func (t *Transport) ClearReceiveBuffer() (uint64, error) {
 // SendBufferSize is how many datagrams wait for being sent.
 func (t *Transport) SendBufferSize() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_get_send_buffer_size(t.session.datagrams, into)
+		return C.wtgram_transport_get_send_buffer_size(t.session.datagrams.get(), into)
 	})
 }
 
@@ -157,7 +157,7 @@ func (t *Transport) SendBufferSize() (uint64, error) {
 func (t *Transport) ReceiveBufferSize() (uint64, error) {
 	here := t.session.left()
 	waiting, err := t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_get_receive_buffer_size(t.session.datagrams, into)
+		return C.wtgram_transport_get_receive_buffer_size(t.session.datagrams.get(), into)
 	})
 	return waiting + uint64(here), err
 }

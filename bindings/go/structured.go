@@ -20,7 +20,7 @@ type Structured struct {
 
 // structured is what the pump knows; it does not refer to the Structured, which can therefore be collected.
 type structured struct {
-	handle   C.wtgram_structured
+	handle   held[C.wtgram_structured]
 	owner    *session
 	source   *source
 	types    registered
@@ -38,19 +38,19 @@ type StructuredOptions struct {
 // OpenStructured opens a structured transport beside the other readers of the session: datagrams that begin with a
 // registered id go to its own queue, all others stay with the session. Closing it only ends that.
 func (s *Session) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
-	return openStructured(C.BRIDGE_OVER_SESSION, s.handle.id, s, s, registry, options)
+	return openStructured(C.BRIDGE_OVER_SESSION, s.handle.get().id, s, s, registry, options)
 }
 
 // OpenStructured opens a structured transport that receives the transport's datagrams, all of them, so nobody else should;
 // closing it closes the transport.
 func (t *Transport) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
-	return openStructured(C.BRIDGE_OVER_TRANSPORT, t.session.datagrams.id, t.session, t.session, registry, options)
+	return openStructured(C.BRIDGE_OVER_TRANSPORT, t.session.datagrams.get().id, t.session, t.session, registry, options)
 }
 
 // OpenStructured opens a structured transport over the layer: values arrive, each once. It receives what the layer
 // receives, and closing it closes the layer.
 func (r *Reliability) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
-	return openStructured(C.BRIDGE_OVER_RELIABILITY, r.handle.id, r.session, r, registry, options)
+	return openStructured(C.BRIDGE_OVER_RELIABILITY, r.handle.get().id, r.session, r, registry, options)
 }
 
 func openStructured(over C.int, id C.uint64_t, session *Session, below any, registry *Registry,
@@ -70,11 +70,11 @@ func openStructured(over C.int, id C.uint64_t, session *Session, below any, regi
 	}
 	count := C.size_t(len(types))
 	status := Status(C.bridge_structured_open(over, id, &types[:1][0], count, kind, C.uint64_t(options.QueueDatagrams),
-		&s.handle))
+		&s.handle.h))
 	if status != 0 {
 		return nil, session.failure(status)
 	}
-	s.source = session.state.pump.source(s.handle.id, s.ready)
+	s.source = session.state.pump.source(s.handle.get().id, s.ready)
 	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READABLE}
 	s.writable = waitQueue{source: s.source, what: C.WTGRAM_WRITABLE}
 	result := &Structured{s, below}
@@ -95,7 +95,7 @@ func (s *structured) ready(what uint32) {
 
 func (s *structured) free() {
 	s.source.forget()
-	C.wtgram_structured_free(s.handle)
+	C.wtgram_structured_free(s.handle.get())
 }
 
 // Send sends a value of a registered type, or a pointer to one. It waits only where what is below waits for room. The
@@ -117,7 +117,7 @@ func (s *Structured) SendWith(ctx context.Context, value any, options SendOption
 		return fmt.Errorf("%w: %w", ErrSerialization, err)
 	}
 	return s.owner.waitFor(ctx, &s.writable, nothingYet, func() Status {
-		return Status(C.bridge_try_send_obj(s.handle, C.uint32_t(one.id), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+		return Status(C.bridge_try_send_obj(s.handle.get(), C.uint32_t(one.id), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
 			C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID)))
 	})
 }
@@ -155,7 +155,7 @@ func (s *structured) tryReceive() (id C.uint32_t, data []byte, status Status) {
 	buffer := room.arena[:]
 	for {
 		var length C.size_t
-		status = Status(C.wtgram_structured_try_receive_obj(s.handle, (*C.uint8_t)(pointer(buffer)),
+		status = Status(C.wtgram_structured_try_receive_obj(s.handle.get(), (*C.uint8_t)(pointer(buffer)),
 			C.size_t(len(buffer)), &id, &length))
 		if status == errBufferTooSmall { // as JSON, some values are longer than on the wire
 			buffer = make([]byte, length)
@@ -192,7 +192,7 @@ func (s *Structured) Stats() (StructuredStats, error) {
 	defer runtime.KeepAlive(s)
 	var c C.wtgram_structured_statistics
 	C.wtgram_structured_statistics_init(&c)
-	if status := C.wtgram_structured_stats(s.handle, &c); status != C.WTGRAM_OK {
+	if status := C.wtgram_structured_stats(s.handle.get(), &c); status != C.WTGRAM_OK {
 		return StructuredStats{}, s.owner.failure(Status(status))
 	}
 	return StructuredStats{
@@ -209,14 +209,14 @@ func (s *Structured) Stats() (StructuredStats, error) {
 func (s *Structured) IsClosed() bool {
 	defer runtime.KeepAlive(s)
 	var closed C.bool
-	return C.wtgram_structured_is_closed(s.handle, &closed) != C.WTGRAM_OK || bool(closed)
+	return C.wtgram_structured_is_closed(s.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
 }
 
 // Close closes it; over a transport or layer, that too. What has arrived can still be received, until nobody has the
 // Structured any more. A second Close does nothing.
 func (s *Structured) Close() error {
 	defer runtime.KeepAlive(s)
-	_ = C.wtgram_structured_close(s.handle) // after the library's end it is closed anyhow
+	_ = C.wtgram_structured_close(s.handle.get()) // after the library's end it is closed anyhow
 	s.readable.end()
 	s.writable.end()
 	return nil

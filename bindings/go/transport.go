@@ -75,7 +75,7 @@ func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) er
 	}
 	detail := make([]byte, 256)
 	err := t.session.waitFor(ctx, &t.session.writable, nothingYet, func() Status {
-		return Status(C.bridge_send_json(t.session.datagrams, (*C.char)(pointer(text)), C.size_t(len(text)),
+		return Status(C.bridge_send_json(t.session.datagrams.get(), (*C.char)(pointer(text)), C.size_t(len(text)),
 			C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID),
 			(*C.char)(pointer(detail)), C.size_t(len(detail))))
 	})
@@ -93,7 +93,7 @@ func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
 // TryReceive is Receive that never waits: ErrWouldBlock where nothing is there.
 func (t *Transport) TryReceive() ([]byte, error) {
 	defer runtime.KeepAlive(t.session)
-	data, status := t.session.take(t.session.datagrams, nil)
+	data, status := t.session.take(t.session.datagrams.get(), nil)
 	if status != 0 {
 		return nil, t.session.failure(status)
 	}
@@ -122,7 +122,7 @@ func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) 
 	// side that fills in what it knows of them.
 	start := time.Now()
 	err = t.session.waitFor(ctx, &t.session.readable, nothingYet, func() (status Status) {
-		data, status = t.session.take(t.session.datagrams, &metadata)
+		data, status = t.session.take(t.session.datagrams.get(), &metadata)
 		return status
 	})
 	if err != nil {
@@ -231,7 +231,7 @@ func (t *Transport) NextOutcome(ctx context.Context) (Outcome, error) {
 	defer runtime.KeepAlive(t.session)
 	var c C.wtgram_outcome
 	err := t.session.waitFor(ctx, &t.session.outcomes, nothingYet, func() Status {
-		return Status(C.wtgram_transport_next_outcome(t.session.datagrams, 0, &c))
+		return Status(C.wtgram_transport_next_outcome(t.session.datagrams.get(), 0, &c))
 	})
 	return Outcome{uint64(c.report_id), OutcomeKind(c.kind)}, err
 }
@@ -245,7 +245,7 @@ func (t *Transport) NextOutcomes(ctx context.Context, into []Outcome) (int, erro
 	outcomes := make([]C.wtgram_outcome, min(len(into), 1024))
 	var count C.size_t
 	err := t.session.waitFor(ctx, &t.session.outcomes, nothingYet, func() Status {
-		return Status(C.wtgram_transport_next_outcomes(t.session.datagrams, 0, &outcomes[0], C.size_t(len(outcomes)), &count))
+		return Status(C.wtgram_transport_next_outcomes(t.session.datagrams.get(), 0, &outcomes[0], C.size_t(len(outcomes)), &count))
 	})
 	for i, c := range outcomes[:count] {
 		into[i] = Outcome{uint64(c.report_id), OutcomeKind(c.kind)}
@@ -261,7 +261,7 @@ func (t *Transport) WaitSizeChange(ctx context.Context, known int) (size int, er
 	defer runtime.KeepAlive(t.session)
 	err = t.session.waitFor(ctx, &t.session.resized, nothingYet, func() Status {
 		var bytes C.size_t
-		status := Status(C.wtgram_transport_max_datagram_size(t.session.datagrams, &bytes))
+		status := Status(C.wtgram_transport_max_datagram_size(t.session.datagrams.get(), &bytes))
 		if size = int(bytes); status == 0 && size == known {
 			return ErrWouldBlock
 		}
@@ -276,7 +276,7 @@ func (t *Transport) WaitLowWater(ctx context.Context) error {
 	asked := false
 	return t.session.waitFor(ctx, &t.session.lowWater, nothingYet, func() Status {
 		var closed C.bool
-		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams, &closed)); status != 0 {
+		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed)); status != 0 {
 			return status
 		}
 		if closed {
@@ -293,42 +293,42 @@ func (t *Transport) WaitLowWater(ctx context.Context) error {
 // IsClosed says whether the transport or its session is closed; what has arrived can still be received.
 func (t *Transport) IsClosed() bool {
 	var closed C.bool
-	err := t.done(C.wtgram_transport_is_closed(t.session.datagrams, &closed))
+	err := t.done(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed))
 	return err != nil || bool(closed)
 }
 
 // IsReadable says whether the receiving side is open, or holds datagrams.
 func (t *Transport) IsReadable() bool {
 	var readable C.bool
-	err := t.done(C.wtgram_transport_is_readable(t.session.datagrams, &readable))
+	err := t.done(C.wtgram_transport_is_readable(t.session.datagrams.get(), &readable))
 	return err == nil && bool(readable) || t.session.pending()
 }
 
 // IsWritable says whether the sending side is open.
 func (t *Transport) IsWritable() bool {
 	var writable C.bool
-	err := t.done(C.wtgram_transport_is_writable(t.session.datagrams, &writable))
+	err := t.done(C.wtgram_transport_is_writable(t.session.datagrams.get(), &writable))
 	return err == nil && bool(writable)
 }
 
 // SessionID is that of the session: of its CONNECT stream.
 func (t *Transport) SessionID() (id uint64, err error) {
 	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_session_id(t.session.datagrams, into)
+		return C.wtgram_transport_session_id(t.session.datagrams.get(), into)
 	})
 }
 
 // SendSequence is how many datagrams were handed in so far.
 func (t *Transport) SendSequence() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_send_sequence(t.session.datagrams, into)
+		return C.wtgram_transport_send_sequence(t.session.datagrams.get(), into)
 	})
 }
 
 // ReceiveSequence is how many datagrams arrived so far.
 func (t *Transport) ReceiveSequence() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_receive_sequence(t.session.datagrams, into)
+		return C.wtgram_transport_receive_sequence(t.session.datagrams.get(), into)
 	})
 }
 
@@ -341,7 +341,7 @@ func (t *Transport) count(read func(into *C.uint64_t) C.enum_wtgram_status) (uin
 // Close ends the datagrams; the session lives on. What waits for being sent is dropped and counted as failed. A second
 // Close does nothing.
 func (t *Transport) Close() error {
-	if err := t.done(C.wtgram_transport_close(t.session.datagrams)); err != nil && !errors.Is(err, ErrClosed) {
+	if err := t.done(C.wtgram_transport_close(t.session.datagrams.get())); err != nil && !errors.Is(err, ErrClosed) {
 		return err
 	}
 	return nil
