@@ -27,8 +27,9 @@ func connected(ctx context.Context) (client, accepted *wtgram.Session, done func
 	if err != nil {
 		log.Fatal(err)
 	}
-	return client, accepted, func() {
+	return client, accepted, func() { // it also keeps both from being collected, which would close them
 		client.Close()
+		accepted.Close()
 		server.Close()
 	}
 }
