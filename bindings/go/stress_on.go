@@ -5,6 +5,7 @@ package wtgram
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 var reads atomic.Uint64
@@ -15,6 +16,7 @@ var reads atomic.Uint64
 func collect() {
 	if n := reads.Add(1); n < 2000 || n%64 == 0 {
 		runtime.GC()
+		time.Sleep(50 * time.Microsecond) // cleanups have a goroutine of their own
 	}
 	runtime.Gosched()
 }
