@@ -5,6 +5,7 @@ package wtgram
 type held[H any] struct{ h H }
 
 func (h *held[H]) get() H {
-	collect()
-	return h.h
+	value := h.h
+	collect() // after the last look at h, which would keep its owner alive
+	return value
 }
