@@ -7,35 +7,54 @@
 #include <string.h>
 #include <wtgram.h>
 
-static inline int32_t bridge_try_send(wtgram_transport transport, const uint8_t *data, size_t length, int32_t priority,
-                                      int64_t ttl_us)
+static inline wtgram_send_options bridge_send_options(int32_t priority, int64_t ttl_us, uint64_t report_id)
 {
     wtgram_send_options options;
     wtgram_send_options_init(&options);
     options.priority = priority;
     options.ttl_us = ttl_us;
+    options.report_id = report_id;
     options.timeout_us = 0; /* under WTGRAM_FULL_WAIT it is Go that waits */
+    return options;
+}
+
+static inline int32_t bridge_try_send(wtgram_transport transport, const uint8_t *data, size_t length, int32_t priority,
+                                      int64_t ttl_us, uint64_t report_id)
+{
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
     return wtgram_transport_try_send(transport, data, length, &options);
+}
+
+static inline int32_t bridge_send_json(wtgram_transport transport, const char *text, size_t length, int32_t priority,
+                                       int64_t ttl_us, uint64_t report_id, char *detail, size_t detail_capacity)
+{
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
+    return wtgram_transport_send_json(transport, text, length, &options, detail, detail_capacity);
 }
 
 enum { BRIDGE_BATCH = 64 };
 
-/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH. *failed is the status of the first that
- * was not accepted, -1 plus its index in *failed_index. */
+/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH; `results` gets the status of each. Returns how
+ * many were accepted. */
 static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_t *arena, const size_t *lengths,
-                                        size_t count, int32_t *status)
+                                        size_t count, int32_t priority, int64_t ttl_us, uint64_t report_id,
+                                        int32_t *results)
 {
     wtgram_slice slices[BRIDGE_BATCH];
-    wtgram_send_options options;
+    wtgram_status statuses[BRIDGE_BATCH];
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
     size_t accepted = 0;
     for (size_t i = 0; i < count; i++) {
         slices[i].data = arena;
         slices[i].length = lengths[i];
         arena += lengths[i];
     }
-    wtgram_send_options_init(&options);
-    options.timeout_us = 0;
-    *status = wtgram_transport_send_batch(transport, slices, count, &options, NULL, &accepted);
+    for (size_t i = 0; i < count; i++) statuses[i] = WTGRAM_OK;
+    wtgram_status status = wtgram_transport_send_batch(transport, slices, count, &options, statuses, &accepted);
+    for (size_t i = 0; i < count; i++) {
+        /* Where the call failed before any was looked at, that is what became of each. */
+        results[i] = statuses[i] == WTGRAM_OK && accepted == 0 ? status : statuses[i];
+    }
     return (int32_t)accepted;
 }
 
@@ -133,6 +152,91 @@ bridge_listen(const char *host, uint32_t port, uint32_t identity, const char *ce
     int32_t status = wtgram_server_listen(&options, server, detail, detail_capacity);
     free((void *)names);
     return status;
+}
+
+/* The progress of a throughput test goes to Go by number: `context` is no pointer. */
+extern bool wtgramGoProgress(uintptr_t context, wtgram_throughput_report *report);
+
+static inline bool bridge_progress(void *context, const wtgram_throughput_report *report)
+{
+    wtgram_throughput_report copy = *report;
+    return wtgramGoProgress((uintptr_t)context, &copy);
+}
+
+static inline int32_t bridge_throughput_test(wtgram_transport transport, int64_t duration_us, uint64_t datagram_size,
+                                             int32_t priority, int64_t ttl_us, int64_t progress_interval_us,
+                                             uintptr_t context, wtgram_throughput_report *report)
+{
+    wtgram_throughput_options options;
+    wtgram_send_options send = bridge_send_options(priority, ttl_us, 0);
+    wtgram_throughput_options_init(&options);
+    wtgram_throughput_report_init(report);
+    if (duration_us > 0) options.duration_us = duration_us;
+    if (datagram_size > 0) options.datagram_size = datagram_size;
+    options.send = &send;
+    options.progress_interval_us = progress_interval_us;
+    options.progress = bridge_progress;
+    options.context = (void *)context;
+    return wtgram_throughput_test(transport, &options, report);
+}
+
+static inline int32_t bridge_broadcast(wtgram_broadcaster broadcaster, const uint8_t *data, size_t length,
+                                       int32_t priority, int64_t ttl_us, uint64_t report_id,
+                                       wtgram_broadcast_result *results, size_t capacity, size_t *members,
+                                       size_t *accepted)
+{
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
+    return wtgram_broadcaster_broadcast(broadcaster, data, length, &options, results, capacity, members, accepted);
+}
+
+/* What Go serializes by itself goes through the library as it is. */
+static inline int32_t bridge_as_is(void *context, uint32_t type_id, const uint8_t *data, size_t length,
+                                   const uint8_t **result, size_t *result_length)
+{
+    (void)context;
+    (void)type_id;
+    *result = data;
+    *result_length = length;
+    return 0;
+}
+
+enum { BRIDGE_OVER_SESSION, BRIDGE_OVER_TRANSPORT, BRIDGE_OVER_RELIABILITY };
+
+/* `below` is the id of what kind `over` says. */
+static inline int32_t bridge_structured_open(int over, uint64_t below, const wtgram_object_type *types, size_t count,
+                                             uint32_t serializer, uint64_t queue_datagrams,
+                                             wtgram_structured *structured)
+{
+    wtgram_serializer custom;
+    wtgram_structured_options options;
+    wtgram_serializer_init(&custom);
+    custom.serialize = bridge_as_is;
+    custom.deserialize = bridge_as_is;
+    wtgram_structured_options_init(&options);
+    options.serializer = serializer;
+    options.custom = &custom;
+    if (queue_datagrams > 0) options.queue_datagrams = queue_datagrams;
+    switch (over) {
+    case BRIDGE_OVER_SESSION: {
+        wtgram_session session = {below};
+        return wtgram_structured_open_over_session(session, types, count, &options, structured);
+    }
+    case BRIDGE_OVER_TRANSPORT: {
+        wtgram_transport transport = {below};
+        return wtgram_structured_open_over_transport(transport, types, count, &options, structured);
+    }
+    default: {
+        wtgram_reliability reliability = {below};
+        return wtgram_structured_open_over_reliability(reliability, types, count, &options, structured);
+    }
+    }
+}
+
+static inline int32_t bridge_try_send_obj(wtgram_structured structured, uint32_t type_id, const uint8_t *object,
+                                          size_t length, int32_t priority, int64_t ttl_us, uint64_t report_id)
+{
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
+    return wtgram_structured_try_send_obj(structured, type_id, object, length, &options);
 }
 
 #endif

@@ -21,12 +21,14 @@ import (
 type slab struct {
 	arena    [64 * 1024]byte // no datagram is larger
 	received [C.BRIDGE_BATCH]C.wtgram_received
+	filled   time.Time
 }
 
 var slabs = sync.Pool{New: func() any { return new(slab) }}
 
 // fill takes what has arrived, up to the slab's size.
 func (b *slab) fill(datagrams C.wtgram_transport) C.int64_t {
+	b.filled = time.Now()
 	return C.bridge_receive_batch(datagrams, (*C.uint8_t)(pointer(b.arena[:])), C.size_t(len(b.arena)),
 		&b.received[0], C.size_t(len(b.received)))
 }
@@ -50,8 +52,8 @@ func (b *batch) pending() bool {
 	return b.slab != nil
 }
 
-// take copies the next datagram; the status is 0 or why there is none.
-func (b *batch) take(datagrams C.wtgram_transport) (data []byte, status Status) {
+// take copies the next datagram; the status is 0 or why there is none. metadata may be nil.
+func (b *batch) take(datagrams C.wtgram_transport, metadata *Metadata) (data []byte, status Status) {
 	b.batchMu.Lock()
 	defer b.batchMu.Unlock()
 	if b.slab == nil {
@@ -64,12 +66,41 @@ func (b *batch) take(datagrams C.wtgram_transport) (data []byte, status Status) 
 		b.slab, b.next, b.count = filled, 0, int(count)
 	}
 	data = append([]byte{}, b.slab.at(b.next)...)
+	if metadata != nil {
+		one := &b.slab.received[b.next]
+		arrived := time.UnixMicro(int64(one.timestamp_us))
+		// By the wall clock until it left the library, by the monotonic one since.
+		*metadata = Metadata{Timestamp: arrived, Sequence: uint64(one.sequence),
+			Age: max(0, b.slab.filled.Sub(arrived)) + time.Since(b.slab.filled)}
+	}
 	b.next++
 	if b.next == b.count {
 		slabs.Put(b.slab)
 		b.slab = nil
 	}
 	return data, 0
+}
+
+// left is how many datagrams wait here; drop forgets them.
+func (b *batch) left() int {
+	b.batchMu.Lock()
+	defer b.batchMu.Unlock()
+	if b.slab == nil {
+		return 0
+	}
+	return b.count - b.next
+}
+
+func (b *batch) drop() int {
+	b.batchMu.Lock()
+	defer b.batchMu.Unlock()
+	if b.slab == nil {
+		return 0
+	}
+	dropped := b.count - b.next
+	slabs.Put(b.slab)
+	b.slab = nil
+	return dropped
 }
 
 // takeAll fills `into` with what is left here, or with what the library has.
@@ -116,7 +147,7 @@ func (s *session) waitFor(ctx context.Context, queue *waitQueue, yet func(Status
 func (s *Session) ReceiveDatagram(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(s)
 	err = s.waitFor(ctx, &s.readable, nothingYet, func() (status Status) {
-		data, status = s.take(s.datagrams)
+		data, status = s.take(s.datagrams.get(), nil)
 		return status
 	})
 	return data, err
@@ -141,15 +172,14 @@ func (b *Batch) At(i int) []byte {
 
 // Received is when datagram i arrived.
 func (b *Batch) Received(i int) time.Time {
-	return time.UnixMicro(int64(b.slab.received[i].timestamp_us))
+	return time.UnixMicro(int64(b.slab.received[b.first+i].timestamp_us))
 }
 
-// ReceiveDatagrams waits for the first datagram, then takes what is there, up to 64. It does not look at what
-// ReceiveDatagram has taken from the library and not yet handed out: use one or the other on a session.
+// ReceiveDatagrams waits for the first datagram, then takes what is there, up to 64.
 func (s *Session) ReceiveDatagrams(ctx context.Context, into *Batch) (int, error) {
 	defer runtime.KeepAlive(s)
 	into.count = 0
-	err := s.waitFor(ctx, &s.readable, nothingYet, func() Status { return s.takeAll(s.datagrams, into) })
+	err := s.waitFor(ctx, &s.readable, nothingYet, func() Status { return s.takeAll(s.datagrams.get(), into) })
 	return into.count, err
 }
 
@@ -157,6 +187,7 @@ func (s *Session) ReceiveDatagrams(ctx context.Context, into *Batch) (int, error
 type SendOptions struct {
 	Priority int           // 0 (the default) to 2
 	TTL      time.Duration // what could not be sent by then is dropped; 0 = none
+	ReportID uint64        // report what becomes of it under this number, in Transport.NextOutcome; 0 = do not
 }
 
 // SendDatagram queues a datagram. It does not wait, except for room where the queue was configured with FullWait.
@@ -167,52 +198,70 @@ func (s *Session) SendDatagram(data []byte) error {
 // SendDatagramContext is SendDatagram with options, and with a context for the wait that FullWait asks for.
 func (s *Session) SendDatagramContext(ctx context.Context, data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(s)
-	send := func() Status {
-		return Status(C.bridge_try_send(s.datagrams, (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-			C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds())))
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	if s.waits {
-		return s.waitFor(ctx, &s.writable, noRoom, send)
+	send := func() Status { return s.trySend(data, options) }
+	status := send()
+	if nothingYet(status) { // only under FullWait
+		return s.waitFor(ctx, &s.writable, nothingYet, send)
 	}
-	if status := send(); status != 0 {
+	if status != 0 {
 		return s.failure(status)
 	}
 	return nil
 }
 
-func noRoom(status Status) bool { return status == ErrQueueFull || nothingYet(status) }
+func (s *session) trySend(data []byte, options SendOptions) Status {
+	return Status(C.bridge_try_send(s.datagrams.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+		C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID)))
+}
 
 // SendDatagrams queues many datagrams with few crossings into C; it never waits. It returns how many were accepted, and
 // the error of the first that was not.
 func (s *Session) SendDatagrams(datagrams [][]byte) (int, error) {
 	defer runtime.KeepAlive(s)
+	var first error
+	accepted := s.sendBatch(datagrams, SendOptions{}, func(_ int, err error) {
+		if first == nil {
+			first = err
+		}
+	})
+	return accepted, first
+}
+
+// sendBatch tells failed of each datagram that was not accepted, in order.
+func (s *session) sendBatch(datagrams [][]byte, options SendOptions, failed func(i int, err error)) (accepted int) {
 	out := slabs.Get().(*slab)
 	defer slabs.Put(out)
 	var lengths [C.BRIDGE_BATCH]C.size_t
-	accepted, used, count := 0, 0, 0
-	var first error
-	fail := func(status Status) {
-		if status != 0 && first == nil {
-			first = s.failure(status)
-		}
-	}
+	var results [C.BRIDGE_BATCH]C.int32_t
+	used, count, start := 0, 0, 0
 	flush := func() {
 		if count == 0 {
 			return
 		}
-		var status C.int32_t
-		accepted += int(C.bridge_send_batch(s.datagrams, (*C.uint8_t)(pointer(out.arena[:])), &lengths[0],
-			C.size_t(count), &status))
-		fail(Status(status))
+		accepted += int(C.bridge_send_batch(s.datagrams.get(), (*C.uint8_t)(pointer(out.arena[:])), &lengths[0],
+			C.size_t(count), C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()),
+			C.uint64_t(options.ReportID), &results[0]))
+		for i, status := range results[:count] {
+			if status != C.WTGRAM_OK {
+				failed(start+i, s.failure(Status(status)))
+			}
+		}
 		used, count = 0, 0
 	}
-	for _, data := range datagrams {
+	for i, data := range datagrams {
 		if len(data) > len(out.arena) {
-			fail(C.WTGRAM_ERROR_TOO_LARGE)
+			flush()
+			failed(i, ErrTooLarge)
 			continue
 		}
 		if count == len(lengths) || used+len(data) > len(out.arena) {
 			flush()
+		}
+		if count == 0 {
+			start = i
 		}
 		copy(out.arena[used:], data)
 		used += len(data)
@@ -220,14 +269,14 @@ func (s *Session) SendDatagrams(datagrams [][]byte) (int, error) {
 		count++
 	}
 	flush()
-	return accepted, first
+	return accepted
 }
 
 // MaxDatagramSize is the largest datagram that can be sent now, in bytes; it may change with the path.
 func (s *Session) MaxDatagramSize() (int, error) {
 	defer runtime.KeepAlive(s)
 	var bytes C.size_t
-	if status := C.wtgram_transport_max_datagram_size(s.datagrams, &bytes); status != C.WTGRAM_OK {
+	if status := C.wtgram_transport_max_datagram_size(s.datagrams.get(), &bytes); status != C.WTGRAM_OK {
 		return 0, s.failure(Status(status))
 	}
 	return int(bytes), nil
@@ -247,9 +296,13 @@ func (s *Session) DatagramStats() (DatagramStats, error) {
 	defer runtime.KeepAlive(s)
 	var c C.wtgram_transport_statistics
 	C.wtgram_transport_statistics_init(&c)
-	if status := C.wtgram_transport_stats(s.datagrams, &c); status != C.WTGRAM_OK {
+	if status := C.wtgram_transport_stats(s.datagrams.get(), &c); status != C.WTGRAM_OK {
 		return DatagramStats{}, s.failure(Status(status))
 	}
+	return datagramStats(&c), nil
+}
+
+func datagramStats(c *C.wtgram_transport_statistics) DatagramStats {
 	return DatagramStats{
 		HandedIn: uint64(c.handed_in), Sent: uint64(c.sent), SentBytes: uint64(c.sent_bytes),
 		SendExpired: uint64(c.send_expired), SendEvicted: uint64(c.send_evicted), SendRejected: uint64(c.send_rejected),
@@ -261,5 +314,5 @@ func (s *Session) DatagramStats() (DatagramStats, error) {
 		ReceiveDroppedFull: uint64(c.receive_dropped_full), ReceiveCleared: uint64(c.receive_cleared),
 		ReceiveQueued: uint64(c.receive_queued), ReceiveQueuedBytes: uint64(c.receive_queued_bytes),
 		ReceiveDroppedByQUIC: uint64(c.receive_dropped_by_quic), ReceiveForeign: uint64(c.receive_foreign),
-	}, nil
+	}
 }

@@ -41,6 +41,10 @@ const (
 	ErrProtocol                Status = C.WTGRAM_ERROR_PROTOCOL
 	ErrIdentity                Status = C.WTGRAM_ERROR_IDENTITY
 	ErrKeyMismatch             Status = C.WTGRAM_ERROR_KEY_MISMATCH
+	ErrSerialization           Status = C.WTGRAM_ERROR_SERIALIZATION   // not acceptable JSON, or an object that does not serialize
+	ErrUnknownType             Status = C.WTGRAM_ERROR_UNKNOWN_TYPE    // not in the registry
+	ErrDeserialization         Status = C.WTGRAM_ERROR_DESERIALIZATION // a structured datagram that does not decode
+	ErrTruncated               Status = C.WTGRAM_ERROR_TRUNCATED       // a structured datagram without a whole type id
 )
 
 // Error is the library's own sentence for the status.
@@ -70,7 +74,7 @@ func (s Status) Unwrap() error {
 
 var _ net.Error = ErrClosed
 
-// Error is a failed Dial or Listen: what was tried, the status, and what exactly was wrong.
+// Error is a failed Dial or Listen, or JSON that is none: what was tried, the status, and what exactly was wrong.
 type Error struct {
 	Op     string
 	Status Status

@@ -35,12 +35,13 @@ type QueueOptions struct {
 	IncomingMaxAge                         time.Duration
 	WhenOutgoingFull                       FullPolicy
 	WhenIncomingFull                       DropPolicy
+	OutgoingHighWaterMark                  uint64 // in datagrams; the low one is half of it
+	OutcomeCapacity                        uint64 // places for outcomes, unfetched or still to come
 }
 
 type commonConfig struct {
 	connection C.wtgram_connection_options
 	transport  C.wtgram_transport_options
-	waits      bool
 }
 
 func (c *commonConfig) init() {
@@ -180,10 +181,11 @@ func WithQueues(queues QueueOptions) Option {
 		set(&c.transport.outgoing_max_bytes, queues.OutgoingMaxBytes)
 		set(&c.transport.incoming_max_datagrams, queues.IncomingMaxDatagrams)
 		set(&c.transport.incoming_max_bytes, queues.IncomingMaxBytes)
+		set(&c.transport.outgoing_high_water_mark, queues.OutgoingHighWaterMark)
+		set(&c.transport.outcome_capacity, queues.OutcomeCapacity)
 		c.transport.outgoing_max_age_us = C.int64_t(queues.OutgoingMaxAge.Microseconds())
 		c.transport.incoming_max_age_us = C.int64_t(queues.IncomingMaxAge.Microseconds())
 		c.transport.outgoing_full_policy = C.uint32_t(queues.WhenOutgoingFull)
 		c.transport.incoming_drop_policy = C.uint32_t(queues.WhenIncomingFull)
-		c.waits = queues.WhenOutgoingFull == FullWait
 	})
 }

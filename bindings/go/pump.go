@@ -257,6 +257,16 @@ func (q *waitQueue) wakeOne() {
 	}
 }
 
+// wakeAll is for news that concern everybody who waits.
+func (q *waitQueue) wakeAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, waiter := range q.waiters {
+		waiter <- struct{}{}
+	}
+	q.waiters = nil
+}
+
 func (q *waitQueue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

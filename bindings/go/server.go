@@ -20,12 +20,11 @@ type Server struct {
 
 // listener is what the pump knows; it does not refer to the Server, which can therefore be collected.
 type listener struct {
-	handle  C.wtgram_server
+	handle  held[C.wtgram_server]
 	pump    *pump
 	source  *source
 	accept  waitQueue
 	address net.Addr
-	waits   bool
 	closed  atomic.Bool
 }
 
@@ -59,24 +58,24 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	}
 	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
 	detail := make([]byte, 256)
-	l := &listener{pump: p, waits: config.waits}
+	l := &listener{pump: p}
 	status := C.bridge_listen(text(0), C.uint32_t(port), C.uint32_t(config.identity), text(1), text(2),
 		(*C.uint8_t)(pointer(config.certificatePEM)), C.size_t(len(config.certificatePEM)),
 		(*C.uint8_t)(pointer(config.keyPEM)), C.size_t(len(config.keyPEM)),
 		text(3), C.size_t(len(config.names)), C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions),
-		&config.connection, &config.transport, &l.handle, (*C.char)(pointer(detail)), C.size_t(len(detail)))
+		&config.connection, &config.transport, &l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
 	if status != C.WTGRAM_OK {
 		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}
 	}
 	address, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_server_local_address(l.handle, text, capacity, length))
+		return Status(C.wtgram_server_local_address(l.handle.get(), text, capacity, length))
 	})
 	if err != nil {
-		C.wtgram_server_free(l.handle)
+		C.wtgram_server_free(l.handle.get())
 		return nil, err
 	}
 	l.address = udpAddress(address)
-	l.source = p.source(l.handle.id, l.ready)
+	l.source = p.source(l.handle.get().id, l.ready)
 	l.accept = waitQueue{source: l.source, what: C.WTGRAM_ACCEPT}
 	l.source.arm(C.WTGRAM_CLOSED)
 	server := &Server{l}
@@ -106,10 +105,10 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 	var err error
 	waitErr := s.accept.until(ctx, func() bool {
 		var handle C.wtgram_session
-		status := C.wtgram_server_accept(s.handle, 0, &handle)
+		status := C.wtgram_server_accept(s.handle.get(), 0, &handle)
 		switch status {
 		case C.WTGRAM_OK:
-			session, err = newSession(s.pump, handle, s.waits)
+			session, err = newSession(s.pump, handle)
 		case C.WTGRAM_ERROR_WOULD_BLOCK, C.WTGRAM_ERROR_TIMED_OUT:
 			return true
 		case C.WTGRAM_ERROR_INVALID_HANDLE:
@@ -132,7 +131,7 @@ func (s *Server) Addr() net.Addr { return s.address }
 func (s *Server) CertificateHash() (CertificateHash, error) {
 	defer runtime.KeepAlive(s)
 	var hash CertificateHash
-	err := check(C.wtgram_server_certificate_hash(s.handle, (*C.uint8_t)(pointer(hash[:]))))
+	err := check(C.wtgram_server_certificate_hash(s.handle.get(), (*C.uint8_t)(pointer(hash[:]))))
 	return hash, err
 }
 
@@ -148,6 +147,6 @@ func (l *listener) close() error {
 	}
 	l.source.forget()
 	l.accept.end()
-	C.wtgram_server_free(l.handle)
+	C.wtgram_server_free(l.handle.get())
 	return nil
 }

@@ -19,13 +19,16 @@ type Session struct {
 
 // session is what the pump knows; it does not refer to the Session, which can therefore be collected.
 type session struct {
-	handle    C.wtgram_session
-	datagrams C.wtgram_transport
+	handle    held[C.wtgram_session]
+	datagrams held[C.wtgram_transport]
 	state     *source // of the session: closed
-	path      *source // of its datagrams: readable, writable
+	path      *source // of its datagrams: all that follows
 	readable  waitQueue
 	writable  waitQueue
-	waits     bool // for room to send
+	outcomes  waitQueue
+	lowWater  waitQueue
+	resized   waitQueue
+	silent    waitQueue
 	local     net.Addr
 	remote    net.Addr
 	ctx       context.Context
@@ -83,7 +86,7 @@ func Dial(ctx context.Context, url string, options ...DialOption) (*Session, err
 		if r.err != nil {
 			return nil, r.err
 		}
-		return newSession(p, r.handle, config.waits)
+		return newSession(p, r.handle)
 	case <-ctx.Done():
 		go func() { // nobody waits for the result any more
 			if r := <-done; r.err == nil {
@@ -120,9 +123,9 @@ func connect(url string, config *dialConfig) (handle C.wtgram_session, err error
 	return handle, nil
 }
 
-func newSession(p *pump, handle C.wtgram_session, waits bool) (*Session, error) {
-	s := &session{handle: handle, waits: waits}
-	if err := check(C.wtgram_session_datagrams(handle, &s.datagrams)); err != nil {
+func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
+	s := &session{handle: held[C.wtgram_session]{handle}}
+	if err := check(C.wtgram_session_datagrams(handle, &s.datagrams.h)); err != nil {
 		C.wtgram_session_free(handle)
 		return nil, err
 	}
@@ -143,9 +146,13 @@ func newSession(p *pump, handle C.wtgram_session, waits bool) (*Session, error) 
 	s.local, s.remote = udpAddress(local), udpAddress(remote)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.state = p.source(handle.id, func(uint32) { s.end() })
-	s.path = p.source(s.datagrams.id, s.ready)
+	s.path = p.source(s.datagrams.get().id, s.ready)
 	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending}
 	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE}
+	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_OUTCOME}
+	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_LOW_WATER}
+	s.resized = waitQueue{source: s.path, what: C.WTGRAM_SIZE_CHANGED}
+	s.silent = waitQueue{source: s.path, what: C.WTGRAM_PEER_SILENT}
 	s.state.arm(C.WTGRAM_CLOSED)
 	result := &Session{s}
 	runtime.AddCleanup(result, func(s *session) { s.abandon() }, s)
@@ -154,15 +161,22 @@ func newSession(p *pump, handle C.wtgram_session, waits bool) (*Session, error) 
 
 func (s *session) ready(what uint32) {
 	if what&C.WTGRAM_CLOSED != 0 {
-		s.readable.end()
-		s.writable.end()
+		s.endWaits()
 		return
 	}
-	if what&C.WTGRAM_READABLE != 0 {
-		s.readable.wakeOne()
+	for _, queue := range []*waitQueue{&s.readable, &s.writable, &s.outcomes, &s.lowWater, &s.silent} {
+		if what&queue.what != 0 {
+			queue.wakeOne()
+		}
 	}
-	if what&C.WTGRAM_WRITABLE != 0 {
-		s.writable.wakeOne()
+	if what&C.WTGRAM_SIZE_CHANGED != 0 {
+		s.resized.wakeAll() // it is reported once for each change
+	}
+}
+
+func (s *session) endWaits() {
+	for _, queue := range []*waitQueue{&s.readable, &s.writable, &s.outcomes, &s.lowWater, &s.resized, &s.silent} {
+		queue.end()
 	}
 }
 
@@ -181,15 +195,14 @@ func (s *session) end() {
 	}
 	s.release()
 	s.cancel(how)
-	s.readable.end()
-	s.writable.end()
+	s.endWaits()
 }
 
 // closeInfo is nil while the session is open.
 func (s *session) closeInfo() *SessionError {
 	var info C.wtgram_close_info
 	C.wtgram_close_info_init(&info)
-	if C.wtgram_session_close_info(s.handle, &info) != C.WTGRAM_OK {
+	if C.wtgram_session_close_info(s.handle.get(), &info) != C.WTGRAM_OK {
 		return nil
 	}
 	return &SessionError{
@@ -210,7 +223,7 @@ func (s *session) release() {
 	if free {
 		s.state.forget()
 		s.path.forget()
-		C.wtgram_session_free(s.handle)
+		C.wtgram_session_free(s.handle.get())
 	}
 }
 
@@ -225,7 +238,7 @@ func (s *session) close(code SessionErrorCode, message string) error {
 	}
 	s.mu.Unlock()
 	reason := []byte(message)
-	status := C.wtgram_session_close(s.handle, C.uint32_t(code), (*C.char)(pointer(reason)), C.size_t(len(reason)))
+	status := C.wtgram_session_close(s.handle.get(), C.uint32_t(code), (*C.char)(pointer(reason)), C.size_t(len(reason)))
 	if status == C.WTGRAM_ERROR_INVALID_ARGUMENT {
 		return Status(status)
 	}
@@ -275,7 +288,7 @@ func (s *Session) RemoteAddr() net.Addr { return s.remote }
 func (s *Session) Path() (string, error) {
 	defer runtime.KeepAlive(s)
 	path, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_session_path(s.handle, text, capacity, length))
+		return Status(C.wtgram_session_path(s.handle.get(), text, capacity, length))
 	})
 	if err != nil {
 		return "", s.failure(err.(Status))
@@ -297,7 +310,7 @@ func (s *Session) Stats() (SessionStats, error) {
 	defer runtime.KeepAlive(s)
 	var c C.wtgram_session_statistics
 	C.wtgram_session_statistics_init(&c)
-	if status := C.wtgram_session_stats(s.handle, &c); status != C.WTGRAM_OK {
+	if status := C.wtgram_session_stats(s.handle.get(), &c); status != C.WTGRAM_OK {
 		return SessionStats{}, s.failure(Status(status))
 	}
 	return SessionStats{

@@ -1,0 +1,185 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"runtime"
+	"sync"
+)
+
+// Broadcaster sends one datagram to many members.
+type Broadcaster struct {
+	handle held[C.wtgram_broadcaster]
+
+	mu      sync.RWMutex
+	members map[uint64]Member // by the id of transport or layer
+}
+
+// Member is a *Session, *Transport or *Reliability. A session and its transport are the same member. Being a member keeps
+// it from being collected, and does nothing else to it.
+type Member interface {
+	memberID() uint64
+	enter(C.wtgram_broadcaster) C.enum_wtgram_status
+	quit(C.wtgram_broadcaster) C.enum_wtgram_status
+}
+
+func (s *Session) memberID() uint64 { return uint64(s.datagrams.get().id) }
+
+func (s *Session) enter(b C.wtgram_broadcaster) C.enum_wtgram_status {
+	return C.wtgram_broadcaster_add_transport(b, s.datagrams.get())
+}
+
+func (s *Session) quit(b C.wtgram_broadcaster) C.enum_wtgram_status {
+	return C.wtgram_broadcaster_remove_transport(b, s.datagrams.get())
+}
+
+func (t *Transport) memberID() uint64                                  { return t.session.memberID() }
+func (t *Transport) enter(b C.wtgram_broadcaster) C.enum_wtgram_status { return t.session.enter(b) }
+func (t *Transport) quit(b C.wtgram_broadcaster) C.enum_wtgram_status  { return t.session.quit(b) }
+
+func (r *Reliability) memberID() uint64 { return uint64(r.handle.get().id) }
+
+func (r *Reliability) enter(b C.wtgram_broadcaster) C.enum_wtgram_status {
+	return C.wtgram_broadcaster_add_reliability(b, r.handle.get())
+}
+
+func (r *Reliability) quit(b C.wtgram_broadcaster) C.enum_wtgram_status {
+	return C.wtgram_broadcaster_remove_reliability(b, r.handle.get())
+}
+
+// BroadcasterOptions say what happens to a member that does not keep up: it misses what its queue has no room for, and,
+// where SlowLimit is not 0, is removed after so many broadcasts in a row for which its queue dropped something.
+type BroadcasterOptions struct {
+	SlowLimit uint32
+}
+
+// NewBroadcaster makes one without members.
+func NewBroadcaster(options BroadcasterOptions) (*Broadcaster, error) {
+	if versionMismatch != nil {
+		return nil, versionMismatch
+	}
+	var c C.wtgram_broadcaster_options
+	C.wtgram_broadcaster_options_init(&c)
+	if options.SlowLimit > 0 {
+		c.slow_policy, c.slow_limit = C.WTGRAM_SLOW_REMOVE, C.uint32_t(options.SlowLimit)
+	}
+	b := &Broadcaster{members: make(map[uint64]Member)}
+	if err := check(C.wtgram_broadcaster_new(&c, &b.handle.h)); err != nil {
+		return nil, err
+	}
+	runtime.AddCleanup(b, func(handle C.wtgram_broadcaster) { C.wtgram_broadcaster_free(handle) }, b.handle.get())
+	return b, nil
+}
+
+// Add makes it a member; one that is a member already stays one. ErrClosed says that the member is closed, or that the
+// broadcaster was shut down.
+func (b *Broadcaster) Add(member Member) error {
+	defer runtime.KeepAlive(b)
+	defer runtime.KeepAlive(member)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	status := Status(member.enter(b.handle.get()))
+	if status == ErrInvalidHandle { // ours is good, so it is the member's, which is gone
+		return ErrClosed
+	}
+	if status != 0 {
+		return status
+	}
+	b.members[member.memberID()] = member
+	return nil
+}
+
+// Remove ends a membership; one that is no member is fine.
+func (b *Broadcaster) Remove(member Member) error {
+	defer runtime.KeepAlive(b)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.members, member.memberID())
+	return check(member.quit(b.handle.get()))
+}
+
+// Len is how many members there are that are not closed.
+func (b *Broadcaster) Len() int {
+	defer runtime.KeepAlive(b)
+	var count C.size_t
+	if C.wtgram_broadcaster_count(b.handle.get(), &count) != C.WTGRAM_OK {
+		return 0
+	}
+	return int(count)
+}
+
+// BroadcastResult is what a broadcast came to for one member.
+type BroadcastResult struct {
+	Member  Member
+	Err     error  // nil: queued; ErrQueueFull: dropped for this member; ErrTooLarge for its path; ErrClosed; or another
+	Evicted uint64 // older datagrams that made room for this one in its queue
+	Removed bool   // it is no member any more: it was closed, or slow for too long
+}
+
+// Broadcast queues one datagram at every member, waits for none of them, and gives the result of each. No member's trouble
+// is another's; the error is only that of the broadcast itself.
+func (b *Broadcaster) Broadcast(data []byte, options SendOptions) ([]BroadcastResult, error) {
+	defer runtime.KeepAlive(b)
+	b.mu.RLock()
+	all := make([]C.wtgram_broadcast_result, len(b.members)+1)
+	var members, accepted C.size_t
+	status := Status(C.bridge_broadcast(b.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+		C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID), &all[0],
+		C.size_t(len(all)), &members, &accepted))
+	if status != 0 {
+		b.mu.RUnlock()
+		return nil, status
+	}
+	results := make([]BroadcastResult, min(int(members), len(all)))
+	removed := false
+	for i := range results {
+		c := &all[i]
+		results[i] = BroadcastResult{b.members[uint64(c.member)], check(c.status), uint64(c.evicted), c.removed != 0}
+		removed = removed || c.removed != 0
+	}
+	b.mu.RUnlock()
+	if removed {
+		b.mu.Lock()
+		for i, result := range results {
+			// Who was slow may have been added again meanwhile; then its entry is a new one, and stays for no harm.
+			if result.Removed && b.members[uint64(all[i].member)] == result.Member {
+				delete(b.members, uint64(all[i].member))
+			}
+		}
+		b.mu.Unlock()
+	}
+	return results, nil
+}
+
+// BroadcasterStats are what a broadcaster did so far: every member of every broadcast is in exactly one of Accepted,
+// Dropped, TooLarge, Failed and Closed.
+type BroadcasterStats struct {
+	Broadcasts, Accepted, Dropped, TooLarge, Failed, Closed, RemovedSlow uint64
+}
+
+// Stats are the counters, now.
+func (b *Broadcaster) Stats() (BroadcasterStats, error) {
+	defer runtime.KeepAlive(b)
+	var c C.wtgram_broadcaster_statistics
+	C.wtgram_broadcaster_statistics_init(&c)
+	if err := check(C.wtgram_broadcaster_stats(b.handle.get(), &c)); err != nil {
+		return BroadcasterStats{}, err
+	}
+	return BroadcasterStats{uint64(c.broadcasts), uint64(c.accepted), uint64(c.dropped), uint64(c.too_large),
+		uint64(c.failed), uint64(c.closed), uint64(c.removed_slow)}, nil
+}
+
+// Shutdown removes all members; adding and broadcasting are ErrClosed from now on. The members live on. A second Shutdown
+// does nothing.
+func (b *Broadcaster) Shutdown() error {
+	defer runtime.KeepAlive(b)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.members)
+	_ = C.wtgram_broadcaster_shutdown(b.handle.get()) // after the library's end it is shut down anyhow
+	return nil
+}
+
+// Close is Shutdown.
+func (b *Broadcaster) Close() error { return b.Shutdown() }

@@ -1,0 +1,163 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"sync"
+)
+
+// Registry says which Go type has which id on the wire; both sides must agree. A structured transport takes what is in it
+// when it is opened.
+type Registry struct {
+	mu sync.Mutex
+	registered
+}
+
+type registered struct {
+	byID   map[uint16]*objectType
+	byType map[reflect.Type]*objectType
+}
+
+type objectType struct {
+	id       uint16
+	goType   reflect.Type
+	maxBytes uint64
+}
+
+// NewRegistry makes an empty one.
+func NewRegistry() *Registry {
+	return &Registry{registered: registered{make(map[uint16]*objectType), make(map[reflect.Type]*objectType)}}
+}
+
+// Register gives T an id. Receive gives values of exactly T, so register *T where values travel as pointers, as protobuf
+// messages do.
+func Register[T any](registry *Registry, id uint16) error { return RegisterLimited[T](registry, id, 0) }
+
+// RegisterLimited is Register with the most bytes of a serialized T, for sending and receiving; 0 for no limit but the
+// path's.
+func RegisterLimited[T any](registry *Registry, id uint16, maxBytes uint64) error {
+	goType := reflect.TypeFor[T]()
+	if goType.Kind() == reflect.Interface {
+		return fmt.Errorf("%w: %v is an interface: values have the types that implement it", ErrInvalidArgument, goType)
+	}
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	if other := registry.byID[id]; other != nil {
+		return fmt.Errorf("%w: id %d is that of %v", ErrInvalidArgument, id, other.goType)
+	}
+	if other := registry.byType[goType]; other != nil {
+		return fmt.Errorf("%w: %v has the id %d", ErrInvalidArgument, goType, other.id)
+	}
+	one := &objectType{id, goType, maxBytes}
+	registry.byID[id], registry.byType[goType] = one, one
+	return nil
+}
+
+func (r *Registry) snapshot() registered {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return registered{maps.Clone(r.byID), maps.Clone(r.byType)}
+}
+
+// of finds the type of a value, and what to give to the codec: always a pointer, as for decoding.
+func (r *registered) of(value any) (*objectType, any) {
+	goType := reflect.TypeOf(value)
+	if goType == nil {
+		return nil, nil
+	}
+	if one := r.byType[goType]; one != nil {
+		if goType.Kind() == reflect.Pointer {
+			return one, value
+		}
+		copied := reflect.New(goType)
+		copied.Elem().Set(reflect.ValueOf(value))
+		return one, copied.Interface()
+	}
+	if goType.Kind() == reflect.Pointer {
+		if one := r.byType[goType.Elem()]; one != nil {
+			return one, value
+		}
+	}
+	return nil, nil
+}
+
+func (t *objectType) decode(codec Codec, data []byte) (any, error) {
+	if t.goType.Kind() == reflect.Pointer {
+		value := reflect.New(t.goType.Elem()).Interface()
+		return value, codec.Unmarshal(data, value)
+	}
+	value := reflect.New(t.goType)
+	err := codec.Unmarshal(data, value.Interface())
+	return value.Elem().Interface(), err
+}
+
+// Codec turns a value into bytes and back; value is always a pointer. It may be called by many goroutines at once.
+type Codec interface {
+	Marshal(value any) ([]byte, error)
+	Unmarshal(data []byte, value any) error
+}
+
+// libraryCodec is one whose wire format the library makes out of JSON text.
+type libraryCodec C.enum_wtgram_serializer_kind
+
+var (
+	// JSON sends JSON text as encoding/json makes it.
+	JSON Codec = libraryCodec(C.WTGRAM_SERIALIZER_JSON)
+	// MessagePack sends MessagePack; on this side values are what encoding/json makes of them, with its tags, so []byte is
+	// a base64 string, also on the wire.
+	MessagePack Codec = libraryCodec(C.WTGRAM_SERIALIZER_MESSAGE_PACK)
+	// Messages is for types that marshal themselves: see Message.
+	Messages Codec = messageCodec{}
+)
+
+func (libraryCodec) Marshal(value any) ([]byte, error)      { return json.Marshal(value) }
+func (libraryCodec) Unmarshal(data []byte, value any) error { return json.Unmarshal(data, value) }
+
+// Message marshals itself, as the code does that several compilers of protobuf generate. For others, CodecFuncs:
+//
+//	wtgram.CodecFuncs(
+//		func(value any) ([]byte, error) { return proto.Marshal(value.(proto.Message)) },
+//		func(data []byte, value any) error { return proto.Unmarshal(data, value.(proto.Message)) })
+type Message interface {
+	Marshal() ([]byte, error)
+	Unmarshal(data []byte) error
+}
+
+var errNoMessage = errors.New("does not implement wtgram.Message")
+
+type messageCodec struct{}
+
+func (messageCodec) Marshal(value any) ([]byte, error) {
+	message, ok := value.(Message)
+	if !ok {
+		return nil, fmt.Errorf("%T %w", value, errNoMessage)
+	}
+	return message.Marshal()
+}
+
+func (messageCodec) Unmarshal(data []byte, value any) error {
+	message, ok := value.(Message)
+	if !ok {
+		return fmt.Errorf("%T %w", value, errNoMessage)
+	}
+	return message.Unmarshal(data)
+}
+
+// CodecFuncs is a Codec of two functions.
+func CodecFuncs(marshal func(value any) ([]byte, error), unmarshal func(data []byte, value any) error) Codec {
+	return codecFuncs{marshal, unmarshal}
+}
+
+type codecFuncs struct {
+	marshal   func(value any) ([]byte, error)
+	unmarshal func(data []byte, value any) error
+}
+
+func (c codecFuncs) Marshal(value any) ([]byte, error)      { return c.marshal(value) }
+func (c codecFuncs) Unmarshal(data []byte, value any) error { return c.unmarshal(data, value) }

@@ -1,0 +1,281 @@
+package wtgram
+
+// #cgo noescape wtgram_reliability_try_receive
+// #cgo nocallback wtgram_reliability_try_receive
+// #cgo noescape wtgram_reliability_try_send
+// #cgo nocallback wtgram_reliability_try_send
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Reliability is a layer over a session's datagrams: messages that are acknowledged, retransmitted, and delivered at most
+// once, in the order in which the network delivers them.
+type Reliability struct {
+	*reliability
+	session *Session
+}
+
+// reliability is what the pump knows; it does not refer to the Reliability, which can therefore be collected.
+type reliability struct {
+	handle   held[C.wtgram_reliability]
+	owner    *session
+	source   *source
+	readable waitQueue
+	writable waitQueue
+	outcomes waitQueue
+	draining atomic.Bool
+}
+
+// ReliabilityOptions of a layer. Zero fields keep the library's defaults.
+type ReliabilityOptions struct {
+	AckTimeout                  time.Duration // no message is given up before AckTimeout × (MaxRetries + 1); default 2 s
+	MaxRetries                  uint32        // nor before so many retransmissions by timer; default 5
+	WindowMessages, WindowBytes uint64        // without an outcome; sending waits beyond
+	InboundMessages             uint64        // received and not yet read; the peer keeps more
+	InboundBytes                uint64
+	FirstSequence               uint32
+	PlainFrames                 bool // speak only the plain protocol, whatever the peer understands
+}
+
+// OpenReliability opens a layer over the session's transport. Its frames are from now on taken out of what the transport
+// receives; one transport carries one layer at a time.
+func (s *Session) OpenReliability(options ReliabilityOptions) (*Reliability, error) {
+	defer runtime.KeepAlive(s)
+	var c C.wtgram_reliability_options
+	C.wtgram_reliability_options_init(&c)
+	if options.AckTimeout != 0 {
+		c.ack_timeout_us = C.int64_t(options.AckTimeout.Microseconds())
+	}
+	for _, set := range []struct {
+		to    *C.uint64_t
+		value uint64
+	}{
+		{&c.window_messages, options.WindowMessages}, {&c.window_bytes, options.WindowBytes},
+		{&c.inbound_messages, options.InboundMessages}, {&c.inbound_bytes, options.InboundBytes},
+	} {
+		if set.value != 0 {
+			*set.to = C.uint64_t(set.value)
+		}
+	}
+	if options.MaxRetries != 0 {
+		c.max_retries = C.uint32_t(options.MaxRetries)
+	}
+	if options.PlainFrames {
+		c.negotiate = 0
+	}
+	c.first_sequence = C.uint32_t(options.FirstSequence)
+	l := &reliability{owner: s.session}
+	if status := C.wtgram_reliability_open_over_session(s.handle.get(), &c, &l.handle.h); status != C.WTGRAM_OK {
+		return nil, s.failure(Status(status))
+	}
+	l.source = s.state.pump.source(l.handle.get().id, l.ready)
+	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READABLE}
+	l.writable = waitQueue{source: l.source, what: C.WTGRAM_WRITABLE}
+	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_OUTCOME}
+	layer := &Reliability{l, s}
+	runtime.AddCleanup(layer, func(l *reliability) { l.free() }, l)
+	return layer, nil
+}
+
+// OpenReliability opens a layer over the transport: the same as over its session.
+func (t *Transport) OpenReliability(options ReliabilityOptions) (*Reliability, error) {
+	return t.session.OpenReliability(options)
+}
+
+func (l *reliability) ready(what uint32) {
+	queues := []*waitQueue{&l.readable, &l.writable, &l.outcomes}
+	for _, queue := range queues {
+		switch {
+		case what&C.WTGRAM_CLOSED != 0:
+			queue.end()
+		case what&queue.what != 0:
+			queue.wakeOne()
+		}
+	}
+}
+
+func (l *reliability) free() {
+	l.source.forget()
+	C.wtgram_reliability_free(l.handle.get())
+}
+
+// Session is the one the layer was opened over.
+func (r *Reliability) Session() *Session { return r.session }
+
+// Send accepts a message to be delivered, waiting for room in the window.
+func (r *Reliability) Send(ctx context.Context, data []byte) error {
+	return r.SendReported(ctx, data, 0)
+}
+
+// SendReported is Send whose outcome NextOutcome gives under reportID; 0 reports nothing.
+func (r *Reliability) SendReported(ctx context.Context, data []byte, reportID uint64) error {
+	defer runtime.KeepAlive(r)
+	return r.owner.waitFor(ctx, &r.writable, nothingYet, func() Status { return r.trySend(data, reportID) })
+}
+
+// TrySend is SendReported that never waits: ErrWouldBlock when the window is full.
+func (r *Reliability) TrySend(data []byte, reportID uint64) error {
+	defer runtime.KeepAlive(r)
+	if status := r.trySend(data, reportID); status != 0 {
+		return r.owner.failure(status)
+	}
+	return nil
+}
+
+func (l *reliability) trySend(data []byte, reportID uint64) Status {
+	if l.draining.Load() {
+		return ErrClosed
+	}
+	return Status(C.wtgram_reliability_try_send(l.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+		C.uint64_t(reportID)))
+}
+
+// Receive waits for the next message. What arrived before the end is still received.
+func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
+	defer runtime.KeepAlive(r)
+	err = r.owner.waitFor(ctx, &r.readable, nothingYet, func() (status Status) {
+		data, status = r.tryReceive()
+		return status
+	})
+	return data, err
+}
+
+// TryReceive is Receive that never waits: ErrWouldBlock when nothing is there.
+func (r *Reliability) TryReceive() ([]byte, error) {
+	defer runtime.KeepAlive(r)
+	data, status := r.tryReceive()
+	if status != 0 {
+		return nil, r.owner.failure(status)
+	}
+	return data, nil
+}
+
+func (l *reliability) tryReceive() ([]byte, Status) {
+	room := slabs.Get().(*slab)
+	defer slabs.Put(room)
+	var length C.size_t
+	status := C.wtgram_reliability_try_receive(l.handle.get(), (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
+		&length)
+	if status != C.WTGRAM_OK {
+		return nil, Status(status)
+	}
+	return append([]byte{}, room.arena[:length]...), 0
+}
+
+// MaxMessageSize is the largest message that can be sent now, in bytes.
+func (r *Reliability) MaxMessageSize() (int, error) {
+	defer runtime.KeepAlive(r)
+	var bytes C.size_t
+	if status := C.wtgram_reliability_max_message_size(r.handle.get(), &bytes); status != C.WTGRAM_OK {
+		return 0, r.owner.failure(Status(status))
+	}
+	return int(bytes), nil
+}
+
+// IsClosed says whether the layer, or what it stands on, is closed; what has arrived can still be received.
+func (r *Reliability) IsClosed() bool {
+	defer runtime.KeepAlive(r)
+	var closed C.bool
+	return C.wtgram_reliability_is_closed(r.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
+}
+
+// ReliabilityResult is what became of a message.
+type ReliabilityResult uint32
+
+const (
+	MessageAcknowledged ReliabilityResult = C.WTGRAM_RELIABILITY_ACKNOWLEDGED // the peer's layer has it
+	MessageGaveUp       ReliabilityResult = C.WTGRAM_RELIABILITY_GAVE_UP      // whether it was delivered is unknown
+	MessageTooLarge     ReliabilityResult = C.WTGRAM_RELIABILITY_TOO_LARGE    // for the path, by then
+	MessageClosed       ReliabilityResult = C.WTGRAM_RELIABILITY_CLOSED       // the layer closed first
+)
+
+// ReliabilityOutcome is the outcome of a message.
+type ReliabilityOutcome struct {
+	ReportID      uint64
+	Result        ReliabilityResult
+	Elapsed       time.Duration // since it was accepted
+	Transmissions uint32
+}
+
+// NextOutcome waits for the outcome of a message that was sent with a report id.
+func (r *Reliability) NextOutcome(ctx context.Context) (ReliabilityOutcome, error) {
+	defer runtime.KeepAlive(r)
+	var c C.wtgram_reliability_outcome
+	err := r.owner.waitFor(ctx, &r.outcomes, nothingYet, func() Status {
+		return Status(C.wtgram_reliability_next_outcome(r.handle.get(), 0, &c))
+	})
+	return ReliabilityOutcome{uint64(c.report_id), ReliabilityResult(c.result), microseconds(c.elapsed_us),
+		uint32(c.transmissions)}, err
+}
+
+// ReliabilityStats are counters and momentary values.
+type ReliabilityStats struct {
+	// Submitted is always the sum of the five after it.
+	Submitted, Acknowledged, GaveUp, TooLarge, Closed, Unresolved uint64
+	UnresolvedBytes, Transmissions, BytesTransmitted              uint64
+	EarlyRetransmits, TimerRetransmits, SpuriousRetransmits       uint64
+	Received, Delivered, Duplicates, RefusedFull, ReceiveQueued   uint64
+	Malformed, PeerRestarts                                       uint64
+	RTT, RTO                                                      time.Duration
+	Negotiated                                                    bool // both ends speak more than the plain protocol
+	PeerFull                                                      bool // the peer says that its inbound queue is full
+}
+
+// Stats are the counters, as one consistent snapshot.
+func (r *Reliability) Stats() (ReliabilityStats, error) {
+	defer runtime.KeepAlive(r)
+	var c C.wtgram_reliability_statistics
+	C.wtgram_reliability_statistics_init(&c)
+	if status := C.wtgram_reliability_stats(r.handle.get(), &c); status != C.WTGRAM_OK {
+		return ReliabilityStats{}, r.owner.failure(Status(status))
+	}
+	return ReliabilityStats{
+		Submitted: uint64(c.submitted), Acknowledged: uint64(c.acknowledged), GaveUp: uint64(c.gave_up),
+		TooLarge: uint64(c.too_large), Closed: uint64(c.closed), Unresolved: uint64(c.unresolved),
+		UnresolvedBytes: uint64(c.unresolved_bytes), Transmissions: uint64(c.transmissions),
+		BytesTransmitted: uint64(c.bytes_transmitted), EarlyRetransmits: uint64(c.early_retransmits),
+		TimerRetransmits: uint64(c.timer_retransmits), SpuriousRetransmits: uint64(c.spurious_retransmits),
+		Received: uint64(c.received), Delivered: uint64(c.delivered), Duplicates: uint64(c.duplicates),
+		RefusedFull: uint64(c.refused_full), ReceiveQueued: uint64(c.receive_queued), Malformed: uint64(c.malformed),
+		PeerRestarts: uint64(c.peer_restarts), RTT: microseconds(c.rtt_us), RTO: microseconds(c.rto_us),
+		Negotiated: c.negotiated != 0, PeerFull: c.peer_full != 0,
+	}, nil
+}
+
+// Drain accepts no more messages, waits until those under way have their outcomes, and closes the layer; where the
+// context ends first, its error says so, and the layer is closed all the same.
+func (r *Reliability) Drain(ctx context.Context) error {
+	defer r.Close()
+	r.draining.Store(true)
+	// The library's own drain would hold a thread, and no readiness says "all resolved": so look, less and less often.
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		stats, err := r.Stats()
+		if err != nil || stats.Unresolved == 0 || r.IsClosed() {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Close ends the layer; messages under way get MessageClosed. What has arrived can still be received, and outcomes can
+// still be fetched, until nobody has the Reliability any more. The session lives on. A second Close does nothing.
+func (r *Reliability) Close() error {
+	defer runtime.KeepAlive(r)
+	r.draining.Store(true)
+	// A status of "not all had an outcome" is no failure of closing, and after the library's end it is closed anyhow.
+	_ = C.wtgram_reliability_close(r.handle.get(), 0)
+	for _, queue := range []*waitQueue{&r.readable, &r.writable, &r.outcomes} {
+		queue.end()
+	}
+	return nil
+}

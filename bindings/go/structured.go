@@ -1,0 +1,223 @@
+package wtgram
+
+// #cgo noescape bridge_try_send_obj
+// #cgo nocallback bridge_try_send_obj
+// #cgo noescape wtgram_structured_try_receive_obj
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+)
+
+// Structured sends and receives Go values: each is one datagram, or one message, that begins with the id of its type.
+type Structured struct {
+	*structured
+	below any // keeps what it stands on from being collected
+}
+
+// structured is what the pump knows; it does not refer to the Structured, which can therefore be collected.
+type structured struct {
+	handle   held[C.wtgram_structured]
+	owner    *session
+	source   *source
+	types    registered
+	codec    Codec
+	readable waitQueue
+	writable waitQueue
+}
+
+// StructuredOptions of a structured transport.
+type StructuredOptions struct {
+	Codec          Codec  // nil for JSON
+	QueueDatagrams uint64 // over a session: how many may wait for being received; 0 for the default of 100
+}
+
+// OpenStructured opens a structured transport beside the other readers of the session: datagrams that begin with a
+// registered id go to its own queue, all others stay with the session. Closing it only ends that.
+func (s *Session) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
+	return openStructured(C.BRIDGE_OVER_SESSION, s.handle.get().id, s, s, registry, options)
+}
+
+// OpenStructured opens a structured transport that receives the transport's datagrams, all of them, so nobody else should;
+// closing it closes the transport.
+func (t *Transport) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
+	return openStructured(C.BRIDGE_OVER_TRANSPORT, t.session.datagrams.get().id, t.session, t.session, registry, options)
+}
+
+// OpenStructured opens a structured transport over the layer: values arrive, each once. It receives what the layer
+// receives, and closing it closes the layer.
+func (r *Reliability) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
+	return openStructured(C.BRIDGE_OVER_RELIABILITY, r.handle.get().id, r.session, r, registry, options)
+}
+
+func openStructured(over C.int, id C.uint64_t, session *Session, below any, registry *Registry,
+	options StructuredOptions) (*Structured, error) {
+	defer runtime.KeepAlive(below)
+	if options.Codec == nil {
+		options.Codec = JSON
+	}
+	kind := C.uint32_t(C.WTGRAM_SERIALIZER_CUSTOM)
+	if native, ok := options.Codec.(libraryCodec); ok {
+		kind = C.uint32_t(native)
+	}
+	s := &structured{owner: session.session, types: registry.snapshot(), codec: options.Codec}
+	types := make([]C.wtgram_object_type, 0, len(s.types.byID)+1)
+	for _, one := range s.types.byID {
+		types = append(types, C.wtgram_object_type{type_id: C.uint32_t(one.id), max_bytes: C.uint64_t(one.maxBytes)})
+	}
+	count := C.size_t(len(types))
+	status := Status(C.bridge_structured_open(over, id, &types[:1][0], count, kind, C.uint64_t(options.QueueDatagrams),
+		&s.handle.h))
+	if status != 0 {
+		return nil, session.failure(status)
+	}
+	s.source = session.state.pump.source(s.handle.get().id, s.ready)
+	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READABLE}
+	s.writable = waitQueue{source: s.source, what: C.WTGRAM_WRITABLE}
+	result := &Structured{s, below}
+	runtime.AddCleanup(result, func(s *structured) { s.free() }, s)
+	return result, nil
+}
+
+func (s *structured) ready(what uint32) {
+	for _, queue := range []*waitQueue{&s.readable, &s.writable} {
+		switch {
+		case what&C.WTGRAM_CLOSED != 0:
+			queue.end()
+		case what&queue.what != 0:
+			queue.wakeOne()
+		}
+	}
+}
+
+func (s *structured) free() {
+	s.source.forget()
+	C.wtgram_structured_free(s.handle.get())
+}
+
+// Send sends a value of a registered type, or a pointer to one. It waits only where what is below waits for room. The
+// error is ErrUnknownType for a type that is not registered, ErrSerialization where the codec refuses the value,
+// ErrTooLarge for more bytes than its type or the path allows.
+func (s *Structured) Send(ctx context.Context, value any) error {
+	return s.SendWith(ctx, value, SendOptions{})
+}
+
+// SendWith is Send with options.
+func (s *Structured) SendWith(ctx context.Context, value any, options SendOptions) error {
+	defer runtime.KeepAlive(s)
+	one, target := s.types.of(value)
+	if one == nil {
+		return fmt.Errorf("%w: %T", ErrUnknownType, value)
+	}
+	data, err := s.codec.Marshal(target)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSerialization, err)
+	}
+	return s.owner.waitFor(ctx, &s.writable, nothingYet, func() Status {
+		return Status(C.bridge_try_send_obj(s.handle.get(), C.uint32_t(one.id), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+			C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID)))
+	})
+}
+
+// Receive waits for the next value; it is of the type that was registered, so a type switch tells what it is. A datagram
+// that is no value is dropped and reported: ErrTruncated, ErrUnknownType, ErrTooLarge, ErrDeserialization; the next call
+// goes on with the next datagram.
+func (s *Structured) Receive(ctx context.Context) (any, error) {
+	defer runtime.KeepAlive(s)
+	var id C.uint32_t
+	var data []byte
+	err := s.owner.waitFor(ctx, &s.readable, nothingYet, func() (status Status) {
+		id, data, status = s.tryReceive()
+		return status
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.value(id, data)
+}
+
+// TryReceive is Receive that never waits: ErrWouldBlock when nothing is there.
+func (s *Structured) TryReceive() (any, error) {
+	defer runtime.KeepAlive(s)
+	id, data, status := s.tryReceive()
+	if status != 0 {
+		return nil, s.owner.failure(status)
+	}
+	return s.value(id, data)
+}
+
+func (s *structured) tryReceive() (id C.uint32_t, data []byte, status Status) {
+	room := slabs.Get().(*slab)
+	defer slabs.Put(room)
+	buffer := room.arena[:]
+	for {
+		var length C.size_t
+		status = Status(C.wtgram_structured_try_receive_obj(s.handle.get(), (*C.uint8_t)(pointer(buffer)),
+			C.size_t(len(buffer)), &id, &length))
+		if status == errBufferTooSmall { // as JSON, some values are longer than on the wire
+			buffer = make([]byte, length)
+			continue
+		}
+		if status != 0 {
+			return 0, nil, status
+		}
+		return id, append([]byte{}, buffer[:length]...), 0
+	}
+}
+
+func (s *structured) value(id C.uint32_t, data []byte) (any, error) {
+	one := s.types.byID[uint16(id)]
+	if one == nil {
+		return nil, ErrUnknownType
+	}
+	value, err := one.decode(s.codec, data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDeserialization, err)
+	}
+	return value, nil
+}
+
+// StructuredStats are what became of values and datagrams.
+type StructuredStats struct {
+	Sent, SendUnknownType, SendNotSerialized, SendTooLarge, SendFailed     uint64
+	Received, ReceiveUnknownType, ReceiveTruncated, ReceiveNotDeserialized uint64
+	ReceiveTooLarge, ReceiveDroppedFull, ReceiveQueued                     uint64
+}
+
+// Stats are the library's counters, now; what a Codec on this side refuses is not in them.
+func (s *Structured) Stats() (StructuredStats, error) {
+	defer runtime.KeepAlive(s)
+	var c C.wtgram_structured_statistics
+	C.wtgram_structured_statistics_init(&c)
+	if status := C.wtgram_structured_stats(s.handle.get(), &c); status != C.WTGRAM_OK {
+		return StructuredStats{}, s.owner.failure(Status(status))
+	}
+	return StructuredStats{
+		Sent: uint64(c.sent), SendUnknownType: uint64(c.send_unknown_type),
+		SendNotSerialized: uint64(c.send_not_serialized), SendTooLarge: uint64(c.send_too_large),
+		SendFailed: uint64(c.send_failed), Received: uint64(c.received),
+		ReceiveUnknownType: uint64(c.receive_unknown_type), ReceiveTruncated: uint64(c.receive_truncated),
+		ReceiveNotDeserialized: uint64(c.receive_not_deserialized), ReceiveTooLarge: uint64(c.receive_too_large),
+		ReceiveDroppedFull: uint64(c.receive_dropped_full), ReceiveQueued: uint64(c.receive_queued),
+	}, nil
+}
+
+// IsClosed says whether nothing can be sent any more; what has arrived can still be received.
+func (s *Structured) IsClosed() bool {
+	defer runtime.KeepAlive(s)
+	var closed C.bool
+	return C.wtgram_structured_is_closed(s.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
+}
+
+// Close closes it; over a transport or layer, that too. What has arrived can still be received, until nobody has the
+// Structured any more. A second Close does nothing.
+func (s *Structured) Close() error {
+	defer runtime.KeepAlive(s)
+	_ = C.wtgram_structured_close(s.handle.get()) // after the library's end it is closed anyhow
+	s.readable.end()
+	s.writable.end()
+	return nil
+}

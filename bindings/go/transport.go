@@ -1,0 +1,348 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+	"unicode/utf8"
+)
+
+// Transport is the datagrams of a session, with everything that can be set, asked and counted. It is the session seen from
+// another side: it needs no closing of its own, and both receive from the same queue.
+type Transport struct {
+	session *Session
+}
+
+// Datagrams is the session's transport.
+func (s *Session) Datagrams() *Transport { return &Transport{s} }
+
+// Session is the transport's session.
+func (t *Transport) Session() *Session { return t.session }
+
+// done gives the error of a call into the library and keeps the handle alive until the call is over.
+func (t *Transport) done(status C.enum_wtgram_status) error {
+	defer runtime.KeepAlive(t.session)
+	if status == C.WTGRAM_OK {
+		return nil
+	}
+	return t.session.failure(Status(status))
+}
+
+// Send queues a datagram; under FullWait it waits for room.
+func (t *Transport) Send(ctx context.Context, data []byte, options SendOptions) error {
+	return t.session.SendDatagramContext(ctx, data, options)
+}
+
+// TrySend is Send that never waits: where that would have to, the error is ErrWouldBlock.
+func (t *Transport) TrySend(data []byte, options SendOptions) error {
+	defer runtime.KeepAlive(t.session)
+	if status := t.session.trySend(data, options); status != 0 {
+		return t.session.failure(status)
+	}
+	return nil
+}
+
+// SendBatch queues many datagrams with few crossings into C; it never waits. The errors are nil if all were accepted,
+// else one for each datagram, nil where it was accepted.
+func (t *Transport) SendBatch(datagrams [][]byte, options SendOptions) (accepted int, errs []error) {
+	defer runtime.KeepAlive(t.session)
+	accepted = t.session.sendBatch(datagrams, options, func(i int, err error) {
+		if errs == nil {
+			errs = make([]error, len(datagrams))
+		}
+		errs[i] = err
+	})
+	return accepted, errs
+}
+
+// SendJSON sends v as JSON; a json.RawMessage is checked strictly and sent without its white space.
+func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) error {
+	defer runtime.KeepAlive(t.session)
+	text, raw := v.(json.RawMessage)
+	if !raw {
+		var err error
+		if text, err = json.Marshal(v); err != nil {
+			return fmt.Errorf("%w: %w", ErrSerialization, err)
+		}
+	}
+	detail := make([]byte, 256)
+	err := t.session.waitFor(ctx, &t.session.writable, nothingYet, func() Status {
+		return Status(C.bridge_send_json(t.session.datagrams.get(), (*C.char)(pointer(text)), C.size_t(len(text)),
+			C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID),
+			(*C.char)(pointer(detail)), C.size_t(len(detail))))
+	})
+	if err == ErrSerialization {
+		return &Error{"send JSON", ErrSerialization, detailOf(detail)}
+	}
+	return err
+}
+
+// Receive waits for the next datagram.
+func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
+	return t.session.ReceiveDatagram(ctx)
+}
+
+// TryReceive is Receive that never waits: ErrWouldBlock where nothing is there.
+func (t *Transport) TryReceive() ([]byte, error) {
+	defer runtime.KeepAlive(t.session)
+	data, status := t.session.take(t.session.datagrams.get(), nil)
+	if status != 0 {
+		return nil, t.session.failure(status)
+	}
+	return data, nil
+}
+
+// ReceiveBatch waits for the first datagram, then takes what is there, up to 64.
+func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) {
+	return t.session.ReceiveDatagrams(ctx, into)
+}
+
+// Metadata is what is known about a datagram that was received.
+type Metadata struct {
+	Timestamp time.Time     // when it arrived
+	Size      int           // bytes
+	Sequence  uint64        // place in the order of arrival, from 0; gaps are datagrams dropped after arrival
+	Age       time.Duration // between arriving and being received
+	Waited    time.Duration // how long the call waited
+	Checksum  string        // first 8 hex digits of the SHA-256, if asked for
+}
+
+// ReceiveWithMetadata waits for the next datagram and says what is known about it.
+func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) (data []byte, metadata Metadata, err error) {
+	defer runtime.KeepAlive(t.session)
+	// The transport has one order of datagrams, of which some may already be on this side of the library; so it is this
+	// side that fills in what it knows of them.
+	start := time.Now()
+	err = t.session.waitFor(ctx, &t.session.readable, nothingYet, func() (status Status) {
+		data, status = t.session.take(t.session.datagrams.get(), &metadata)
+		return status
+	})
+	if err != nil {
+		return nil, Metadata{}, err
+	}
+	metadata.Size, metadata.Waited = len(data), time.Since(start)
+	if withChecksum {
+		sum := sha256.Sum256(data)
+		metadata.Checksum = hex.EncodeToString(sum[:4])
+	}
+	return data, metadata, nil
+}
+
+// ReceiveJSON waits for the next datagram and decodes it into v. Where it is not acceptable JSON (UTF-8 throughout, no lone
+// surrogates, at most 127 levels) or does not fit v, the error is ErrSerialization and the datagram is gone: it would block
+// all that follow.
+func (t *Transport) ReceiveJSON(ctx context.Context, v any) error {
+	data, err := t.session.ReceiveDatagram(ctx)
+	if err != nil {
+		return err
+	}
+	err = strictJSON(data)
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSerialization, err)
+	}
+	return nil
+}
+
+// strictJSON refuses what encoding/json repairs in silence, and what the library does not send.
+func strictJSON(text []byte) error {
+	if !utf8.Valid(text) {
+		return errors.New("not UTF-8")
+	}
+	if !json.Valid(text) {
+		return errors.New("not JSON")
+	}
+	const maxDepth = 127
+	depth, inString := 0, false
+	high := -1 // where a low surrogate must follow
+	for i := 0; i < len(text); i++ {
+		if high >= 0 && i == high && text[i] != '\\' {
+			return errors.New("lone surrogate")
+		}
+		switch c := text[i]; {
+		case !inString && (c == '[' || c == '{'):
+			if depth++; depth > maxDepth {
+				return errors.New("too deep")
+			}
+		case !inString && (c == ']' || c == '}'):
+			depth--
+		case c == '"':
+			inString = !inString
+		case c == '\\':
+			escape := text[i+1]
+			if escape != 'u' {
+				if high == i {
+					return errors.New("lone surrogate")
+				}
+				i++
+				continue
+			}
+			var unit [2]byte
+			if _, err := hex.Decode(unit[:], text[i+2:i+6]); err != nil {
+				return err
+			}
+			isHigh, isLow := unit[0]&0xfc == 0xd8, unit[0]&0xfc == 0xdc
+			if isLow != (high == i) {
+				return errors.New("lone surrogate")
+			}
+			i += 5
+			high = -1
+			if isHigh {
+				high = i + 1
+			}
+		}
+	}
+	return nil
+}
+
+// OutcomeKind is what became of a datagram.
+type OutcomeKind uint32
+
+const (
+	OutcomeHanded   OutcomeKind = C.WTGRAM_OUTCOME_HANDED    // to QUIC; whether it arrives nobody knows
+	OutcomeExpired  OutcomeKind = C.WTGRAM_OUTCOME_EXPIRED   // too old before it could be sent
+	OutcomeEvicted  OutcomeKind = C.WTGRAM_OUTCOME_EVICTED   // made room for a newer one
+	OutcomeRejected OutcomeKind = C.WTGRAM_OUTCOME_REJECTED  // no room for it
+	OutcomeTooLarge OutcomeKind = C.WTGRAM_OUTCOME_TOO_LARGE // for the path
+	OutcomeFailed   OutcomeKind = C.WTGRAM_OUTCOME_FAILED    // QUIC refused it
+	OutcomeCleared  OutcomeKind = C.WTGRAM_OUTCOME_CLEARED   // by ClearSendBuffer
+	OutcomeClosed   OutcomeKind = C.WTGRAM_OUTCOME_CLOSED    // the transport closed first
+)
+
+// Outcome is the news of one datagram that was sent with a ReportID.
+type Outcome struct {
+	ReportID uint64
+	Kind     OutcomeKind
+}
+
+// NextOutcome waits for the outcome of a datagram that was sent with a ReportID; they come in the order in which they
+// happened, each once. When QueueOptions.OutcomeCapacity of them are unfetched, sending with a ReportID is ErrLimitReached.
+func (t *Transport) NextOutcome(ctx context.Context) (Outcome, error) {
+	defer runtime.KeepAlive(t.session)
+	var c C.wtgram_outcome
+	err := t.session.waitFor(ctx, &t.session.outcomes, nothingYet, func() Status {
+		return Status(C.wtgram_transport_next_outcome(t.session.datagrams.get(), 0, &c))
+	})
+	return Outcome{uint64(c.report_id), OutcomeKind(c.kind)}, err
+}
+
+// NextOutcomes waits for the first outcome, then takes what is there, up to len(into), and says how many.
+func (t *Transport) NextOutcomes(ctx context.Context, into []Outcome) (int, error) {
+	defer runtime.KeepAlive(t.session)
+	if len(into) == 0 {
+		return 0, ErrInvalidArgument
+	}
+	outcomes := make([]C.wtgram_outcome, min(len(into), 1024))
+	var count C.size_t
+	err := t.session.waitFor(ctx, &t.session.outcomes, nothingYet, func() Status {
+		return Status(C.wtgram_transport_next_outcomes(t.session.datagrams.get(), 0, &outcomes[0], C.size_t(len(outcomes)), &count))
+	})
+	for i, c := range outcomes[:count] {
+		into[i] = Outcome{uint64(c.report_id), OutcomeKind(c.kind)}
+	}
+	return int(count), err
+}
+
+// MaxDatagramSize is the largest datagram that can be sent now, in bytes; it may change with the path.
+func (t *Transport) MaxDatagramSize() (int, error) { return t.session.MaxDatagramSize() }
+
+// WaitSizeChange waits until MaxDatagramSize is another than known, and returns it.
+func (t *Transport) WaitSizeChange(ctx context.Context, known int) (size int, err error) {
+	defer runtime.KeepAlive(t.session)
+	err = t.session.waitFor(ctx, &t.session.resized, nothingYet, func() Status {
+		var bytes C.size_t
+		status := Status(C.wtgram_transport_max_datagram_size(t.session.datagrams.get(), &bytes))
+		if size = int(bytes); status == 0 && size == known {
+			return ErrWouldBlock
+		}
+		return status
+	})
+	return size, err
+}
+
+// WaitLowWater waits until the outgoing queue is not above its water marks: see OutgoingWaterMarks.
+func (t *Transport) WaitLowWater(ctx context.Context) error {
+	defer runtime.KeepAlive(t.session)
+	asked := false
+	return t.session.waitFor(ctx, &t.session.lowWater, nothingYet, func() Status {
+		var closed C.bool
+		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed)); status != 0 {
+			return status
+		}
+		if closed {
+			return ErrClosed
+		}
+		if !asked { // only the poller knows
+			asked = true
+			return ErrWouldBlock
+		}
+		return 0
+	})
+}
+
+// IsClosed says whether the transport or its session is closed; what has arrived can still be received.
+func (t *Transport) IsClosed() bool {
+	var closed C.bool
+	err := t.done(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed))
+	return err != nil || bool(closed)
+}
+
+// IsReadable says whether the receiving side is open, or holds datagrams.
+func (t *Transport) IsReadable() bool {
+	var readable C.bool
+	err := t.done(C.wtgram_transport_is_readable(t.session.datagrams.get(), &readable))
+	return err == nil && bool(readable) || t.session.pending()
+}
+
+// IsWritable says whether the sending side is open.
+func (t *Transport) IsWritable() bool {
+	var writable C.bool
+	err := t.done(C.wtgram_transport_is_writable(t.session.datagrams.get(), &writable))
+	return err == nil && bool(writable)
+}
+
+// SessionID is that of the session: of its CONNECT stream.
+func (t *Transport) SessionID() (id uint64, err error) {
+	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+		return C.wtgram_transport_session_id(t.session.datagrams.get(), into)
+	})
+}
+
+// SendSequence is how many datagrams were handed in so far.
+func (t *Transport) SendSequence() (uint64, error) {
+	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+		return C.wtgram_transport_send_sequence(t.session.datagrams.get(), into)
+	})
+}
+
+// ReceiveSequence is how many datagrams arrived so far.
+func (t *Transport) ReceiveSequence() (uint64, error) {
+	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+		return C.wtgram_transport_receive_sequence(t.session.datagrams.get(), into)
+	})
+}
+
+func (t *Transport) count(read func(into *C.uint64_t) C.enum_wtgram_status) (uint64, error) {
+	var value C.uint64_t
+	err := t.done(read(&value))
+	return uint64(value), err
+}
+
+// Close ends the datagrams; the session lives on. What waits for being sent is dropped and counted as failed. A second
+// Close does nothing.
+func (t *Transport) Close() error {
+	if err := t.done(C.wtgram_transport_close(t.session.datagrams.get())); err != nil && !errors.Is(err, ErrClosed) {
+		return err
+	}
+	return nil
+}
