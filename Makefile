@@ -1,7 +1,7 @@
 # The doors of the house. `make` alone lists them; the work is in scripts/, cargo and CMake.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-browser test bench header fmt lint clean library programs
+.PHONY: help setup demo demo-browser test bench bench-reliability header fmt lint clean library programs
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -47,6 +47,11 @@ bench: ## rates beside raw quinn and stock wtransport, in a table and target/ben
 	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF -DWTGRAM_BUILD_BENCHES=ON
 	@cmake --build --preset release
 	@benches/run
+
+bench-reliability: ## times to delivery at 10 % loss beside pywebtransport, an ordered stream and KCP
+	@scripts/setup bench
+	@tests/interop/setup.sh
+	@benches/reliability/run
 
 header: ## write include/wtgram.h anew from src/ffi
 	@WTGRAM_BLESS=1 cargo test --locked --test header
