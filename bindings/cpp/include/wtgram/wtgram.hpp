@@ -2,13 +2,16 @@
 #ifndef WTGRAM_HPP
 #define WTGRAM_HPP
 
+#include <wtgram/datagram.hpp>
 #include <wtgram/error.hpp>
+#include <wtgram/heartbeat.hpp>
 #include <wtgram/library.hpp>
 #include <wtgram/options.hpp>
 #include <wtgram/poller.hpp>
 #include <wtgram/server.hpp>
 #include <wtgram/session.hpp>
 #include <wtgram/span.hpp>
+#include <wtgram/throughput.hpp>
 #include <wtgram/transport.hpp>
 
 #endif
