@@ -12,10 +12,13 @@
 #include <wtgram/options.hpp>
 #include <wtgram/poller.hpp>
 #include <wtgram/reliability.hpp>
+#include <wtgram/serializer.hpp>
 #include <wtgram/server.hpp>
 #include <wtgram/session.hpp>
 #include <wtgram/span.hpp>
+#include <wtgram/structured.hpp>
 #include <wtgram/throughput.hpp>
 #include <wtgram/transport.hpp>
+#include <wtgram/typed.hpp>
 
 #endif
