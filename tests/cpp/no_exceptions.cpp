@@ -5,6 +5,21 @@
 
 using namespace std::chrono_literals;
 
+namespace
+{
+struct number {
+    int value;
+};
+} // namespace
+template <> struct wtgram::codec<number> {
+    static std::optional<std::string> encode(const number &object) noexcept { return std::to_string(object.value); }
+    static std::optional<number> decode(std::string_view bytes) noexcept
+    {
+        return number{std::atoi(std::string(bytes).c_str())};
+    }
+};
+static_assert(!WTGRAM_HAS_NLOHMANN_JSON, "it would end the program when an object does not convert");
+
 int main()
 {
     wtgram::detail_text detail;
@@ -27,5 +42,23 @@ int main()
     if (!received) return fail("receive", received.error());
     const auto nothing = client->try_datagrams()->try_receive(buffer);
     if (nothing || nothing.error() != wtgram::errc::would_block) return 1;
-    return *received == 13 ? 0 : 1;
+    if (*received != 13) return 1;
+
+    using channel = wtgram::typed<wtgram::type<1, number>>;
+    auto below = wtgram::reliability::try_open(*client), above = wtgram::reliability::try_open(*accepted);
+    if (!below || !above) return fail("reliability", below ? above.error() : below.error());
+    auto from = channel::try_open(*below), to = channel::try_open(*above);
+    if (!from || !to) return fail("structured", from ? to.error() : from.error());
+    const auto typed = from->try_send_obj(number{7});
+    if (!typed) return fail("send an object", typed.error());
+    const auto object = to->try_receive_obj_for(10s);
+    if (!object) return fail("receive an object", object.error());
+    const auto monitor = wtgram::monitor::try_open(*client->try_datagrams());
+    if (!monitor) return fail("monitor", monitor.error());
+    const auto broadcaster = wtgram::broadcaster::try_make();
+    if (!broadcaster) return fail("broadcaster", broadcaster.error());
+    if (const auto added = broadcaster->try_add(*client); !added) return fail("add", added.error());
+    const auto outcome = broadcaster->try_broadcast("to all");
+    if (!outcome) return fail("broadcast", outcome.error());
+    return std::get<number>(*object).value == 7 && outcome->accepted == 1 ? 0 : 1;
 }

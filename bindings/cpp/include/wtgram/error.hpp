@@ -9,6 +9,7 @@
 #include <wtgram.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -57,6 +58,8 @@ enum class errc {
     key_mismatch = WTGRAM_ERROR_KEY_MISMATCH,
     serialization = WTGRAM_ERROR_SERIALIZATION,
     unknown_type = WTGRAM_ERROR_UNKNOWN_TYPE,
+    deserialization = WTGRAM_ERROR_DESERIALIZATION,
+    truncated = WTGRAM_ERROR_TRUNCATED,
 };
 
 // "wtgram"; its codes compare with std::errc where both mean the same: `code == std::errc::timed_out`.
@@ -217,6 +220,8 @@ template <> class expected<void>
 // Every duration is whole microseconds; milliseconds and seconds convert by themselves.
 using duration = std::chrono::microseconds;
 inline constexpr duration forever{WTGRAM_FOREVER};
+// What C has as Unix microseconds.
+using time_point = std::chrono::time_point<std::chrono::system_clock, duration>;
 
 namespace detail
 {
@@ -240,8 +245,9 @@ template <class T> T unwrap(expected<T> &&outcome, const char *text = "")
     if constexpr (!std::is_void_v<T>) return *std::move(outcome);
 }
 
-// The texts of the C interface: first a buffer on the stack, a second call only for what is longer.
-template <class Read> std::string read_text(Read read)
+// The texts of the C interface: first a buffer on the stack, a second call only for what is longer, with room for a
+// text that grows meanwhile.
+template <class Read> expected<std::string> try_read_text(Read read) noexcept
 {
     char buffer[256];
     std::size_t length = 0;
@@ -249,13 +255,32 @@ template <class Read> std::string read_text(Read read)
     if (status == WTGRAM_OK) return std::string(buffer, length);
     std::string text;
     while (status == WTGRAM_ERROR_BUFFER_TOO_SMALL) {
-        text.resize(length + 1);
+        text.resize(length + length / 8 + 1);
         status = read(&text[0], text.size(), &length);
         if (status == WTGRAM_OK) text.resize(length);
     }
-    if (status != WTGRAM_OK) raise(code_of(status));
-    return text;
+    return result(status, std::move(text));
 }
+template <class Read> std::string read_text(Read read) { return unwrap(try_read_text(read)); }
+
+// What is left of a timeout after a first attempt; WTGRAM_FOREVER and 0 stay what they are.
+class time_left
+{
+  public:
+    explicit time_left(duration timeout) noexcept : timeout_(timeout), start_(std::chrono::steady_clock::now()) {}
+    std::int64_t us() const noexcept
+    {
+        if (timeout_ <= duration::zero()) return timeout_.count();
+        const auto gone = std::chrono::duration_cast<duration>(std::chrono::steady_clock::now() - start_);
+        return gone < timeout_ ? (timeout_ - gone).count() : 1; // not 0: that would be WOULD_BLOCK, not TIMED_OUT
+    }
+
+  private:
+    duration timeout_;
+    std::chrono::steady_clock::time_point start_;
+};
+
+inline time_point time_of(std::int64_t unix_us) noexcept { return time_point(duration(unix_us)); }
 
 } // namespace detail
 } // namespace wtgram

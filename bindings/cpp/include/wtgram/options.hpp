@@ -112,6 +112,12 @@ class transport_options
     {
         return c_.incoming_drop_policy = static_cast<std::uint32_t>(policy), *this;
     }
+    // In datagrams; the low one is half of it. 0: the outgoing queue's limit.
+    transport_options &outgoing_high_water_mark(std::uint64_t count) noexcept
+    {
+        return c_.outgoing_high_water_mark = count, *this;
+    }
+    transport_options &outcome_capacity(std::uint64_t count) noexcept { return c_.outcome_capacity = count, *this; }
     wtgram_transport_options &raw() noexcept { return c_; }
     const wtgram_transport_options &raw() const noexcept { return c_; }
 

@@ -1,4 +1,4 @@
-// One thing to wait on for many servers, sessions and transports.
+// One thing to wait on for many objects.
 #ifndef WTGRAM_POLLER_HPP
 #define WTGRAM_POLLER_HPP
 
@@ -13,6 +13,12 @@ enum class interest : std::uint32_t {
     readable = WTGRAM_READABLE,
     writable = WTGRAM_WRITABLE,
     closed = WTGRAM_CLOSED, // reported whether it is asked for or not
+    connected = WTGRAM_CONNECTED,
+    low_water = WTGRAM_LOW_WATER,
+    size_changed = WTGRAM_SIZE_CHANGED,
+    outcome = WTGRAM_OUTCOME,
+    alert = WTGRAM_ALERT,
+    peer_silent = WTGRAM_PEER_SILENT,
     one_shot = WTGRAM_ONE_SHOT, // with the others: silent after one report, until modify
 };
 constexpr interest operator|(interest a, interest b) noexcept
@@ -26,6 +32,12 @@ struct event : wtgram_event {
     bool readable() const noexcept { return (ready & WTGRAM_READABLE) != 0; }
     bool writable() const noexcept { return (ready & WTGRAM_WRITABLE) != 0; }
     bool closed() const noexcept { return (ready & WTGRAM_CLOSED) != 0; }
+    bool connected() const noexcept { return (ready & WTGRAM_CONNECTED) != 0; }
+    bool low_water() const noexcept { return (ready & WTGRAM_LOW_WATER) != 0; }
+    bool size_changed() const noexcept { return (ready & WTGRAM_SIZE_CHANGED) != 0; }
+    bool has_outcome() const noexcept { return (ready & WTGRAM_OUTCOME) != 0; }
+    bool has_alert() const noexcept { return (ready & WTGRAM_ALERT) != 0; }
+    bool peer_silent() const noexcept { return (ready & WTGRAM_PEER_SILENT) != 0; }
 };
 static_assert(sizeof(event) == sizeof(wtgram_event) && std::is_standard_layout_v<event>);
 
@@ -53,7 +65,8 @@ class poller
     ~poller() { wtgram_poller_free(handle_); }
     wtgram_poller handle() const noexcept { return handle_; }
 
-    // `object`: a server, session or transport. The cookie comes back with each of its events.
+    // `object`: a server, session, transport, reliability layer, structured transport or monitor. The cookie comes back
+    // with each of its events.
     template <class Object> void add(const Object &object, interest what, std::uint64_t cookie = 0) const
     {
         detail::unwrap(try_add(object, what, cookie));

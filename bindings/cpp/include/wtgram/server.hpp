@@ -118,9 +118,10 @@ class server
         if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
         return session(handle);
     }
-    std::string local_address() const
+    std::string local_address() const { return detail::unwrap(try_local_address()); }
+    expected<std::string> try_local_address() const noexcept
     {
-        return detail::read_text([this](char *buffer, std::size_t capacity, std::size_t *length) {
+        return detail::try_read_text([this](char *buffer, std::size_t capacity, std::size_t *length) {
             return wtgram_server_local_address(handle_, buffer, capacity, length);
         });
     }

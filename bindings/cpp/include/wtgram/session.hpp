@@ -155,9 +155,12 @@ class session
         const wtgram_status status = wtgram_session_id(handle_, &id);
         return detail::result(status, id);
     }
-    std::string path() const { return text(wtgram_session_path); }
-    std::string remote_address() const { return text(wtgram_session_remote_address); }
-    std::string local_address() const { return text(wtgram_session_local_address); }
+    std::string path() const { return detail::unwrap(try_path()); }
+    std::string remote_address() const { return detail::unwrap(try_remote_address()); }
+    std::string local_address() const { return detail::unwrap(try_local_address()); }
+    expected<std::string> try_path() const noexcept { return text(wtgram_session_path); }
+    expected<std::string> try_remote_address() const noexcept { return text(wtgram_session_remote_address); }
+    expected<std::string> try_local_address() const noexcept { return text(wtgram_session_local_address); }
     wtgram_session_statistics stats() const { return detail::unwrap(try_stats()); }
     expected<wtgram_session_statistics> try_stats() const noexcept
     {
@@ -189,9 +192,9 @@ class session
     }
 
   private:
-    template <class Getter> std::string text(Getter getter) const
+    template <class Getter> expected<std::string> text(Getter getter) const noexcept
     {
-        return detail::read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
+        return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
             return getter(handle_, buffer, capacity, length);
         });
     }

@@ -5,81 +5,11 @@
 #ifndef WTGRAM_TRANSPORT_HPP
 #define WTGRAM_TRANSPORT_HPP
 
-#include <wtgram/options.hpp>
+#include <wtgram/datagram.hpp>
+#include <wtgram/heartbeat.hpp>
 
 namespace wtgram
 {
-
-class send_options
-{
-  public:
-    send_options() noexcept { wtgram_send_options_init(&c_); }
-    send_options &ttl(duration value) noexcept { return c_.ttl_us = value.count(), *this; }
-    send_options &timeout(duration value) noexcept { return c_.timeout_us = value.count(), *this; }
-    send_options &priority(std::int32_t value) noexcept { return c_.priority = value, *this; }
-    send_options &report_id(std::uint64_t value) noexcept { return c_.report_id = value, *this; }
-    wtgram_send_options &raw() noexcept { return c_; }
-    const wtgram_send_options &raw() const noexcept { return c_; }
-
-  private:
-    wtgram_send_options c_;
-};
-
-inline wtgram_slice slice(bytes_view data) noexcept { return {data.data(), data.size()}; }
-inline wtgram_slice slice(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
-
-// How far a batch came: `accepted` datagrams were taken, `first_error` is that of the first that was not.
-struct batch_outcome {
-    std::size_t accepted = 0;
-    std::error_code first_error;
-    explicit operator bool() const noexcept { return !first_error; }
-};
-
-struct received_datagram {
-    bytes_view data;
-    std::uint64_t sequence;
-    std::chrono::time_point<std::chrono::system_clock, duration> arrived;
-    std::string_view text() const noexcept { return {reinterpret_cast<const char *>(data.data()), data.size()}; }
-};
-
-// Room for many datagrams, allocated once and filled again and again by receive_batch.
-class receive_buffer
-{
-  public:
-    explicit receive_buffer(std::size_t max_datagrams = 64, std::size_t bytes = 128 * 1024)
-        : arena_(bytes), received_(max_datagrams)
-    {
-    }
-    std::size_t size() const noexcept { return count_; }
-    bool empty() const noexcept { return count_ == 0; }
-    received_datagram operator[](std::size_t i) const noexcept
-    {
-        const wtgram_received &one = received_[i];
-        return {bytes_view(arena_.data() + one.offset, static_cast<std::size_t>(one.length)), one.sequence,
-                std::chrono::time_point<std::chrono::system_clock, duration>(duration(one.timestamp_us))};
-    }
-
-    class iterator
-    {
-      public:
-        iterator(const receive_buffer *buffer, std::size_t index) noexcept : buffer_(buffer), index_(index) {}
-        received_datagram operator*() const noexcept { return (*buffer_)[index_]; }
-        iterator &operator++() noexcept { return ++index_, *this; }
-        bool operator!=(const iterator &other) const noexcept { return index_ != other.index_; }
-
-      private:
-        const receive_buffer *buffer_;
-        std::size_t index_;
-    };
-    iterator begin() const noexcept { return {this, 0}; }
-    iterator end() const noexcept { return {this, count_}; }
-
-  private:
-    friend class transport;
-    std::vector<std::uint8_t> arena_;
-    std::vector<wtgram_received> received_;
-    std::size_t count_ = 0;
-};
 
 class transport
 {
@@ -162,7 +92,92 @@ class transport
             wtgram_transport_receive_batch(handle_, timeout.count(), buffer.arena_.data(), buffer.arena_.size(),
                                            buffer.received_.data(), buffer.received_.size(), &count);
         buffer.count_ = status == WTGRAM_OK ? count : 0;
+        buffer.needed_ = 0;
+        if (status == WTGRAM_ERROR_BUFFER_TOO_SMALL) buffer.needed_ = buffer.received_[0].length;
         return detail::result(status, count);
+    }
+
+    // As receive, with what is known about the datagram. On errc::buffer_too_small `needed` says how long it is.
+    metadata receive_with_metadata(bytes_buffer buffer, duration timeout = forever, bool with_checksum = false) const
+    {
+        return detail::unwrap(try_receive_with_metadata_for(buffer, timeout, with_checksum));
+    }
+    expected<metadata> try_receive_with_metadata(bytes_buffer buffer, bool with_checksum = false,
+                                                 std::size_t *needed = nullptr) const noexcept
+    {
+        return try_receive_with_metadata_for(buffer, duration::zero(), with_checksum, needed);
+    }
+    expected<metadata> try_receive_with_metadata_for(bytes_buffer buffer, duration timeout, bool with_checksum = false,
+                                                     std::size_t *needed = nullptr) const noexcept
+    {
+        metadata what;
+        const wtgram_status status = wtgram_transport_receive_with_metadata(handle_, timeout.count(), with_checksum,
+                                                                            buffer.data(), buffer.size(), &what.raw());
+        if (needed != nullptr) *needed = what.size();
+        return detail::result(status, what);
+    }
+
+    // JSON text as one datagram, strictly checked and without insignificant white space. What is wrong with it, and
+    // where, is what() of the exception, and `detail` of the forms that do not throw.
+    void send_json(std::string_view text, const send_options &options = {}) const
+    {
+        detail_text detail;
+        detail::unwrap(send_json_with(text, options, &detail), detail.c_str());
+    }
+    expected<void> try_send_json(std::string_view text, const send_options &options = {},
+                                 detail_text *detail = nullptr) const noexcept
+    {
+        return try_send_json_for(text, duration::zero(), options, detail);
+    }
+    expected<void> try_send_json_for(std::string_view text, duration timeout, send_options options = {},
+                                     detail_text *detail = nullptr) const noexcept
+    {
+        return send_json_with(text, options.timeout(timeout), detail);
+    }
+    // A datagram that is not acceptable JSON is errc::serialization, and lost.
+    std::string receive_json(duration timeout = forever) const
+    {
+        detail_text detail;
+        return detail::unwrap(try_receive_json_for(timeout, &detail), detail.c_str());
+    }
+    expected<std::string> try_receive_json(detail_text *detail = nullptr) const noexcept
+    {
+        return try_receive_json_for(duration::zero(), detail);
+    }
+    expected<std::string> try_receive_json_for(duration timeout, detail_text *detail = nullptr) const noexcept
+    {
+        const detail::time_left left(timeout);
+        return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return wtgram_transport_receive_json(handle_, left.us(), buffer, capacity, length,
+                                                 detail != nullptr ? detail->data() : nullptr,
+                                                 detail != nullptr ? detail_text::capacity : 0);
+        });
+    }
+
+    // What became of the datagrams that were sent with a report_id, each once, in the order in which it happened.
+    outcome next_outcome(duration timeout = forever) const { return detail::unwrap(try_next_outcome_for(timeout)); }
+    expected<outcome> try_next_outcome() const noexcept { return try_next_outcome_for(duration::zero()); }
+    expected<outcome> try_next_outcome_for(duration timeout) const noexcept
+    {
+        outcome news{};
+        const wtgram_status status = wtgram_transport_next_outcome(handle_, timeout.count(), &news);
+        return detail::result(status, news);
+    }
+    // Waits for the first, then takes what is there and fits: the part of `outcomes` that was filled.
+    span<outcome> next_outcomes(span<outcome> outcomes, duration timeout = forever) const
+    {
+        return detail::unwrap(try_next_outcomes_for(outcomes, timeout));
+    }
+    expected<span<outcome>> try_next_outcomes(span<outcome> outcomes) const noexcept
+    {
+        return try_next_outcomes_for(outcomes, duration::zero());
+    }
+    expected<span<outcome>> try_next_outcomes_for(span<outcome> outcomes, duration timeout) const noexcept
+    {
+        std::size_t count = 0;
+        const wtgram_status status =
+            wtgram_transport_next_outcomes(handle_, timeout.count(), outcomes.data(), outcomes.size(), &count);
+        return detail::result(status, outcomes.first(status == WTGRAM_OK ? count : 0));
     }
 
     std::size_t max_datagram_size() const { return detail::unwrap(try_max_datagram_size()); }
@@ -172,12 +187,149 @@ class transport
         const wtgram_status status = wtgram_transport_max_datagram_size(handle_, &bytes);
         return detail::result(status, bytes);
     }
-    bool is_closed() const { return detail::unwrap(flag(wtgram_transport_is_closed)); }
-    bool is_readable() const { return detail::unwrap(flag(wtgram_transport_is_readable)); }
-    bool is_writable() const { return detail::unwrap(flag(wtgram_transport_is_writable)); }
-    expected<bool> try_is_closed() const noexcept { return flag(wtgram_transport_is_closed); }
-    expected<bool> try_is_readable() const noexcept { return flag(wtgram_transport_is_readable); }
-    expected<bool> try_is_writable() const noexcept { return flag(wtgram_transport_is_writable); }
+    bool is_closed() const { return detail::unwrap(get(wtgram_transport_is_closed)); }
+    bool is_readable() const { return detail::unwrap(get(wtgram_transport_is_readable)); }
+    bool is_writable() const { return detail::unwrap(get(wtgram_transport_is_writable)); }
+    expected<bool> try_is_closed() const noexcept { return get(wtgram_transport_is_closed); }
+    expected<bool> try_is_readable() const noexcept { return get(wtgram_transport_is_readable); }
+    expected<bool> try_is_writable() const noexcept { return get(wtgram_transport_is_writable); }
+
+    // Settings at run time; an age of 0 is none.
+    duration get_outgoing_max_age() const { return detail::unwrap(try_get_outgoing_max_age()); }
+    expected<duration> try_get_outgoing_max_age() const noexcept
+    {
+        return get_age(wtgram_transport_get_outgoing_max_age);
+    }
+    void set_outgoing_max_age(duration age) const { detail::unwrap(try_set_outgoing_max_age(age)); }
+    expected<void> try_set_outgoing_max_age(duration age) const noexcept
+    {
+        return detail::result(wtgram_transport_set_outgoing_max_age(handle_, age.count()));
+    }
+    duration get_incoming_max_age() const { return detail::unwrap(try_get_incoming_max_age()); }
+    expected<duration> try_get_incoming_max_age() const noexcept
+    {
+        return get_age(wtgram_transport_get_incoming_max_age);
+    }
+    void set_incoming_max_age(duration age) const { detail::unwrap(try_set_incoming_max_age(age)); }
+    expected<void> try_set_incoming_max_age(duration age) const noexcept
+    {
+        return detail::result(wtgram_transport_set_incoming_max_age(handle_, age.count()));
+    }
+    queue_limits get_outgoing_limits() const { return detail::unwrap(try_get_outgoing_limits()); }
+    expected<queue_limits> try_get_outgoing_limits() const noexcept
+    {
+        return get_limits(wtgram_transport_get_outgoing_limits);
+    }
+    void set_outgoing_limits(queue_limits limits) const { detail::unwrap(try_set_outgoing_limits(limits)); }
+    expected<void> try_set_outgoing_limits(queue_limits limits) const noexcept
+    {
+        return detail::result(wtgram_transport_set_outgoing_limits(handle_, limits.max_datagrams, limits.max_bytes));
+    }
+    queue_limits get_incoming_limits() const { return detail::unwrap(try_get_incoming_limits()); }
+    expected<queue_limits> try_get_incoming_limits() const noexcept
+    {
+        return get_limits(wtgram_transport_get_incoming_limits);
+    }
+    void set_incoming_limits(queue_limits limits) const { detail::unwrap(try_set_incoming_limits(limits)); }
+    expected<void> try_set_incoming_limits(queue_limits limits) const noexcept
+    {
+        return detail::result(wtgram_transport_set_incoming_limits(handle_, limits.max_datagrams, limits.max_bytes));
+    }
+    full_policy get_outgoing_full_policy() const { return detail::unwrap(try_get_outgoing_full_policy()); }
+    expected<full_policy> try_get_outgoing_full_policy() const noexcept
+    {
+        return get_policy<full_policy>(wtgram_transport_get_outgoing_full_policy);
+    }
+    void set_outgoing_full_policy(full_policy policy) const { detail::unwrap(try_set_outgoing_full_policy(policy)); }
+    expected<void> try_set_outgoing_full_policy(full_policy policy) const noexcept
+    {
+        return detail::result(wtgram_transport_set_outgoing_full_policy(handle_, static_cast<std::uint32_t>(policy)));
+    }
+    drop_policy get_incoming_drop_policy() const { return detail::unwrap(try_get_incoming_drop_policy()); }
+    expected<drop_policy> try_get_incoming_drop_policy() const noexcept
+    {
+        return get_policy<drop_policy>(wtgram_transport_get_incoming_drop_policy);
+    }
+    void set_incoming_drop_policy(drop_policy policy) const { detail::unwrap(try_set_incoming_drop_policy(policy)); }
+    expected<void> try_set_incoming_drop_policy(drop_policy policy) const noexcept
+    {
+        return detail::result(wtgram_transport_set_incoming_drop_policy(handle_, static_cast<std::uint32_t>(policy)));
+    }
+    std::uint64_t get_outgoing_high_water_mark() const { return detail::unwrap(try_get_outgoing_high_water_mark()); }
+    expected<std::uint64_t> try_get_outgoing_high_water_mark() const noexcept
+    {
+        return get(wtgram_transport_get_outgoing_high_water_mark);
+    }
+    void set_outgoing_high_water_mark(std::uint64_t datagrams) const
+    {
+        detail::unwrap(try_set_outgoing_high_water_mark(datagrams));
+    }
+    expected<void> try_set_outgoing_high_water_mark(std::uint64_t datagrams) const noexcept
+    {
+        return detail::result(wtgram_transport_set_outgoing_high_water_mark(handle_, datagrams));
+    }
+    water_marks get_outgoing_water_marks() const { return detail::unwrap(try_get_outgoing_water_marks()); }
+    expected<water_marks> try_get_outgoing_water_marks() const noexcept
+    {
+        water_marks marks;
+        const wtgram_status status = wtgram_transport_get_outgoing_water_marks(handle_, &marks.raw());
+        return detail::result(status, marks);
+    }
+    void set_outgoing_water_marks(const water_marks &marks) const
+    {
+        detail::unwrap(try_set_outgoing_water_marks(marks));
+    }
+    expected<void> try_set_outgoing_water_marks(const water_marks &marks) const noexcept
+    {
+        return detail::result(wtgram_transport_set_outgoing_water_marks(handle_, &marks.raw()));
+    }
+
+    // What waits in the queues. Clearing says how many datagrams it dropped.
+    std::uint64_t clear_send_buffer() const { return detail::unwrap(try_clear_send_buffer()); }
+    expected<std::uint64_t> try_clear_send_buffer() const noexcept { return get(wtgram_transport_clear_send_buffer); }
+    std::uint64_t clear_receive_buffer() const { return detail::unwrap(try_clear_receive_buffer()); }
+    expected<std::uint64_t> try_clear_receive_buffer() const noexcept
+    {
+        return get(wtgram_transport_clear_receive_buffer);
+    }
+    std::uint64_t get_send_buffer_size() const { return detail::unwrap(try_get_send_buffer_size()); }
+    expected<std::uint64_t> try_get_send_buffer_size() const noexcept
+    {
+        return get(wtgram_transport_get_send_buffer_size);
+    }
+    std::uint64_t get_receive_buffer_size() const { return detail::unwrap(try_get_receive_buffer_size()); }
+    expected<std::uint64_t> try_get_receive_buffer_size() const noexcept
+    {
+        return get(wtgram_transport_get_receive_buffer_size);
+    }
+    wtgram_queue_statistics get_queue_stats() const { return detail::unwrap(try_get_queue_stats()); }
+    expected<wtgram_queue_statistics> try_get_queue_stats() const noexcept
+    {
+        wtgram_queue_statistics stats;
+        wtgram_queue_statistics_init(&stats);
+        const wtgram_status status = wtgram_transport_get_queue_stats(handle_, &stats);
+        return detail::result(status, stats);
+    }
+
+    // A heartbeat now and in every interval, until stop_heartbeat or the transport's end.
+    void start_heartbeat(const heartbeat_options &options = {}) const { detail::unwrap(try_start_heartbeat(options)); }
+    expected<void> try_start_heartbeat(const heartbeat_options &options = {}) const noexcept
+    {
+        return detail::result(wtgram_transport_start_heartbeat(handle_, &options.raw()));
+    }
+    void stop_heartbeat() const { detail::unwrap(try_stop_heartbeat()); }
+    expected<void> try_stop_heartbeat() const noexcept
+    {
+        return detail::result(wtgram_transport_stop_heartbeat(handle_));
+    }
+    bool is_peer_silent() const { return detail::unwrap(try_is_peer_silent()); }
+    expected<bool> try_is_peer_silent() const noexcept { return get(wtgram_transport_is_peer_silent); }
+
+    // What looks wrong, as a JSON array; everything there is to see, as a JSON object for people.
+    std::string diagnose() const { return detail::unwrap(try_diagnose()); }
+    expected<std::string> try_diagnose() const noexcept { return get_text(wtgram_transport_diagnose); }
+    std::string debug_state() const { return detail::unwrap(try_debug_state()); }
+    expected<std::string> try_debug_state() const noexcept { return get_text(wtgram_transport_debug_state); }
 
     wtgram_transport_statistics stats() const { return detail::unwrap(try_stats()); }
     expected<wtgram_transport_statistics> try_stats() const noexcept
@@ -188,13 +340,13 @@ class transport
         return detail::result(status, stats);
     }
     // How many datagrams were handed in, and have arrived, so far: the numbers that the next ones get.
-    std::uint64_t send_sequence() const { return detail::unwrap(number(wtgram_transport_send_sequence)); }
-    std::uint64_t receive_sequence() const { return detail::unwrap(number(wtgram_transport_receive_sequence)); }
-    expected<std::uint64_t> try_send_sequence() const noexcept { return number(wtgram_transport_send_sequence); }
-    expected<std::uint64_t> try_receive_sequence() const noexcept { return number(wtgram_transport_receive_sequence); }
+    std::uint64_t send_sequence() const { return detail::unwrap(get(wtgram_transport_send_sequence)); }
+    std::uint64_t receive_sequence() const { return detail::unwrap(get(wtgram_transport_receive_sequence)); }
+    expected<std::uint64_t> try_send_sequence() const noexcept { return get(wtgram_transport_send_sequence); }
+    expected<std::uint64_t> try_receive_sequence() const noexcept { return get(wtgram_transport_receive_sequence); }
     // The session's id on the wire, as session::session_id says it.
     std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
-    expected<std::uint64_t> try_session_id() const noexcept { return number(wtgram_transport_session_id); }
+    expected<std::uint64_t> try_session_id() const noexcept { return get(wtgram_transport_session_id); }
     // The handle of the session that this belongs to and that somebody else owns: not to be freed.
     expected<wtgram_session> try_session() const noexcept
     {
@@ -212,17 +364,44 @@ class transport
     {
         return detail::result(wtgram_transport_send(handle_, data.data(), data.size(), &options.raw()));
     }
-    expected<bool> flag(wtgram_status (*getter)(wtgram_transport, bool *)) const noexcept
+    expected<void> send_json_with(std::string_view text, const send_options &options,
+                                  detail_text *detail) const noexcept
     {
-        bool value = false;
+        return detail::result(wtgram_transport_send_json(handle_, text.data(), text.size(), &options.raw(),
+                                                         detail != nullptr ? detail->data() : nullptr,
+                                                         detail != nullptr ? detail_text::capacity : 0));
+    }
+    template <class T> expected<T> get(wtgram_status (*getter)(wtgram_transport, T *)) const noexcept
+    {
+        T value{};
         const wtgram_status status = getter(handle_, &value);
         return detail::result(status, value);
     }
-    expected<std::uint64_t> number(wtgram_status (*getter)(wtgram_transport, std::uint64_t *)) const noexcept
+    expected<duration> get_age(wtgram_status (*getter)(wtgram_transport, std::int64_t *)) const noexcept
     {
-        std::uint64_t value = 0;
-        const wtgram_status status = getter(handle_, &value);
-        return detail::result(status, value);
+        std::int64_t us = 0;
+        const wtgram_status status = getter(handle_, &us);
+        return detail::result(status, duration(us));
+    }
+    expected<queue_limits> get_limits(wtgram_status (*getter)(wtgram_transport, std::uint64_t *,
+                                                              std::uint64_t *)) const noexcept
+    {
+        queue_limits limits{};
+        const wtgram_status status = getter(handle_, &limits.max_datagrams, &limits.max_bytes);
+        return detail::result(status, limits);
+    }
+    template <class Policy>
+    expected<Policy> get_policy(wtgram_status (*getter)(wtgram_transport, std::uint32_t *)) const noexcept
+    {
+        std::uint32_t policy = 0;
+        const wtgram_status status = getter(handle_, &policy);
+        return detail::result(status, static_cast<Policy>(policy));
+    }
+    template <class Getter> expected<std::string> get_text(Getter getter) const noexcept
+    {
+        return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return getter(handle_, buffer, capacity, length);
+        });
     }
     wtgram_transport handle_{};
 };

@@ -1,0 +1,144 @@
+// One datagram to many: to transports, sessions and reliability layers, which are not the broadcaster's own.
+#ifndef WTGRAM_BROADCASTER_HPP
+#define WTGRAM_BROADCASTER_HPP
+
+#include <wtgram/reliability.hpp>
+
+namespace wtgram
+{
+
+// What happens to a member that does not keep up.
+enum class slow_policy : std::uint32_t { drop = WTGRAM_SLOW_DROP, remove = WTGRAM_SLOW_REMOVE };
+
+class broadcaster_options
+{
+  public:
+    broadcaster_options() noexcept { wtgram_broadcaster_options_init(&c_); }
+    // `limit`: with slow_policy::remove, after how many drops in a row.
+    broadcaster_options &when_slow(slow_policy policy) noexcept
+    {
+        return c_.slow_policy = static_cast<std::uint32_t>(policy), *this;
+    }
+    broadcaster_options &when_slow(slow_policy policy, std::uint32_t limit) noexcept
+    {
+        return c_.slow_limit = limit, when_slow(policy);
+    }
+    wtgram_broadcaster_options &raw() noexcept { return c_; }
+    const wtgram_broadcaster_options &raw() const noexcept { return c_; }
+
+  private:
+    wtgram_broadcaster_options c_;
+};
+
+// What a broadcast came to for the member whose id() is `member`. An array of these is an array of the C struct.
+struct broadcast_result : wtgram_broadcast_result {
+    // None: queued.
+    std::error_code error() const noexcept
+    {
+        return status == WTGRAM_OK ? std::error_code() : detail::code_of(static_cast<wtgram_status>(status));
+    }
+    bool was_removed() const noexcept { return removed != 0; }
+};
+static_assert(sizeof(broadcast_result) == sizeof(wtgram_broadcast_result) &&
+              std::is_standard_layout_v<broadcast_result>);
+
+struct broadcast_outcome {
+    std::size_t accepted; // queued it
+    span<broadcast_result> results; // the part of the room for results that was filled
+    std::size_t members; // there were so many
+};
+
+class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
+{
+  public:
+    using owner::owner;
+
+    static broadcaster make(const broadcaster_options &options = {}) { return detail::unwrap(try_make(options)); }
+    static expected<broadcaster> try_make(const broadcaster_options &options = {}) noexcept
+    {
+        wtgram_broadcaster handle{};
+        const wtgram_status status = wtgram_broadcaster_new(&options.raw(), &handle);
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return broadcaster(handle);
+    }
+
+    // `member`: a transport, session or reliability layer. A session is its transport; both count once.
+    template <class Member> void add(const Member &member) const { detail::unwrap(try_add(member)); }
+    expected<void> try_add(const transport &member) const noexcept
+    {
+        return detail::result(wtgram_broadcaster_add_transport(handle_, member.handle()));
+    }
+    expected<void> try_add(const session &member) const noexcept
+    {
+        return detail::result(wtgram_broadcaster_add_session(handle_, member.handle()));
+    }
+    expected<void> try_add(const reliability &member) const noexcept
+    {
+        return detail::result(wtgram_broadcaster_add_reliability(handle_, member.handle()));
+    }
+    // One that is no member is fine.
+    template <class Member> void remove(const Member &member) const { detail::unwrap(try_remove(member)); }
+    expected<void> try_remove(const transport &member) const noexcept
+    {
+        return detail::result(wtgram_broadcaster_remove_transport(handle_, member.handle()));
+    }
+    expected<void> try_remove(const session &member) const noexcept
+    {
+        return detail::result(wtgram_broadcaster_remove_session(handle_, member.handle()));
+    }
+    expected<void> try_remove(const reliability &member) const noexcept
+    {
+        return detail::result(wtgram_broadcaster_remove_reliability(handle_, member.handle()));
+    }
+    std::size_t count() const { return detail::unwrap(try_count()); }
+    expected<std::size_t> try_count() const noexcept
+    {
+        std::size_t count = 0;
+        const wtgram_status status = wtgram_broadcaster_count(handle_, &count);
+        return detail::result(status, count);
+    }
+
+    // Queues the datagram at every member and waits for none of them. `room`: for the result of each member; those that
+    // do not fit are left out.
+    broadcast_outcome broadcast(bytes_view data, const send_options &options = {},
+                                span<broadcast_result> room = {}) const
+    {
+        return detail::unwrap(try_broadcast(data, options, room));
+    }
+    broadcast_outcome broadcast(std::string_view text, const send_options &options = {},
+                                span<broadcast_result> room = {}) const
+    {
+        return detail::unwrap(try_broadcast(text, options, room));
+    }
+    expected<broadcast_outcome> try_broadcast(bytes_view data, const send_options &options = {},
+                                              span<broadcast_result> room = {}) const noexcept
+    {
+        std::size_t members = 0, accepted = 0;
+        const wtgram_status status =
+            wtgram_broadcaster_broadcast(handle_, data.data(), data.size(), &options.raw(),
+                                         room.empty() ? nullptr : room.data(), room.size(), &members, &accepted);
+        return detail::result(
+            status, broadcast_outcome{accepted, room.first(members < room.size() ? members : room.size()), members});
+    }
+    expected<broadcast_outcome> try_broadcast(std::string_view text, const send_options &options = {},
+                                              span<broadcast_result> room = {}) const noexcept
+    {
+        return try_broadcast(bytes_view(detail::bytes_of(text), text.size()), options, room);
+    }
+
+    wtgram_broadcaster_statistics stats() const { return detail::unwrap(try_stats()); }
+    expected<wtgram_broadcaster_statistics> try_stats() const noexcept
+    {
+        wtgram_broadcaster_statistics stats;
+        wtgram_broadcaster_statistics_init(&stats);
+        const wtgram_status status = wtgram_broadcaster_stats(handle_, &stats);
+        return detail::result(status, stats);
+    }
+    // Removes all members; adding and broadcasting are errc::closed from now on. The members live on.
+    void shutdown() const { detail::unwrap(try_shutdown()); }
+    expected<void> try_shutdown() const noexcept { return detail::result(wtgram_broadcaster_shutdown(handle_)); }
+};
+
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,59 @@
+// Heartbeats: datagrams that say "still here", which receivers get like any others.
+#ifndef WTGRAM_HEARTBEAT_HPP
+#define WTGRAM_HEARTBEAT_HPP
+
+#include <wtgram/options.hpp>
+
+namespace wtgram
+{
+
+class heartbeat_options
+{
+  public:
+    heartbeat_options() noexcept { wtgram_heartbeat_options_init(&c_); }
+    heartbeat_options &interval(duration value) noexcept { return c_.interval_us = value.count(), *this; }
+    // After so many intervals without any datagram the peer counts as silent; 0 watches nothing.
+    heartbeat_options &silent_after(std::uint32_t intervals) noexcept
+    {
+        return c_.silent_after_intervals = intervals, *this;
+    }
+    wtgram_heartbeat_options &raw() noexcept { return c_; }
+    const wtgram_heartbeat_options &raw() const noexcept { return c_; }
+
+  private:
+    wtgram_heartbeat_options c_;
+};
+
+// A heartbeat's payload; in place, without allocation.
+class heartbeat
+{
+  public:
+    // With the time of now.
+    static heartbeat create() { return detail::unwrap(try_create()); }
+    static expected<heartbeat> try_create() noexcept
+    {
+        heartbeat beat;
+        const wtgram_status status = wtgram_heartbeat_create(beat.bytes_.data(), beat.bytes_.size(), &beat.length_);
+        return detail::result(status, beat);
+    }
+    bytes_view data() const noexcept { return {bytes_.data(), length_}; }
+    std::string_view text() const noexcept { return {reinterpret_cast<const char *>(bytes_.data()), length_}; }
+
+  private:
+    heartbeat() noexcept = default;
+    std::array<std::uint8_t, WTGRAM_HEARTBEAT_MAX_LENGTH> bytes_{};
+    std::size_t length_ = 0;
+};
+
+// Whether a payload begins like one.
+inline expected<bool> try_is_heartbeat(bytes_view data) noexcept
+{
+    bool beat = false;
+    const wtgram_status status = wtgram_is_heartbeat(data.data(), data.size(), &beat);
+    return detail::result(status, beat);
+}
+inline bool is_heartbeat(bytes_view data) { return detail::unwrap(try_is_heartbeat(data)); }
+
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,203 @@
+// A reliability layer: messages that are acknowledged, retransmitted, and delivered at most once.
+#ifndef WTGRAM_RELIABILITY_HPP
+#define WTGRAM_RELIABILITY_HPP
+
+#include <wtgram/handle.hpp>
+#include <wtgram/session.hpp>
+
+namespace wtgram
+{
+
+class reliability_options
+{
+  public:
+    reliability_options() noexcept { wtgram_reliability_options_init(&c_); }
+    // A message is not given up before ack_timeout * (max_retries + 1), nor before so many retransmissions.
+    reliability_options &ack_timeout(duration value) noexcept { return c_.ack_timeout_us = value.count(), *this; }
+    reliability_options &max_retries(std::uint32_t count) noexcept { return c_.max_retries = count, *this; }
+    // Messages without an outcome; sending waits beyond that.
+    reliability_options &window_messages(std::uint64_t count) noexcept { return c_.window_messages = count, *this; }
+    reliability_options &window_bytes(std::uint64_t bytes) noexcept { return c_.window_bytes = bytes, *this; }
+    // Messages received and not yet read.
+    reliability_options &inbound_messages(std::uint64_t count) noexcept { return c_.inbound_messages = count, *this; }
+    reliability_options &inbound_bytes(std::uint64_t bytes) noexcept { return c_.inbound_bytes = bytes, *this; }
+    // false: only pywebtransport's frames, whatever the peer understands.
+    reliability_options &negotiate(bool value) noexcept { return c_.negotiate = value ? 1 : 0, *this; }
+    reliability_options &first_sequence(std::uint32_t value) noexcept { return c_.first_sequence = value, *this; }
+    wtgram_reliability_options &raw() noexcept { return c_; }
+    const wtgram_reliability_options &raw() const noexcept { return c_; }
+
+  private:
+    wtgram_reliability_options c_;
+};
+
+enum class reliability_result : std::uint32_t {
+    acknowledged = WTGRAM_RELIABILITY_ACKNOWLEDGED,
+    gave_up = WTGRAM_RELIABILITY_GAVE_UP, // whether it was delivered is unknown
+    too_large = WTGRAM_RELIABILITY_TOO_LARGE,
+    closed = WTGRAM_RELIABILITY_CLOSED, // unknown, too, if it was transmitted
+};
+
+// What became of the message that was sent with `report_id`. An array of these is an array of the C struct.
+struct reliability_outcome : wtgram_reliability_outcome {
+    reliability_result what() const noexcept { return static_cast<reliability_result>(result); }
+    // From acceptance to this outcome.
+    duration elapsed() const noexcept { return duration(elapsed_us); }
+};
+static_assert(sizeof(reliability_outcome) == sizeof(wtgram_reliability_outcome) &&
+              std::is_standard_layout_v<reliability_outcome>);
+
+class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
+{
+  public:
+    using owner::owner;
+
+    // One transport carries one layer at a time: errc::invalid_state.
+    static reliability open(const transport &below, const reliability_options &options = {})
+    {
+        return detail::unwrap(try_open(below, options));
+    }
+    static reliability open(const session &below, const reliability_options &options = {})
+    {
+        return detail::unwrap(try_open(below, options));
+    }
+    static expected<reliability> try_open(const transport &below, const reliability_options &options = {}) noexcept
+    {
+        wtgram_reliability handle{};
+        return made(wtgram_reliability_open_over_transport(below.handle(), &options.raw(), &handle), handle);
+    }
+    static expected<reliability> try_open(const session &below, const reliability_options &options = {}) noexcept
+    {
+        wtgram_reliability handle{};
+        return made(wtgram_reliability_open_over_session(below.handle(), &options.raw(), &handle), handle);
+    }
+    // As pywebtransport's factory does: 1 s and 3 retries.
+    static reliability create(const transport &below) { return detail::unwrap(try_create(below)); }
+    static expected<reliability> try_create(const transport &below) noexcept
+    {
+        wtgram_reliability handle{};
+        return made(wtgram_reliability_create(below.handle(), &handle), handle);
+    }
+
+    // Accepts a message, waiting for room in the window; there will be exactly one outcome. `report_id`: fetch it under
+    // this number; 0 reports nothing.
+    void send(bytes_view data, duration timeout = forever, std::uint64_t report_id = 0) const
+    {
+        detail::unwrap(try_send_for(data, timeout, report_id));
+    }
+    void send(std::string_view text, duration timeout = forever, std::uint64_t report_id = 0) const
+    {
+        send(view(text), timeout, report_id);
+    }
+    expected<void> try_send(bytes_view data, std::uint64_t report_id = 0) const noexcept
+    {
+        return detail::result(wtgram_reliability_try_send(handle_, data.data(), data.size(), report_id));
+    }
+    expected<void> try_send(std::string_view text, std::uint64_t report_id = 0) const noexcept
+    {
+        return try_send(view(text), report_id);
+    }
+    expected<void> try_send_for(bytes_view data, duration timeout, std::uint64_t report_id = 0) const noexcept
+    {
+        return detail::result(wtgram_reliability_send(handle_, data.data(), data.size(), timeout.count(), report_id));
+    }
+    expected<void> try_send_for(std::string_view text, duration timeout, std::uint64_t report_id = 0) const noexcept
+    {
+        return try_send_for(view(text), timeout, report_id);
+    }
+
+    // The length of the message. A buffer that is too small: errc::buffer_too_small, and the message stays; `needed`
+    // says how long it is.
+    std::size_t receive(bytes_buffer buffer, duration timeout = forever) const
+    {
+        return detail::unwrap(try_receive_for(buffer, timeout));
+    }
+    expected<std::size_t> try_receive(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
+    {
+        std::size_t length = 0;
+        const wtgram_status status = wtgram_reliability_try_receive(handle_, buffer.data(), buffer.size(), &length);
+        if (needed != nullptr) *needed = length;
+        return detail::result(status, length);
+    }
+    expected<std::size_t> try_receive_for(bytes_buffer buffer, duration timeout,
+                                          std::size_t *needed = nullptr) const noexcept
+    {
+        std::size_t length = 0;
+        const wtgram_status status =
+            wtgram_reliability_receive(handle_, timeout.count(), buffer.data(), buffer.size(), &length);
+        if (needed != nullptr) *needed = length;
+        return detail::result(status, length);
+    }
+
+    std::size_t max_message_size() const { return detail::unwrap(try_max_message_size()); }
+    expected<std::size_t> try_max_message_size() const noexcept
+    {
+        std::size_t bytes = 0;
+        const wtgram_status status = wtgram_reliability_max_message_size(handle_, &bytes);
+        return detail::result(status, bytes);
+    }
+    bool is_closed() const { return detail::unwrap(try_is_closed()); }
+    expected<bool> try_is_closed() const noexcept
+    {
+        bool closed = false;
+        const wtgram_status status = wtgram_reliability_is_closed(handle_, &closed);
+        return detail::result(status, closed);
+    }
+
+    reliability_outcome next_outcome(duration timeout = forever) const
+    {
+        return detail::unwrap(try_next_outcome_for(timeout));
+    }
+    expected<reliability_outcome> try_next_outcome() const noexcept { return try_next_outcome_for(duration::zero()); }
+    expected<reliability_outcome> try_next_outcome_for(duration timeout) const noexcept
+    {
+        reliability_outcome news{};
+        const wtgram_status status = wtgram_reliability_next_outcome(handle_, timeout.count(), &news);
+        return detail::result(status, news);
+    }
+    // Waits for the first, then takes what is there and fits: the part of `room` that was filled.
+    span<reliability_outcome> outcomes(span<reliability_outcome> room, duration timeout = forever) const
+    {
+        return detail::unwrap(try_outcomes_for(room, timeout));
+    }
+    expected<span<reliability_outcome>> try_outcomes(span<reliability_outcome> room) const noexcept
+    {
+        return try_outcomes_for(room, duration::zero());
+    }
+    expected<span<reliability_outcome>> try_outcomes_for(span<reliability_outcome> room,
+                                                         duration timeout) const noexcept
+    {
+        std::size_t count = 0;
+        const wtgram_status status =
+            wtgram_reliability_outcomes(handle_, timeout.count(), room.data(), room.size(), &count);
+        return detail::result(status, room.first(status == WTGRAM_OK ? count : 0));
+    }
+
+    wtgram_reliability_statistics stats() const { return detail::unwrap(try_stats()); }
+    expected<wtgram_reliability_statistics> try_stats() const noexcept
+    {
+        wtgram_reliability_statistics stats;
+        wtgram_reliability_statistics_init(&stats);
+        const wtgram_status status = wtgram_reliability_stats(handle_, &stats);
+        return detail::result(status, stats);
+    }
+    // Accepts no more and waits for the outcomes of what is under way; errc::timed_out (or would_block, with no time to
+    // wait) if some had none in time. It is closed in any case; the transport lives on.
+    void close(duration drain_timeout = duration::zero()) const { detail::unwrap(try_close(drain_timeout)); }
+    expected<void> try_close(duration drain_timeout = duration::zero()) const noexcept
+    {
+        return detail::result(wtgram_reliability_close(handle_, drain_timeout.count()));
+    }
+
+  private:
+    static bytes_view view(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
+    static expected<reliability> made(wtgram_status status, const wtgram_reliability &handle) noexcept
+    {
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return reliability(handle);
+    }
+};
+
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,86 @@
+// How objects become bytes: the library's serializers, and the program's own.
+#ifndef WTGRAM_SERIALIZER_HPP
+#define WTGRAM_SERIALIZER_HPP
+
+#include <wtgram/options.hpp>
+
+namespace wtgram
+{
+
+enum class serializer_kind : std::uint32_t {
+    json = WTGRAM_SERIALIZER_JSON, // JSON text here and on the wire
+    message_pack = WTGRAM_SERIALIZER_MESSAGE_PACK, // JSON text here, MessagePack on the wire
+    custom = WTGRAM_SERIALIZER_CUSTOM,
+};
+
+// The C table for bytes that travel as they are.
+inline wtgram_serializer as_is() noexcept
+{
+    wtgram_serializer table;
+    wtgram_serializer_init(&table);
+    table.serialize = table.deserialize = [](void *, std::uint32_t, const std::uint8_t *data, std::size_t length,
+                                             const std::uint8_t **result, std::size_t *result_length) -> std::int32_t {
+        *result = data;
+        *result_length = length;
+        return 0;
+    };
+    return table;
+}
+
+namespace detail
+{
+
+// Where a result stays until the library has copied it, which it does before the same thread makes the next. It is put
+// there only when it is complete, because a serializer may use other structured transports.
+template <class Convert>
+std::int32_t keep(const std::uint8_t **result, std::size_t *result_length, Convert convert) noexcept
+{
+    thread_local std::vector<std::uint8_t> last;
+    std::vector<std::uint8_t> bytes = std::move(last);
+    bytes.clear();
+#if defined(__cpp_exceptions)
+    try {
+        if (!convert(bytes)) return -1;
+    } catch (...) {
+        return -1;
+    }
+#else
+    if (!convert(bytes)) return -1;
+#endif
+    last = std::move(bytes);
+    *result = last.data();
+    *result_length = last.size();
+    return 0;
+}
+
+} // namespace detail
+
+// The C table over an object with `bool serialize(type_id, bytes_view object, std::vector<std::uint8_t> &wire) const`
+// and `bool deserialize(type_id, bytes_view wire, std::vector<std::uint8_t> &object) const`; false, or an exception,
+// refuses. They are called in the threads that send and receive. The serializer must outlive what it serializes for.
+template <class Serializer> wtgram_serializer serializer_table(const Serializer &serializer) noexcept
+{
+    wtgram_serializer table;
+    wtgram_serializer_init(&table);
+    table.context = const_cast<void *>(static_cast<const void *>(&serializer));
+    table.serialize = [](void *context, std::uint32_t type_id, const std::uint8_t *data, std::size_t length,
+                         const std::uint8_t **result, std::size_t *result_length) -> std::int32_t {
+        return detail::keep(result, result_length, [&](std::vector<std::uint8_t> &wire) {
+            return static_cast<const Serializer *>(context)->serialize(static_cast<std::uint16_t>(type_id),
+                                                                       bytes_view(data, length), wire);
+        });
+    };
+    table.deserialize = [](void *context, std::uint32_t type_id, const std::uint8_t *data, std::size_t length,
+                           const std::uint8_t **result, std::size_t *result_length) -> std::int32_t {
+        return detail::keep(result, result_length, [&](std::vector<std::uint8_t> &object) {
+            return static_cast<const Serializer *>(context)->deserialize(static_cast<std::uint16_t>(type_id),
+                                                                         bytes_view(data, length), object);
+        });
+    };
+    return table;
+}
+template <class Serializer> wtgram_serializer serializer_table(const Serializer &&) = delete; // it would not live on
+
+} // namespace wtgram
+
+#endif

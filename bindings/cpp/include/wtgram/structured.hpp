@@ -1,0 +1,265 @@
+// Objects of registered types over a transport, beside it, or over a reliability layer: here as bytes and JSON text; in
+// typed.hpp as objects of C++.
+#ifndef WTGRAM_STRUCTURED_HPP
+#define WTGRAM_STRUCTURED_HPP
+
+#include <wtgram/reliability.hpp>
+#include <wtgram/serializer.hpp>
+
+namespace wtgram
+{
+
+class structured_options
+{
+  public:
+    structured_options() noexcept { wtgram_structured_options_init(&c_); }
+    structured_options &serializer(serializer_kind kind) noexcept
+    {
+        return c_.serializer = static_cast<std::uint32_t>(kind), *this;
+    }
+    structured_options &custom(const wtgram_serializer &table) noexcept
+    {
+        return custom_ = table, serializer(serializer_kind::custom);
+    }
+    // Over a session: how many datagrams may wait for being received.
+    structured_options &queue_datagrams(std::uint64_t count) noexcept { return c_.queue_datagrams = count, *this; }
+    // Filled in; `custom` points into this object.
+    wtgram_structured_options to_c() const noexcept
+    {
+        wtgram_structured_options c = c_;
+        c.custom = custom_ ? &*custom_ : nullptr;
+        return c;
+    }
+
+  private:
+    wtgram_structured_options c_;
+    std::optional<wtgram_serializer> custom_;
+};
+
+// One type of the registry; `max_bytes`: of its serialized objects, 0 for no limit but the path's.
+inline wtgram_object_type registered(std::uint16_t type_id, std::uint64_t max_bytes = 0) noexcept
+{
+    wtgram_object_type type{};
+    type.type_id = type_id;
+    type.max_bytes = max_bytes;
+    return type;
+}
+
+// One object of a batch.
+inline wtgram_object object(std::uint16_t type_id, bytes_view data) noexcept
+{
+    wtgram_object one{};
+    one.data = data.data();
+    one.length = data.size();
+    one.type_id = type_id;
+    return one;
+}
+inline wtgram_object object(std::uint16_t type_id, std::string_view text) noexcept
+{
+    return object(type_id, bytes_view(detail::bytes_of(text), text.size()));
+}
+
+// What lies in the buffer that was given to receive_obj.
+struct object_info {
+    std::uint16_t type_id;
+    std::size_t length;
+};
+
+// An object of a batch that was received, or why a datagram was none.
+struct received_object {
+    bytes_view data;
+    std::uint16_t type_id;
+    std::uint64_t sequence;
+    time_point arrived;
+    std::error_code error;
+    std::string_view text() const noexcept { return {reinterpret_cast<const char *>(data.data()), data.size()}; }
+};
+
+// Room for many objects, allocated once and filled again and again by receive_batch.
+class object_buffer
+{
+  public:
+    explicit object_buffer(std::size_t max_objects = 64, std::size_t bytes = 128 * 1024)
+        : arena_(bytes), received_(max_objects)
+    {
+    }
+    std::size_t size() const noexcept { return count_; }
+    bool empty() const noexcept { return count_ == 0; }
+    // After errc::buffer_too_small: the bytes that the next object wants.
+    std::size_t needed() const noexcept { return needed_; }
+    received_object operator[](std::size_t i) const noexcept
+    {
+        const wtgram_received_object &one = received_[i];
+        return {bytes_view(arena_.data() + one.offset, static_cast<std::size_t>(one.length)),
+                static_cast<std::uint16_t>(one.type_id), one.sequence, detail::time_of(one.timestamp_us),
+                one.status == WTGRAM_OK ? std::error_code() : detail::code_of(static_cast<wtgram_status>(one.status))};
+    }
+
+  private:
+    friend class structured;
+    std::vector<std::uint8_t> arena_;
+    std::vector<wtgram_received_object> received_;
+    std::size_t count_ = 0, needed_ = 0;
+};
+
+class structured : public owner<wtgram_structured, wtgram_structured_free>
+{
+  public:
+    using owner::owner;
+
+    // Over a transport or reliability layer it receives everything, and closing it closes that. Over a session it takes
+    // what begins with a registered type id, and closing it only ends that. Each id once; fixed from now on.
+    template <class Below>
+    static structured open(const Below &below, span<const wtgram_object_type> types,
+                           const structured_options &options = {})
+    {
+        return detail::unwrap(try_open(below, types, options));
+    }
+    static expected<structured> try_open(const transport &below, span<const wtgram_object_type> types,
+                                         const structured_options &options = {}) noexcept
+    {
+        return make(wtgram_structured_open_over_transport, below.handle(), types, options);
+    }
+    static expected<structured> try_open(const session &below, span<const wtgram_object_type> types,
+                                         const structured_options &options = {}) noexcept
+    {
+        return make(wtgram_structured_open_over_session, below.handle(), types, options);
+    }
+    static expected<structured> try_open(const reliability &below, span<const wtgram_object_type> types,
+                                         const structured_options &options = {}) noexcept
+    {
+        return make(wtgram_structured_open_over_reliability, below.handle(), types, options);
+    }
+
+    // `data`: JSON text, or what the program's serializer takes.
+    void send_obj(std::uint16_t type_id, bytes_view data, const send_options &options = {}) const
+    {
+        detail::unwrap(send_with(type_id, data, options));
+    }
+    void send_obj(std::uint16_t type_id, std::string_view text, const send_options &options = {}) const
+    {
+        send_obj(type_id, view(text), options);
+    }
+    expected<void> try_send_obj(std::uint16_t type_id, bytes_view data, const send_options &options = {}) const noexcept
+    {
+        return detail::result(
+            wtgram_structured_try_send_obj(handle_, type_id, data.data(), data.size(), &options.raw()));
+    }
+    expected<void> try_send_obj(std::uint16_t type_id, std::string_view text,
+                                const send_options &options = {}) const noexcept
+    {
+        return try_send_obj(type_id, view(text), options);
+    }
+    expected<void> try_send_obj_for(std::uint16_t type_id, bytes_view data, duration timeout,
+                                    send_options options = {}) const noexcept
+    {
+        return send_with(type_id, data, options.timeout(timeout));
+    }
+    expected<void> try_send_obj_for(std::uint16_t type_id, std::string_view text, duration timeout,
+                                    send_options options = {}) const noexcept
+    {
+        return try_send_obj_for(type_id, view(text), timeout, options);
+    }
+    // As transport::send_batch.
+    batch_outcome send_batch(span<const wtgram_object> objects, const send_options &options = {},
+                             span<wtgram_status> results = {}) const noexcept
+    {
+        batch_outcome outcome;
+        if (!results.empty() && results.size() < objects.size()) {
+            outcome.first_error = errc::invalid_argument;
+            return outcome;
+        }
+        const wtgram_status status =
+            wtgram_structured_send_batch(handle_, objects.data(), objects.size(), &options.raw(),
+                                         results.empty() ? nullptr : results.data(), &outcome.accepted);
+        if (status != WTGRAM_OK) outcome.first_error = detail::code_of(status);
+        return outcome;
+    }
+
+    // A datagram that is no object is an error once (truncated, unknown_type, too_large, deserialization), dropped and
+    // counted; the next call goes on. A buffer that is too small: errc::buffer_too_small, and the object stays;
+    // `needed` says how long it is.
+    object_info receive_obj(bytes_buffer buffer, duration timeout = forever) const
+    {
+        return detail::unwrap(try_receive_obj_for(buffer, timeout));
+    }
+    expected<object_info> try_receive_obj(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
+    {
+        std::uint32_t type_id = 0;
+        std::size_t length = 0;
+        const wtgram_status status =
+            wtgram_structured_try_receive_obj(handle_, buffer.data(), buffer.size(), &type_id, &length);
+        if (needed != nullptr) *needed = length;
+        return detail::result(status, object_info{static_cast<std::uint16_t>(type_id), length});
+    }
+    expected<object_info> try_receive_obj_for(bytes_buffer buffer, duration timeout,
+                                              std::size_t *needed = nullptr) const noexcept
+    {
+        std::uint32_t type_id = 0;
+        std::size_t length = 0;
+        const wtgram_status status =
+            wtgram_structured_receive_obj(handle_, timeout.count(), buffer.data(), buffer.size(), &type_id, &length);
+        if (needed != nullptr) *needed = length;
+        return detail::result(status, object_info{static_cast<std::uint16_t>(type_id), length});
+    }
+    // Waits for the first, then takes what is there and fits; datagrams that are no objects take a place with their
+    // error.
+    std::size_t receive_batch(object_buffer &buffer, duration timeout = forever) const
+    {
+        return detail::unwrap(try_receive_batch_for(buffer, timeout));
+    }
+    expected<std::size_t> try_receive_batch(object_buffer &buffer) const noexcept
+    {
+        return try_receive_batch_for(buffer, duration::zero());
+    }
+    expected<std::size_t> try_receive_batch_for(object_buffer &buffer, duration timeout) const noexcept
+    {
+        std::size_t count = 0;
+        const wtgram_status status =
+            wtgram_structured_receive_batch(handle_, timeout.count(), buffer.arena_.data(), buffer.arena_.size(),
+                                            buffer.received_.data(), buffer.received_.size(), &count);
+        buffer.count_ = status == WTGRAM_OK ? count : 0;
+        buffer.needed_ = 0;
+        if (status == WTGRAM_ERROR_BUFFER_TOO_SMALL) buffer.needed_ = buffer.received_[0].length;
+        return detail::result(status, count);
+    }
+
+    bool is_closed() const { return detail::unwrap(try_is_closed()); }
+    expected<bool> try_is_closed() const noexcept
+    {
+        bool closed = false;
+        const wtgram_status status = wtgram_structured_is_closed(handle_, &closed);
+        return detail::result(status, closed);
+    }
+    wtgram_structured_statistics stats() const { return detail::unwrap(try_stats()); }
+    expected<wtgram_structured_statistics> try_stats() const noexcept
+    {
+        wtgram_structured_statistics stats;
+        wtgram_structured_statistics_init(&stats);
+        const wtgram_status status = wtgram_structured_stats(handle_, &stats);
+        return detail::result(status, stats);
+    }
+    void close() const { detail::unwrap(try_close()); }
+    expected<void> try_close() const noexcept { return detail::result(wtgram_structured_close(handle_)); }
+
+  private:
+    static bytes_view view(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
+    expected<void> send_with(std::uint16_t type_id, bytes_view data, const send_options &options) const noexcept
+    {
+        return detail::result(wtgram_structured_send_obj(handle_, type_id, data.data(), data.size(), &options.raw()));
+    }
+    template <class Open, class Below>
+    static expected<structured> make(Open open, Below below, span<const wtgram_object_type> types,
+                                     const structured_options &options) noexcept
+    {
+        const wtgram_structured_options c = options.to_c();
+        wtgram_structured handle{};
+        const wtgram_status status = open(below, types.data(), types.size(), &c, &handle);
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return structured(handle);
+    }
+};
+
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,79 @@
+// How much a path takes.
+#ifndef WTGRAM_THROUGHPUT_HPP
+#define WTGRAM_THROUGHPUT_HPP
+
+#include <wtgram/transport.hpp>
+
+namespace wtgram
+{
+
+class throughput_options
+{
+  public:
+    throughput_options() noexcept { wtgram_throughput_options_init(&c_); }
+    throughput_options &duration(wtgram::duration value) noexcept { return c_.duration_us = value.count(), *this; }
+    throughput_options &datagram_size(std::uint64_t bytes) noexcept { return c_.datagram_size = bytes, *this; }
+    // Priority and TTL of each datagram.
+    throughput_options &send(const send_options &options) noexcept { return send_ = options, *this; }
+    throughput_options &progress_interval(wtgram::duration value) noexcept
+    {
+        return c_.progress_interval_us = value.count(), *this;
+    }
+    // Filled in except for `send`, whose place is in this object.
+    wtgram_throughput_options to_c() const noexcept
+    {
+        wtgram_throughput_options c = c_;
+        c.send = detail::pointer_to(send_);
+        return c;
+    }
+
+  private:
+    wtgram_throughput_options c_;
+    std::optional<send_options> send_;
+};
+
+// Sends as many datagrams as the path takes for a while; the peer receives them like any others.
+inline expected<wtgram_throughput_report> try_throughput_test(const transport &transport,
+                                                              const throughput_options &options = {}) noexcept
+{
+    const wtgram_throughput_options c = options.to_c();
+    wtgram_throughput_report report;
+    wtgram_throughput_report_init(&report);
+    const wtgram_status status = wtgram_throughput_test(transport.handle(), &c, &report);
+    return detail::result(status, report);
+}
+inline wtgram_throughput_report throughput_test(const transport &transport, const throughput_options &options = {})
+{
+    return detail::unwrap(try_throughput_test(transport, options));
+}
+
+// The same with somebody who hears how it goes: `progress(report)` returns whether to go on. It runs on a thread of the
+// library while this call waits, and must not throw.
+template <class Progress>
+expected<wtgram_throughput_report> try_throughput_test(const transport &transport, const throughput_options &options,
+                                                       Progress &&progress) noexcept
+{
+    using callable = std::remove_reference_t<Progress>;
+    static_assert(std::is_invocable_r_v<bool, callable &, const wtgram_throughput_report &>,
+                  "progress takes a const wtgram_throughput_report & and returns whether to go on");
+    wtgram_throughput_options c = options.to_c();
+    callable *const pointer = &progress;
+    c.context = const_cast<void *>(static_cast<const volatile void *>(&pointer));
+    c.progress = [](void *context, const wtgram_throughput_report *report) noexcept -> bool {
+        return (**static_cast<callable *const *>(context))(*report);
+    };
+    wtgram_throughput_report report;
+    wtgram_throughput_report_init(&report);
+    const wtgram_status status = wtgram_throughput_test(transport.handle(), &c, &report);
+    return detail::result(status, report);
+}
+template <class Progress>
+wtgram_throughput_report throughput_test(const transport &transport, const throughput_options &options,
+                                         Progress &&progress)
+{
+    return detail::unwrap(try_throughput_test(transport, options, progress));
+}
+
+} // namespace wtgram
+
+#endif

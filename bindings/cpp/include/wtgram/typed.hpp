@@ -1,0 +1,180 @@
+// Objects of C++ over a structured transport. The registry is a list of types with their ids:
+//
+//     using channel = wtgram::typed<wtgram::type<1, position>, wtgram::type<2, chat>>;
+//     auto objects = channel::open(session.datagrams());
+//     objects.send_obj(position{1, 2});
+//     std::visit(handler, objects.receive_obj()); // a std::variant<position, chat>
+//
+// wtgram::codec<T> turns an object into bytes and back. Where nlohmann/json.hpp can be included and exceptions are on,
+// it is there for each type with to_json and from_json; else, or for another form, specialize it.
+#ifndef WTGRAM_TYPED_HPP
+#define WTGRAM_TYPED_HPP
+
+#include <wtgram/structured.hpp>
+
+// nlohmann/json ends a program without exceptions when a peer's object does not convert: no choice for a network.
+#if defined(__cpp_exceptions) && !defined(WTGRAM_NO_NLOHMANN_JSON) && __has_include(<nlohmann/json.hpp>)
+#include <nlohmann/json.hpp>
+#define WTGRAM_HAS_NLOHMANN_JSON 1
+#else
+#define WTGRAM_HAS_NLOHMANN_JSON 0
+#endif
+
+namespace wtgram
+{
+
+// A specialization has these two; no value refuses. The bytes are JSON text for the serializers of the library.
+// `Enable` is for std::enable_if_t.
+template <class T, class Enable = void> struct codec {
+#if WTGRAM_HAS_NLOHMANN_JSON
+    static std::optional<std::string> encode(const T &object) noexcept
+    {
+        try {
+            return nlohmann::json(object).dump();
+        } catch (...) { // text that is not UTF-8, or what a to_json throws
+            return std::nullopt;
+        }
+    }
+    static std::optional<T> decode(std::string_view bytes) noexcept
+    {
+        try {
+            return nlohmann::json::parse(bytes).template get<T>();
+        } catch (...) { // a member of another type, or none, or what a from_json throws
+            return std::nullopt;
+        }
+    }
+#else
+    static_assert(!std::is_same_v<T, T>, "specialize wtgram::codec for this type: there is no nlohmann/json here");
+#endif
+};
+
+// One entry of a registry. `MaxBytes`: of its serialized objects, 0 for no limit but the path's.
+template <std::uint16_t Id, class T, std::uint64_t MaxBytes = 0> struct type {
+    using object_type = T;
+    static constexpr std::uint16_t id = Id;
+    static constexpr std::uint64_t max_bytes = MaxBytes;
+};
+
+namespace detail
+{
+
+template <class... Types> constexpr bool has_unique_ids() noexcept
+{
+    constexpr std::array<std::uint16_t, sizeof...(Types)> ids{Types::id...};
+    for (std::size_t i = 0; i < ids.size(); i++)
+        for (std::size_t j = 0; j < i; j++)
+            if (ids[i] == ids[j]) return false;
+    return true;
+}
+
+} // namespace detail
+
+template <class... Types> class typed : public structured
+{
+    static_assert(sizeof...(Types) > 0 && detail::has_unique_ids<Types...>(), "each type id once");
+
+  public:
+    using any = std::variant<typename Types::object_type...>;
+
+    typed() noexcept = default; // none
+    explicit typed(wtgram_structured handle) noexcept : structured(handle) {}
+
+    // `below`: a transport, session or reliability layer; see structured::open.
+    template <class Below> static typed open(const Below &below, const structured_options &options = {})
+    {
+        return detail::unwrap(try_open(below, options));
+    }
+    template <class Below>
+    static expected<typed> try_open(const Below &below, const structured_options &options = {}) noexcept
+    {
+        const wtgram_object_type registry[] = {registered(Types::id, Types::max_bytes)...};
+        expected<structured> opened =
+            structured::try_open(below, span<const wtgram_object_type>(registry, sizeof...(Types)), options);
+        if (!opened) return unexpected(opened.error());
+        return typed(opened->release());
+    }
+
+    // Only memory running out for the bytes can end the program in a noexcept form. (Objects as bytes: structured's
+    // forms.)
+    using structured::send_obj;
+    using structured::try_send_obj;
+    using structured::try_send_obj_for;
+    template <class T> void send_obj(const T &object, const send_options &options = {}) const
+    {
+        detail::unwrap(encoded(object, [&](std::string_view bytes) {
+            return structured::try_send_obj_for(id_of<T>(), bytes, duration(options.raw().timeout_us), options);
+        }));
+    }
+    template <class T> expected<void> try_send_obj(const T &object, const send_options &options = {}) const noexcept
+    {
+        return encoded(object,
+                       [&](std::string_view bytes) { return structured::try_send_obj(id_of<T>(), bytes, options); });
+    }
+    template <class T>
+    expected<void> try_send_obj_for(const T &object, duration timeout, const send_options &options = {}) const noexcept
+    {
+        return encoded(object, [&](std::string_view bytes) {
+            return structured::try_send_obj_for(id_of<T>(), bytes, timeout, options);
+        });
+    }
+
+    // What the codec refuses is errc::deserialization, and lost (counted as received: the library gave it out).
+    using structured::receive_obj;
+    using structured::try_receive_obj;
+    using structured::try_receive_obj_for;
+    any receive_obj(duration timeout = forever) const { return detail::unwrap(try_receive_obj_for(timeout)); }
+    expected<any> try_receive_obj() const noexcept { return try_receive_obj_for(duration::zero()); }
+    expected<any> try_receive_obj_for(duration timeout) const noexcept
+    {
+        const detail::time_left left(timeout);
+        std::uint8_t buffer[2048];
+        std::size_t needed = 0;
+        expected<object_info> got = structured::try_receive_obj_for(buffer, timeout, &needed);
+        if (got) return decoded(got->type_id, text(buffer, got->length));
+        std::vector<std::uint8_t> larger;
+        // More than once only if another thread takes the object and the next is larger still.
+        while (!got && got.error() == errc::buffer_too_small) {
+            larger.resize(needed);
+            got = structured::try_receive_obj_for(larger, duration(left.us()), &needed);
+        }
+        if (!got) return unexpected(got.error());
+        return decoded(got->type_id, text(larger.data(), got->length));
+    }
+
+  private:
+    template <class T> static constexpr std::uint16_t id_of() noexcept
+    {
+        constexpr std::size_t places = (std::size_t{std::is_same_v<T, typename Types::object_type>} + ...);
+        static_assert(places == 1, "the type is not in the registry, or there more than once");
+        return static_cast<std::uint16_t>(((std::is_same_v<T, typename Types::object_type> ? Types::id : 0) + ...));
+    }
+    template <class T, class Send> static expected<void> encoded(const T &object, Send send) noexcept
+    {
+        const std::optional<std::string> bytes = codec<T>::encode(object);
+        if (!bytes) return unexpected(make_error_code(errc::serialization));
+        return send(std::string_view(*bytes));
+    }
+    static std::string_view text(const std::uint8_t *data, std::size_t length) noexcept
+    {
+        return {reinterpret_cast<const char *>(data), length};
+    }
+    static expected<any> decoded(std::uint16_t type_id, std::string_view bytes) noexcept
+    {
+        std::optional<any> object;
+        (decode_as<Types>(type_id, bytes, object) || ...);
+        if (!object) return unexpected(make_error_code(errc::deserialization));
+        return *std::move(object);
+    }
+    template <class Type>
+    static bool decode_as(std::uint16_t type_id, std::string_view bytes, std::optional<any> &object) noexcept
+    {
+        if (type_id != Type::id) return false;
+        auto one = codec<typename Type::object_type>::decode(bytes);
+        if (one) object.emplace(std::in_place_type<typename Type::object_type>, *std::move(one));
+        return true;
+    }
+};
+
+} // namespace wtgram
+
+#endif

@@ -1,0 +1,70 @@
+// Objects with to_json and from_json of nlohmann/json, found by argument-dependent lookup.
+#include "pair.hpp"
+
+#include <gtest/gtest.h>
+
+#if !WTGRAM_HAS_NLOHMANN_JSON
+#error "nlohmann/json is not there: install it (Debian: nlohmann-json3-dev)"
+#endif
+
+using namespace wtgram_tests;
+
+namespace game
+{
+
+struct position {
+    double x, y;
+};
+struct chat {
+    std::string from, text;
+};
+void to_json(nlohmann::json &json, const position &p) { json = {{"x", p.x}, {"y", p.y}}; }
+void from_json(const nlohmann::json &json, position &p)
+{
+    json.at("x").get_to(p.x);
+    json.at("y").get_to(p.y);
+}
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(chat, from, text)
+
+} // namespace game
+
+namespace
+{
+using channel = wtgram::typed<wtgram::type<1, game::position>, wtgram::type<2, game::chat>>;
+}
+
+TEST(NlohmannJson, ObjectsGoOverInEitherForm)
+{
+    for (const auto kind : {wtgram::serializer_kind::json, wtgram::serializer_kind::message_pack}) {
+        pair p;
+        const auto options = wtgram::structured_options().serializer(kind);
+        const auto from = channel::open(p.client.datagrams(), options);
+        const auto to = channel::open(p.accepted.datagrams(), options);
+        from.send_obj(game::position{1.5, -2});
+        from.send_obj(game::chat{"a", "h\xc3\xa9llo"});
+        const auto position = std::get<game::position>(to.receive_obj(patience));
+        EXPECT_EQ(position.x, 1.5);
+        EXPECT_EQ(position.y, -2);
+        EXPECT_EQ(std::get<game::chat>(to.receive_obj(patience)).text, "h\xc3\xa9llo");
+    }
+}
+
+TEST(NlohmannJson, WhatDoesNotConvertIsAnErrorAndNoMore)
+{
+    pair p;
+    const auto from = channel::open(p.client.datagrams()), to = channel::open(p.accepted.datagrams());
+    EXPECT_EQ(from.try_send_obj(game::chat{"a", "\xff"}).error(), wtgram::errc::serialization);
+    from.send_obj(1, "{\"x\":1}");
+    from.send_obj(1, "{\"x\":1,\"y\":\"no number\"}");
+    from.send_obj(1, "[]");
+    for (int i = 0; i < 3; i++) EXPECT_EQ(to.try_receive_obj_for(patience).error(), wtgram::errc::deserialization);
+    from.send_obj(game::position{0, 0});
+    EXPECT_EQ(to.receive_obj(patience).index(), 0u);
+}
+
+TEST(NlohmannJson, TextBecomesAValue)
+{
+    pair p;
+    p.client.datagrams().send_json(nlohmann::json{{"a", {1, 2}}}.dump());
+    EXPECT_EQ(nlohmann::json::parse(p.accepted.datagrams().receive_json(patience)).at("a").size(), 2u);
+}

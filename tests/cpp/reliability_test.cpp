@@ -1,0 +1,122 @@
+#include "pair.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <thread>
+
+using namespace wtgram_tests;
+
+namespace
+{
+
+std::string text_of(const std::uint8_t *data, std::size_t length)
+{
+    return std::string(reinterpret_cast<const char *>(data), length);
+}
+
+} // namespace
+
+TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
+{
+    pair p;
+    const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted.datagrams());
+    const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
+    from.send("text", 1s, 1);
+    from.send(vector, 1s, 2);
+    EXPECT_TRUE(from.try_send("try", 3));
+    EXPECT_TRUE(from.try_send(vector, 4));
+    EXPECT_TRUE(from.try_send_for("for", 1s, 5));
+    EXPECT_TRUE(from.try_send_for(vector, 1s, 6));
+    std::multiset<std::string> got;
+    std::uint8_t buffer[64];
+    for (int i = 0; i < 6; i++) got.insert(text_of(buffer, to.receive(buffer, patience)));
+    EXPECT_EQ(got, (std::multiset<std::string>{"text", "vec", "try", "vec", "for", "vec"}));
+    std::set<std::uint64_t> reported;
+    wtgram::reliability_outcome outcomes[4];
+    const auto first = from.next_outcome(patience);
+    EXPECT_EQ(first.what(), wtgram::reliability_result::acknowledged);
+    EXPECT_GE(first.transmissions, 1u);
+    EXPECT_GT(first.elapsed(), 0us);
+    reported.insert(first.report_id);
+    while (reported.size() < 6)
+        for (const auto &one : from.outcomes(outcomes, patience)) {
+            EXPECT_EQ(one.what(), wtgram::reliability_result::acknowledged);
+            EXPECT_TRUE(reported.insert(one.report_id).second);
+        }
+    EXPECT_EQ(from.try_next_outcome().error(), wtgram::errc::would_block);
+    EXPECT_EQ(from.try_outcomes(outcomes).error(), wtgram::errc::would_block);
+    EXPECT_EQ(from.try_outcomes_for(outcomes, 10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(from.stats().acknowledged, 6u);
+    EXPECT_EQ(to.stats().delivered, 6u);
+}
+
+TEST(Reliability, NothingThereWouldBlockOrTimesOutAndASmallBufferLosesNothing)
+{
+    pair p;
+    const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted);
+    std::uint8_t buffer[16];
+    EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
+    EXPECT_EQ(to.try_receive_for(buffer, 10ms).error(), wtgram::errc::timed_out);
+    EXPECT_THROW(to.receive(buffer, 10ms), wtgram::error);
+    from.send("0123456789");
+    std::size_t needed = 0;
+    EXPECT_EQ(to.try_receive_for(wtgram::bytes_buffer(buffer, 9), patience, &needed).error(),
+              wtgram::errc::buffer_too_small);
+    EXPECT_EQ(needed, 10u);
+    EXPECT_EQ(*to.try_receive(buffer), 10u);
+    EXPECT_EQ(from.try_send(std::vector<std::uint8_t>(70000)).error(), wtgram::errc::too_large);
+    EXPECT_LT(from.max_message_size(), p.client.datagrams().max_datagram_size());
+}
+
+TEST(Reliability, WithoutAPeerAMessageIsGivenUpAndTheWindowFills)
+{
+    pair p;
+    const auto from = wtgram::reliability::open(
+        p.client, wtgram::reliability_options().ack_timeout(50ms).max_retries(1).window_messages(1).negotiate(false));
+    from.send("nobody listens", 1s, 11);
+    EXPECT_EQ(from.try_send("no room").error(), wtgram::errc::would_block);
+    const auto outcome = from.next_outcome(patience);
+    EXPECT_EQ(outcome.report_id, 11u);
+    EXPECT_EQ(outcome.what(), wtgram::reliability_result::gave_up);
+    EXPECT_GE(outcome.elapsed(), 100ms);
+}
+
+TEST(Reliability, OneLayerAtATimeAndClosingLeavesTheTransport)
+{
+    pair p;
+    auto layer = wtgram::reliability::create(p.client.datagrams());
+    EXPECT_EQ(wtgram::reliability::try_open(p.client).error(), wtgram::errc::invalid_state);
+    EXPECT_EQ(wtgram::reliability::try_create(p.client.datagrams()).error(), wtgram::errc::invalid_state);
+    EXPECT_FALSE(layer.is_closed());
+    layer.send("never acknowledged", 1s, 1);
+    EXPECT_EQ(layer.try_close(20ms).error(), wtgram::errc::timed_out);
+    EXPECT_TRUE(layer.is_closed());
+    EXPECT_EQ(layer.next_outcome(patience).what(), wtgram::reliability_result::closed);
+    EXPECT_EQ(layer.try_next_outcome_for(patience).error(), wtgram::errc::closed);
+    layer.close();
+    EXPECT_FALSE(p.client.datagrams().is_closed());
+    layer.reset();
+    EXPECT_FALSE(layer);
+    EXPECT_TRUE(wtgram::reliability::try_open(p.client));
+}
+
+TEST(Reliability, HandlesMoveAndTheLayerEndsWithTheSession)
+{
+    static_assert(!std::is_copy_constructible_v<wtgram::reliability> &&
+                  std::is_nothrow_move_assignable_v<wtgram::reliability>);
+    pair p;
+    auto layer = wtgram::reliability::open(p.client);
+    const std::uint64_t id = layer.id();
+    wtgram::reliability moved = std::move(layer);
+    EXPECT_EQ(moved.id(), id);
+    EXPECT_EQ(layer.try_is_closed().error(), wtgram::errc::invalid_handle);
+    std::thread closer([&] {
+        std::this_thread::sleep_for(50ms);
+        p.client.close();
+    });
+    std::uint8_t buffer[4];
+    EXPECT_EQ(moved.try_receive_for(buffer, patience).error(), wtgram::errc::closed);
+    closer.join();
+    EXPECT_EQ(moved.try_send("x").error(), wtgram::errc::closed);
+}
