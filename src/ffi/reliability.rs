@@ -96,7 +96,11 @@ impl wtgram_reliability_options {
             window_bytes: narrow(self.window_bytes),
             inbound_messages: narrow(self.inbound_messages),
             inbound_bytes: narrow(self.inbound_bytes),
-            negotiate: self.negotiate != 0,
+            negotiate: match self.negotiate {
+                0 => false,
+                1 => true,
+                _ => return Err(invalid("negotiate is 0 or 1")),
+            },
             first_sequence: self.first_sequence,
         })
     }

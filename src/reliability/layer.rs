@@ -257,7 +257,8 @@ impl Layer {
         let mut state = self.state.lock();
         let count =
             wait_for(&mut state, &self.reported, deadline, |state| match state.reports.len().min(most) {
-                0 if state.closed => Some(Err(Error::Closed)),
+                // Nothing more can come: every message has its outcome, and no new one is accepted.
+                0 if state.closed || (state.closing && state.machine.is_idle()) => Some(Err(Error::Closed)),
                 0 => None,
                 count => Some(Ok(count)),
             })?;
