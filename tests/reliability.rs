@@ -161,8 +161,12 @@ fn a_layer_opened_at_once_after_another_goes_on_with_its_sequences() {
     for sequence in 0..500 {
         let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
         near.send(b"x", None, soon()).unwrap();
-        let received = far.receive(&mut [0; 8], soon()).unwrap();
-        assert_eq!(received.sequence, sequence);
+        // "Exactly once" holds for one opening: a copy that a busy machine made the layer before send may come first.
+        let mut received = far.receive(&mut [0; 8], soon()).unwrap().sequence;
+        while received < sequence {
+            received = far.receive(&mut [0; 8], soon()).unwrap().sequence;
+        }
+        assert_eq!(received, sequence);
         let _ = near.close(Deadline::Now);
     }
 }

@@ -34,8 +34,8 @@ static inline int32_t bridge_send_json(wtgram_transport transport, const char *t
 
 enum { BRIDGE_BATCH = 64 };
 
-/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH; `results` gets the status of each. Returns how
- * many were accepted. */
+/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH; `results` gets the status of each. Returns
+ * how many were accepted. */
 static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_t *arena, const size_t *lengths,
                                         size_t count, int32_t priority, int64_t ttl_us, uint64_t report_id,
                                         int32_t *results)
