@@ -1,7 +1,7 @@
 # The doors of the house. `make` alone lists them; the work is in scripts/, cargo and CMake.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-browser test bench bench-reliability header fmt lint clean library programs
+.PHONY: help setup demo demo-browser test bench bench-broadcast bench-reliability header fmt lint clean library programs
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -26,7 +26,7 @@ demo: ## two C programs exchange datagrams through libwtgram.so, with live figur
 	@$(MAKE) --no-print-directory programs
 	@scripts/demo
 
-demo-browser: ## the same server for a browser: a page that plots round-trip times
+demo-browser: ## servers for a browser: a page that plots round-trip times, and a room of tabs
 	@scripts/setup demo-browser
 	@$(MAKE) --no-print-directory programs
 	@scripts/demo-browser
@@ -47,6 +47,12 @@ bench: ## rates beside raw quinn and stock wtransport, in a table and target/ben
 	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF -DWTGRAM_BUILD_BENCHES=ON
 	@cmake --build --preset release
 	@benches/run
+
+bench-broadcast: ## one datagram to 1,000 sessions beside a raw quinn loop, and what an idle session weighs
+	@scripts/setup bench
+	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF -DWTGRAM_BUILD_BENCHES=ON
+	@cmake --build --preset release
+	@benches/broadcast
 
 bench-reliability: ## times to delivery at 10 % loss beside pywebtransport, an ordered stream and KCP
 	@scripts/setup bench

@@ -3,8 +3,10 @@
 //! `peers receive <path>` prints `LISTENING <port> <certificate hash>`, serves one connection until the sender closes
 //! it, and prints one line of JSON. `peers send <path> <port> <hash> <size_bytes> <seconds>` sends flat out and prints
 //! one line of JSON. `peers echo-server <form>` and `peers echo-client <form> <port> <hash> <size_bytes> <seconds>` take
-//! round trips; the form is `plain` or `handed-over`.
+//! round trips; the form is `plain` or `handed-over`. `peers broadcast <by-thread|by-lane> <sessions> <rounds> <size_bytes>` and
+//! `peers join <port> <hash> <sessions>` are the ends of `make bench-broadcast`.
 
+mod broadcast;
 mod endpoint;
 mod handed_over;
 mod meter;
@@ -77,7 +79,16 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
             ["echo-client", "handed-over", target @ ..] => {
                 handed_over::echo_client(Target::parse(target)?).await
             }
-            _ => Err("expected receive, send, echo-server or echo-client".into()),
+            ["broadcast", form, sessions, rounds, size_bytes] => {
+                let form = match *form {
+                    "by-thread" => broadcast::Form::ByThread,
+                    "by-lane" => broadcast::Form::ByLane,
+                    _ => return Err("expected by-thread or by-lane".into()),
+                };
+                broadcast::serve(form, sessions.parse()?, rounds.parse()?, size_bytes.parse()?).await
+            }
+            ["join", port, hash, sessions] => broadcast::join(port.parse()?, hash, sessions.parse()?).await,
+            _ => Err("expected receive, send, echo-server, echo-client, broadcast or join".into()),
         }
     })
 }

@@ -1,0 +1,118 @@
+//! One datagram to many raw quinn connections, and what an idle one weighs: the measure for wtgram's broadcaster.
+//!
+//! The runtime has a thread of its own, as a lane of the library has, and the application another. `by-thread`: the
+//! application's thread goes through the connections itself. `by-lane`: it asks a task of the runtime to. Nothing
+//! comes between two connections of the latter, so it is the least that hand-over can take.
+
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use wtransport::quinn::{self, Connection, VarInt};
+
+use crate::Failure;
+use crate::endpoint::{connect_quinn, parse_hash, server_config};
+
+/// Time for the peers to take in what came, and for buffers of handshakes to be given back.
+const SETTLE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(100);
+const CONNECT_AT_ONCE: usize = 16;
+
+#[derive(Clone, Copy)]
+pub enum Form {
+    ByThread,
+    ByLane,
+}
+
+/// Takes `sessions` connections, says what they weigh, broadcasts `rounds` times, and closes.
+pub async fn serve(form: Form, sessions: usize, rounds: usize, size_bytes: usize) -> Result<(), Failure> {
+    let (config, socket) = server_config()?;
+    let endpoint = quinn::Endpoint::new(
+        quinn::EndpointConfig::default(),
+        Some(config.quic_config().clone()),
+        socket,
+        std::sync::Arc::new(quinn::TokioRuntime),
+    )?;
+    let before = resident_bytes()?;
+    let mut connections: Vec<Connection> = Vec::with_capacity(sessions);
+    while connections.len() < sessions {
+        connections.push(endpoint.accept().await.ok_or("the endpoint closed")?.await?);
+    }
+    tokio::time::sleep(SETTLE).await;
+    let idle_bytes = (resident_bytes()?.saturating_sub(before)) as f64 / sessions as f64;
+
+    let lane = tokio::runtime::Handle::current();
+    let members = connections.clone();
+    let times_us = tokio::task::spawn_blocking(move || {
+        (0..rounds)
+            .map(|_| {
+                std::thread::sleep(PAUSE);
+                match form {
+                    Form::ByThread => broadcast(&members, &vec![0xa5; size_bytes], Instant::now()),
+                    Form::ByLane => {
+                        let (done, answer) = channel();
+                        let (members, payload) = (members.clone(), vec![0xa5; size_bytes]);
+                        let begun = Instant::now();
+                        lane.spawn(async move {
+                            let _ = done.send(broadcast(&members, &payload, begun));
+                        });
+                        answer.recv()?
+                    }
+                }
+            })
+            .collect::<Result<Vec<f64>, Failure>>()
+    })
+    .await??;
+    tokio::time::sleep(PAUSE).await;
+    for connection in &connections {
+        connection.close(VarInt::from_u32(0), b"done");
+    }
+    endpoint.wait_idle().await;
+    println!("{{\"idle_bytes_per_session\": {idle_bytes:.0}, \"last_us\": {times_us:?}}}");
+    Ok(())
+}
+
+/// Microseconds until the last connection has it.
+fn broadcast(members: &[Connection], payload: &[u8], begun: Instant) -> Result<f64, Failure> {
+    let payload = Bytes::copy_from_slice(payload);
+    for member in members {
+        member.send_datagram(payload.clone())?;
+    }
+    Ok(begun.elapsed().as_secs_f64() * 1e6)
+}
+
+/// Opens `sessions` connections, each from a socket of its own, and counts what they get until the server closes.
+pub async fn join(port: u16, hash: &str, sessions: usize) -> Result<(), Failure> {
+    let hash = parse_hash(hash)?;
+    let mut members = Vec::with_capacity(sessions);
+    while members.len() < sessions {
+        let opening: Vec<_> = (members.len()..sessions.min(members.len() + CONNECT_AT_ONCE))
+            .map(|_| tokio::spawn(connect_quinn(port, hash)))
+            .collect();
+        for one in opening {
+            let (endpoint, connection) = one.await??;
+            members.push(tokio::spawn(async move {
+                let _endpoint = endpoint;
+                let mut received = 0_u64;
+                while connection.read_datagram().await.is_ok() {
+                    received += 1;
+                }
+                received
+            }));
+        }
+    }
+    let mut received = 0;
+    for member in members {
+        received += member.await?;
+    }
+    println!("{{\"received\": {received}}}");
+    Ok(())
+}
+
+/// The process's resident memory.
+fn resident_bytes() -> Result<u64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
+    let kib: u64 = line.split_whitespace().nth(1).ok_or("no VmRSS")?.parse()?;
+    Ok(kib * 1024)
+}
