@@ -1,6 +1,7 @@
 //! WebTransport datagrams for C, C++ and Go.
 //!
-//! The map, from the ground up; arrows run one way, each room knows only those above it in this list:
+//! The map, from the ground up; arrows run one way, each room knows only those above it in this list (and of the
+//! upper five, none knows another):
 //!
 //! - [`error`]: the one error type.
 //! - `runtime`: lanes (threads that run tokio), logging, shutdown, what others wait on.
@@ -10,6 +11,7 @@
 //! - `structured`: typed objects over any channel.
 //! - `broadcaster`: one datagram to many channels.
 //! - `monitor`: samples, alerts and Prometheus text of transports.
+//! - `poller`: one thing to wait on for all of them.
 //! - `ffi`: the C interface, which only translates. `unsafe` lives there and nowhere else.
 
 pub mod broadcaster;
