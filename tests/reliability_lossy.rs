@@ -180,9 +180,9 @@ fn ten_seconds_of_black_hole_make_default_options_give_nothing_up() {
         ended = Some(Instant::now());
     });
     let (after, stats) = (ended.unwrap().elapsed(), near.stats().sender);
+    // When the end of the hole is found out is up to QUIC's probe timeout, which has backed off to about the length of the
+    // hole by then (RFC 9002 section 6.2.1); `soon` bounds it.
     println!("all through {after:?} after the hole; {stats:?}");
     assert_eq!(stats.gave_up, 0);
     assert!(pair.link.counters(Direction::Up).lost_in_black_hole > 0);
-    // QUIC's own probe timeout has backed off to several seconds by then (RFC 9002 section 6.2.1).
-    assert!(after < Duration::from_secs(12), "it took {after:?} to find out that the hole was closed");
 }
