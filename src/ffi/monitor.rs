@@ -12,7 +12,7 @@ use super::pointer::{
     write_text,
 };
 use super::status::wtgram_status;
-use super::transport::wtgram_transport;
+use super::transport::{narrow, wtgram_transport};
 use crate::monitor::rules::{Alert, Thresholds};
 use crate::monitor::sample::Sample;
 use crate::monitor::{Monitor, MonitorOptions, prometheus};
@@ -98,7 +98,6 @@ pub unsafe extern "C" fn wtgram_monitor_options_init(options: *mut wtgram_monito
 }
 
 fn options(raw: wtgram_monitor_options) -> Result<MonitorOptions, Failure> {
-    let narrow = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     let parts = [raw.queue_size_threshold, raw.success_rate_threshold, raw.loss_rise];
     if parts.iter().any(|part| !part.is_finite() || *part < 0.0) {
         return Err(invalid("a threshold is negative or not a number"));

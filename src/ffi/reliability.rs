@@ -12,7 +12,7 @@ use super::pointer::{
 };
 use super::session::wtgram_session;
 use super::status::wtgram_status;
-use super::transport::wtgram_transport;
+use super::transport::{narrow, wtgram_transport};
 use crate::error::Error;
 use crate::reliability::layer::{Layer, LayerOptions};
 use crate::reliability::{Outcome, Report, Stats};
@@ -88,7 +88,6 @@ impl wtgram_reliability_options {
     fn layer_options(&self) -> Result<LayerOptions, Failure> {
         let ack_timeout_us =
             u64::try_from(self.ack_timeout_us).map_err(|_| invalid("ack_timeout_us is negative"))?;
-        let narrow = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Ok(LayerOptions {
             ack_timeout: Duration::from_micros(ack_timeout_us),
             max_retries: self.max_retries,
