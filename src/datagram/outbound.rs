@@ -125,13 +125,18 @@ struct Ring {
 }
 
 /// The queue.
+///
+/// What a datagram touches that does not have to wait comes first, in the order written: a broadcast to a thousand
+/// transports finds none of this in a cache, and pays for each line.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Outbound {
+    closed: bool,
+    counters: OutboundCounters,
+    sent_sizes: SizeRange,
     config: OutboundConfig,
     rings: [Ring; Priority::COUNT],
     in_hand: Tally,
-    counters: OutboundCounters,
-    sent_sizes: SizeRange,
     outcomes: Outcomes,
     watermark: Watermark,
     /// Nothing that waits expires before this.
@@ -140,7 +145,6 @@ pub struct Outbound {
     search_credit: usize,
     /// How often the queue was cleared; tells what was in hand during a clear.
     generation: u32,
-    closed: bool,
     shrunk_at: Option<Instant>,
 }
 
@@ -148,17 +152,17 @@ impl Outbound {
     /// An empty queue.
     pub fn new(config: OutboundConfig) -> Self {
         let mut outbound = Self {
+            closed: false,
+            counters: OutboundCounters::default(),
+            sent_sizes: SizeRange::default(),
             config,
             rings: Default::default(),
             in_hand: Tally::default(),
-            counters: OutboundCounters::default(),
-            sent_sizes: SizeRange::default(),
             outcomes: Outcomes::new(config.outcome_capacity),
             watermark: Watermark::new(config.marks),
             next_expiry: None,
             search_credit: 0,
             generation: 0,
-            closed: false,
             shrunk_at: None,
         };
         outbound.set_limits(config.limits);
@@ -214,6 +218,11 @@ impl Outbound {
         self.rings.iter().all(|ring| ring.items.is_empty())
     }
 
+    /// It takes datagrams, and none waits or is in hand.
+    pub fn is_idle(&self) -> bool {
+        self.counters.queued.datagrams == 0 && !self.closed
+    }
+
     /// A datagram of this size would find a place without anybody leaving for it.
     pub fn has_room(&self, size: usize) -> bool {
         self.fits_beside(&self.rings, size)
@@ -260,7 +269,7 @@ impl Outbound {
         if self.closed {
             return Err(PushError::Closed(item));
         }
-        if item.report_id.is_some() && !self.outcomes.has_room() {
+        if !self.has_outcome_room(item.report_id) {
             return Err(PushError::OutcomesFull(item));
         }
         self.earn_search();
@@ -405,6 +414,21 @@ impl Outbound {
     /// There is no place for the outcome; nothing was counted.
     pub fn count_failed(&mut self, size: usize, report_id: Option<u64>) -> Result<(), OutcomesFull> {
         self.count_outside(size, report_id, OutcomeKind::Failed)
+    }
+
+    /// Counts a datagram that QUIC got without having waited here.
+    ///
+    /// # Errors
+    /// There is no place for the outcome; nothing was counted. [`Self::has_outcome_room`] tells before.
+    pub fn count_sent(&mut self, size: usize, report_id: Option<u64>) -> Result<(), OutcomesFull> {
+        self.count_outside(size, report_id, OutcomeKind::Handed)?;
+        self.sent_sizes.record(size);
+        Ok(())
+    }
+
+    /// Whether a datagram with this report id would find a place for its outcome.
+    pub fn has_outcome_room(&self, report_id: Option<u64>) -> bool {
+        report_id.is_none() || self.outcomes.has_room()
     }
 
     /// Drops everything that waits; returns how many. What is in hand is cleared if it comes back.

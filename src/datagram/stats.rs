@@ -64,6 +64,8 @@ pub struct OutboundCounters {
     pub handed_in: Tally,
     /// Handed to QUIC.
     pub sent: Tally,
+    /// Waiting, or in the sender's hands on the way to QUIC.
+    pub queued: Tally,
     /// Its TTL or the transport's max age passed first.
     pub expired: Tally,
     /// Made room for a newcomer.
@@ -76,8 +78,6 @@ pub struct OutboundCounters {
     pub failed: Tally,
     /// Removed by the caller's `clear_send_buffer`.
     pub cleared: Tally,
-    /// Waiting, or in the sender's hands on the way to QUIC.
-    pub queued: Tally,
 }
 
 impl OutboundCounters {

@@ -1,10 +1,11 @@
 //! The datagram transport of a session: our queues, and the two pumps between them and QUIC.
 //!
 //! Callers' threads push to and pop from the queues; the pumps run on the session's lane. Each side has its own lock,
-//! held for one batch at a time; nobody waits for QUIC's lock but the lane. (Handing over on the caller's thread was
-//! the alternative; `docs/architecture.md` has the comparison.)
+//! held for one batch at a time; nobody waits for QUIC's lock but the lane, and a broadcast to those whose pump sleeps.
+//! (Handing over on the caller's thread was the alternative; `docs/architecture.md` has the comparison.)
 //!
-//! - `sending`, `receiving`: what callers do with each side; `settings`: what they can change while it runs.
+//! - `sending`, `receiving`: what callers do with each side; `framed`: one payload for many transports.
+//! - `settings`: what they can change while it runs.
 //! - `pumps`: the tasks on the lane; `observe`: snapshots.
 
 mod observe;
@@ -126,10 +127,12 @@ impl Drop for Transport {
     }
 }
 
+/// In the order written, for the reason that [`Outbound`] gives.
+#[repr(C)]
 struct Sending {
-    queue: Outbound,
-    time: TimeSpent,
     pump: Pump,
+    time: TimeSpent,
+    queue: Outbound,
 }
 
 pub(super) struct Receiving {
@@ -168,9 +171,9 @@ impl Transport {
             largest_payload: AtomicUsize::new(max_payload),
             size_changed: AtomicBool::new(false),
             sending: Mutex::new(Sending {
-                queue: Outbound::new(outgoing),
-                time: TimeSpent::default(),
                 pump: Pump::Busy,
+                time: TimeSpent::default(),
+                queue: Outbound::new(outgoing),
             }),
             writable: Condvar::new(),
             reported: Condvar::new(),

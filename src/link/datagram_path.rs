@@ -55,7 +55,7 @@ fn with_scratch<T>(body: impl FnOnce(&mut Vec<Bytes>) -> T) -> T {
     })
 }
 
-/// A session's datagrams below all queues. Exactly one task sends and one receives.
+/// A session's datagrams below all queues. One at a time sends, and exactly one task receives.
 pub struct DatagramPath {
     connection: quinn::Connection,
     view: Arc<PathView>,
@@ -178,6 +178,11 @@ impl DatagramPath {
         Ok(())
     }
 
+    /// The session whose datagrams take this path.
+    pub fn session_id(&self) -> u64 {
+        self.quarter.session_id()
+    }
+
     /// Bytes that the session prefix takes of each datagram.
     pub fn prefix_len(&self) -> usize {
         self.quarter.prefix().len()
@@ -230,6 +235,15 @@ impl DatagramPath {
             }
             Err(SendDatagramError::ConnectionLost(_)) => Err(HandOverError::Closed),
         }
+    }
+
+    /// Gives a framed datagram to QUIC if nothing waits in its FIFO; whether it did.
+    ///
+    /// On any thread, unlike [`DatagramPath::hand_over`], but never two at once for one session. The calling thread may
+    /// have to wait for the lane to finish encrypting a packet of this connection.
+    pub fn hand_over_if_empty(&self, framed: Bytes) -> bool {
+        let free = self.connection.datagram_send_buffer_space();
+        free + QUIC_OVERHEAD_BYTES >= QUIC_SEND_BUFFER_BYTES && self.hand_over(framed).is_ok()
     }
 
     /// Returns when packets have left since the last return, which is when there may be more room.

@@ -94,7 +94,7 @@ impl Transport {
         let expired = sending.queue.expire(now);
         receiving.queue.expire(now);
         let stats = Stats {
-            session_id: self.session.established().map_or(0, |established| established.id),
+            session_id: self.session_id(),
             created_at_us: self.created_at_us,
             outbound: sending.queue.counters(),
             inbound: receiving.queue.counters(),

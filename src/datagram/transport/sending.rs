@@ -32,6 +32,11 @@ pub(super) enum Pump {
 }
 
 impl Sending {
+    /// Whether nothing waits and the pump sleeps: only then may somebody else hand over.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pump == Pump::Idle && self.queue.is_idle()
+    }
+
     /// Whether the pump has to be woken for what is in the queue now.
     fn pump_has_news(&mut self) -> bool {
         let news = match self.pump {

@@ -30,6 +30,11 @@ impl QuarterStreamId {
         Some(Self { value, bytes, len: encoded.len() as u8 })
     }
 
+    /// The session whose datagrams these are.
+    pub fn session_id(&self) -> u64 {
+        self.value * 4
+    }
+
     /// The bytes every datagram of this session starts with.
     pub fn prefix(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
