@@ -178,21 +178,14 @@ impl Driver {
                     }
                 },
                 (code, reason) = self.session.wants_to_close() => {
-                    let words = close_bytes(code, &reason);
-                    let said = async {
-                        connect.write_all(&words).await.map_err(write_failed)?;
-                        let _ = connect.finish();
-                        // Acknowledged in full, or not wanted any more.
-                        let _ = connect.stopped().await;
-                        Ok::<(), Error>(())
-                    };
-                    let _ = timeout(GOODBYE, said).await;
+                    // Boxed, as what follows: every session would keep room for its last second from its first one on.
+                    Box::pin(say_goodbye(&mut connect, close_bytes(code, &reason))).await;
                     break;
                 }
             }
         }
         // The peer may still be saying goodbye, or wants to be the one that closes.
-        let _ = timeout(GRACE, self.connection.closed()).await;
+        let _ = Box::pin(timeout(GRACE, self.connection.closed())).await;
         self.connection.close(varint(H3_NO_ERROR), b"");
     }
 
@@ -286,10 +279,9 @@ impl Driver {
                     self.session.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
                     let _ = stream.stop(varint(H3_NO_ERROR));
                     let reply = self.replies.lock().remove(&id);
-                    if let Some(mut reply) = reply {
-                        // Quinn sends what is written after the stream is dropped.
-                        let _ = reply.write_all(&bytes).await;
-                        let _ = reply.finish();
+                    if let Some(reply) = reply {
+                        // Not in here, where room for it would be kept for each stream that is read.
+                        self.lane.spawn(answer(reply, bytes));
                     }
                     return;
                 }
@@ -318,6 +310,23 @@ impl Driver {
             Err(error) => self.break_off(error),
         }
     }
+}
+
+/// Sends the CLOSE capsule and waits until it was acknowledged in full, or is not wanted any more, but not for ever.
+async fn say_goodbye(connect: &mut SendStream, words: Vec<u8>) {
+    let said = async {
+        connect.write_all(&words).await.map_err(write_failed)?;
+        let _ = connect.finish();
+        let _ = connect.stopped().await;
+        Ok::<(), Error>(())
+    };
+    let _ = timeout(GOODBYE, said).await;
+}
+
+/// Says `bytes` and no more. Quinn sends what is written after the stream is dropped.
+async fn answer(mut reply: SendStream, bytes: Vec<u8>) {
+    let _ = reply.write_all(&bytes).await;
+    let _ = reply.finish();
 }
 
 #[derive(Clone, Copy)]

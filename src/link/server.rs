@@ -244,7 +244,8 @@ impl Server {
                     let _ = session.close(0, "");
                 }
                 self.tell();
-                driver.run(connect, control).await;
+                // A task of its own: this one is as large as a handshake needs, which is nothing to keep for years.
+                self.lane.spawn(driver.run(connect, control));
             }
             Ok(Err(error)) => {
                 tracing::debug!(%remote, %error, "a handshake failed");

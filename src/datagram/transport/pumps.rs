@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::time::sleep_until;
+
 use super::Transport;
 use super::sending::Pump;
 use crate::datagram::outbound::HandOver;
@@ -56,15 +58,12 @@ impl SendPump {
                 transport.tell_left();
             }
             if batch.is_empty() {
-                // Memory of a burst is not kept through idleness.
-                if !waiting {
+                // An idle pump keeps neither the memory of a burst nor room for what only a blocked one waits for.
+                if waiting {
+                    Box::pin(self.room_or_news(look_at)).await;
+                } else {
                     (batch, settled) = (Vec::new(), Vec::new());
-                }
-                tokio::select! {
-                    () = transport.work.notified() => {}
-                    () = transport.path.packets_sent(), if waiting => {}
-                    () = transport.path.mtu_changed() => transport.refresh_size(),
-                    () = tokio::time::sleep_until(look_at.unwrap_or(now).into()), if look_at.is_some() => {}
+                    self.news().await;
                 }
                 continue;
             }
@@ -82,6 +81,25 @@ impl SendPump {
             transport.tell_left();
             // QUIC's driver shares this thread: it gets its turn before more is brought.
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl SendPump {
+    /// Waits for something new in the queue, and follows the path's MTU.
+    async fn news(&self) {
+        tokio::select! {
+            () = self.0.work.notified() => {}
+            () = self.0.path.mtu_changed() => self.0.refresh_size(),
+        }
+    }
+
+    /// Waits for news, for QUIC to have sent something, or until `look_at`.
+    async fn room_or_news(&self, look_at: Option<Instant>) {
+        tokio::select! {
+            () = self.news() => {}
+            () = self.0.path.packets_sent() => {}
+            () = sleep_until(look_at.unwrap_or_else(Instant::now).into()), if look_at.is_some() => {}
         }
     }
 }
