@@ -195,7 +195,8 @@ impl Broadcaster {
             return false;
         }
         let drops = member.drops_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        matches!(self.policy, SlowPolicy::RemoveAfter(most) if drops >= most)
+        // Exactly: of the broadcasts that find it slow at once, one removes it.
+        matches!(self.policy, SlowPolicy::RemoveAfter(most) if drops == most.max(1))
     }
 
     fn settle(&self, counted: Statistics, removed: &[Arc<Member>]) {
