@@ -280,8 +280,11 @@ fn check_living(storm: &Storm, member: usize, said: &[Said], mut heard: Vec<u64>
         if heard.len() > before {
             quiet_since = Instant::now();
         }
-        let all = to.link.stats().unwrap().datagram_frames_received == frames_sent();
-        heard.len() == before && (all || quiet_since.elapsed() > Duration::from_secs(1))
+        // QUIC has counted a frame before the transport has taken it.
+        let (frames, taken) = (to.link.stats().unwrap().datagram_frames_received, to.datagrams.stats());
+        let all_taken = taken.inbound.received.datagrams + taken.outside.dropped_in_quic == frames;
+        let quiet = frames == frames_sent() || quiet_since.elapsed() > Duration::from_secs(1);
+        all_taken && taken.inbound.queued.datagrams == 0 && quiet
     });
     let arrived = to.datagrams.stats();
     let lost = frames_sent() - to.link.stats().unwrap().datagram_frames_received;
