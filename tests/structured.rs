@@ -555,6 +555,11 @@ fn a_poller_is_told_of_arrivals_and_of_the_end_in_each_form() {
         ends.far.close();
         assert_eq!(poll(&poller, soon()), Ok(Ready::CLOSED));
         assert!((ends.far.ready() & Ready::WRITABLE).is_empty());
+        let ends = Ends::new(form, &Json);
+        let poller = watch(&ends.far, Ready::READABLE);
+        assert_eq!(poll(&poller, Deadline::Now), Err(Error::WouldBlock), "{form:?}");
+        ends.pair.client.link.close(0, "").unwrap();
+        assert_eq!(poll(&poller, soon()), Ok(Ready::CLOSED), "{form:?}");
     }
 }
 
