@@ -245,11 +245,43 @@ fn outcomes(transport: &Transport) -> HashMap<OutcomeKind, BTreeSet<u64>> {
     by_kind
 }
 
+/// Waits until whatever living members were sent has arrived or is lost.
+fn settle(storm: &Storm, heard: &mut [Vec<u64>]) {
+    let frames_sent = |member: usize| storm.from[member].link.stats().unwrap().datagram_frames_sent;
+    let frames_received = |member: usize| storm.to[member].link.stats().unwrap().datagram_frames_received;
+    let living = 0..DYING.start;
+    eventually("all queues are empty, and QUIC's", || {
+        living.clone().all(|member| {
+            let stats = storm.from[member].datagrams.stats();
+            let left = frames_sent(member) + stats.outside.dropped_after_sent;
+            stats.outbound.queued.datagrams == 0 && stats.outbound.sent.datagrams == left
+        })
+    });
+    let (mut arena, mut slots) = (vec![0; 64 * 1024], [Slot::default(); 64]);
+    let mut quiet_since = Instant::now();
+    eventually("nothing is under way", || {
+        let count = |heard: &[Vec<u64>]| heard.iter().map(Vec::len).sum::<usize>();
+        let before = count(heard);
+        for member in living.clone() {
+            hear(&storm.to[member].datagrams, &mut arena, &mut slots, &mut heard[member]);
+        }
+        if count(heard) > before {
+            quiet_since = Instant::now();
+        }
+        let quiet = quiet_since.elapsed() > Duration::from_secs(1);
+        living.clone().all(|member| {
+            // QUIC has counted a frame before the transport has taken it.
+            let (frames, taken) = (frames_received(member), storm.to[member].datagrams.stats());
+            let all_taken = taken.inbound.received.datagrams + taken.outside.dropped_in_quic == frames;
+            all_taken && taken.inbound.queued.datagrams == 0 && (quiet || frames == frames_sent(member))
+        })
+    });
+}
+
 /// A member that lives: what it was said to have accepted went out, and its peer heard that, except for what is counted
 /// as lost. Returns how many the network lost.
-fn check_living(storm: &Storm, member: usize, said: &[Said], mut heard: Vec<u64>) -> u64 {
+fn check_living(storm: &Storm, member: usize, said: &[Said], heard: &[u64]) -> u64 {
     let (from, to) = (&storm.from[member], &storm.to[member]);
-    eventually("its queue is empty", || from.datagrams.stats().outbound.queued.datagrams == 0);
     let counted = from.datagrams.stats();
     let mut by_kind = outcomes(&from.datagrams);
     let mut of = |kind| by_kind.remove(&kind).unwrap_or_default();
@@ -267,38 +299,21 @@ fn check_living(storm: &Storm, member: usize, said: &[Said], mut heard: Vec<u64>
     assert_eq!(counted.outbound.handed_in.datagrams, said.len() as u64);
 
     // Below the queue: QUIC's frames, of which the network may lose some, and QUIC may drop some for want of room.
-    let frames_sent = || from.link.stats().unwrap().datagram_frames_sent;
-    let given = handed.len() as u64;
-    eventually("QUIC's buffer is empty", || {
-        frames_sent() + from.datagrams.stats().outside.dropped_after_sent == given
-    });
-    let (mut arena, mut slots) = (vec![0; 64 * 1024], [Slot::default(); 64]);
-    let mut quiet_since = Instant::now();
-    eventually("nothing is under way", || {
-        let before = heard.len();
-        hear(&to.datagrams, &mut arena, &mut slots, &mut heard);
-        if heard.len() > before {
-            quiet_since = Instant::now();
-        }
-        // QUIC has counted a frame before the transport has taken it.
-        let (frames, taken) = (to.link.stats().unwrap().datagram_frames_received, to.datagrams.stats());
-        let all_taken = taken.inbound.received.datagrams + taken.outside.dropped_in_quic == frames;
-        let quiet = frames == frames_sent() || quiet_since.elapsed() > Duration::from_secs(1);
-        all_taken && taken.inbound.queued.datagrams == 0 && quiet
-    });
     let arrived = to.datagrams.stats();
-    let lost = frames_sent() - to.link.stats().unwrap().datagram_frames_received;
+    let frames_sent = from.link.stats().unwrap().datagram_frames_sent;
+    let lost = frames_sent - to.link.stats().unwrap().datagram_frames_received;
     let dropped = arrived.outside.dropped_in_quic + arrived.inbound.dropped_full.datagrams;
     let set: BTreeSet<u64> = heard.iter().copied().collect();
     assert_eq!(set.len(), heard.len(), "member {member} heard something twice");
     assert!(set.is_subset(&handed), "member {member} heard what it was not sent");
+    let given = handed.len() as u64;
     let missed = given - set.len() as u64;
     let accounted = lost + dropped + from.datagrams.stats().outside.dropped_after_sent;
     assert_eq!(missed, accounted, "member {member} of {given}");
     if lost > 0 {
         eventually("QUIC noticed the loss", || from.link.stats().unwrap().packets_lost > 0);
     }
-    check_order(&heard);
+    check_order(heard);
     lost
 }
 
@@ -343,10 +358,11 @@ fn rage(storm: &Storm) -> (Vec<Vec<Said>>, Vec<Vec<u64>>) {
     (said, heard)
 }
 
-fn check(storm: &Storm, said: &[Vec<Said>], heard: Vec<Vec<u64>>) {
+fn check(storm: &Storm, said: &[Vec<Said>], mut heard: Vec<Vec<u64>>) {
+    settle(storm, &mut heard);
     let everything: BTreeSet<u64> = (1..=SPEAKERS * ROUNDS).collect();
     let mut lost_by_healthy = 0;
-    for (member, heard) in heard.into_iter().enumerate() {
+    for (member, heard) in heard.iter().enumerate() {
         let said = &said[member];
         let asked = numbers(said, |_| true);
         assert_eq!(asked.len(), said.len(), "member {member} was asked twice for one broadcast");
