@@ -947,7 +947,7 @@ typedef struct wtgram_broadcast_result {
   // `WTGRAM_OK`: queued; `QUEUE_FULL`: dropped for this member; `TOO_LARGE` for its path; `CLOSED`; or another status of
   // `wtgram_transport_send`.
   int32_t status;
-  // 1 if it is no member any more: it was closed, or slow for too long. Else 0.
+  // 1 if it is no member any more: it was closed, or this broadcast removed it because it was slow for too long. Else 0.
   uint32_t removed;
   // Zero.
   uint64_t reserved[2];
@@ -968,7 +968,7 @@ typedef struct wtgram_broadcaster_statistics {
   uint64_t too_large;
   // Refused by a member for any other reason.
   uint64_t failed;
-  // The member was closed, and removed.
+  // The member was closed, which removes it.
   uint64_t closed;
   // Members removed because they were slow.
   uint64_t removed_slow;

@@ -58,7 +58,7 @@ pub struct MemberResult {
     pub result: Result<()>,
     /// How many older datagrams made room for this one in its queue.
     pub evicted: usize,
-    /// It is no member any more: it was closed, or too slow for too long.
+    /// It is no member any more: it was closed, or this broadcast removed it because it was slow for too long.
     pub removed: bool,
 }
 
@@ -75,10 +75,22 @@ pub struct Statistics {
     pub too_large: u64,
     /// Members that refused for any other reason.
     pub failed: u64,
-    /// Members that were found closed, and removed.
+    /// Members that were found closed, which removes them; again, when several broadcasts find one at once.
     pub closed: u64,
     /// Members that were removed because they were slow.
     pub removed_slow: u64,
+}
+
+impl Statistics {
+    fn add(&mut self, other: &Self) {
+        self.broadcasts += other.broadcasts;
+        self.accepted += other.accepted;
+        self.dropped += other.dropped;
+        self.too_large += other.too_large;
+        self.failed += other.failed;
+        self.closed += other.closed;
+        self.removed_slow += other.removed_slow;
+    }
 }
 
 /// Sends one datagram to all its members.
@@ -168,7 +180,6 @@ impl Broadcaster {
         let members = self.members()?;
         let mut framed = FramedOnce { payload, by_session: HashMap::new(), last: None };
         let mut counted = Statistics { broadcasts: 1, ..Statistics::default() };
-        let mut removed = Vec::new();
         for some in members.chunks(LOOK_AHEAD) {
             some.iter().for_each(|member| member.target.look_ahead());
             for member in some {
@@ -176,8 +187,9 @@ impl Broadcaster {
                     Ok(evicted) => (Ok(()), evicted),
                     Err(error) => (Err(error), 0),
                 };
-                let slow = self.is_too_slow(member, &result, evicted);
                 let closed = matches!(result, Err(Error::Closed));
+                let forgotten = (closed || self.is_too_slow(member, &result, evicted)) && self.forget(member);
+                let removed = closed || forgotten;
                 let counter = match &result {
                     Ok(()) => &mut counted.accepted,
                     Err(Error::QueueFull | Error::WouldBlock) => &mut counted.dropped,
@@ -186,15 +198,12 @@ impl Broadcaster {
                     Err(_) => &mut counted.failed,
                 };
                 *counter += 1;
-                counted.removed_slow += u64::from(slow);
-                if closed || slow {
-                    removed.push(Arc::clone(member));
-                }
-                on_result(&MemberResult { member: member.number, result, evicted, removed: closed || slow });
+                counted.removed_slow += u64::from(removed && !closed);
+                on_result(&MemberResult { member: member.number, result, evicted, removed });
             }
         }
         let accepted = counted.accepted as usize;
-        self.settle(counted, &removed);
+        self.state.lock().statistics.add(&counted);
         Ok(accepted)
     }
 
@@ -211,24 +220,15 @@ impl Broadcaster {
         member.drops_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= most
     }
 
-    fn settle(&self, counted: Statistics, removed: &[Arc<Member>]) {
+    /// Removes a member; false when another broadcast was faster, or another member has its number by now.
+    fn forget(&self, member: &Arc<Member>) -> bool {
         let mut state = self.state.lock();
-        for member in removed {
-            // Meanwhile another may have been added under the same number.
-            let still = state.members.get(&member.number).is_some_and(|held| Arc::ptr_eq(held, member));
-            if still {
-                state.members.remove(&member.number);
-                state.snapshot = None;
-            }
+        let still = state.members.get(&member.number).is_some_and(|held| Arc::ptr_eq(held, member));
+        if still {
+            state.members.remove(&member.number);
+            state.snapshot = None;
         }
-        let total = &mut state.statistics;
-        total.broadcasts += counted.broadcasts;
-        total.accepted += counted.accepted;
-        total.dropped += counted.dropped;
-        total.too_large += counted.too_large;
-        total.failed += counted.failed;
-        total.closed += counted.closed;
-        total.removed_slow += counted.removed_slow;
+        still
     }
 
     fn members(&self) -> Result<Arc<[Arc<Member>]>> {

@@ -1,5 +1,7 @@
 //! The transport over real sessions: what callers see of its queues, settings, outcomes and tools.
 
+#[path = "support/blocked.rs"]
+mod blocked;
 #[path = "support/datagrams.rs"]
 mod datagrams;
 #[path = "support/slow_link.rs"]
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use blocked::blocked;
 use datagrams::{PATIENCE, Pair, after, eventually, receive, soon};
 use slow_link::SlowLink;
 use wtgram::datagram::diagnosis::diagnose;
@@ -24,34 +27,6 @@ use wtgram::runtime::readiness::{Pollable, Ready};
 use wtgram::runtime::wait::Deadline;
 
 const MEGABIT: u64 = 1_000_000;
-
-/// A pair whose client's path carries nothing more: what it sends now stays in its queue, a little in QUIC apart.
-fn blocked(options: &TransportOptions) -> (Pair, SlowLink) {
-    let mut link = None;
-    let pair =
-        Pair::open_through(options, |server| link.insert(SlowLink::to(server, 100 * MEGABIT)).address());
-    let link = link.unwrap();
-    pair.from().send(b"first", &SendOptions::default(), soon()).unwrap();
-    receive(pair.to());
-    link.stop();
-    // The queue drains until the congestion window is used up and QUIC's FIFO holds what it may.
-    let size = pair.from().max_datagram_size().unwrap();
-    let (mut sent, mut quiet_since) = (0, Instant::now());
-    eventually("the path is full", || {
-        for _ in 0..50 {
-            let _ = pair.from().send(&vec![0; size], &SendOptions::default(), Deadline::Now);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-        let before = sent;
-        sent = pair.from().stats().outbound.sent.datagrams;
-        if sent != before {
-            quiet_since = Instant::now();
-        }
-        quiet_since.elapsed() > Duration::from_millis(300)
-    });
-    pair.from().clear_send_buffer();
-    (pair, link)
-}
 
 fn send(transport: &Transport, payload: &[u8]) {
     transport.send(payload, &SendOptions::default(), Deadline::Now).unwrap();

@@ -225,7 +225,7 @@ pub struct wtgram_broadcast_result {
     /// `WTGRAM_OK`: queued; `QUEUE_FULL`: dropped for this member; `TOO_LARGE` for its path; `CLOSED`; or another status of
     /// `wtgram_transport_send`.
     pub status: i32,
-    /// 1 if it is no member any more: it was closed, or slow for too long. Else 0.
+    /// 1 if it is no member any more: it was closed, or this broadcast removed it because it was slow for too long. Else 0.
     pub removed: u32,
     /// Zero.
     pub reserved: [u64; 2],
@@ -309,7 +309,7 @@ pub struct wtgram_broadcaster_statistics {
     pub too_large: u64,
     /// Refused by a member for any other reason.
     pub failed: u64,
-    /// The member was closed, and removed.
+    /// The member was closed, which removes it.
     pub closed: u64,
     /// Members removed because they were slow.
     pub removed_slow: u64,

@@ -26,7 +26,12 @@ struct Due {
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
     monitors: std::collections::HashMap<u64, Weak<Monitor>>,
     next: u64,
+    /// With so many entries it is time to look for those that are gone.
+    sweep_at: usize,
 }
+
+/// Fewer entries are not worth a sweep.
+const SWEEP_LEAST: usize = 64;
 
 /// Lets `monitor` take samples on `lane` until it ends.
 pub(super) fn start(lane: &Lane, monitor: &Arc<Monitor>) {
@@ -43,6 +48,7 @@ pub(super) fn start(lane: &Lane, monitor: &Arc<Monitor>) {
         }
     };
     let mut due = timer.due.lock();
+    due.sweep();
     let number = due.next;
     due.next += 1;
     due.monitors.insert(number, Arc::downgrade(monitor));
@@ -52,6 +58,17 @@ pub(super) fn start(lane: &Lane, monitor: &Arc<Monitor>) {
 }
 
 impl Due {
+    /// Forgets monitors that are gone, which could be due hours from now. After a sweep as many must come as were left.
+    fn sweep(&mut self) {
+        if self.monitors.len() < self.sweep_at.max(SWEEP_LEAST) {
+            return;
+        }
+        self.monitors.retain(|_, monitor| monitor.strong_count() > 0);
+        let Self { heap, monitors, .. } = self;
+        heap.retain(|Reverse((_, number))| monitors.contains_key(number));
+        self.sweep_at = 2 * self.monitors.len();
+    }
+
     fn add(&mut self, number: u64, monitor: &Monitor, now: Instant) {
         match now.checked_add(monitor.options.interval) {
             Some(when) => self.heap.push(Reverse((when, number))),

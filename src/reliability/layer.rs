@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -317,11 +317,12 @@ impl Layer {
             let Some(message) = state.front.take().or_else(|| state.machine.recv(now)) else {
                 return state.closing.then_some(Err(Error::Closed));
             };
+            let age = now.saturating_duration_since(message.arrived);
             let result = read(&message).map(|()| Metadata {
-                timestamp_us: 0,
+                timestamp_us: unix_us_before(age),
                 size: message.payload.len(),
                 sequence: u64::from(message.sequence),
-                age: now.saturating_duration_since(message.arrived),
+                age,
                 waited: now.saturating_duration_since(started),
             });
             if result.is_err() {
@@ -352,6 +353,13 @@ impl Layer {
         self.reported.notify_all();
         self.watchers.notify();
     }
+}
+
+/// The wall clock so long ago; the machine knows the monotonic one only.
+fn unix_us_before(age: Duration) -> u64 {
+    let then = SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH);
+    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The machine's number for messages whose outcome nobody asked for.

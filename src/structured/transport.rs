@@ -273,6 +273,8 @@ impl Structured {
         }
         let needed = object.len();
         self.returned.lock().push_front((received, object));
+        // A poller may have looked while it was in this thread's hands, and nothing else need ever arrive.
+        self.shared.watchers.notify();
         Err(Error::BufferTooSmall { needed })
     }
 

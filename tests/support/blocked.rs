@@ -1,0 +1,39 @@
+//! A session whose client's path carries nothing more: what it sends stays in its queue.
+
+use std::time::{Duration, Instant};
+
+use wtgram::datagram::transport::{SendOptions, TransportOptions};
+use wtgram::runtime::wait::Deadline;
+
+use crate::datagrams::{Pair, eventually, receive, soon};
+use crate::slow_link::SlowLink;
+
+/// A pair behind a link that has been stopped, and the link. QUIC's FIFO is full of what arrives first, if the link ever
+/// carries again: the largest datagrams, all zeroes.
+pub fn blocked(options: &TransportOptions) -> (Pair, SlowLink) {
+    const BITS_PER_SECOND: u64 = 100_000_000;
+    let mut link = None;
+    let pair =
+        Pair::open_through(options, |server| link.insert(SlowLink::to(server, BITS_PER_SECOND)).address());
+    let link = link.unwrap();
+    pair.from().send(b"first", &SendOptions::default(), soon()).unwrap();
+    receive(pair.to());
+    link.stop();
+    // The queue drains until the congestion window is used up and QUIC's FIFO holds what it may.
+    let size = pair.from().max_datagram_size().unwrap();
+    let (mut sent, mut quiet_since) = (0, Instant::now());
+    eventually("the path is full", || {
+        for _ in 0..50 {
+            let _ = pair.from().send(&vec![0; size], &SendOptions::default(), Deadline::Now);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        let before = sent;
+        sent = pair.from().stats().outbound.sent.datagrams;
+        if sent != before {
+            quiet_since = Instant::now();
+        }
+        quiet_since.elapsed() > Duration::from_millis(300)
+    });
+    pair.from().clear_send_buffer();
+    (pair, link)
+}
