@@ -84,8 +84,7 @@ impl Driver {
         let mut control = self.connection.open_uni().await.map_err(|error| lost(&error))?;
         let preface = self.state.lock().control_preface();
         control.write_all(&preface).await.map_err(write_failed)?;
-        self.lane.spawn(Arc::clone(self).accept_uni());
-        self.lane.spawn(Arc::clone(self).accept_bidi());
+        self.lane.spawn(Arc::clone(self).accept());
         Ok(control)
     }
 
@@ -130,20 +129,20 @@ impl Driver {
     /// Drives an established session to its end. `connect` is the send half of its CONNECT stream.
     pub(super) fn run(
         self: Arc<Self>,
-        connect: SendStream,
+        mut connect: SendStream,
         control: SendStream,
     ) -> impl Future<Output = ()> + Send + 'static {
         // Made before the first turn, so that a session whose task never gets one ends as well.
         let finish = Finish(Arc::clone(&self.session));
         async move {
             let _finish = finish;
-            self.drive(connect).await;
+            self.drive(&mut connect).await;
             // Not before the connection is over: a critical stream may not end.
             drop(control);
         }
     }
 
-    async fn drive(self: &Arc<Self>, mut connect: SendStream) {
+    async fn drive(self: &Arc<Self>, connect: &mut SendStream) {
         let mut stopped = pin!(connect.stopped());
         let mut watching = true;
         loop {
@@ -179,7 +178,7 @@ impl Driver {
                 },
                 (code, reason) = self.session.wants_to_close() => {
                     // Boxed, as what follows: every session would keep room for its last second from its first one on.
-                    Box::pin(say_goodbye(&mut connect, close_bytes(code, &reason))).await;
+                    Box::pin(say_goodbye(connect, close_bytes(code, &reason))).await;
                     break;
                 }
             }
@@ -228,66 +227,78 @@ impl Driver {
         self.happened.notify_one();
     }
 
-    async fn accept_uni(self: Arc<Self>) {
-        while let Ok(stream) = self.connection.accept_uni().await {
-            self.lane.spawn(Arc::clone(&self).read(stream, Direction::Uni));
-        }
-    }
-
-    async fn accept_bidi(self: Arc<Self>) {
-        while let Ok((send, receive)) = self.connection.accept_bi().await {
-            self.replies.lock().insert(receive.id().into(), send);
-            self.lane.spawn(Arc::clone(&self).read(receive, Direction::Bidi));
-        }
-    }
-
-    async fn read(self: Arc<Self>, mut stream: RecvStream, direction: Direction) {
-        let id = u64::from(stream.id());
+    /// Has each stream that the peer opens read, until the connection is over.
+    async fn accept(self: Arc<Self>) {
         loop {
-            let chunk = match stream.read_chunk(CHUNK_BYTES, true).await {
-                Ok(chunk) => chunk,
-                Err(ReadError::Reset(code)) => {
-                    self.reset(id, direction, code.into_inner());
-                    return;
+            tokio::select! {
+                stream = self.connection.accept_uni() => {
+                    let Ok(stream) = stream else { return };
+                    self.lane.spawn(Arc::clone(&self).read(stream, Direction::Uni));
                 }
-                // The connection is over, or the stream was given up here.
-                Err(_) => return,
-            };
-            let fin = chunk.is_none();
-            let data = chunk.map(|chunk| chunk.bytes).unwrap_or_default();
-            let verdict = {
-                let mut state = self.state.lock();
-                match direction {
-                    Direction::Uni => state.uni_data(id, &data, fin),
-                    Direction::Bidi => state.bidi_data(id, &data, fin),
+                streams = self.connection.accept_bi() => {
+                    let Ok((send, receive)) = streams else { return };
+                    self.replies.lock().insert(receive.id().into(), send);
+                    self.lane.spawn(Arc::clone(&self).read(receive, Direction::Bidi));
                 }
-            };
-            self.happened.notify_one();
-            match verdict {
-                Ok(StreamVerdict::Continue) if fin => return,
-                Ok(StreamVerdict::Continue) => {}
-                Ok(StreamVerdict::Refuse { code }) => {
-                    self.session.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
-                    let _ = stream.stop(varint(code));
-                    let reply = self.replies.lock().remove(&id);
-                    if let Some(mut reply) = reply {
-                        let _ = reply.reset(varint(code));
+            }
+        }
+    }
+
+    /// Feeds what comes on `stream` to the state machine, to its end. (An `async fn` would keep its arguments twice, in each of
+    /// the streams that a session reads.)
+    fn read(
+        self: Arc<Self>,
+        mut stream: RecvStream,
+        direction: Direction,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let id = u64::from(stream.id());
+        async move {
+            loop {
+                let chunk = match stream.read_chunk(CHUNK_BYTES, true).await {
+                    Ok(chunk) => chunk,
+                    Err(ReadError::Reset(code)) => {
+                        self.reset(id, direction, code.into_inner());
+                        return;
                     }
-                    return;
-                }
-                Ok(StreamVerdict::Respond { bytes }) => {
-                    self.session.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
-                    let _ = stream.stop(varint(H3_NO_ERROR));
-                    let reply = self.replies.lock().remove(&id);
-                    if let Some(reply) = reply {
-                        // Not in here, where room for it would be kept for each stream that is read.
-                        self.lane.spawn(answer(reply, bytes));
+                    // The connection is over, or the stream was given up here.
+                    Err(_) => return,
+                };
+                let fin = chunk.is_none();
+                let data = chunk.map(|chunk| chunk.bytes).unwrap_or_default();
+                let verdict = {
+                    let mut state = self.state.lock();
+                    match direction {
+                        Direction::Uni => state.uni_data(id, &data, fin),
+                        Direction::Bidi => state.bidi_data(id, &data, fin),
                     }
-                    return;
-                }
-                Err(error) => {
-                    self.break_off(error);
-                    return;
+                };
+                self.happened.notify_one();
+                match verdict {
+                    Ok(StreamVerdict::Continue) if fin => return,
+                    Ok(StreamVerdict::Continue) => {}
+                    Ok(StreamVerdict::Refuse { code }) => {
+                        self.session.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
+                        let _ = stream.stop(varint(code));
+                        let reply = self.replies.lock().remove(&id);
+                        if let Some(mut reply) = reply {
+                            let _ = reply.reset(varint(code));
+                        }
+                        return;
+                    }
+                    Ok(StreamVerdict::Respond { bytes }) => {
+                        self.session.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
+                        let _ = stream.stop(varint(H3_NO_ERROR));
+                        let reply = self.replies.lock().remove(&id);
+                        if let Some(reply) = reply {
+                            // Not in here, where room for it would be kept for each stream that is read.
+                            self.lane.spawn(answer(reply, bytes));
+                        }
+                        return;
+                    }
+                    Err(error) => {
+                        self.break_off(error);
+                        return;
+                    }
                 }
             }
         }

@@ -43,7 +43,7 @@ pub enum Event {
         /// The CONNECT stream.
         stream_id: u64,
         /// What it asks.
-        request: ConnectRequest,
+        request: Box<ConnectRequest>,
     },
     /// The server answered; the session is established if the response says so.
     Response(ConnectResponse),
@@ -164,7 +164,12 @@ impl Session {
 
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        // Most sessions have three events in their life, and would keep room for four.
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// Peer bytes kept for later; never more than [`MAX_BUFFERED_BYTES`].
@@ -231,7 +236,7 @@ impl Session {
                 reader.enter_tunnel();
                 let phase = Phase::Requested { choose_draft02: request.offers_draft02(), early: Vec::new() };
                 self.connect = Some(ConnectStream { id, reader, phase });
-                self.happened(Event::Request { stream_id: id, request: *request });
+                self.happened(Event::Request { stream_id: id, request });
                 self.connect_data(rest, fin)
             }
             Err(Fault::Stream(fault)) => Ok(StreamVerdict::Refuse { code: self.refusal(fault.code) }),
