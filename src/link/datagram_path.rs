@@ -241,9 +241,9 @@ impl DatagramPath {
     ///
     /// On any thread, unlike [`DatagramPath::hand_over`], but never two at once for one session. The calling thread may
     /// have to wait for the lane to finish encrypting a packet of this connection.
-    pub fn hand_over_if_empty(&self, framed: Bytes) -> bool {
+    pub fn hand_over_if_empty(&self, framed: &Bytes) -> bool {
         let free = self.connection.datagram_send_buffer_space();
-        free + QUIC_OVERHEAD_BYTES >= QUIC_SEND_BUFFER_BYTES && self.hand_over(framed).is_ok()
+        free + QUIC_OVERHEAD_BYTES >= QUIC_SEND_BUFFER_BYTES && self.hand_over(framed.clone()).is_ok()
     }
 
     /// Returns when packets have left since the last return, which is when there may be more room.

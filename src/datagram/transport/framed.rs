@@ -62,10 +62,9 @@ impl Transport {
             }
             return Err(error);
         }
-        let Framed { bytes, prefix_len } = framed.clone();
         if sending.is_idle()
             && sending.queue.has_outcome_room(options.report_id)
-            && self.path.hand_over_if_empty(bytes.clone())
+            && self.path.hand_over_if_empty(&framed.bytes)
         {
             sending.queue.count_sent(framed.size(), options.report_id).map_err(outcomes_full)?;
             sending.time.record(now.elapsed());
@@ -74,6 +73,7 @@ impl Transport {
             }
             return Ok(Pushed::default());
         }
+        let Framed { bytes, prefix_len } = framed.clone();
         let item = Outgoing::new(bytes, prefix_len, options.priority, now, options.ttl, options.report_id);
         let result = match sending.queue.push(now, item) {
             Ok(pushed) => Ok(pushed),
