@@ -40,7 +40,7 @@ TEST(Error, TryConnectReturnsTheCodeAndFillsTheDetail)
 
 TEST(Error, AWrongHashIsItsOwnError)
 {
-    pair p;
+    pair p(network::loses);
     wtgram::certificate_hash wrong = p.server.hash();
     wrong[0] = static_cast<std::uint8_t>(wrong[0] ^ 1);
     const auto session =

@@ -69,7 +69,7 @@ TEST(Monitor, EndsWithItsTransport)
 {
     static_assert(!std::is_copy_constructible_v<wtgram::monitor> &&
                   std::is_nothrow_move_constructible_v<wtgram::monitor>);
-    pair p;
+    pair p(network::loses);
     auto monitor = wtgram::monitor::open(p.client.datagrams());
     EXPECT_EQ(wtgram::monitor::try_open(p.client.datagrams(), wtgram::monitor_options().interval(0us)).error(),
               wtgram::errc::invalid_argument);

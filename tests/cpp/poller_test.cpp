@@ -22,7 +22,7 @@ bool readable(int fd)
 
 TEST(Poller, ReportsWhatIsReadyUntilItIsTaken)
 {
-    pair p;
+    pair p(network::reorders);
     const wtgram::poller poller;
     const auto from = p.client.datagrams(), to = p.accepted.datagrams();
     wtgram::event events[8];
@@ -51,7 +51,7 @@ TEST(Poller, ReportsWhatIsReadyUntilItIsTaken)
 
 TEST(Poller, ServersAndSessionsAreObjectsToo)
 {
-    pair p;
+    pair p(network::loses);
     const wtgram::poller poller;
     wtgram::event events[8];
     poller.add(p.server, interest::accept, 1);
@@ -71,7 +71,7 @@ TEST(Poller, ServersAndSessionsAreObjectsToo)
 
 TEST(Poller, ModifyAndRemove)
 {
-    pair p;
+    pair p(network::loses);
     wtgram::poller poller;
     const auto from = p.client.datagrams();
     wtgram::event events[8];
@@ -92,7 +92,7 @@ TEST(Poller, ModifyAndRemove)
 
 TEST(Poller, OneShotIsSilentUntilModify)
 {
-    pair p;
+    pair p(network::reorders);
     const wtgram::poller poller;
     const auto to = p.accepted.datagrams();
     wtgram::event events[8];

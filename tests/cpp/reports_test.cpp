@@ -74,7 +74,7 @@ TEST(Json, WhatIsWrongIsSaid)
 
 TEST(Outcomes, EachIsGivenOnce)
 {
-    pair p;
+    pair p(network::loses);
     const auto t = p.client.datagrams();
     EXPECT_EQ(t.try_next_outcome().error(), wtgram::errc::would_block);
     EXPECT_EQ(t.try_next_outcome_for(10ms).error(), wtgram::errc::timed_out);
@@ -106,7 +106,7 @@ TEST(Outcomes, EachIsGivenOnce)
 
 TEST(Heartbeat, BeatsUntilItIsStopped)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = p.client.datagrams(), to = p.accepted.datagrams();
     from.start_heartbeat(wtgram::heartbeat_options().interval(20ms));
     std::uint8_t buffer[64];
@@ -124,7 +124,7 @@ TEST(Heartbeat, BeatsUntilItIsStopped)
 
 TEST(Heartbeat, APeerThatSaysNothingIsSilent)
 {
-    pair p;
+    pair p(network::loses);
     const auto watching = p.client.datagrams();
     const wtgram::poller poller;
     wtgram::event events[2];
@@ -161,7 +161,7 @@ TEST(Diagnosis, IsJsonForProgramsAndPeople)
 
 TEST(Throughput, ReportsWhatWasSent)
 {
-    pair p;
+    pair p(network::loses);
     const auto t = p.client.datagrams();
     const auto report = wtgram::throughput_test(t, wtgram::throughput_options().duration(100ms).datagram_size(200));
     EXPECT_GT(report.datagrams_sent, 0u);
@@ -174,7 +174,7 @@ TEST(Throughput, ReportsWhatWasSent)
 
 TEST(Throughput, ProgressIsHeardAndMayEndIt)
 {
-    pair p;
+    pair p(network::loses);
     const auto t = p.client.datagrams();
     int heard = 0;
     std::uint64_t sent = 0;

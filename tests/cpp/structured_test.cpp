@@ -204,7 +204,7 @@ TEST(Typed, ObjectsComeAsWhatTheyWere)
 
 TEST(Typed, OverASessionItTakesOnlyItsOwn)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = channel::open(p.client);
     const auto to = channel::open(p.accepted, wtgram::structured_options().queue_datagrams(10));
     p.client.datagrams().send("not one of the types");
@@ -219,7 +219,7 @@ TEST(Typed, OverASessionItTakesOnlyItsOwn)
 
 TEST(Typed, OverAReliabilityLayerObjectsSurelyArrive)
 {
-    pair p;
+    pair p(network::loses);
     const auto below = wtgram::reliability::open(p.client), above = wtgram::reliability::open(p.accepted);
     const auto from = channel::open(below), to = channel::open(above);
     const wtgram::poller poller;

@@ -18,7 +18,7 @@ std::string text_of(const std::uint8_t *data, std::size_t length)
 
 TEST(Transport, EveryFormOfSendArrives)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = p.client.datagrams(), to = p.accepted.datagrams();
     const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
     const std::uint8_t array[] = {'a', 'r', 'r'};
@@ -41,7 +41,7 @@ TEST(Transport, EveryFormOfSendArrives)
 
 TEST(Transport, NothingThereWouldBlockOrTimesOut)
 {
-    pair p;
+    pair p(network::loses);
     const auto to = p.accepted.datagrams();
     std::uint8_t buffer[4];
     EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
@@ -54,7 +54,7 @@ TEST(Transport, NothingThereWouldBlockOrTimesOut)
 
 TEST(Transport, ASmallBufferSaysHowLongTheDatagramIs)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = p.client.datagrams(), to = p.accepted.datagrams();
     from.send("0123456789");
     std::uint8_t buffer[10];
@@ -97,7 +97,7 @@ TEST(Transport, BatchesGoOverWholeAndInOrder)
 
 TEST(Transport, ABatchSaysWhichOneFailedAndSendsTheRest)
 {
-    pair p;
+    pair p(network::loses);
     const std::vector<std::uint8_t> big(70000);
     const wtgram_slice slices[] = {wtgram::slice("a"), wtgram::slice(big), wtgram::slice("c")};
     wtgram_status results[3];
@@ -111,7 +111,7 @@ TEST(Transport, ABatchSaysWhichOneFailedAndSendsTheRest)
 
 TEST(Transport, TheLargestPassesAndLargerIsRefused)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = p.client.datagrams();
     const std::vector<std::uint8_t> data(from.max_datagram_size(), 7);
     from.send(data);
@@ -147,7 +147,7 @@ TEST(Transport, OptionsOfTheQueueAreHeard)
 
 TEST(Transport, CloseEndsTheDatagramPathOnly)
 {
-    pair p;
+    pair p(network::loses);
     const auto from = p.client.datagrams();
     from.close();
     EXPECT_TRUE(from.is_closed());
