@@ -48,6 +48,8 @@ TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
     EXPECT_EQ(from.try_outcomes(outcomes).error(), wtgram::errc::would_block);
     EXPECT_EQ(from.try_outcomes_for(outcomes, 10ms).error(), wtgram::errc::timed_out);
     EXPECT_EQ(from.stats().acknowledged, 6u);
+    EXPECT_GT(from.stats().rtt(), 0us);
+    EXPECT_GE(from.stats().rto(), from.stats().rtt());
     EXPECT_EQ(to.stats().delivered, 6u);
 }
 

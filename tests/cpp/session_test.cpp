@@ -40,7 +40,8 @@ TEST(Session, GettersSayWhatIsThere)
     EXPECT_EQ(p.client.remote_address(), "127.0.0.1:" + std::to_string(p.link.port()));
     EXPECT_EQ(p.accepted.remote_address().rfind("127.0.0.1:", 0), 0u);
     EXPECT_EQ(p.client.session_id(), p.accepted.session_id());
-    EXPECT_GT(p.client.stats().rtt_us, 0);
+    EXPECT_GT(p.client.stats().rtt(), 0us);
+    EXPECT_GE(p.client.stats().rtt(), p.client.stats().min_rtt());
     EXPECT_EQ(p.client.datagrams().id(), p.client.datagrams().id());
     EXPECT_EQ(p.client.datagrams().session_id(), p.client.session_id());
     EXPECT_EQ(p.client.datagrams().try_session()->id, p.client.id());
@@ -49,6 +50,20 @@ TEST(Session, GettersSayWhatIsThere)
     // between.
     const auto port = [](const std::string &address) { return address.substr(address.rfind(':')); };
     EXPECT_EQ(port(p.client.local_address()) == port(p.accepted.remote_address()), !p.link);
+}
+
+TEST(Session, ClosingAndFreeingTwiceDoNothing)
+{
+    pair p(network::loses);
+    p.client.close(7, "first");
+    p.client.close(8, "second");
+    EXPECT_EQ(p.client.try_close_info()->code(), 7u);
+    p.client.reset();
+    p.client.reset();
+    EXPECT_EQ(p.client.try_close().error(), wtgram::errc::invalid_handle);
+    EXPECT_EQ(p.accepted.wait_closed(patience).code(), 7u);
+    p.server.close();
+    p.server.close();
 }
 
 TEST(Session, CodeAndReasonReachThePeer)
