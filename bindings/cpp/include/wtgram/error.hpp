@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -202,19 +203,18 @@ template <> class expected<void>
     using error_type = std::error_code;
 
     expected() noexcept = default;
-    expected(const unexpected &failure) noexcept : code_(failure.error()), failed_(true) {}
+    expected(const unexpected &failure) noexcept : error_(failure.error()) {}
 
-    bool has_value() const noexcept { return !failed_; }
-    explicit operator bool() const noexcept { return !failed_; }
-    const std::error_code &error() const noexcept { return code_; }
+    bool has_value() const noexcept { return !error_; }
+    explicit operator bool() const noexcept { return has_value(); }
+    const std::error_code &error() const noexcept { return *error_; }
     void value() const
     {
-        if (failed_) detail::raise(code_);
+        if (error_) detail::raise(*error_);
     }
 
   private:
-    std::error_code code_;
-    bool failed_ = false;
+    std::optional<std::error_code> error_; // a std::error_code for success would have to be asked for its category
 };
 
 #endif
