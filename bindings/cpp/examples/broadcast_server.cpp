@@ -106,7 +106,7 @@ try {
     std::cout << "listening on https://" << server.local_address() << "/ hash " << wtgram::to_hex(server.hash())
               << std::endl;
     room.run(seconds);
-    wtgram::shutdown(1s); // closes what is still open and waits until the peers were told
+    wtgram::shutdown(2s); // tells the peers; one that has vanished takes more than a second
     return 0;
 } catch (const std::logic_error &wrong) { // an option that there is not, or no number
     std::cerr << "broadcast_server: " << wrong.what()

@@ -103,7 +103,7 @@ try {
     std::cout << "listening on https://" << server.local_address() << "/ hash " << wtgram::to_hex(server.hash())
               << std::endl;
     echo.run(count_sessions);
-    wtgram::shutdown(1s); // closes what is still open and waits until the peers were told
+    wtgram::shutdown(2s); // tells the peers; one that has vanished takes more than a second
     return 0;
 } catch (const std::logic_error &wrong) { // an option that there is not, or no number
     std::cerr << "echo_server: " << wrong.what()
