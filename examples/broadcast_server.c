@@ -145,6 +145,6 @@ int main(int argc, char **argv)
     wtgram_broadcaster_free(room);
     wtgram_poller_free(poller);
     wtgram_server_free(server);
-    status = wtgram_shutdown(1000 * 1000); /* closes what is still open and waits until the peers were told */
+    status = wtgram_shutdown(2000 * 1000); /* tells the peers; one that has vanished takes more than a second */
     return status == WTGRAM_OK ? exit_code : failed("shutdown", status);
 }

@@ -144,6 +144,6 @@ int main(int argc, char **argv)
     int exit_code = serve(server, poller, count_sessions);
     wtgram_poller_free(poller);
     wtgram_server_free(server);
-    status = wtgram_shutdown(1000 * 1000); /* closes what is still open and waits until the peers were told */
+    status = wtgram_shutdown(2000 * 1000); /* tells the peers; one that has vanished takes more than a second */
     return status == WTGRAM_OK ? exit_code : failed("shutdown", status);
 }

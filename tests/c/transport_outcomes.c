@@ -38,12 +38,13 @@ static void handed_and_too_large(wtgram_transport datagrams)
 
 static void evicted_and_handed(wtgram_transport datagrams)
 {
-    enum { COUNT = 100, ROOM = 10 };
+    /* Few enough to go in under one lock: between the parts of a larger batch the pump may take some out. */
+    enum { COUNT = 50, ROOM = 10 };
     wtgram_slice slices[COUNT];
     wtgram_outcome outcomes[COUNT];
     wtgram_send_options options;
     size_t accepted = 0, count = 0, got = 0;
-    TEST("a batch of 100 into a queue of 10: 90 are EVICTED, 10 HANDED, each once");
+    TEST("a batch of 50 into a queue of 10: 40 are EVICTED, 10 HANDED, each once");
     CHECK_OK(wtgram_transport_set_outgoing_limits(datagrams, ROOM, 1 << 20));
     for (size_t i = 0; i < COUNT; i++) slices[i].data = (const uint8_t *)"x", slices[i].length = 1;
     wtgram_send_options_init(&options);
@@ -62,7 +63,7 @@ static void evicted_and_handed(wtgram_transport datagrams)
     CHECK_STATUS(wtgram_transport_next_outcomes(datagrams, 0, outcomes, COUNT, &count), WTGRAM_ERROR_WOULD_BLOCK);
     CHECK_UINT(count, 0);
     CHECK_STATUS(wtgram_transport_next_outcomes(datagrams, 0, outcomes, 0, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
-    TEST("a queue that rejects takes 10 and reports 90 as REJECTED");
+    TEST("a queue that rejects takes 10 and reports 40 as REJECTED");
     CHECK_OK(wtgram_transport_set_outgoing_full_policy(datagrams, WTGRAM_FULL_REJECT));
     CHECK_STATUS(wtgram_transport_send_batch(datagrams, slices, COUNT, &options, NULL, &accepted),
                  WTGRAM_ERROR_QUEUE_FULL);

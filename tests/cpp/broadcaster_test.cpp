@@ -18,7 +18,7 @@ std::string receive(const wtgram::transport &from)
 
 TEST(Broadcaster, EveryMemberGetsItOnce)
 {
-    pair a, b;
+    pair a(network::reorders), b(network::reorders);
     const auto broadcaster = wtgram::broadcaster::make();
     EXPECT_EQ(broadcaster.broadcast("nobody").accepted, 0u);
     broadcaster.add(a.accepted);
@@ -40,7 +40,7 @@ TEST(Broadcaster, EveryMemberGetsItOnce)
 
 TEST(Broadcaster, SaysWhatItCameToForEachMember)
 {
-    pair a, b;
+    pair a(network::loses), b(network::loses);
     const auto broadcaster = wtgram::broadcaster::make();
     broadcaster.add(a.accepted);
     broadcaster.add(b.accepted);
@@ -73,7 +73,7 @@ TEST(Broadcaster, SaysWhatItCameToForEachMember)
 
 TEST(Broadcaster, ReachesReliabilityLayersAsMessages)
 {
-    pair p;
+    pair p(network::loses);
     const auto from = wtgram::reliability::open(p.accepted), to = wtgram::reliability::open(p.client);
     const auto broadcaster = wtgram::broadcaster::make();
     broadcaster.add(from);
@@ -100,7 +100,7 @@ TEST(Broadcaster, ShutDownTakesNobodyMore)
 {
     static_assert(!std::is_copy_constructible_v<wtgram::broadcaster> &&
                   std::is_nothrow_move_constructible_v<wtgram::broadcaster>);
-    pair p;
+    pair p(network::loses);
     auto broadcaster = wtgram::broadcaster::make();
     broadcaster.add(p.accepted);
     wtgram::broadcaster moved = std::move(broadcaster);

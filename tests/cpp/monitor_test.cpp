@@ -46,7 +46,7 @@ TEST(Monitor, AlertsWhenSomethingBegins)
         t, wtgram::monitor_options().interval(20ms).success_rate_threshold(0.5).max_alerts(5).silence(0us));
     EXPECT_EQ(monitor.try_next_alert().error(), wtgram::errc::would_block);
     EXPECT_EQ(monitor.try_next_alert_for(10ms).error(), wtgram::errc::timed_out);
-    const wtgram::poller poller;
+    const auto poller = wtgram::poller::make();
     poller.add(monitor, wtgram::interest::alert, 3);
     for (int i = 0; i < 10; i++) EXPECT_FALSE(t.try_send(std::vector<std::uint8_t>(70000)));
     wtgram::event events[1];
@@ -69,7 +69,7 @@ TEST(Monitor, EndsWithItsTransport)
 {
     static_assert(!std::is_copy_constructible_v<wtgram::monitor> &&
                   std::is_nothrow_move_constructible_v<wtgram::monitor>);
-    pair p;
+    pair p(network::loses);
     auto monitor = wtgram::monitor::open(p.client.datagrams());
     EXPECT_EQ(wtgram::monitor::try_open(p.client.datagrams(), wtgram::monitor_options().interval(0us)).error(),
               wtgram::errc::invalid_argument);

@@ -22,8 +22,8 @@ bool readable(int fd)
 
 TEST(Poller, ReportsWhatIsReadyUntilItIsTaken)
 {
-    pair p;
-    const wtgram::poller poller;
+    pair p(network::reorders);
+    const auto poller = wtgram::poller::make();
     const auto from = p.client.datagrams(), to = p.accepted.datagrams();
     wtgram::event events[8];
     poller.add(to, interest::readable | interest::closed, 42);
@@ -51,8 +51,8 @@ TEST(Poller, ReportsWhatIsReadyUntilItIsTaken)
 
 TEST(Poller, ServersAndSessionsAreObjectsToo)
 {
-    pair p;
-    const wtgram::poller poller;
+    pair p(network::loses);
+    const auto poller = wtgram::poller::make();
     wtgram::event events[8];
     poller.add(p.server, interest::accept, 1);
     poller.add(p.accepted, interest::closed, 2);
@@ -71,8 +71,8 @@ TEST(Poller, ServersAndSessionsAreObjectsToo)
 
 TEST(Poller, ModifyAndRemove)
 {
-    pair p;
-    wtgram::poller poller;
+    pair p(network::loses);
+    wtgram::poller poller = wtgram::poller::make();
     const auto from = p.client.datagrams();
     wtgram::event events[8];
     poller.add(from, interest::readable, 1);
@@ -90,10 +90,24 @@ TEST(Poller, ModifyAndRemove)
     EXPECT_EQ(poller.try_fd().error(), wtgram::errc::invalid_handle);
 }
 
+TEST(Poller, NoneIsAnErrorUntilOneIsMade)
+{
+    wtgram::poller poller;
+    wtgram::event events[1];
+    EXPECT_FALSE(poller);
+    EXPECT_EQ(poller.try_wait(events, 0us).error(), wtgram::errc::invalid_handle);
+    poller = wtgram::poller::make();
+    EXPECT_TRUE(poller);
+    EXPECT_TRUE(poller.wait(events, 0us).empty());
+    poller.reset();
+    poller.reset();
+    EXPECT_FALSE(poller);
+}
+
 TEST(Poller, OneShotIsSilentUntilModify)
 {
-    pair p;
-    const wtgram::poller poller;
+    pair p(network::reorders);
+    const auto poller = wtgram::poller::make();
     const auto to = p.accepted.datagrams();
     wtgram::event events[8];
     poller.add(to, interest::readable | interest::one_shot, 1);
@@ -106,7 +120,7 @@ TEST(Poller, OneShotIsSilentUntilModify)
 
 TEST(Poller, WakeEndsAWait)
 {
-    const wtgram::poller poller;
+    const auto poller = wtgram::poller::make();
     wtgram::event events[1];
     std::thread waker([&] {
         std::this_thread::sleep_for(20ms);

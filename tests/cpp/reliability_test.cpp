@@ -19,7 +19,7 @@ std::string text_of(const std::uint8_t *data, std::size_t length)
 
 TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
 {
-    pair p;
+    pair p(network::loses);
     const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted.datagrams());
     const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
     from.send("text", 1s, 1);
@@ -48,12 +48,14 @@ TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
     EXPECT_EQ(from.try_outcomes(outcomes).error(), wtgram::errc::would_block);
     EXPECT_EQ(from.try_outcomes_for(outcomes, 10ms).error(), wtgram::errc::timed_out);
     EXPECT_EQ(from.stats().acknowledged, 6u);
+    EXPECT_GT(from.stats().rtt(), 0us);
+    EXPECT_GE(from.stats().rto(), from.stats().rtt());
     EXPECT_EQ(to.stats().delivered, 6u);
 }
 
 TEST(Reliability, NothingThereWouldBlockOrTimesOutAndASmallBufferLosesNothing)
 {
-    pair p;
+    pair p(network::loses);
     const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted);
     std::uint8_t buffer[16];
     EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
@@ -71,7 +73,7 @@ TEST(Reliability, NothingThereWouldBlockOrTimesOutAndASmallBufferLosesNothing)
 
 TEST(Reliability, WithoutAPeerAMessageIsGivenUpAndTheWindowFills)
 {
-    pair p;
+    pair p(network::loses);
     const auto from = wtgram::reliability::open(
         p.client, wtgram::reliability_options().ack_timeout(50ms).max_retries(1).window_messages(1).negotiate(false));
     from.send("nobody listens", 1s, 11);
@@ -84,7 +86,7 @@ TEST(Reliability, WithoutAPeerAMessageIsGivenUpAndTheWindowFills)
 
 TEST(Reliability, OneLayerAtATimeAndClosingLeavesTheTransport)
 {
-    pair p;
+    pair p(network::loses);
     auto layer = wtgram::reliability::create(p.client.datagrams());
     EXPECT_EQ(wtgram::reliability::try_open(p.client).error(), wtgram::errc::invalid_state);
     EXPECT_EQ(wtgram::reliability::try_create(p.client.datagrams()).error(), wtgram::errc::invalid_state);
@@ -105,7 +107,7 @@ TEST(Reliability, HandlesMoveAndTheLayerEndsWithTheSession)
 {
     static_assert(!std::is_copy_constructible_v<wtgram::reliability> &&
                   std::is_nothrow_move_assignable_v<wtgram::reliability>);
-    pair p;
+    pair p(network::loses);
     auto layer = wtgram::reliability::open(p.client);
     const std::uint64_t id = layer.id();
     wtgram::reliability moved = std::move(layer);

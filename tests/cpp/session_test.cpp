@@ -8,7 +8,7 @@ using namespace wtgram_tests;
 
 TEST(Session, HandlesMoveAndCloseTheirSession)
 {
-    pair p;
+    pair p(network::loses);
     static_assert(!std::is_copy_constructible_v<wtgram::session> &&
                   std::is_nothrow_move_constructible_v<wtgram::session>);
     static_assert(!std::is_copy_constructible_v<wtgram::server> && std::is_nothrow_move_assignable_v<wtgram::server>);
@@ -24,7 +24,7 @@ TEST(Session, HandlesMoveAndCloseTheirSession)
 
 TEST(Session, ReleaseGivesTheHandleAway)
 {
-    pair p;
+    pair p(network::loses);
     const wtgram_session handle = p.client.release();
     EXPECT_FALSE(p.client);
     wtgram::session again(handle);
@@ -35,23 +35,40 @@ TEST(Session, ReleaseGivesTheHandleAway)
 
 TEST(Session, GettersSayWhatIsThere)
 {
-    pair p;
+    pair p(network::loses);
     EXPECT_EQ(p.accepted.path(), "/test");
-    EXPECT_EQ(p.client.remote_address(), p.server.local_address());
+    EXPECT_EQ(p.client.remote_address(), "127.0.0.1:" + std::to_string(p.link.port()));
     EXPECT_EQ(p.accepted.remote_address().rfind("127.0.0.1:", 0), 0u);
     EXPECT_EQ(p.client.session_id(), p.accepted.session_id());
-    EXPECT_GT(p.client.stats().rtt_us, 0);
+    EXPECT_GT(p.client.stats().rtt(), 0us);
+    EXPECT_GE(p.client.stats().rtt(), p.client.stats().min_rtt());
     EXPECT_EQ(p.client.datagrams().id(), p.client.datagrams().id());
     EXPECT_EQ(p.client.datagrams().session_id(), p.client.session_id());
     EXPECT_EQ(p.client.datagrams().try_session()->id, p.client.id());
-    // The client's socket is bound to no address in particular: only its port is known to both.
+    EXPECT_EQ(p.server.local_address(), "127.0.0.1:" + std::to_string(p.server.local_port()));
+    // The client's socket is bound to no address in particular: only its port is known to both, unless a link is
+    // between.
     const auto port = [](const std::string &address) { return address.substr(address.rfind(':')); };
-    EXPECT_EQ(port(p.client.local_address()), port(p.accepted.remote_address()));
+    EXPECT_EQ(port(p.client.local_address()) == port(p.accepted.remote_address()), !p.link);
+}
+
+TEST(Session, ClosingAndFreeingTwiceDoNothing)
+{
+    pair p(network::loses);
+    p.client.close(7, "first");
+    p.client.close(8, "second");
+    EXPECT_EQ(p.client.try_close_info()->code(), 7u);
+    p.client.reset();
+    p.client.reset();
+    EXPECT_EQ(p.client.try_close().error(), wtgram::errc::invalid_handle);
+    EXPECT_EQ(p.accepted.wait_closed(patience).code(), 7u);
+    p.server.close();
+    p.server.close();
 }
 
 TEST(Session, CodeAndReasonReachThePeer)
 {
-    pair p;
+    pair p(network::loses);
     EXPECT_EQ(p.client.try_close_info().error(), wtgram::errc::would_block);
     EXPECT_EQ(p.client.try_wait_closed_for(10ms).error(), wtgram::errc::timed_out);
     p.accepted.close(4711, "enough");
@@ -65,7 +82,7 @@ TEST(Session, CodeAndReasonReachThePeer)
 
 TEST(Session, CloseFromAnotherThreadWakesAReceiver)
 {
-    pair p;
+    pair p(network::loses);
     std::thread closer([&] {
         std::this_thread::sleep_for(50ms);
         p.client.close(1);
@@ -82,7 +99,7 @@ TEST(Session, CloseFromAnotherThreadWakesAReceiver)
 
 TEST(Server, AcceptTimesOutAndWouldBlock)
 {
-    pair p;
+    pair p(network::loses);
     EXPECT_EQ(p.server.try_accept().error(), wtgram::errc::would_block);
     EXPECT_EQ(p.server.try_accept_for(10ms).error(), wtgram::errc::timed_out);
     try {
@@ -95,7 +112,7 @@ TEST(Server, AcceptTimesOutAndWouldBlock)
 
 TEST(Server, CloseEndsItsSessionsAndAccept)
 {
-    pair p;
+    pair p(network::loses);
     p.server.close();
     EXPECT_EQ(p.client.wait_closed(patience).closed_by(), wtgram::closed_by::peer);
     EXPECT_EQ(p.server.try_accept_for(patience).error(), wtgram::errc::closed);
@@ -103,7 +120,7 @@ TEST(Server, CloseEndsItsSessionsAndAccept)
 
 TEST(Server, ASecondClientIsASecondSession)
 {
-    pair p;
+    pair p(network::reorders);
     const auto options = wtgram::connect_options()
                              .insecure_no_verification()
                              .timeout(5s)

@@ -9,7 +9,7 @@ using namespace wtgram_tests;
 
 TEST(Settings, WhatIsSetIsWhatIsThere)
 {
-    pair p;
+    pair p(network::loses);
     const auto t = p.client.datagrams();
     EXPECT_EQ(t.get_outgoing_max_age(), 0us);
     t.set_outgoing_max_age(3s);
@@ -40,7 +40,7 @@ TEST(Settings, WhatIsSetIsWhatIsThere)
 
 TEST(Settings, WhatCannotBeIsRefused)
 {
-    pair p;
+    pair p(network::loses);
     const auto t = p.client.datagrams();
     EXPECT_EQ(t.try_set_outgoing_max_age(-1us).error(), wtgram::errc::invalid_argument);
     EXPECT_EQ(t.try_set_incoming_max_age(-1us).error(), wtgram::errc::invalid_argument);
@@ -72,7 +72,7 @@ TEST(Settings, OptionsOfConnectReachTheTransport)
 
 TEST(Queues, WhatHasArrivedIsCountedAndCleared)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = p.client.datagrams(), to = p.accepted.datagrams();
     for (int i = 0; i < 3; i++) from.send("abcd");
     for (int i = 0; i < 2000 && to.get_receive_buffer_size() < 3; i++) std::this_thread::sleep_for(5ms);

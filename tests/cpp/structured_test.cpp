@@ -135,10 +135,8 @@ TEST(Structured, BatchesGoOverWhole)
     std::vector<std::string> got;
     while (got.size() < 3) {
         ASSERT_GT(to.receive_batch(buffer, patience), 0u);
-        for (std::size_t i = 0; i < buffer.size(); i++) {
-            const auto one = buffer[i];
+        for (const auto &one : buffer)
             got.push_back(one.error ? one.error.message() : std::to_string(one.type_id) + std::string(one.text()));
-        }
     }
     EXPECT_EQ(got, (std::vector<std::string>{"11", "2[3]", wtgram_status_message(WTGRAM_ERROR_TRUNCATED)}));
     EXPECT_EQ(to.try_receive_batch(buffer).error(), wtgram::errc::would_block);
@@ -204,7 +202,7 @@ TEST(Typed, ObjectsComeAsWhatTheyWere)
 
 TEST(Typed, OverASessionItTakesOnlyItsOwn)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = channel::open(p.client);
     const auto to = channel::open(p.accepted, wtgram::structured_options().queue_datagrams(10));
     p.client.datagrams().send("not one of the types");
@@ -219,10 +217,10 @@ TEST(Typed, OverASessionItTakesOnlyItsOwn)
 
 TEST(Typed, OverAReliabilityLayerObjectsSurelyArrive)
 {
-    pair p;
+    pair p(network::loses);
     const auto below = wtgram::reliability::open(p.client), above = wtgram::reliability::open(p.accepted);
     const auto from = channel::open(below), to = channel::open(above);
-    const wtgram::poller poller;
+    const auto poller = wtgram::poller::make();
     wtgram::event events[1];
     poller.add(to, wtgram::interest::readable);
     from.send_obj(line{"surely"});

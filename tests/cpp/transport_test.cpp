@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 using namespace wtgram_tests;
@@ -18,7 +19,7 @@ std::string text_of(const std::uint8_t *data, std::size_t length)
 
 TEST(Transport, EveryFormOfSendArrives)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = p.client.datagrams(), to = p.accepted.datagrams();
     const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
     const std::uint8_t array[] = {'a', 'r', 'r'};
@@ -41,7 +42,7 @@ TEST(Transport, EveryFormOfSendArrives)
 
 TEST(Transport, NothingThereWouldBlockOrTimesOut)
 {
-    pair p;
+    pair p(network::loses);
     const auto to = p.accepted.datagrams();
     std::uint8_t buffer[4];
     EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
@@ -54,7 +55,7 @@ TEST(Transport, NothingThereWouldBlockOrTimesOut)
 
 TEST(Transport, ASmallBufferSaysHowLongTheDatagramIs)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = p.client.datagrams(), to = p.accepted.datagrams();
     from.send("0123456789");
     std::uint8_t buffer[10];
@@ -95,9 +96,60 @@ TEST(Transport, BatchesGoOverWholeAndInOrder)
     EXPECT_EQ(to.try_receive_batch_for(buffer, 10ms).error(), wtgram::errc::timed_out);
 }
 
+TEST(Transport, AReceiveBufferIsARangeAndMoves)
+{
+    static_assert(!std::is_copy_constructible_v<wtgram::receive_buffer> &&
+                  std::is_nothrow_move_constructible_v<wtgram::receive_buffer> &&
+                  std::is_nothrow_move_assignable_v<wtgram::receive_buffer>);
+#ifdef __cpp_lib_ranges
+    static_assert(std::ranges::input_range<const wtgram::receive_buffer> &&
+                  std::ranges::common_range<const wtgram::receive_buffer>);
+#endif
+    pair p(network::reorders);
+    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    from.send("abc");
+    wtgram::receive_buffer buffer;
+    ASSERT_EQ(to.receive_batch(buffer, patience), 1u);
+    wtgram::receive_buffer moved = std::move(buffer);
+    EXPECT_TRUE(buffer.empty());
+    EXPECT_EQ(buffer.begin(), buffer.end());
+    EXPECT_EQ(moved[0].text(), "abc");
+    EXPECT_TRUE(std::any_of(moved.begin(), moved.end(), [](const auto &one) { return one.text() == "abc"; }));
+    buffer = std::move(moved);
+    EXPECT_EQ(buffer.size(), 1u);
+    EXPECT_TRUE(moved.empty());
+    // No room for any: refused, and the datagram stays.
+    from.send("x");
+    wtgram::receive_buffer none(0, 10), small(1, 0);
+    EXPECT_EQ(to.try_receive_batch_for(none, patience).error(), wtgram::errc::invalid_argument);
+    EXPECT_EQ(to.try_receive_batch_for(small, patience).error(), wtgram::errc::buffer_too_small);
+    EXPECT_EQ(small.needed(), 1u);
+    EXPECT_EQ(to.receive_batch(buffer, patience), 1u);
+}
+
+TEST(Transport, TakesBytesOfTheStandardLibrary)
+{
+    pair p(network::reorders);
+    const std::vector<std::byte> sent{std::byte{1}, std::byte{255}};
+    std::array<std::byte, 8> buffer{};
+    p.client.datagrams().send(wtgram::as_bytes(sent));
+    EXPECT_EQ(p.accepted.datagrams().receive(wtgram::as_writable_bytes(buffer), patience), 2u);
+    EXPECT_TRUE(std::equal(sent.begin(), sent.end(), buffer.begin()));
+}
+
+TEST(Transport, IsAValueThatNamesItsDatagrams)
+{
+    pair p(network::loses);
+    const wtgram::transport none, copy = p.client.datagrams();
+    EXPECT_FALSE(none);
+    EXPECT_TRUE(copy);
+    EXPECT_TRUE(copy == p.client.datagrams());
+    EXPECT_TRUE(copy != p.accepted.datagrams());
+}
+
 TEST(Transport, ABatchSaysWhichOneFailedAndSendsTheRest)
 {
-    pair p;
+    pair p(network::loses);
     const std::vector<std::uint8_t> big(70000);
     const wtgram_slice slices[] = {wtgram::slice("a"), wtgram::slice(big), wtgram::slice("c")};
     wtgram_status results[3];
@@ -111,7 +163,7 @@ TEST(Transport, ABatchSaysWhichOneFailedAndSendsTheRest)
 
 TEST(Transport, TheLargestPassesAndLargerIsRefused)
 {
-    pair p;
+    pair p(network::reorders);
     const auto from = p.client.datagrams();
     const std::vector<std::uint8_t> data(from.max_datagram_size(), 7);
     from.send(data);
@@ -147,7 +199,7 @@ TEST(Transport, OptionsOfTheQueueAreHeard)
 
 TEST(Transport, CloseEndsTheDatagramPathOnly)
 {
-    pair p;
+    pair p(network::loses);
     const auto from = p.client.datagrams();
     from.close();
     EXPECT_TRUE(from.is_closed());

@@ -2,15 +2,18 @@
 //
 //   echo_server [--host ADDRESS] [--port N] [--count-sessions N]
 //
-// The same program as examples/echo_server.c, with the same line at its start and the same exit codes: 0 ended cleanly,
-// 1 something failed, 2 wrong usage.
+// Prints "listening on https://HOST:PORT/ hash HEX": the hash of its self-signed certificate is what a client (or a
+// browser's serverCertificateHashes) needs to trust it. Ends on SIGINT, SIGTERM or when N sessions have come and gone.
+// Exit codes: 0 ended cleanly, 1 something failed, 2 wrong usage.
 #include <wtgram/wtgram.hpp>
 
 #include <csignal>
 #include <iostream>
+#include <map>
 #include <unordered_map>
 
 using namespace std::chrono_literals;
+using wtgram::interest;
 
 namespace
 {
@@ -26,12 +29,7 @@ struct peer {
 class echo_server
 {
   public:
-    explicit echo_server(const wtgram::listen_options &options) : server_(wtgram::server::listen(options))
-    {
-        poller_.add(server_, wtgram::interest::accept, server_.id());
-    }
-
-    const wtgram::server &server() const { return server_; }
+    explicit echo_server(const wtgram::server &server) : server_(server) { poller_.add(server, interest::accept); }
 
     void run(unsigned long count_sessions)
     {
@@ -39,7 +37,7 @@ class echo_server
         while (!stopping && (count_sessions == 0 || closed_sessions_ < count_sessions)) {
             for (const wtgram::event &event : poller_.wait(events, 200ms)) { // the tick is for `stopping`
                 if (event.acceptable()) accept();
-                else if (!echo(peers_.at(event.cookie))) say_goodbye(event.cookie);
+                else if (!echo(peers_.at(event.object))) say_goodbye(event.object);
             }
         }
     }
@@ -50,7 +48,7 @@ class echo_server
         auto session = server_.try_accept();
         if (!session) return; // it went away before we came
         const wtgram::transport datagrams = session->datagrams();
-        poller_.add(datagrams, wtgram::interest::readable | wtgram::interest::closed, datagrams.id());
+        poller_.add(datagrams, interest::readable | interest::closed);
         peers_.emplace(datagrams.id(), peer{*std::move(session), datagrams});
     }
 
@@ -77,8 +75,8 @@ class echo_server
         closed_sessions_++;
     }
 
-    wtgram::server server_;
-    wtgram::poller poller_;
+    const wtgram::server &server_;
+    wtgram::poller poller_ = wtgram::poller::make();
     wtgram::receive_buffer buffer_;
     std::vector<wtgram_slice> slices_;
     std::unordered_map<std::uint64_t, peer> peers_;
@@ -89,32 +87,28 @@ class echo_server
 
 int main(int argc, char **argv)
 try {
-    std::string host = "127.0.0.1";
-    unsigned long port = 0, count_sessions = 0;
-    for (int i = 1; i < argc; i += 2) {
-        const std::string_view name = argv[i];
-        if (i + 1 < argc && name == "--host") host = argv[i + 1];
-        else if (i + 1 < argc && name == "--port") port = std::stoul(argv[i + 1]);
-        else if (i + 1 < argc && name == "--count-sessions") count_sessions = std::stoul(argv[i + 1]);
-        else port = UINT16_MAX + 1UL;
-    }
-    if (port > UINT16_MAX) {
-        std::cerr << "usage: echo_server [--host ADDRESS] [--port N] [--count-sessions N]\n";
-        return 2;
-    }
+    std::map<std::string, std::string> options = {{"--host", "127.0.0.1"}, {"--port", "0"}, {"--count-sessions", "0"}};
+    for (int i = 1; i < argc; i += 2) options.at(argv[i]) = i + 1 < argc ? argv[i + 1] : "";
+    const auto port = std::stoul(options["--port"]), count_sessions = std::stoul(options["--count-sessions"]);
+    if (port > UINT16_MAX) throw std::out_of_range("--port is 65535 at most");
+
     std::signal(SIGINT, [](int number) { stopping = number; });
     std::signal(SIGTERM, [](int number) { stopping = number; });
-    {
-        echo_server echo(wtgram::listen_options()
-                             .host(host)
-                             .port(static_cast<std::uint16_t>(port))
-                             .transport(wtgram::transport_options().outgoing_max_datagrams(4096)));
-        std::cout << "listening on https://" << echo.server().local_address() << "/ hash "
-                  << wtgram::to_hex(echo.server().hash()) << std::endl;
-        echo.run(count_sessions);
-    }
-    wtgram::shutdown(1s); // waits until the peers were told
+    const auto server = wtgram::server::listen(wtgram::listen_options()
+                                                   .host(options["--host"])
+                                                   .port(static_cast<std::uint16_t>(port))
+                                                   .transport(wtgram::transport_options().outgoing_max_datagrams(
+                                                       4096))); // a whole burst may come back at once
+    echo_server echo(server);
+    std::cout << "listening on https://" << server.local_address() << "/ hash " << wtgram::to_hex(server.hash())
+              << std::endl;
+    echo.run(count_sessions);
+    wtgram::shutdown(2s); // tells the peers; one that has vanished takes more than a second
     return 0;
+} catch (const std::logic_error &wrong) { // an option that there is not, or no number
+    std::cerr << "echo_server: " << wrong.what()
+              << "\nusage: echo_server [--host ADDRESS] [--port N] [--count-sessions N]\n";
+    return 2;
 } catch (const std::exception &failure) {
     std::cerr << "echo_server: " << failure.what() << '\n';
     return 1;

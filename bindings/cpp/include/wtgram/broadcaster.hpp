@@ -53,8 +53,11 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
   public:
     using owner::owner;
 
-    static broadcaster make(const broadcaster_options &options = {}) { return detail::unwrap(try_make(options)); }
-    static expected<broadcaster> try_make(const broadcaster_options &options = {}) noexcept
+    [[nodiscard]] static broadcaster make(const broadcaster_options &options = {})
+    {
+        return detail::unwrap(try_make(options));
+    }
+    [[nodiscard]] static expected<broadcaster> try_make(const broadcaster_options &options = {}) noexcept
     {
         wtgram_broadcaster handle{};
         const wtgram_status status = wtgram_broadcaster_new(&options.raw(), &handle);
@@ -64,15 +67,15 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
 
     // `member`: a transport, session or reliability layer. A session is its transport; both count once.
     template <class Member> void add(const Member &member) const { detail::unwrap(try_add(member)); }
-    expected<void> try_add(const transport &member) const noexcept
+    [[nodiscard]] expected<void> try_add(const transport &member) const noexcept
     {
         return detail::result(wtgram_broadcaster_add_transport(handle_, member.handle()));
     }
-    expected<void> try_add(const session &member) const noexcept
+    [[nodiscard]] expected<void> try_add(const session &member) const noexcept
     {
         return detail::result(wtgram_broadcaster_add_session(handle_, member.handle()));
     }
-    expected<void> try_add(const reliability &member) const noexcept
+    [[nodiscard]] expected<void> try_add(const reliability &member) const noexcept
     {
         return detail::result(wtgram_broadcaster_add_reliability(handle_, member.handle()));
     }
@@ -91,7 +94,7 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
         return detail::result(wtgram_broadcaster_remove_reliability(handle_, member.handle()));
     }
     std::size_t count() const { return detail::unwrap(try_count()); }
-    expected<std::size_t> try_count() const noexcept
+    [[nodiscard]] expected<std::size_t> try_count() const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status = wtgram_broadcaster_count(handle_, &count);
@@ -100,34 +103,34 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
 
     // Queues the datagram at every member and waits for none of them. `room`: for the result of each member; those that
     // do not fit are left out.
-    broadcast_outcome broadcast(bytes_view data, const send_options &options = {},
+    broadcast_outcome broadcast(bytes_view data, optional_send_options options = {},
                                 span<broadcast_result> room = {}) const
     {
         return detail::unwrap(try_broadcast(data, options, room));
     }
-    broadcast_outcome broadcast(std::string_view text, const send_options &options = {},
+    broadcast_outcome broadcast(std::string_view text, optional_send_options options = {},
                                 span<broadcast_result> room = {}) const
     {
         return detail::unwrap(try_broadcast(text, options, room));
     }
-    expected<broadcast_outcome> try_broadcast(bytes_view data, const send_options &options = {},
-                                              span<broadcast_result> room = {}) const noexcept
+    [[nodiscard]] expected<broadcast_outcome> try_broadcast(bytes_view data, optional_send_options options = {},
+                                                            span<broadcast_result> room = {}) const noexcept
     {
         std::size_t members = 0, accepted = 0;
         const wtgram_status status =
-            wtgram_broadcaster_broadcast(handle_, data.data(), data.size(), &options.raw(),
+            wtgram_broadcaster_broadcast(handle_, data.data(), data.size(), options.raw(),
                                          room.empty() ? nullptr : room.data(), room.size(), &members, &accepted);
         return detail::result(
             status, broadcast_outcome{accepted, room.first(members < room.size() ? members : room.size()), members});
     }
-    expected<broadcast_outcome> try_broadcast(std::string_view text, const send_options &options = {},
-                                              span<broadcast_result> room = {}) const noexcept
+    [[nodiscard]] expected<broadcast_outcome> try_broadcast(std::string_view text, optional_send_options options = {},
+                                                            span<broadcast_result> room = {}) const noexcept
     {
         return try_broadcast(bytes_view(detail::bytes_of(text), text.size()), options, room);
     }
 
     wtgram_broadcaster_statistics stats() const { return detail::unwrap(try_stats()); }
-    expected<wtgram_broadcaster_statistics> try_stats() const noexcept
+    [[nodiscard]] expected<wtgram_broadcaster_statistics> try_stats() const noexcept
     {
         wtgram_broadcaster_statistics stats;
         wtgram_broadcaster_statistics_init(&stats);

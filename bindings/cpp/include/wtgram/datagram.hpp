@@ -2,6 +2,7 @@
 #ifndef WTGRAM_DATAGRAM_HPP
 #define WTGRAM_DATAGRAM_HPP
 
+#include <wtgram/batch.hpp>
 #include <wtgram/options.hpp>
 
 namespace wtgram
@@ -22,11 +23,24 @@ class send_options
     wtgram_send_options c_;
 };
 
+// Options that a call may have or not. Without, C gets NULL: a send_options of defaults would cost each call another
+// one, of the function that fills them in.
+class optional_send_options
+{
+  public:
+    optional_send_options() noexcept = default;
+    optional_send_options(const send_options &options) noexcept : c_(&options.raw()) {}
+    const wtgram_send_options *raw() const noexcept { return c_; }
+
+  private:
+    const wtgram_send_options *c_ = nullptr;
+};
+
 inline wtgram_slice slice(bytes_view data) noexcept { return {data.data(), data.size()}; }
 inline wtgram_slice slice(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
 
 // How far a batch came: `accepted` datagrams were taken, `first_error` is that of the first that was not.
-struct batch_outcome {
+struct [[nodiscard]] batch_outcome {
     std::size_t accepted = 0;
     std::error_code first_error;
     explicit operator bool() const noexcept { return !first_error; }
@@ -37,48 +51,13 @@ struct received_datagram {
     std::uint64_t sequence;
     time_point arrived;
     std::string_view text() const noexcept { return {reinterpret_cast<const char *>(data.data()), data.size()}; }
-};
-
-// Room for many datagrams, allocated once and filled again and again by receive_batch.
-class receive_buffer
-{
-  public:
-    explicit receive_buffer(std::size_t max_datagrams = 64, std::size_t bytes = 128 * 1024)
-        : arena_(bytes), received_(max_datagrams)
+    static received_datagram of(const wtgram_received &c, const std::uint8_t *arena) noexcept
     {
+        return {bytes_view(arena + c.offset, static_cast<std::size_t>(c.length)), c.sequence,
+                detail::time_of(c.timestamp_us)};
     }
-    std::size_t size() const noexcept { return count_; }
-    bool empty() const noexcept { return count_ == 0; }
-    // After errc::buffer_too_small: the bytes that the next datagram wants.
-    std::size_t needed() const noexcept { return needed_; }
-    received_datagram operator[](std::size_t i) const noexcept
-    {
-        const wtgram_received &one = received_[i];
-        return {bytes_view(arena_.data() + one.offset, static_cast<std::size_t>(one.length)), one.sequence,
-                detail::time_of(one.timestamp_us)};
-    }
-
-    class iterator
-    {
-      public:
-        iterator(const receive_buffer *buffer, std::size_t index) noexcept : buffer_(buffer), index_(index) {}
-        received_datagram operator*() const noexcept { return (*buffer_)[index_]; }
-        iterator &operator++() noexcept { return ++index_, *this; }
-        bool operator!=(const iterator &other) const noexcept { return index_ != other.index_; }
-
-      private:
-        const receive_buffer *buffer_;
-        std::size_t index_;
-    };
-    iterator begin() const noexcept { return {this, 0}; }
-    iterator end() const noexcept { return {this, count_}; }
-
-  private:
-    friend class transport;
-    std::vector<std::uint8_t> arena_;
-    std::vector<wtgram_received> received_;
-    std::size_t count_ = 0, needed_ = 0;
 };
+using receive_buffer = batch_buffer<received_datagram, wtgram_received>;
 
 // What is known about a datagram that was received.
 class metadata

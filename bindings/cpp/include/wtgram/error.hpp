@@ -1,8 +1,9 @@
 // Statuses as std::error_code, the exception, and wtgram::expected for the forms that do not throw.
 //
 // Each function that can fail comes twice: as itself it throws wtgram::error; with try_ before its name it is noexcept
-// and returns expected<T>. In a program compiled with -fno-exceptions a throwing form that fails writes the error to
-// stderr and calls std::abort(): use the try_ forms there.
+// and returns expected<T>, which must not be ignored except where one closes, removes or wakes. In a program compiled
+// with -fno-exceptions a throwing form that fails writes the error to stderr and calls std::abort(): use the try_ forms
+// there.
 #ifndef WTGRAM_ERROR_HPP
 #define WTGRAM_ERROR_HPP
 
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -144,6 +146,7 @@ inline std::error_code code_of(wtgram_status status) noexcept { return {static_c
 
 #ifdef __cpp_lib_expected
 
+// value() of a failure throws std::bad_expected_access<std::error_code>, as the standard says.
 template <class T> using expected = std::expected<T, std::error_code>;
 using unexpected = std::unexpected<std::error_code>;
 
@@ -200,19 +203,18 @@ template <> class expected<void>
     using error_type = std::error_code;
 
     expected() noexcept = default;
-    expected(const unexpected &failure) noexcept : code_(failure.error()), failed_(true) {}
+    expected(const unexpected &failure) noexcept : error_(failure.error()) {}
 
-    bool has_value() const noexcept { return !failed_; }
-    explicit operator bool() const noexcept { return !failed_; }
-    const std::error_code &error() const noexcept { return code_; }
+    bool has_value() const noexcept { return !error_; }
+    explicit operator bool() const noexcept { return has_value(); }
+    const std::error_code &error() const noexcept { return *error_; }
     void value() const
     {
-        if (failed_) detail::raise(code_);
+        if (error_) detail::raise(*error_);
     }
 
   private:
-    std::error_code code_;
-    bool failed_ = false;
+    std::optional<std::error_code> error_; // a std::error_code for success would have to be asked for its category
 };
 
 #endif
@@ -247,7 +249,7 @@ template <class T> T unwrap(expected<T> &&outcome, const char *text = "")
 
 // The texts of the C interface: first a buffer on the stack, a second call only for what is longer, with room for a
 // text that grows meanwhile.
-template <class Read> expected<std::string> try_read_text(Read read) noexcept
+template <class Read> [[nodiscard]] expected<std::string> try_read_text(Read read) noexcept
 {
     char buffer[256];
     std::size_t length = 0;

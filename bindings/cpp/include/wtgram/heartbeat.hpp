@@ -29,8 +29,8 @@ class heartbeat
 {
   public:
     // With the time of now.
-    static heartbeat create() { return detail::unwrap(try_create()); }
-    static expected<heartbeat> try_create() noexcept
+    [[nodiscard]] static heartbeat create() { return detail::unwrap(try_create()); }
+    [[nodiscard]] static expected<heartbeat> try_create() noexcept
     {
         heartbeat beat;
         const wtgram_status status = wtgram_heartbeat_create(beat.bytes_.data(), beat.bytes_.size(), &beat.length_);
@@ -46,7 +46,7 @@ class heartbeat
 };
 
 // Whether a payload begins like one.
-inline expected<bool> try_is_heartbeat(bytes_view data) noexcept
+[[nodiscard]] inline expected<bool> try_is_heartbeat(bytes_view data) noexcept
 {
     bool beat = false;
     const wtgram_status status = wtgram_is_heartbeat(data.data(), data.size(), &beat);

@@ -18,7 +18,7 @@ inline bool version_matches() noexcept
 }
 
 // Before the first use of anything else, otherwise errc::invalid_state.
-inline expected<void> try_configure_runtime(std::uint32_t lanes) noexcept
+[[nodiscard]] inline expected<void> try_configure_runtime(std::uint32_t lanes) noexcept
 {
     wtgram_runtime_options options;
     wtgram_runtime_options_init(&options);
@@ -37,7 +37,8 @@ enum class log_level : std::int32_t {
 };
 
 // The callback runs on a thread of the library and must not throw; nullptr means none.
-inline expected<void> try_configure_log(log_level level, wtgram_log_callback callback, void *context = nullptr) noexcept
+[[nodiscard]] inline expected<void> try_configure_log(log_level level, wtgram_log_callback callback,
+                                                      void *context = nullptr) noexcept
 {
     return detail::result(wtgram_log_configure(static_cast<std::int32_t>(level), callback, context));
 }

@@ -67,11 +67,12 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
     using owner::owner;
 
     // The first sample comes after one interval.
-    static monitor open(const transport &watched, const monitor_options &options = {})
+    [[nodiscard]] static monitor open(const transport &watched, const monitor_options &options = {})
     {
         return detail::unwrap(try_open(watched, options));
     }
-    static expected<monitor> try_open(const transport &watched, const monitor_options &options = {}) noexcept
+    [[nodiscard]] static expected<monitor> try_open(const transport &watched,
+                                                    const monitor_options &options = {}) noexcept
     {
         wtgram_monitor handle{};
         const wtgram_status status = wtgram_monitor_open(watched.handle(), &options.raw(), &handle);
@@ -80,7 +81,7 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
     }
     // Neither it nor its transport is closed.
     bool is_monitoring() const { return detail::unwrap(try_is_monitoring()); }
-    expected<bool> try_is_monitoring() const noexcept
+    [[nodiscard]] expected<bool> try_is_monitoring() const noexcept
     {
         bool monitoring = false;
         const wtgram_status status = wtgram_monitor_is_monitoring(handle_, &monitoring);
@@ -90,14 +91,14 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
     // The newest, oldest first, as many as there are and fit: the part of `room` that was filled. They stay, also after
     // the end.
     span<sample> samples(span<sample> room) const { return detail::unwrap(try_samples(room)); }
-    expected<span<sample>> try_samples(span<sample> room) const noexcept
+    [[nodiscard]] expected<span<sample>> try_samples(span<sample> room) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status = wtgram_monitor_samples(handle_, room.data(), room.size(), &count);
         return detail::result(status, room.first(status == WTGRAM_OK ? count : 0));
     }
     span<alert> alerts(span<alert> room) const { return detail::unwrap(try_alerts(room)); }
-    expected<span<alert>> try_alerts(span<alert> room) const noexcept
+    [[nodiscard]] expected<span<alert>> try_alerts(span<alert> room) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status = wtgram_monitor_alerts(handle_, room.data(), room.size(), &count);
@@ -105,8 +106,8 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
     }
     // Waits for an alert that was not fetched yet.
     alert next_alert(duration timeout = forever) const { return detail::unwrap(try_next_alert_for(timeout)); }
-    expected<alert> try_next_alert() const noexcept { return try_next_alert_for(duration::zero()); }
-    expected<alert> try_next_alert_for(duration timeout) const noexcept
+    [[nodiscard]] expected<alert> try_next_alert() const noexcept { return try_next_alert_for(duration::zero()); }
+    [[nodiscard]] expected<alert> try_next_alert_for(duration timeout) const noexcept
     {
         alert news{};
         const wtgram_status status = wtgram_monitor_next_alert(handle_, timeout.count(), &news);
@@ -118,13 +119,16 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
 };
 
 // OpenMetrics text 1.0 of one transport and its path, and of all that this process has and had together.
-inline expected<std::string> try_prometheus(const transport &transport) noexcept
+[[nodiscard]] inline expected<std::string> try_prometheus(const transport &transport) noexcept
 {
     return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
         return wtgram_prometheus_transport(transport.handle(), buffer, capacity, length);
     });
 }
-inline expected<std::string> try_prometheus() noexcept { return detail::try_read_text(wtgram_prometheus_process); }
+[[nodiscard]] inline expected<std::string> try_prometheus() noexcept
+{
+    return detail::try_read_text(wtgram_prometheus_process);
+}
 inline std::string prometheus(const transport &transport) { return detail::unwrap(try_prometheus(transport)); }
 inline std::string prometheus() { return detail::unwrap(try_prometheus()); }
 

@@ -42,28 +42,19 @@ struct event : wtgram_event {
 static_assert(sizeof(event) == sizeof(wtgram_event) && std::is_standard_layout_v<event>);
 
 // Level-triggered: what is ready is reported again until it has been taken.
-class poller
+class poller : public owner<wtgram_poller, wtgram_poller_free>
 {
   public:
-    poller() : poller(detail::unwrap(try_make())) {}
-    explicit poller(wtgram_poller handle) noexcept : handle_(handle) {}
-    static expected<poller> try_make() noexcept
+    using owner::owner;
+
+    [[nodiscard]] static poller make() { return detail::unwrap(try_make()); }
+    [[nodiscard]] static expected<poller> try_make() noexcept
     {
         wtgram_poller handle{};
         const wtgram_status status = wtgram_poller_new(&handle);
         if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
         return poller(handle);
     }
-    poller(poller &&other) noexcept : handle_(std::exchange(other.handle_, wtgram_poller{})) {}
-    poller &operator=(poller &&other) noexcept
-    {
-        if (this != &other) wtgram_poller_free(std::exchange(handle_, std::exchange(other.handle_, wtgram_poller{})));
-        return *this;
-    }
-    poller(const poller &) = delete;
-    poller &operator=(const poller &) = delete;
-    ~poller() { wtgram_poller_free(handle_); }
-    wtgram_poller handle() const noexcept { return handle_; }
 
     // `object`: a server, session, transport, reliability layer, structured transport or monitor. The cookie comes back
     // with each of its events.
@@ -77,12 +68,13 @@ class poller
     }
     template <class Object> void remove(const Object &object) const { detail::unwrap(try_remove(object)); }
     template <class Object>
-    expected<void> try_add(const Object &object, interest what, std::uint64_t cookie = 0) const noexcept
+    [[nodiscard]] expected<void> try_add(const Object &object, interest what, std::uint64_t cookie = 0) const noexcept
     {
         return detail::result(wtgram_poller_add(handle_, object.id(), static_cast<std::uint32_t>(what), cookie));
     }
     template <class Object>
-    expected<void> try_modify(const Object &object, interest what, std::uint64_t cookie = 0) const noexcept
+    [[nodiscard]] expected<void> try_modify(const Object &object, interest what,
+                                            std::uint64_t cookie = 0) const noexcept
     {
         return detail::result(wtgram_poller_modify(handle_, object.id(), static_cast<std::uint32_t>(what), cookie));
     }
@@ -99,7 +91,7 @@ class poller
         if (ready.error() == errc::timed_out || ready.error() == errc::would_block) return {};
         detail::raise(ready.error());
     }
-    expected<span<event>> try_wait(span<event> events, duration timeout = forever) const noexcept
+    [[nodiscard]] expected<span<event>> try_wait(span<event> events, duration timeout = forever) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status = wtgram_poller_wait(handle_, timeout.count(), events.data(), events.size(), &count);
@@ -110,15 +102,12 @@ class poller
     expected<void> try_wake() const noexcept { return detail::result(wtgram_poller_wake(handle_)); }
     // Readable while something is ready. Owned by the library: only poll it, never read or close it.
     int fd() const { return detail::unwrap(try_fd()); }
-    expected<int> try_fd() const noexcept
+    [[nodiscard]] expected<int> try_fd() const noexcept
     {
         int fd = -1;
         const wtgram_status status = wtgram_poller_fd(handle_, &fd);
         return detail::result(status, fd);
     }
-
-  private:
-    wtgram_poller handle_{};
 };
 
 } // namespace wtgram

@@ -53,27 +53,29 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     using owner::owner;
 
     // One transport carries one layer at a time: errc::invalid_state.
-    static reliability open(const transport &below, const reliability_options &options = {})
+    [[nodiscard]] static reliability open(const transport &below, const reliability_options &options = {})
     {
         return detail::unwrap(try_open(below, options));
     }
-    static reliability open(const session &below, const reliability_options &options = {})
+    [[nodiscard]] static reliability open(const session &below, const reliability_options &options = {})
     {
         return detail::unwrap(try_open(below, options));
     }
-    static expected<reliability> try_open(const transport &below, const reliability_options &options = {}) noexcept
+    [[nodiscard]] static expected<reliability> try_open(const transport &below,
+                                                        const reliability_options &options = {}) noexcept
     {
         wtgram_reliability handle{};
         return made(wtgram_reliability_open_over_transport(below.handle(), &options.raw(), &handle), handle);
     }
-    static expected<reliability> try_open(const session &below, const reliability_options &options = {}) noexcept
+    [[nodiscard]] static expected<reliability> try_open(const session &below,
+                                                        const reliability_options &options = {}) noexcept
     {
         wtgram_reliability handle{};
         return made(wtgram_reliability_open_over_session(below.handle(), &options.raw(), &handle), handle);
     }
     // As pywebtransport's factory does: 1 s and 3 retries.
-    static reliability create(const transport &below) { return detail::unwrap(try_create(below)); }
-    static expected<reliability> try_create(const transport &below) noexcept
+    [[nodiscard]] static reliability create(const transport &below) { return detail::unwrap(try_create(below)); }
+    [[nodiscard]] static expected<reliability> try_create(const transport &below) noexcept
     {
         wtgram_reliability handle{};
         return made(wtgram_reliability_create(below.handle(), &handle), handle);
@@ -89,19 +91,21 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     {
         send(view(text), timeout, report_id);
     }
-    expected<void> try_send(bytes_view data, std::uint64_t report_id = 0) const noexcept
+    [[nodiscard]] expected<void> try_send(bytes_view data, std::uint64_t report_id = 0) const noexcept
     {
         return detail::result(wtgram_reliability_try_send(handle_, data.data(), data.size(), report_id));
     }
-    expected<void> try_send(std::string_view text, std::uint64_t report_id = 0) const noexcept
+    [[nodiscard]] expected<void> try_send(std::string_view text, std::uint64_t report_id = 0) const noexcept
     {
         return try_send(view(text), report_id);
     }
-    expected<void> try_send_for(bytes_view data, duration timeout, std::uint64_t report_id = 0) const noexcept
+    [[nodiscard]] expected<void> try_send_for(bytes_view data, duration timeout,
+                                              std::uint64_t report_id = 0) const noexcept
     {
         return detail::result(wtgram_reliability_send(handle_, data.data(), data.size(), timeout.count(), report_id));
     }
-    expected<void> try_send_for(std::string_view text, duration timeout, std::uint64_t report_id = 0) const noexcept
+    [[nodiscard]] expected<void> try_send_for(std::string_view text, duration timeout,
+                                              std::uint64_t report_id = 0) const noexcept
     {
         return try_send_for(view(text), timeout, report_id);
     }
@@ -112,15 +116,15 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     {
         return detail::unwrap(try_receive_for(buffer, timeout));
     }
-    expected<std::size_t> try_receive(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<std::size_t> try_receive(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
     {
         std::size_t length = 0;
         const wtgram_status status = wtgram_reliability_try_receive(handle_, buffer.data(), buffer.size(), &length);
         if (needed != nullptr) *needed = length;
         return detail::result(status, length);
     }
-    expected<std::size_t> try_receive_for(bytes_buffer buffer, duration timeout,
-                                          std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<std::size_t> try_receive_for(bytes_buffer buffer, duration timeout,
+                                                        std::size_t *needed = nullptr) const noexcept
     {
         std::size_t length = 0;
         const wtgram_status status =
@@ -130,14 +134,14 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     }
 
     std::size_t max_message_size() const { return detail::unwrap(try_max_message_size()); }
-    expected<std::size_t> try_max_message_size() const noexcept
+    [[nodiscard]] expected<std::size_t> try_max_message_size() const noexcept
     {
         std::size_t bytes = 0;
         const wtgram_status status = wtgram_reliability_max_message_size(handle_, &bytes);
         return detail::result(status, bytes);
     }
     bool is_closed() const { return detail::unwrap(try_is_closed()); }
-    expected<bool> try_is_closed() const noexcept
+    [[nodiscard]] expected<bool> try_is_closed() const noexcept
     {
         bool closed = false;
         const wtgram_status status = wtgram_reliability_is_closed(handle_, &closed);
@@ -148,8 +152,11 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     {
         return detail::unwrap(try_next_outcome_for(timeout));
     }
-    expected<reliability_outcome> try_next_outcome() const noexcept { return try_next_outcome_for(duration::zero()); }
-    expected<reliability_outcome> try_next_outcome_for(duration timeout) const noexcept
+    [[nodiscard]] expected<reliability_outcome> try_next_outcome() const noexcept
+    {
+        return try_next_outcome_for(duration::zero());
+    }
+    [[nodiscard]] expected<reliability_outcome> try_next_outcome_for(duration timeout) const noexcept
     {
         reliability_outcome news{};
         const wtgram_status status = wtgram_reliability_next_outcome(handle_, timeout.count(), &news);
@@ -160,12 +167,12 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     {
         return detail::unwrap(try_outcomes_for(room, timeout));
     }
-    expected<span<reliability_outcome>> try_outcomes(span<reliability_outcome> room) const noexcept
+    [[nodiscard]] expected<span<reliability_outcome>> try_outcomes(span<reliability_outcome> room) const noexcept
     {
         return try_outcomes_for(room, duration::zero());
     }
-    expected<span<reliability_outcome>> try_outcomes_for(span<reliability_outcome> room,
-                                                         duration timeout) const noexcept
+    [[nodiscard]] expected<span<reliability_outcome>> try_outcomes_for(span<reliability_outcome> room,
+                                                                       duration timeout) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status =
@@ -173,11 +180,10 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         return detail::result(status, room.first(status == WTGRAM_OK ? count : 0));
     }
 
-    wtgram_reliability_statistics stats() const { return detail::unwrap(try_stats()); }
-    expected<wtgram_reliability_statistics> try_stats() const noexcept
+    reliability_statistics stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<reliability_statistics> try_stats() const noexcept
     {
-        wtgram_reliability_statistics stats;
-        wtgram_reliability_statistics_init(&stats);
+        reliability_statistics stats;
         const wtgram_status status = wtgram_reliability_stats(handle_, &stats);
         return detail::result(status, stats);
     }

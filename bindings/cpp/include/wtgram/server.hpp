@@ -49,27 +49,18 @@ class listen_options
     std::optional<transport_options> transport_;
 };
 
-class server
+class server : public owner<wtgram_server, wtgram_server_free>
 {
   public:
-    server() noexcept = default; // none
-    explicit server(wtgram_server handle) noexcept : handle_(handle) {}
-    server(server &&other) noexcept : handle_(other.release()) {}
-    server &operator=(server &&other) noexcept
-    {
-        if (this != &other) reset(other.release());
-        return *this;
-    }
-    server(const server &) = delete;
-    server &operator=(const server &) = delete;
-    ~server() { wtgram_server_free(handle_); }
+    using owner::owner;
 
-    static server listen(const listen_options &options = {})
+    [[nodiscard]] static server listen(const listen_options &options = {})
     {
         detail_text detail;
         return detail::unwrap(try_listen(options, &detail), detail.c_str());
     }
-    static expected<server> try_listen(const listen_options &options = {}, detail_text *detail = nullptr) noexcept
+    [[nodiscard]] static expected<server> try_listen(const listen_options &options = {},
+                                                     detail_text *detail = nullptr) noexcept
     {
         wtgram_listen_options c;
         wtgram_listen_options_init(&c);
@@ -103,15 +94,9 @@ class server
         return server(handle);
     }
 
-    explicit operator bool() const noexcept { return handle_.id != 0; }
-    wtgram_server handle() const noexcept { return handle_; }
-    std::uint64_t id() const noexcept { return handle_.id; }
-    wtgram_server release() noexcept { return std::exchange(handle_, wtgram_server{}); }
-    void reset(wtgram_server handle = {}) noexcept { wtgram_server_free(std::exchange(handle_, handle)); }
-
     session accept(duration timeout = forever) const { return detail::unwrap(try_accept_for(timeout)); }
-    expected<session> try_accept() const noexcept { return try_accept_for(duration::zero()); }
-    expected<session> try_accept_for(duration timeout) const noexcept
+    [[nodiscard]] expected<session> try_accept() const noexcept { return try_accept_for(duration::zero()); }
+    [[nodiscard]] expected<session> try_accept_for(duration timeout) const noexcept
     {
         wtgram_session handle{};
         const wtgram_status status = wtgram_server_accept(handle_, timeout.count(), &handle);
@@ -119,21 +104,21 @@ class server
         return session(handle);
     }
     std::string local_address() const { return detail::unwrap(try_local_address()); }
-    expected<std::string> try_local_address() const noexcept
+    [[nodiscard]] expected<std::string> try_local_address() const noexcept
     {
         return detail::try_read_text([this](char *buffer, std::size_t capacity, std::size_t *length) {
             return wtgram_server_local_address(handle_, buffer, capacity, length);
         });
     }
     std::uint16_t local_port() const { return detail::unwrap(try_local_port()); }
-    expected<std::uint16_t> try_local_port() const noexcept
+    [[nodiscard]] expected<std::uint16_t> try_local_port() const noexcept
     {
         std::uint16_t port = 0;
         const wtgram_status status = wtgram_server_local_port(handle_, &port);
         return detail::result(status, port);
     }
     certificate_hash hash() const { return detail::unwrap(try_hash()); }
-    expected<certificate_hash> try_hash() const noexcept
+    [[nodiscard]] expected<certificate_hash> try_hash() const noexcept
     {
         certificate_hash hash{};
         const wtgram_status status = wtgram_server_certificate_hash(handle_, hash.data());
@@ -142,9 +127,6 @@ class server
     // Closes its sessions (code 0) and the port.
     void close() const { detail::unwrap(try_close()); }
     expected<void> try_close() const noexcept { return detail::result(wtgram_server_close(handle_)); }
-
-  private:
-    wtgram_server handle_{};
 };
 
 } // namespace wtgram

@@ -2,6 +2,7 @@
 #ifndef WTGRAM_SESSION_HPP
 #define WTGRAM_SESSION_HPP
 
+#include <wtgram/handle.hpp>
 #include <wtgram/transport.hpp>
 
 namespace wtgram
@@ -73,31 +74,26 @@ class close_info
     wtgram_close_info c_;
 };
 
-class session
+class session : public owner<wtgram_session, wtgram_session_free>
 {
   public:
-    session() noexcept = default; // none
-    explicit session(wtgram_session handle) noexcept : handle_(handle) {}
-    session(session &&other) noexcept : handle_(other.release()) {}
-    session &operator=(session &&other) noexcept
-    {
-        if (this != &other) reset(other.release());
-        return *this;
-    }
-    session(const session &) = delete;
-    session &operator=(const session &) = delete;
-    ~session() { wtgram_session_free(handle_); }
+    using owner::owner;
 
     // A url with a NUL in it ends there, as in C.
-    static session connect(const std::string &url, const connect_options &options = {})
+    [[nodiscard]] static session connect(const std::string &url, const connect_options &options = {})
     {
         detail_text detail;
-        return detail::unwrap(try_connect(url.c_str(), options, &detail), detail.c_str());
+        return detail::unwrap(try_connect(url, options, &detail), detail.c_str());
+    }
+    [[nodiscard]] static expected<session> try_connect(const std::string &url, const connect_options &options = {},
+                                                       detail_text *detail = nullptr) noexcept
+    {
+        return try_connect(url.c_str(), options, detail);
     }
     // `detail` receives what went wrong, if it is given. Only memory running out for the header list can end the
     // program here, as in every noexcept function.
-    static expected<session> try_connect(const char *url, const connect_options &options = {},
-                                         detail_text *detail = nullptr) noexcept
+    [[nodiscard]] static expected<session> try_connect(const char *url, const connect_options &options = {},
+                                                       detail_text *detail = nullptr) noexcept
     {
         wtgram_connect_options c;
         wtgram_connect_options_init(&c);
@@ -126,22 +122,16 @@ class session
         return session(handle);
     }
 
-    explicit operator bool() const noexcept { return handle_.id != 0; }
-    wtgram_session handle() const noexcept { return handle_; }
-    std::uint64_t id() const noexcept { return handle_.id; }
-    wtgram_session release() noexcept { return std::exchange(handle_, wtgram_session{}); }
-    void reset(wtgram_session handle = {}) noexcept { wtgram_session_free(std::exchange(handle_, handle)); }
-
     // The same each time; good as long as this session.
     transport datagrams() const { return detail::unwrap(try_datagrams()); }
-    expected<transport> try_datagrams() const noexcept
+    [[nodiscard]] expected<transport> try_datagrams() const noexcept
     {
         wtgram_transport handle{};
         const wtgram_status status = wtgram_session_datagrams(handle_, &handle);
         return detail::result(status, transport(handle));
     }
     session_state state() const { return detail::unwrap(try_state()); }
-    expected<session_state> try_state() const noexcept
+    [[nodiscard]] expected<session_state> try_state() const noexcept
     {
         std::uint32_t state = 0;
         const wtgram_status status = wtgram_session_state(handle_, &state);
@@ -149,7 +139,7 @@ class session
     }
     // The session's id on the wire (its CONNECT stream), not the handle.
     std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
-    expected<std::uint64_t> try_session_id() const noexcept
+    [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept
     {
         std::uint64_t id = 0;
         const wtgram_status status = wtgram_session_id(handle_, &id);
@@ -158,14 +148,19 @@ class session
     std::string path() const { return detail::unwrap(try_path()); }
     std::string remote_address() const { return detail::unwrap(try_remote_address()); }
     std::string local_address() const { return detail::unwrap(try_local_address()); }
-    expected<std::string> try_path() const noexcept { return text(wtgram_session_path); }
-    expected<std::string> try_remote_address() const noexcept { return text(wtgram_session_remote_address); }
-    expected<std::string> try_local_address() const noexcept { return text(wtgram_session_local_address); }
-    wtgram_session_statistics stats() const { return detail::unwrap(try_stats()); }
-    expected<wtgram_session_statistics> try_stats() const noexcept
+    [[nodiscard]] expected<std::string> try_path() const noexcept { return text(wtgram_session_path); }
+    [[nodiscard]] expected<std::string> try_remote_address() const noexcept
     {
-        wtgram_session_statistics stats;
-        wtgram_session_statistics_init(&stats);
+        return text(wtgram_session_remote_address);
+    }
+    [[nodiscard]] expected<std::string> try_local_address() const noexcept
+    {
+        return text(wtgram_session_local_address);
+    }
+    session_statistics stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<session_statistics> try_stats() const noexcept
+    {
+        session_statistics stats;
         const wtgram_status status = wtgram_session_stats(handle_, &stats);
         return detail::result(status, stats);
     }
@@ -177,14 +172,14 @@ class session
         return detail::result(wtgram_session_close(handle_, code, reason.data(), reason.size()));
     }
     close_info wait_closed(duration timeout = forever) const { return detail::unwrap(try_wait_closed_for(timeout)); }
-    expected<close_info> try_wait_closed_for(duration timeout) const noexcept
+    [[nodiscard]] expected<close_info> try_wait_closed_for(duration timeout) const noexcept
     {
         close_info info;
         const wtgram_status status = wtgram_session_wait_closed(handle_, timeout.count(), &info.raw());
         return detail::result(status, info);
     }
     // errc::would_block while the session is open.
-    expected<close_info> try_close_info() const noexcept
+    [[nodiscard]] expected<close_info> try_close_info() const noexcept
     {
         close_info info;
         const wtgram_status status = wtgram_session_close_info(handle_, &info.raw());
@@ -198,7 +193,6 @@ class session
             return getter(handle_, buffer, capacity, length);
         });
     }
-    wtgram_session handle_{};
 };
 
 } // namespace wtgram

@@ -58,6 +58,16 @@ template <class T> class span
 using bytes_view = span<const std::uint8_t>;
 using bytes_buffer = span<std::uint8_t>;
 
+// For programs whose bytes are std::byte.
+inline bytes_view as_bytes(span<const std::byte> data) noexcept
+{
+    return {reinterpret_cast<const std::uint8_t *>(data.data()), data.size()};
+}
+inline bytes_buffer as_writable_bytes(span<std::byte> data) noexcept
+{
+    return {reinterpret_cast<std::uint8_t *>(data.data()), data.size()};
+}
+
 } // namespace wtgram
 
 #endif

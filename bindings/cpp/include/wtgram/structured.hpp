@@ -73,34 +73,15 @@ struct received_object {
     time_point arrived;
     std::error_code error;
     std::string_view text() const noexcept { return {reinterpret_cast<const char *>(data.data()), data.size()}; }
+    static received_object of(const wtgram_received_object &c, const std::uint8_t *arena) noexcept
+    {
+        return {bytes_view(arena + c.offset, static_cast<std::size_t>(c.length)), static_cast<std::uint16_t>(c.type_id),
+                c.sequence, detail::time_of(c.timestamp_us),
+                c.status == WTGRAM_OK ? std::error_code() : detail::code_of(static_cast<wtgram_status>(c.status))};
+    }
 };
 
-// Room for many objects, allocated once and filled again and again by receive_batch.
-class object_buffer
-{
-  public:
-    explicit object_buffer(std::size_t max_objects = 64, std::size_t bytes = 128 * 1024)
-        : arena_(bytes), received_(max_objects)
-    {
-    }
-    std::size_t size() const noexcept { return count_; }
-    bool empty() const noexcept { return count_ == 0; }
-    // After errc::buffer_too_small: the bytes that the next object wants.
-    std::size_t needed() const noexcept { return needed_; }
-    received_object operator[](std::size_t i) const noexcept
-    {
-        const wtgram_received_object &one = received_[i];
-        return {bytes_view(arena_.data() + one.offset, static_cast<std::size_t>(one.length)),
-                static_cast<std::uint16_t>(one.type_id), one.sequence, detail::time_of(one.timestamp_us),
-                one.status == WTGRAM_OK ? std::error_code() : detail::code_of(static_cast<wtgram_status>(one.status))};
-    }
-
-  private:
-    friend class structured;
-    std::vector<std::uint8_t> arena_;
-    std::vector<wtgram_received_object> received_;
-    std::size_t count_ = 0, needed_ = 0;
-};
+using object_buffer = batch_buffer<received_object, wtgram_received_object>;
 
 class structured : public owner<wtgram_structured, wtgram_structured_free>
 {
@@ -110,58 +91,59 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     // Over a transport or reliability layer it receives everything, and closing it closes that. Over a session it takes
     // what begins with a registered type id, and closing it only ends that. Each id once; fixed from now on.
     template <class Below>
-    static structured open(const Below &below, span<const wtgram_object_type> types,
-                           const structured_options &options = {})
+    [[nodiscard]] static structured open(const Below &below, span<const wtgram_object_type> types,
+                                         const structured_options &options = {})
     {
         return detail::unwrap(try_open(below, types, options));
     }
-    static expected<structured> try_open(const transport &below, span<const wtgram_object_type> types,
-                                         const structured_options &options = {}) noexcept
+    [[nodiscard]] static expected<structured> try_open(const transport &below, span<const wtgram_object_type> types,
+                                                       const structured_options &options = {}) noexcept
     {
         return make(wtgram_structured_open_over_transport, below.handle(), types, options);
     }
-    static expected<structured> try_open(const session &below, span<const wtgram_object_type> types,
-                                         const structured_options &options = {}) noexcept
+    [[nodiscard]] static expected<structured> try_open(const session &below, span<const wtgram_object_type> types,
+                                                       const structured_options &options = {}) noexcept
     {
         return make(wtgram_structured_open_over_session, below.handle(), types, options);
     }
-    static expected<structured> try_open(const reliability &below, span<const wtgram_object_type> types,
-                                         const structured_options &options = {}) noexcept
+    [[nodiscard]] static expected<structured> try_open(const reliability &below, span<const wtgram_object_type> types,
+                                                       const structured_options &options = {}) noexcept
     {
         return make(wtgram_structured_open_over_reliability, below.handle(), types, options);
     }
 
     // `data`: JSON text, or what the program's serializer takes.
-    void send_obj(std::uint16_t type_id, bytes_view data, const send_options &options = {}) const
+    void send_obj(std::uint16_t type_id, bytes_view data, optional_send_options options = {}) const
     {
         detail::unwrap(send_with(type_id, data, options));
     }
-    void send_obj(std::uint16_t type_id, std::string_view text, const send_options &options = {}) const
+    void send_obj(std::uint16_t type_id, std::string_view text, optional_send_options options = {}) const
     {
         send_obj(type_id, view(text), options);
     }
-    expected<void> try_send_obj(std::uint16_t type_id, bytes_view data, const send_options &options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send_obj(std::uint16_t type_id, bytes_view data,
+                                              optional_send_options options = {}) const noexcept
     {
         return detail::result(
-            wtgram_structured_try_send_obj(handle_, type_id, data.data(), data.size(), &options.raw()));
+            wtgram_structured_try_send_obj(handle_, type_id, data.data(), data.size(), options.raw()));
     }
-    expected<void> try_send_obj(std::uint16_t type_id, std::string_view text,
-                                const send_options &options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send_obj(std::uint16_t type_id, std::string_view text,
+                                              optional_send_options options = {}) const noexcept
     {
         return try_send_obj(type_id, view(text), options);
     }
-    expected<void> try_send_obj_for(std::uint16_t type_id, bytes_view data, duration timeout,
-                                    send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send_obj_for(std::uint16_t type_id, bytes_view data, duration timeout,
+                                                  send_options options = {}) const noexcept
     {
         return send_with(type_id, data, options.timeout(timeout));
     }
-    expected<void> try_send_obj_for(std::uint16_t type_id, std::string_view text, duration timeout,
-                                    send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send_obj_for(std::uint16_t type_id, std::string_view text, duration timeout,
+                                                  send_options options = {}) const noexcept
     {
         return try_send_obj_for(type_id, view(text), timeout, options);
     }
     // As transport::send_batch.
-    batch_outcome send_batch(span<const wtgram_object> objects, const send_options &options = {},
+    batch_outcome send_batch(span<const wtgram_object> objects, optional_send_options options = {},
                              span<wtgram_status> results = {}) const noexcept
     {
         batch_outcome outcome;
@@ -170,7 +152,7 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
             return outcome;
         }
         const wtgram_status status =
-            wtgram_structured_send_batch(handle_, objects.data(), objects.size(), &options.raw(),
+            wtgram_structured_send_batch(handle_, objects.data(), objects.size(), options.raw(),
                                          results.empty() ? nullptr : results.data(), &outcome.accepted);
         if (status != WTGRAM_OK) outcome.first_error = detail::code_of(status);
         return outcome;
@@ -183,7 +165,8 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     {
         return detail::unwrap(try_receive_obj_for(buffer, timeout));
     }
-    expected<object_info> try_receive_obj(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<object_info> try_receive_obj(bytes_buffer buffer,
+                                                        std::size_t *needed = nullptr) const noexcept
     {
         std::uint32_t type_id = 0;
         std::size_t length = 0;
@@ -192,8 +175,8 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
         if (needed != nullptr) *needed = length;
         return detail::result(status, object_info{static_cast<std::uint16_t>(type_id), length});
     }
-    expected<object_info> try_receive_obj_for(bytes_buffer buffer, duration timeout,
-                                              std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<object_info> try_receive_obj_for(bytes_buffer buffer, duration timeout,
+                                                            std::size_t *needed = nullptr) const noexcept
     {
         std::uint32_t type_id = 0;
         std::size_t length = 0;
@@ -208,31 +191,25 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     {
         return detail::unwrap(try_receive_batch_for(buffer, timeout));
     }
-    expected<std::size_t> try_receive_batch(object_buffer &buffer) const noexcept
+    [[nodiscard]] expected<std::size_t> try_receive_batch(object_buffer &buffer) const noexcept
     {
         return try_receive_batch_for(buffer, duration::zero());
     }
-    expected<std::size_t> try_receive_batch_for(object_buffer &buffer, duration timeout) const noexcept
+    [[nodiscard]] expected<std::size_t> try_receive_batch_for(object_buffer &buffer, duration timeout) const noexcept
     {
-        std::size_t count = 0;
-        const wtgram_status status =
-            wtgram_structured_receive_batch(handle_, timeout.count(), buffer.arena_.data(), buffer.arena_.size(),
-                                            buffer.received_.data(), buffer.received_.size(), &count);
-        buffer.count_ = status == WTGRAM_OK ? count : 0;
-        buffer.needed_ = 0;
-        if (status == WTGRAM_ERROR_BUFFER_TOO_SMALL) buffer.needed_ = buffer.received_[0].length;
-        return detail::result(status, count);
+        return buffer.fill(
+            [&](auto... room) { return wtgram_structured_receive_batch(handle_, timeout.count(), room...); });
     }
 
     bool is_closed() const { return detail::unwrap(try_is_closed()); }
-    expected<bool> try_is_closed() const noexcept
+    [[nodiscard]] expected<bool> try_is_closed() const noexcept
     {
         bool closed = false;
         const wtgram_status status = wtgram_structured_is_closed(handle_, &closed);
         return detail::result(status, closed);
     }
     wtgram_structured_statistics stats() const { return detail::unwrap(try_stats()); }
-    expected<wtgram_structured_statistics> try_stats() const noexcept
+    [[nodiscard]] expected<wtgram_structured_statistics> try_stats() const noexcept
     {
         wtgram_structured_statistics stats;
         wtgram_structured_statistics_init(&stats);
@@ -242,12 +219,14 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     void close() const { detail::unwrap(try_close()); }
     expected<void> try_close() const noexcept { return detail::result(wtgram_structured_close(handle_)); }
 
-  private:
+  protected:
     static bytes_view view(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
-    expected<void> send_with(std::uint16_t type_id, bytes_view data, const send_options &options) const noexcept
+    expected<void> send_with(std::uint16_t type_id, bytes_view data, optional_send_options options) const noexcept
     {
-        return detail::result(wtgram_structured_send_obj(handle_, type_id, data.data(), data.size(), &options.raw()));
+        return detail::result(wtgram_structured_send_obj(handle_, type_id, data.data(), data.size(), options.raw()));
     }
+
+  private:
     template <class Open, class Below>
     static expected<structured> make(Open open, Below below, span<const wtgram_object_type> types,
                                      const structured_options &options) noexcept

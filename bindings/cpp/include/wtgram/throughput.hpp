@@ -33,16 +33,15 @@ class throughput_options
 };
 
 // Sends as many datagrams as the path takes for a while; the peer receives them like any others.
-inline expected<wtgram_throughput_report> try_throughput_test(const transport &transport,
-                                                              const throughput_options &options = {}) noexcept
+[[nodiscard]] inline expected<throughput_report> try_throughput_test(const transport &transport,
+                                                                     const throughput_options &options = {}) noexcept
 {
     const wtgram_throughput_options c = options.to_c();
-    wtgram_throughput_report report;
-    wtgram_throughput_report_init(&report);
+    throughput_report report;
     const wtgram_status status = wtgram_throughput_test(transport.handle(), &c, &report);
     return detail::result(status, report);
 }
-inline wtgram_throughput_report throughput_test(const transport &transport, const throughput_options &options = {})
+inline throughput_report throughput_test(const transport &transport, const throughput_options &options = {})
 {
     return detail::unwrap(try_throughput_test(transport, options));
 }
@@ -50,26 +49,24 @@ inline wtgram_throughput_report throughput_test(const transport &transport, cons
 // The same with somebody who hears how it goes: `progress(report)` returns whether to go on. It runs on a thread of the
 // library while this call waits, and must not throw.
 template <class Progress>
-expected<wtgram_throughput_report> try_throughput_test(const transport &transport, const throughput_options &options,
-                                                       Progress &&progress) noexcept
+[[nodiscard]] expected<throughput_report>
+try_throughput_test(const transport &transport, const throughput_options &options, Progress &&progress) noexcept
 {
     using callable = std::remove_reference_t<Progress>;
-    static_assert(std::is_invocable_r_v<bool, callable &, const wtgram_throughput_report &>,
-                  "progress takes a const wtgram_throughput_report & and returns whether to go on");
+    static_assert(std::is_invocable_r_v<bool, callable &, const throughput_report &>,
+                  "progress takes a const wtgram::throughput_report & and returns whether to go on");
     wtgram_throughput_options c = options.to_c();
     callable *const pointer = &progress;
     c.context = const_cast<void *>(static_cast<const volatile void *>(&pointer));
     c.progress = [](void *context, const wtgram_throughput_report *report) noexcept -> bool {
-        return (**static_cast<callable *const *>(context))(*report);
+        return (**static_cast<callable *const *>(context))(throughput_report(*report));
     };
-    wtgram_throughput_report report;
-    wtgram_throughput_report_init(&report);
+    throughput_report report;
     const wtgram_status status = wtgram_throughput_test(transport.handle(), &c, &report);
     return detail::result(status, report);
 }
 template <class Progress>
-wtgram_throughput_report throughput_test(const transport &transport, const throughput_options &options,
-                                         Progress &&progress)
+throughput_report throughput_test(const transport &transport, const throughput_options &options, Progress &&progress)
 {
     return detail::unwrap(try_throughput_test(transport, options, progress));
 }

@@ -7,6 +7,7 @@
 
 #include <wtgram/datagram.hpp>
 #include <wtgram/heartbeat.hpp>
+#include <wtgram/statistics.hpp>
 
 namespace wtgram
 {
@@ -18,28 +19,36 @@ class transport
     explicit transport(wtgram_transport handle) noexcept : handle_(handle) {}
     wtgram_transport handle() const noexcept { return handle_; }
     std::uint64_t id() const noexcept { return handle_.id; }
+    explicit operator bool() const noexcept { return handle_.id != 0; }
+    friend bool operator==(transport a, transport b) noexcept { return a.id() == b.id(); }
+    friend bool operator!=(transport a, transport b) noexcept { return a.id() != b.id(); }
 
-    void send(bytes_view data, const send_options &options = {}) const { detail::unwrap(try_send_with(data, options)); }
-    void send(std::string_view text, const send_options &options = {}) const { send(view(text), options); }
-    expected<void> try_send(bytes_view data, const send_options &options = {}) const noexcept
+    void send(bytes_view data, optional_send_options options = {}) const
     {
-        return detail::result(wtgram_transport_try_send(handle_, data.data(), data.size(), &options.raw()));
+        detail::unwrap(try_send_with(data, options));
     }
-    expected<void> try_send(std::string_view text, const send_options &options = {}) const noexcept
+    void send(std::string_view text, optional_send_options options = {}) const { send(view(text), options); }
+    [[nodiscard]] expected<void> try_send(bytes_view data, optional_send_options options = {}) const noexcept
+    {
+        return detail::result(wtgram_transport_try_send(handle_, data.data(), data.size(), options.raw()));
+    }
+    [[nodiscard]] expected<void> try_send(std::string_view text, optional_send_options options = {}) const noexcept
     {
         return try_send(view(text), options);
     }
-    expected<void> try_send_for(bytes_view data, duration timeout, send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send_for(bytes_view data, duration timeout,
+                                              send_options options = {}) const noexcept
     {
         return try_send_with(data, options.timeout(timeout));
     }
-    expected<void> try_send_for(std::string_view text, duration timeout, send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send_for(std::string_view text, duration timeout,
+                                              send_options options = {}) const noexcept
     {
         return try_send_for(view(text), timeout, options);
     }
     // One crossing for many; never throws, because what was accepted must be known in any case. `results` is empty or
     // has one place for each datagram.
-    batch_outcome send_batch(span<const wtgram_slice> datagrams, const send_options &options = {},
+    batch_outcome send_batch(span<const wtgram_slice> datagrams, optional_send_options options = {},
                              span<wtgram_status> results = {}) const noexcept
     {
         batch_outcome outcome;
@@ -48,7 +57,7 @@ class transport
             return outcome;
         }
         const wtgram_status status =
-            wtgram_transport_send_batch(handle_, datagrams.data(), datagrams.size(), &options.raw(),
+            wtgram_transport_send_batch(handle_, datagrams.data(), datagrams.size(), options.raw(),
                                         results.empty() ? nullptr : results.data(), &outcome.accepted);
         if (status != WTGRAM_OK) outcome.first_error = detail::code_of(status);
         return outcome;
@@ -60,15 +69,15 @@ class transport
     {
         return detail::unwrap(try_receive_for(buffer, timeout));
     }
-    expected<std::size_t> try_receive(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<std::size_t> try_receive(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
     {
         std::size_t length = 0;
         const wtgram_status status = wtgram_transport_try_receive(handle_, buffer.data(), buffer.size(), &length);
         if (needed != nullptr) *needed = length;
         return detail::result(status, length);
     }
-    expected<std::size_t> try_receive_for(bytes_buffer buffer, duration timeout,
-                                          std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<std::size_t> try_receive_for(bytes_buffer buffer, duration timeout,
+                                                        std::size_t *needed = nullptr) const noexcept
     {
         std::size_t length = 0;
         const wtgram_status status =
@@ -81,20 +90,14 @@ class transport
     {
         return detail::unwrap(try_receive_batch_for(buffer, timeout));
     }
-    expected<std::size_t> try_receive_batch(receive_buffer &buffer) const noexcept
+    [[nodiscard]] expected<std::size_t> try_receive_batch(receive_buffer &buffer) const noexcept
     {
         return try_receive_batch_for(buffer, duration::zero());
     }
-    expected<std::size_t> try_receive_batch_for(receive_buffer &buffer, duration timeout) const noexcept
+    [[nodiscard]] expected<std::size_t> try_receive_batch_for(receive_buffer &buffer, duration timeout) const noexcept
     {
-        std::size_t count = 0;
-        const wtgram_status status =
-            wtgram_transport_receive_batch(handle_, timeout.count(), buffer.arena_.data(), buffer.arena_.size(),
-                                           buffer.received_.data(), buffer.received_.size(), &count);
-        buffer.count_ = status == WTGRAM_OK ? count : 0;
-        buffer.needed_ = 0;
-        if (status == WTGRAM_ERROR_BUFFER_TOO_SMALL) buffer.needed_ = buffer.received_[0].length;
-        return detail::result(status, count);
+        return buffer.fill(
+            [&](auto... room) { return wtgram_transport_receive_batch(handle_, timeout.count(), room...); });
     }
 
     // As receive, with what is known about the datagram. On errc::buffer_too_small `needed` says how long it is.
@@ -102,13 +105,14 @@ class transport
     {
         return detail::unwrap(try_receive_with_metadata_for(buffer, timeout, with_checksum));
     }
-    expected<metadata> try_receive_with_metadata(bytes_buffer buffer, bool with_checksum = false,
-                                                 std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<metadata> try_receive_with_metadata(bytes_buffer buffer, bool with_checksum = false,
+                                                               std::size_t *needed = nullptr) const noexcept
     {
         return try_receive_with_metadata_for(buffer, duration::zero(), with_checksum, needed);
     }
-    expected<metadata> try_receive_with_metadata_for(bytes_buffer buffer, duration timeout, bool with_checksum = false,
-                                                     std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<metadata> try_receive_with_metadata_for(bytes_buffer buffer, duration timeout,
+                                                                   bool with_checksum = false,
+                                                                   std::size_t *needed = nullptr) const noexcept
     {
         metadata what;
         const wtgram_status status = wtgram_transport_receive_with_metadata(handle_, timeout.count(), with_checksum,
@@ -119,18 +123,18 @@ class transport
 
     // JSON text as one datagram, strictly checked and without insignificant white space. What is wrong with it, and
     // where, is what() of the exception, and `detail` of the forms that do not throw.
-    void send_json(std::string_view text, const send_options &options = {}) const
+    void send_json(std::string_view text, optional_send_options options = {}) const
     {
         detail_text detail;
         detail::unwrap(send_json_with(text, options, &detail), detail.c_str());
     }
-    expected<void> try_send_json(std::string_view text, const send_options &options = {},
-                                 detail_text *detail = nullptr) const noexcept
+    [[nodiscard]] expected<void> try_send_json(std::string_view text, const send_options &options = {},
+                                               detail_text *detail = nullptr) const noexcept
     {
         return try_send_json_for(text, duration::zero(), options, detail);
     }
-    expected<void> try_send_json_for(std::string_view text, duration timeout, send_options options = {},
-                                     detail_text *detail = nullptr) const noexcept
+    [[nodiscard]] expected<void> try_send_json_for(std::string_view text, duration timeout, send_options options = {},
+                                                   detail_text *detail = nullptr) const noexcept
     {
         return send_json_with(text, options.timeout(timeout), detail);
     }
@@ -140,11 +144,12 @@ class transport
         detail_text detail;
         return detail::unwrap(try_receive_json_for(timeout, &detail), detail.c_str());
     }
-    expected<std::string> try_receive_json(detail_text *detail = nullptr) const noexcept
+    [[nodiscard]] expected<std::string> try_receive_json(detail_text *detail = nullptr) const noexcept
     {
         return try_receive_json_for(duration::zero(), detail);
     }
-    expected<std::string> try_receive_json_for(duration timeout, detail_text *detail = nullptr) const noexcept
+    [[nodiscard]] expected<std::string> try_receive_json_for(duration timeout,
+                                                             detail_text *detail = nullptr) const noexcept
     {
         const detail::time_left left(timeout);
         return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
@@ -156,8 +161,8 @@ class transport
 
     // What became of the datagrams that were sent with a report_id, each once, in the order in which it happened.
     outcome next_outcome(duration timeout = forever) const { return detail::unwrap(try_next_outcome_for(timeout)); }
-    expected<outcome> try_next_outcome() const noexcept { return try_next_outcome_for(duration::zero()); }
-    expected<outcome> try_next_outcome_for(duration timeout) const noexcept
+    [[nodiscard]] expected<outcome> try_next_outcome() const noexcept { return try_next_outcome_for(duration::zero()); }
+    [[nodiscard]] expected<outcome> try_next_outcome_for(duration timeout) const noexcept
     {
         outcome news{};
         const wtgram_status status = wtgram_transport_next_outcome(handle_, timeout.count(), &news);
@@ -168,11 +173,11 @@ class transport
     {
         return detail::unwrap(try_next_outcomes_for(outcomes, timeout));
     }
-    expected<span<outcome>> try_next_outcomes(span<outcome> outcomes) const noexcept
+    [[nodiscard]] expected<span<outcome>> try_next_outcomes(span<outcome> outcomes) const noexcept
     {
         return try_next_outcomes_for(outcomes, duration::zero());
     }
-    expected<span<outcome>> try_next_outcomes_for(span<outcome> outcomes, duration timeout) const noexcept
+    [[nodiscard]] expected<span<outcome>> try_next_outcomes_for(span<outcome> outcomes, duration timeout) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status =
@@ -181,7 +186,7 @@ class transport
     }
 
     std::size_t max_datagram_size() const { return detail::unwrap(try_max_datagram_size()); }
-    expected<std::size_t> try_max_datagram_size() const noexcept
+    [[nodiscard]] expected<std::size_t> try_max_datagram_size() const noexcept
     {
         std::size_t bytes = 0;
         const wtgram_status status = wtgram_transport_max_datagram_size(handle_, &bytes);
@@ -190,73 +195,73 @@ class transport
     bool is_closed() const { return detail::unwrap(get(wtgram_transport_is_closed)); }
     bool is_readable() const { return detail::unwrap(get(wtgram_transport_is_readable)); }
     bool is_writable() const { return detail::unwrap(get(wtgram_transport_is_writable)); }
-    expected<bool> try_is_closed() const noexcept { return get(wtgram_transport_is_closed); }
-    expected<bool> try_is_readable() const noexcept { return get(wtgram_transport_is_readable); }
-    expected<bool> try_is_writable() const noexcept { return get(wtgram_transport_is_writable); }
+    [[nodiscard]] expected<bool> try_is_closed() const noexcept { return get(wtgram_transport_is_closed); }
+    [[nodiscard]] expected<bool> try_is_readable() const noexcept { return get(wtgram_transport_is_readable); }
+    [[nodiscard]] expected<bool> try_is_writable() const noexcept { return get(wtgram_transport_is_writable); }
 
     // Settings at run time; an age of 0 is none.
     duration get_outgoing_max_age() const { return detail::unwrap(try_get_outgoing_max_age()); }
-    expected<duration> try_get_outgoing_max_age() const noexcept
+    [[nodiscard]] expected<duration> try_get_outgoing_max_age() const noexcept
     {
         return get_age(wtgram_transport_get_outgoing_max_age);
     }
     void set_outgoing_max_age(duration age) const { detail::unwrap(try_set_outgoing_max_age(age)); }
-    expected<void> try_set_outgoing_max_age(duration age) const noexcept
+    [[nodiscard]] expected<void> try_set_outgoing_max_age(duration age) const noexcept
     {
         return detail::result(wtgram_transport_set_outgoing_max_age(handle_, age.count()));
     }
     duration get_incoming_max_age() const { return detail::unwrap(try_get_incoming_max_age()); }
-    expected<duration> try_get_incoming_max_age() const noexcept
+    [[nodiscard]] expected<duration> try_get_incoming_max_age() const noexcept
     {
         return get_age(wtgram_transport_get_incoming_max_age);
     }
     void set_incoming_max_age(duration age) const { detail::unwrap(try_set_incoming_max_age(age)); }
-    expected<void> try_set_incoming_max_age(duration age) const noexcept
+    [[nodiscard]] expected<void> try_set_incoming_max_age(duration age) const noexcept
     {
         return detail::result(wtgram_transport_set_incoming_max_age(handle_, age.count()));
     }
     queue_limits get_outgoing_limits() const { return detail::unwrap(try_get_outgoing_limits()); }
-    expected<queue_limits> try_get_outgoing_limits() const noexcept
+    [[nodiscard]] expected<queue_limits> try_get_outgoing_limits() const noexcept
     {
         return get_limits(wtgram_transport_get_outgoing_limits);
     }
     void set_outgoing_limits(queue_limits limits) const { detail::unwrap(try_set_outgoing_limits(limits)); }
-    expected<void> try_set_outgoing_limits(queue_limits limits) const noexcept
+    [[nodiscard]] expected<void> try_set_outgoing_limits(queue_limits limits) const noexcept
     {
         return detail::result(wtgram_transport_set_outgoing_limits(handle_, limits.max_datagrams, limits.max_bytes));
     }
     queue_limits get_incoming_limits() const { return detail::unwrap(try_get_incoming_limits()); }
-    expected<queue_limits> try_get_incoming_limits() const noexcept
+    [[nodiscard]] expected<queue_limits> try_get_incoming_limits() const noexcept
     {
         return get_limits(wtgram_transport_get_incoming_limits);
     }
     void set_incoming_limits(queue_limits limits) const { detail::unwrap(try_set_incoming_limits(limits)); }
-    expected<void> try_set_incoming_limits(queue_limits limits) const noexcept
+    [[nodiscard]] expected<void> try_set_incoming_limits(queue_limits limits) const noexcept
     {
         return detail::result(wtgram_transport_set_incoming_limits(handle_, limits.max_datagrams, limits.max_bytes));
     }
     full_policy get_outgoing_full_policy() const { return detail::unwrap(try_get_outgoing_full_policy()); }
-    expected<full_policy> try_get_outgoing_full_policy() const noexcept
+    [[nodiscard]] expected<full_policy> try_get_outgoing_full_policy() const noexcept
     {
         return get_policy<full_policy>(wtgram_transport_get_outgoing_full_policy);
     }
     void set_outgoing_full_policy(full_policy policy) const { detail::unwrap(try_set_outgoing_full_policy(policy)); }
-    expected<void> try_set_outgoing_full_policy(full_policy policy) const noexcept
+    [[nodiscard]] expected<void> try_set_outgoing_full_policy(full_policy policy) const noexcept
     {
         return detail::result(wtgram_transport_set_outgoing_full_policy(handle_, static_cast<std::uint32_t>(policy)));
     }
     drop_policy get_incoming_drop_policy() const { return detail::unwrap(try_get_incoming_drop_policy()); }
-    expected<drop_policy> try_get_incoming_drop_policy() const noexcept
+    [[nodiscard]] expected<drop_policy> try_get_incoming_drop_policy() const noexcept
     {
         return get_policy<drop_policy>(wtgram_transport_get_incoming_drop_policy);
     }
     void set_incoming_drop_policy(drop_policy policy) const { detail::unwrap(try_set_incoming_drop_policy(policy)); }
-    expected<void> try_set_incoming_drop_policy(drop_policy policy) const noexcept
+    [[nodiscard]] expected<void> try_set_incoming_drop_policy(drop_policy policy) const noexcept
     {
         return detail::result(wtgram_transport_set_incoming_drop_policy(handle_, static_cast<std::uint32_t>(policy)));
     }
     std::uint64_t get_outgoing_high_water_mark() const { return detail::unwrap(try_get_outgoing_high_water_mark()); }
-    expected<std::uint64_t> try_get_outgoing_high_water_mark() const noexcept
+    [[nodiscard]] expected<std::uint64_t> try_get_outgoing_high_water_mark() const noexcept
     {
         return get(wtgram_transport_get_outgoing_high_water_mark);
     }
@@ -264,12 +269,12 @@ class transport
     {
         detail::unwrap(try_set_outgoing_high_water_mark(datagrams));
     }
-    expected<void> try_set_outgoing_high_water_mark(std::uint64_t datagrams) const noexcept
+    [[nodiscard]] expected<void> try_set_outgoing_high_water_mark(std::uint64_t datagrams) const noexcept
     {
         return detail::result(wtgram_transport_set_outgoing_high_water_mark(handle_, datagrams));
     }
     water_marks get_outgoing_water_marks() const { return detail::unwrap(try_get_outgoing_water_marks()); }
-    expected<water_marks> try_get_outgoing_water_marks() const noexcept
+    [[nodiscard]] expected<water_marks> try_get_outgoing_water_marks() const noexcept
     {
         water_marks marks;
         const wtgram_status status = wtgram_transport_get_outgoing_water_marks(handle_, &marks.raw());
@@ -279,31 +284,34 @@ class transport
     {
         detail::unwrap(try_set_outgoing_water_marks(marks));
     }
-    expected<void> try_set_outgoing_water_marks(const water_marks &marks) const noexcept
+    [[nodiscard]] expected<void> try_set_outgoing_water_marks(const water_marks &marks) const noexcept
     {
         return detail::result(wtgram_transport_set_outgoing_water_marks(handle_, &marks.raw()));
     }
 
     // What waits in the queues. Clearing says how many datagrams it dropped.
     std::uint64_t clear_send_buffer() const { return detail::unwrap(try_clear_send_buffer()); }
-    expected<std::uint64_t> try_clear_send_buffer() const noexcept { return get(wtgram_transport_clear_send_buffer); }
+    [[nodiscard]] expected<std::uint64_t> try_clear_send_buffer() const noexcept
+    {
+        return get(wtgram_transport_clear_send_buffer);
+    }
     std::uint64_t clear_receive_buffer() const { return detail::unwrap(try_clear_receive_buffer()); }
-    expected<std::uint64_t> try_clear_receive_buffer() const noexcept
+    [[nodiscard]] expected<std::uint64_t> try_clear_receive_buffer() const noexcept
     {
         return get(wtgram_transport_clear_receive_buffer);
     }
     std::uint64_t get_send_buffer_size() const { return detail::unwrap(try_get_send_buffer_size()); }
-    expected<std::uint64_t> try_get_send_buffer_size() const noexcept
+    [[nodiscard]] expected<std::uint64_t> try_get_send_buffer_size() const noexcept
     {
         return get(wtgram_transport_get_send_buffer_size);
     }
     std::uint64_t get_receive_buffer_size() const { return detail::unwrap(try_get_receive_buffer_size()); }
-    expected<std::uint64_t> try_get_receive_buffer_size() const noexcept
+    [[nodiscard]] expected<std::uint64_t> try_get_receive_buffer_size() const noexcept
     {
         return get(wtgram_transport_get_receive_buffer_size);
     }
     wtgram_queue_statistics get_queue_stats() const { return detail::unwrap(try_get_queue_stats()); }
-    expected<wtgram_queue_statistics> try_get_queue_stats() const noexcept
+    [[nodiscard]] expected<wtgram_queue_statistics> try_get_queue_stats() const noexcept
     {
         wtgram_queue_statistics stats;
         wtgram_queue_statistics_init(&stats);
@@ -313,7 +321,7 @@ class transport
 
     // A heartbeat now and in every interval, until stop_heartbeat or the transport's end.
     void start_heartbeat(const heartbeat_options &options = {}) const { detail::unwrap(try_start_heartbeat(options)); }
-    expected<void> try_start_heartbeat(const heartbeat_options &options = {}) const noexcept
+    [[nodiscard]] expected<void> try_start_heartbeat(const heartbeat_options &options = {}) const noexcept
     {
         return detail::result(wtgram_transport_start_heartbeat(handle_, &options.raw()));
     }
@@ -323,32 +331,40 @@ class transport
         return detail::result(wtgram_transport_stop_heartbeat(handle_));
     }
     bool is_peer_silent() const { return detail::unwrap(try_is_peer_silent()); }
-    expected<bool> try_is_peer_silent() const noexcept { return get(wtgram_transport_is_peer_silent); }
+    [[nodiscard]] expected<bool> try_is_peer_silent() const noexcept { return get(wtgram_transport_is_peer_silent); }
 
     // What looks wrong, as a JSON array; everything there is to see, as a JSON object for people.
     std::string diagnose() const { return detail::unwrap(try_diagnose()); }
-    expected<std::string> try_diagnose() const noexcept { return get_text(wtgram_transport_diagnose); }
+    [[nodiscard]] expected<std::string> try_diagnose() const noexcept { return get_text(wtgram_transport_diagnose); }
     std::string debug_state() const { return detail::unwrap(try_debug_state()); }
-    expected<std::string> try_debug_state() const noexcept { return get_text(wtgram_transport_debug_state); }
-
-    wtgram_transport_statistics stats() const { return detail::unwrap(try_stats()); }
-    expected<wtgram_transport_statistics> try_stats() const noexcept
+    [[nodiscard]] expected<std::string> try_debug_state() const noexcept
     {
-        wtgram_transport_statistics stats;
-        wtgram_transport_statistics_init(&stats);
+        return get_text(wtgram_transport_debug_state);
+    }
+
+    transport_statistics stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<transport_statistics> try_stats() const noexcept
+    {
+        transport_statistics stats;
         const wtgram_status status = wtgram_transport_stats(handle_, &stats);
         return detail::result(status, stats);
     }
     // How many datagrams were handed in, and have arrived, so far: the numbers that the next ones get.
     std::uint64_t send_sequence() const { return detail::unwrap(get(wtgram_transport_send_sequence)); }
     std::uint64_t receive_sequence() const { return detail::unwrap(get(wtgram_transport_receive_sequence)); }
-    expected<std::uint64_t> try_send_sequence() const noexcept { return get(wtgram_transport_send_sequence); }
-    expected<std::uint64_t> try_receive_sequence() const noexcept { return get(wtgram_transport_receive_sequence); }
+    [[nodiscard]] expected<std::uint64_t> try_send_sequence() const noexcept
+    {
+        return get(wtgram_transport_send_sequence);
+    }
+    [[nodiscard]] expected<std::uint64_t> try_receive_sequence() const noexcept
+    {
+        return get(wtgram_transport_receive_sequence);
+    }
     // The session's id on the wire, as session::session_id says it.
     std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
-    expected<std::uint64_t> try_session_id() const noexcept { return get(wtgram_transport_session_id); }
+    [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept { return get(wtgram_transport_session_id); }
     // The handle of the session that this belongs to and that somebody else owns: not to be freed.
-    expected<wtgram_session> try_session() const noexcept
+    [[nodiscard]] expected<wtgram_session> try_session() const noexcept
     {
         wtgram_session session{};
         const wtgram_status status = wtgram_transport_session(handle_, &session);
@@ -360,14 +376,14 @@ class transport
 
   private:
     static bytes_view view(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
-    expected<void> try_send_with(bytes_view data, const send_options &options) const noexcept
+    [[nodiscard]] expected<void> try_send_with(bytes_view data, optional_send_options options) const noexcept
     {
-        return detail::result(wtgram_transport_send(handle_, data.data(), data.size(), &options.raw()));
+        return detail::result(wtgram_transport_send(handle_, data.data(), data.size(), options.raw()));
     }
-    expected<void> send_json_with(std::string_view text, const send_options &options,
+    expected<void> send_json_with(std::string_view text, optional_send_options options,
                                   detail_text *detail) const noexcept
     {
-        return detail::result(wtgram_transport_send_json(handle_, text.data(), text.size(), &options.raw(),
+        return detail::result(wtgram_transport_send_json(handle_, text.data(), text.size(), options.raw(),
                                                          detail != nullptr ? detail->data() : nullptr,
                                                          detail != nullptr ? detail_text::capacity : 0));
     }

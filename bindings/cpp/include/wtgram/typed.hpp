@@ -85,7 +85,7 @@ template <class... Types> class typed : public structured
         return detail::unwrap(try_open(below, options));
     }
     template <class Below>
-    static expected<typed> try_open(const Below &below, const structured_options &options = {}) noexcept
+    [[nodiscard]] static expected<typed> try_open(const Below &below, const structured_options &options = {}) noexcept
     {
         const wtgram_object_type registry[] = {registered(Types::id, Types::max_bytes)...};
         expected<structured> opened =
@@ -99,19 +99,21 @@ template <class... Types> class typed : public structured
     using structured::send_obj;
     using structured::try_send_obj;
     using structured::try_send_obj_for;
-    template <class T> void send_obj(const T &object, const send_options &options = {}) const
+    template <class T> void send_obj(const T &object, optional_send_options options = {}) const
     {
         detail::unwrap(encoded(object, [&](std::string_view bytes) {
-            return structured::try_send_obj_for(id_of<T>(), bytes, duration(options.raw().timeout_us), options);
+            return structured::send_with(id_of<T>(), structured::view(bytes), options);
         }));
     }
-    template <class T> expected<void> try_send_obj(const T &object, const send_options &options = {}) const noexcept
+    template <class T>
+    [[nodiscard]] expected<void> try_send_obj(const T &object, optional_send_options options = {}) const noexcept
     {
         return encoded(object,
                        [&](std::string_view bytes) { return structured::try_send_obj(id_of<T>(), bytes, options); });
     }
     template <class T>
-    expected<void> try_send_obj_for(const T &object, duration timeout, const send_options &options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send_obj_for(const T &object, duration timeout,
+                                                  const send_options &options = {}) const noexcept
     {
         return encoded(object, [&](std::string_view bytes) {
             return structured::try_send_obj_for(id_of<T>(), bytes, timeout, options);
@@ -123,8 +125,8 @@ template <class... Types> class typed : public structured
     using structured::try_receive_obj;
     using structured::try_receive_obj_for;
     any receive_obj(duration timeout = forever) const { return detail::unwrap(try_receive_obj_for(timeout)); }
-    expected<any> try_receive_obj() const noexcept { return try_receive_obj_for(duration::zero()); }
-    expected<any> try_receive_obj_for(duration timeout) const noexcept
+    [[nodiscard]] expected<any> try_receive_obj() const noexcept { return try_receive_obj_for(duration::zero()); }
+    [[nodiscard]] expected<any> try_receive_obj_for(duration timeout) const noexcept
     {
         const detail::time_left left(timeout);
         std::uint8_t buffer[2048];

@@ -2,6 +2,7 @@
 #ifndef WTGRAM_HPP
 #define WTGRAM_HPP
 
+#include <wtgram/batch.hpp>
 #include <wtgram/broadcaster.hpp>
 #include <wtgram/datagram.hpp>
 #include <wtgram/error.hpp>
@@ -16,6 +17,7 @@
 #include <wtgram/server.hpp>
 #include <wtgram/session.hpp>
 #include <wtgram/span.hpp>
+#include <wtgram/statistics.hpp>
 #include <wtgram/structured.hpp>
 #include <wtgram/throughput.hpp>
 #include <wtgram/transport.hpp>

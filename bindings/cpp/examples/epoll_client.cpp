@@ -1,0 +1,135 @@
+// WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call.
+//
+//   epoll_client --url URL --hash HEX [--count N]
+//
+// The poller's descriptor is readable while any object in it is ready, so it goes into epoll beside everything
+// else: here a timer that sends a datagram each 10 ms, and a descriptor that delivers SIGINT and SIGTERM.
+// Exit codes: 0 all N came back (default 100), 1 something failed, 2 wrong usage, 3 some did not come back.
+#include <wtgram/wtgram.hpp>
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <iostream>
+#include <map>
+
+using namespace std::chrono_literals;
+
+namespace
+{
+
+// A descriptor of the program's own. (The poller's belongs to the library and is not closed.)
+class descriptor
+{
+  public:
+    explicit descriptor(int fd) : fd_(fd)
+    {
+        if (fd < 0) throw std::system_error(errno, std::generic_category());
+    }
+    descriptor(const descriptor &) = delete;
+    descriptor &operator=(const descriptor &) = delete;
+    ~descriptor() { close(fd_); }
+    int fd() const { return fd_; }
+
+  private:
+    int fd_;
+};
+
+class echo_loop
+{
+  public:
+    echo_loop(wtgram::transport datagrams, std::uint64_t count) : datagrams_(datagrams), count_(count)
+    {
+        poller_.add(datagrams, wtgram::interest::readable | wtgram::interest::closed);
+        const itimerspec interval = {{0, 10'000'000}, {0, 10'000'000}}; // 10 ms
+        timerfd_settime(timer_.fd(), 0, &interval, nullptr);
+        for (const int fd : {poller_.fd(), timer_.fd(), signals_.fd()}) {
+            epoll_event event{EPOLLIN, {nullptr}};
+            event.data.fd = fd;
+            if (epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, fd, &event) != 0)
+                throw std::system_error(errno, std::generic_category());
+        }
+    }
+
+    bool run()
+    {
+        while (!stopping_ && echoed_ < count_ && grace_ticks_ > 0) {
+            epoll_event events[3];
+            const int ready = epoll_wait(epoll_.fd(), events, 3, -1);
+            for (int i = 0; i < ready; i++) {
+                if (events[i].data.fd == poller_.fd()) on_poller();
+                else if (events[i].data.fd == timer_.fd()) on_timer();
+                else stopping_ = true;
+            }
+        }
+        std::cout << sent_ << " sent, " << echoed_ << " echoed" << std::endl;
+        return echoed_ == count_;
+    }
+
+  private:
+    // Never waits: this thread must not sleep in the library.
+    void on_poller()
+    {
+        wtgram::event events[4];
+        poller_.wait(events, 0us); // one object only, so the events need no look: take what there is
+        std::uint8_t text[64];
+        auto length = datagrams_.try_receive(text);
+        for (; length; length = datagrams_.try_receive(text), echoed_++)
+            std::cout << "echo: " << std::string_view(reinterpret_cast<const char *>(text), *length) << '\n';
+        if (length.error() != wtgram::errc::would_block) throw wtgram::error(length.error());
+    }
+
+    void on_timer()
+    {
+        std::uint64_t ticks = 0;
+        if (read(timer_.fd(), &ticks, sizeof ticks) != sizeof ticks) return;
+        if (sent_ == count_) grace_ticks_--;
+        else if (datagrams_.try_send("datagram " + std::to_string(sent_))) sent_++; // else at the next tick
+    }
+
+    static int signals()
+    {
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+        return sigprocmask(SIG_BLOCK, &set, nullptr) == 0 ? signalfd(-1, &set, SFD_CLOEXEC) : -1;
+    }
+
+    wtgram::transport datagrams_;
+    wtgram::poller poller_ = wtgram::poller::make();
+    descriptor epoll_{epoll_create1(EPOLL_CLOEXEC)};
+    descriptor timer_{timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
+    descriptor signals_{signals()};
+    const std::uint64_t count_;
+    std::uint64_t sent_ = 0, echoed_ = 0;
+    int grace_ticks_ = 100; // waits a second for the last echoes
+    bool stopping_ = false;
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+try {
+    std::map<std::string, std::string> options = {{"--url", ""}, {"--hash", ""}, {"--count", "100"}};
+    for (int i = 1; i < argc; i += 2) options.at(argv[i]) = i + 1 < argc ? argv[i + 1] : "";
+    const auto hash = wtgram::hash_from_hex(options["--hash"]);
+    const auto count = std::stoull(options["--count"]);
+    if (!hash) throw std::invalid_argument("--hash has 64 digits");
+
+    const auto session =
+        wtgram::session::connect(options["--url"], wtgram::connect_options().trust_certificate_hash(*hash));
+    const bool complete = echo_loop(session.datagrams(), count).run();
+    wtgram::shutdown(1s); // closes the session and waits until the server was told
+    return complete ? 0 : 3;
+} catch (const std::logic_error &wrong) { // an option that there is not, or no number
+    std::cerr << "epoll_client: " << wrong.what() << "\nusage: epoll_client --url URL --hash HEX [--count N]\n";
+    return 2;
+} catch (const std::exception &failure) {
+    std::cerr << "epoll_client: " << failure.what() << '\n';
+    return 1;
+}

@@ -1,0 +1,84 @@
+// Typed objects: a player tells its position, a server answers with a greeting. Both ends in one program, over
+// loopback; structs for the program, by nlohmann/json, and MessagePack on the wire. The other end may as well be a
+// pywebtransport StructuredDatagramTransport with the registry {1: Position, 2: Greeting} and the MsgPackSerializer.
+//
+//   structured
+//
+// Exit codes: 0 all went well, 1 something failed.
+#include <nlohmann/json.hpp>
+#include <wtgram/wtgram.hpp>
+
+#include <iostream>
+
+using namespace std::chrono_literals;
+
+namespace game
+{
+
+struct position {
+    int id;
+    double x, y;
+};
+struct greeting {
+    std::string text;
+    std::vector<int> players;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(position, id, x, y)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(greeting, text, players)
+
+// Both ends agree on the types and their numbers; no position is larger than 200 bytes.
+using channel = wtgram::typed<wtgram::type<1, position, 200>, wtgram::type<2, greeting>>;
+
+} // namespace game
+
+namespace
+{
+
+// Over the session: datagrams with other type ids stay with the session's transport.
+game::channel open(const wtgram::session &session)
+{
+    return game::channel::open(session, wtgram::structured_options().serializer(wtgram::serializer_kind::message_pack));
+}
+
+// A datagram that is no object has an error of its own and harms nothing: we wait for the next.
+game::channel::any receive(const game::channel &from)
+{
+    for (;;) {
+        auto object = from.try_receive_obj_for(5s);
+        if (object) return *std::move(object);
+        if (object.error() == wtgram::errc::timed_out || object.error() == wtgram::errc::closed)
+            throw wtgram::error(object.error());
+        std::cerr << "skipped: " << object.error().message() << '\n';
+    }
+}
+
+} // namespace
+
+int main()
+try {
+    const auto listener = wtgram::server::listen(wtgram::listen_options().host("127.0.0.1"));
+    const auto client = wtgram::session::connect("https://127.0.0.1:" + std::to_string(listener.local_port()) + "/game",
+                                                 wtgram::connect_options().trust_certificate_hash(listener.hash()));
+    const auto accepted = listener.accept(5s);
+    const auto player = open(client), server = open(accepted);
+
+    player.send_obj(game::position{7, 1.5, -2});
+    const auto position = std::get<game::position>(receive(server));
+    std::cout << "the server got a position: " << nlohmann::json(position) << '\n';
+
+    server.send_obj(game::greeting{"hello, " + std::to_string(position.id), {position.id}});
+    std::cout << "the player got a greeting: " << std::get<game::greeting>(receive(player)).text << '\n';
+
+    // What does not serialize is refused here and never leaves.
+    const auto refused = player.try_send_obj(1, "{\"x\":NaN}");
+    std::cout << "NaN is no JSON: " << refused.error().message() << '\n';
+
+    const auto stats = player.stats();
+    std::cout << "the player sent " << stats.sent << ", received " << stats.received << ", was refused "
+              << stats.send_not_serialized << '\n';
+    wtgram::shutdown(1s);
+    return stats.sent == 1 && stats.received == 1 && stats.send_not_serialized == 1 ? 0 : 1;
+} catch (const std::exception &failure) {
+    std::cerr << "structured: " << failure.what() << '\n';
+    return 1;
+}

@@ -1,0 +1,30 @@
+// Each marked line ignores what must not be ignored; ignored_results.sh counts that the compiler says so, and that it
+// says nothing about the others.
+#include <wtgram/wtgram.hpp>
+
+using namespace std::chrono_literals;
+
+void ignore(const wtgram::transport &datagrams, const wtgram::session &session, const wtgram::server &server,
+            const wtgram::poller &poller, const wtgram::reliability &reliability)
+{
+    std::uint8_t buffer[1];
+    datagrams.try_send("x"); // warns
+    datagrams.try_send_for("x", 1s); // warns
+    datagrams.send_batch({}); // warns
+    datagrams.try_receive(buffer); // warns
+    datagrams.try_set_outgoing_max_age(1s); // warns
+    server.try_accept(); // warns
+    reliability.try_send("x"); // warns
+    poller.try_add(datagrams, wtgram::interest::readable); // warns
+    wtgram::session::connect("https://localhost/"); // warns
+    wtgram::server::try_listen(); // warns
+    wtgram::broadcaster::make(); // warns
+
+    datagrams.send("x");
+    datagrams.try_close();
+    session.try_close(1, "done");
+    server.try_close();
+    poller.try_remove(datagrams);
+    poller.try_wake();
+    wtgram::try_shutdown(1s);
+}

@@ -1,0 +1,42 @@
+// The link simulator between a client and a server of the suite, when the environment names its program.
+#ifndef WTGRAM_TESTS_LINK_HPP
+#define WTGRAM_TESTS_LINK_HPP
+
+#include <gtest/gtest.h>
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace wtgram_tests
+{
+
+// The worst that a network may do while what a test says is still true. Datagrams are unreliable and not ordered: most
+// tests send some, receive them and compare, which proves something only where all arrive, and in their order. What
+// is acknowledged, or never leaves this side, must hold over any link.
+enum class network { keeps_order, reorders, loses };
+
+// One run of the program that WTGRAM_LINK_SIMULATOR names; without it there is no link and packets go straight. Each
+// has a seed of its own, which failures name.
+class simulated_link
+{
+  public:
+    simulated_link(std::uint16_t server_port, network worst);
+    ~simulated_link();
+    simulated_link(const simulated_link &) = delete;
+    simulated_link &operator=(const simulated_link &) = delete;
+
+    explicit operator bool() const noexcept { return child_ > 0; }
+    std::uint16_t port() const noexcept { return port_; } // where clients connect to
+
+  private:
+    pid_t child_ = -1;
+    int commands_ = -1, answers_ = -1;
+    std::uint16_t port_;
+    std::optional<testing::ScopedTrace> trace_;
+};
+
+} // namespace wtgram_tests
+
+#endif

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# talk.sh TEXT SERVER CLIENT ARGUMENT...: an example's server, and a client that is told where it is: URL and HASH among its
+# arguments become the server's. The client must end with 0 and print TEXT, the server end with 0 when it is asked to.
+set -euo pipefail
+text=$1 server=$2 client=$3
+shift 3
+work=$(mktemp -d)
+server_pid=
+cleanup() {
+  if [ -n "$server_pid" ]; then kill -KILL "$server_pid" 2> /dev/null || true; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+fail() { echo "failed: $*"; tail -n 40 "$work"/*; exit 1; }
+
+"$server" --port 0 > "$work/server" 2>&1 &
+server_pid=$!
+for _ in $(seq 100); do
+  grep -q '^listening on ' "$work/server" && break
+  kill -0 "$server_pid" 2> /dev/null || fail "the server ended before it listened"
+  sleep 0.1
+done
+read -r _ _ url _ hash < "$work/server" || fail "no listening line"
+
+arguments=()
+for argument in "$@"; do
+  case $argument in
+    URL) arguments+=("$url") ;;
+    HASH) arguments+=("$hash") ;;
+    *) arguments+=("$argument") ;;
+  esac
+done
+timeout 40 "$client" "${arguments[@]}" > "$work/client" 2>&1 || fail "the client ended with $?"
+grep -Eq -- "$text" "$work/client" || fail "the client does not say: $text"
+kill -TERM "$server_pid"
+wait "$server_pid" || fail "the server ended with $?"
+server_pid=
+tail -n 3 "$work/client"
