@@ -17,6 +17,7 @@ func layers(t *testing.T) (client, accepted *wtgram.Reliability) {
 	one, other := pair(t)
 	client = must[*wtgram.Reliability](t)(one.OpenReliability(wtgram.ReliabilityOptions{}))
 	accepted = must[*wtgram.Reliability](t)(other.Datagrams().OpenReliability(wtgram.ReliabilityOptions{}))
+	t.Cleanup(func() { client.Close(); accepted.Close() }) // nor is one collected that a test does not look at
 	return client, accepted
 }
 
@@ -84,6 +85,19 @@ func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 		if outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience))); outcome.Result != wtgram.MessageClosed {
 			t.Fatalf("%+v", outcome)
 		}
+	}
+}
+
+func TestALayerFromTheFactoryGivesUpEarlier(t *testing.T) {
+	one, _ := pair(t) // nobody acknowledges
+	layer := must[*wtgram.Reliability](t)(one.Datagrams().CreateReliability())
+	if err := layer.SendReported(t.Context(), []byte("x"), 1); err != nil {
+		t.Fatal(err)
+	}
+	outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
+	// 1 s × (3 + 1), where the defaults are 2 s × (5 + 1).
+	if outcome.Result != wtgram.MessageGaveUp || outcome.Elapsed < 4*time.Second || outcome.Elapsed >= 12*time.Second {
+		t.Fatalf("%+v", outcome)
 	}
 }
 

@@ -22,6 +22,20 @@ var versionMismatch = func() error {
 		Version(), C.WTGRAM_VERSION_MAJOR, C.WTGRAM_VERSION_MINOR, ErrInvalidState)
 }()
 
+// RuntimeOptions say how the library runs.
+type RuntimeOptions struct {
+	// Lanes are threads that run the protocol, 1 (the default) to 256. A server or client socket and its sessions live in one.
+	Lanes uint32
+}
+
+// ConfigureRuntime sets how the library runs, before anything listens or dials; afterwards it is ErrInvalidState.
+func ConfigureRuntime(options RuntimeOptions) error {
+	if versionMismatch != nil {
+		return versionMismatch
+	}
+	return check(C.bridge_runtime_configure(C.uint32_t(options.Lanes)))
+}
+
 // Shutdown closes every session and server of the process and waits until the peers were told, no longer than timeout.
 // Afterwards every call fails with ErrClosed.
 func Shutdown(timeout time.Duration) error {

@@ -62,8 +62,8 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	status := C.bridge_listen(text(0), C.uint32_t(port), C.uint32_t(config.identity), text(1), text(2),
 		(*C.uint8_t)(pointer(config.certificatePEM)), C.size_t(len(config.certificatePEM)),
 		(*C.uint8_t)(pointer(config.keyPEM)), C.size_t(len(config.keyPEM)),
-		text(3), C.size_t(len(config.names)), C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions),
-		&config.connection, &config.transport, &l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
+		text(3), C.size_t(len(config.names)), C.int64_t(config.handshakeTimeout.Microseconds()),
+		C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions), &config.connection, &config.transport, &l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
 	if status != C.WTGRAM_OK {
 		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}
 	}

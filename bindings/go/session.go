@@ -284,6 +284,36 @@ func (s *Session) LocalAddr() net.Addr { return s.local }
 // RemoteAddr is the peer's address.
 func (s *Session) RemoteAddr() net.Addr { return s.remote }
 
+// SessionState is where a session is in its life.
+type SessionState uint32
+
+const (
+	SessionConnecting SessionState = C.WTGRAM_SESSION_CONNECTING
+	SessionConnected  SessionState = C.WTGRAM_SESSION_CONNECTED
+	SessionDraining   SessionState = C.WTGRAM_SESSION_DRAINING // datagrams flow, and the peer has asked to end the session soon
+	SessionClosed     SessionState = C.WTGRAM_SESSION_CLOSED
+)
+
+// State is where the session is in its life.
+func (s *Session) State() SessionState {
+	defer runtime.KeepAlive(s)
+	var phase C.uint32_t
+	if C.wtgram_session_state(s.handle.get(), &phase) != C.WTGRAM_OK {
+		return SessionClosed // its handle or the library is gone
+	}
+	return SessionState(phase)
+}
+
+// ID is the number of the session's CONNECT stream.
+func (s *Session) ID() (uint64, error) {
+	defer runtime.KeepAlive(s)
+	var id C.uint64_t
+	if status := C.wtgram_session_id(s.handle.get(), &id); status != C.WTGRAM_OK {
+		return 0, s.failure(Status(status))
+	}
+	return uint64(id), nil
+}
+
 // Path is that of the URL the session was opened for.
 func (s *Session) Path() (string, error) {
 	defer runtime.KeepAlive(s)

@@ -163,3 +163,8 @@ func (t *Transport) ReceiveBufferSize() (uint64, error) {
 }
 
 func microseconds(us C.int64_t) time.Duration { return time.Duration(us) * time.Microsecond }
+
+// fraction is for means, which are less than a microsecond, mostly.
+func fraction(us C.double) time.Duration {
+	return time.Duration(float64(us) * float64(time.Microsecond))
+}
