@@ -74,6 +74,17 @@ static inline int64_t bridge_poller_wait(wtgram_poller poller, wtgram_event *eve
     return status == WTGRAM_OK ? (int64_t)count : status;
 }
 
+/* Whether the object becomes ready for `what` within the time, watched by a poller that has nothing else. */
+static inline bool bridge_linger(wtgram_poller poller, uint64_t object, uint32_t what, int64_t timeout_us)
+{
+    wtgram_event event = {0};
+    size_t count = 0;
+    if (wtgram_poller_add(poller, object, what, 0) != WTGRAM_OK) return false;
+    wtgram_status status = wtgram_poller_wait(poller, timeout_us, &event, 1, &count);
+    (void)wtgram_poller_remove(poller, object);
+    return status == WTGRAM_OK && count == 1 && (event.ready & what) != 0;
+}
+
 /* Texts that end with NUL, one after the other. */
 static inline const char *bridge_next(const char **texts)
 {

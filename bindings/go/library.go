@@ -11,10 +11,13 @@ import (
 // Version is that of the library that runs.
 func Version() string { return C.GoString(C.wtgram_version()) }
 
+// versionNumber is major<<16 | minor<<8 | patch.
+func versionNumber() uint32 { return uint32(C.wtgram_version_number()) }
+
 // versionMismatch is set when the library that runs does not fit the header this package was compiled with: before 1.0,
 // major and minor must agree.
 var versionMismatch = func() error {
-	runs, compiled := uint32(C.wtgram_version_number()), uint32(C.WTGRAM_VERSION_MAJOR<<16|C.WTGRAM_VERSION_MINOR<<8)
+	runs, compiled := versionNumber(), uint32(C.WTGRAM_VERSION_MAJOR<<16|C.WTGRAM_VERSION_MINOR<<8)
 	if runs>>8 == compiled>>8 {
 		return nil
 	}

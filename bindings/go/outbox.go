@@ -51,19 +51,17 @@ func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, opti
 	failed func(i int, err error)) (accepted int) {
 	box := outboxes.Get().(*outbox)
 	defer outboxes.Put(box)
+	try := func(options SendOptions) Status {
+		accepted += int(send(box, options))
+		return box.status()
+	}
 	flush := func() {
 		var ended error
 		if ctx != nil {
 			ended = ctx.Err()
 		}
-		if ended == nil && box.count > 0 {
-			accepted += int(send(box, options))
-			if ctx != nil && box.status() == ErrWouldBlock {
-				ended = s.waitForRoom(ctx, queue, options, func(left SendOptions) Status {
-					accepted += int(send(box, left))
-					return box.status()
-				})
-			}
+		if ended == nil && box.count > 0 && try(options) == ErrWouldBlock && ctx != nil {
+			ended = s.waitForRoom(ctx, queue, options, try)
 		}
 		for i, status := range box.results[:box.count] {
 			switch {

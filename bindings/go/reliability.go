@@ -90,7 +90,7 @@ func (s *Session) openReliability(open func(layer *C.wtgram_reliability) C.enum_
 		return nil, s.failure(Status(status))
 	}
 	l.source = s.state.pump.source(l.handle.get().id, l.ready)
-	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READABLE}
+	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READABLE, lingers: whileReadable}
 	l.writable = waitQueue{source: l.source, what: C.WTGRAM_WRITABLE}
 	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_OUTCOME}
 	layer := &Reliability{l, s}

@@ -147,8 +147,8 @@ func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.state = p.source(handle.id, func(uint32) { s.end() })
 	s.path = p.source(s.datagrams.get().id, s.ready)
-	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending}
-	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE}
+	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending, lingers: whileReadable}
+	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE, lingers: whileFull}
 	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_OUTCOME}
 	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_LOW_WATER}
 	s.resized = waitQueue{source: s.path, what: C.WTGRAM_SIZE_CHANGED}

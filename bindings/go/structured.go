@@ -80,7 +80,7 @@ func openStructured(over C.int, id C.uint64_t, session *Session, below any, regi
 		return nil, session.failure(status)
 	}
 	s.source = session.state.pump.source(s.handle.get().id, s.ready)
-	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READABLE}
+	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READABLE, lingers: whileReadable}
 	s.writable = waitQueue{source: s.source, what: C.WTGRAM_WRITABLE}
 	result := &Structured{s, below}
 	runtime.AddCleanup(result, func(s *structured) { s.free() }, s)
