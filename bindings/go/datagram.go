@@ -233,7 +233,7 @@ func (s *Session) SendDatagramContext(ctx context.Context, data []byte, options 
 
 func (s *session) trySend(data []byte, options SendOptions) Status {
 	return Status(C.bridge_try_send(s.datagrams.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-		C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID)))
+		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID)))
 }
 
 // SendDatagrams queues many datagrams with few crossings into C. Like SendDatagram it waits only where the queue was
@@ -261,7 +261,7 @@ func (s *session) sendBatch(ctx context.Context, datagrams [][]byte, options Sen
 		func(i int) (C.uint32_t, []byte, error) { return 0, datagrams[i], nil },
 		func(box *outbox, options SendOptions) C.int32_t {
 			return C.bridge_send_batch(s.datagrams.get(), (*C.uint8_t)(pointer(box.arena[:])), &box.lengths[0],
-				C.size_t(box.count), C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()),
+				C.size_t(box.count), C.int32_t(options.Priority), inMicroseconds(options.TTL),
 				C.uint64_t(options.ReportID), &box.results[0])
 		}, failed)
 }

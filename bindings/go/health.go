@@ -109,7 +109,7 @@ func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
 	var c C.wtgram_heartbeat_options
 	C.wtgram_heartbeat_options_init(&c)
 	if options.Interval != 0 {
-		c.interval_us = C.int64_t(options.Interval.Microseconds())
+		c.interval_us = inMicroseconds(options.Interval)
 	}
 	c.silent_after_intervals = C.uint32_t(options.SilentAfterIntervals)
 	return t.done(C.wtgram_transport_start_heartbeat(t.session.datagrams.get(), &c))

@@ -42,7 +42,7 @@ func ConfigureRuntime(options RuntimeOptions) error {
 // Shutdown closes every session and server of the process and waits until the peers were told, no longer than timeout.
 // Afterwards every call fails with ErrClosed.
 func Shutdown(timeout time.Duration) error {
-	return check(C.wtgram_shutdown(C.int64_t(timeout.Microseconds())))
+	return check(C.wtgram_shutdown(inMicroseconds(timeout)))
 }
 
 // readText calls one of the library's functions that write a text.

@@ -26,7 +26,7 @@ var (
 	// Not until the first datagram has left, but until half of them have: who is woken for each place alone does little else
 	// than being woken. Where the water marks know nothing of what is full, as they do not of bytes, a nap is as good. Where
 	// it takes longer, places are what counts, and Go waits for the next one.
-	whileFull = []linger{{C.WTGRAM_LOW_WATER, 5 * time.Millisecond}, {0, 100 * time.Microsecond}}
+	whileFull = []linger{{C.WTGRAM_LOW_WATER, 5 * time.Millisecond}, {0, 500 * time.Microsecond}}
 )
 
 const maxLingerers = 4
@@ -49,7 +49,7 @@ func lingerPollers() (chan C.wtgram_poller, error) {
 func (p *pump) linger(object C.uint64_t, l linger) bool {
 	select {
 	case poller := <-p.lingering:
-		ready := C.bridge_linger(poller, object, C.uint32_t(l.what), C.int64_t(l.time.Microseconds()))
+		ready := C.bridge_linger(poller, object, C.uint32_t(l.what), inMicroseconds(l.time))
 		p.lingering <- poller
 		return bool(ready) || l.what == 0
 	default:

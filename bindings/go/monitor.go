@@ -47,7 +47,7 @@ func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 		return nil, ErrInvalidArgument
 	}
 	if options.Interval != 0 {
-		c.interval_us = C.int64_t(options.Interval.Microseconds())
+		c.interval_us = inMicroseconds(options.Interval)
 	}
 	if options.MaxSamples != 0 {
 		c.max_samples = C.uint64_t(options.MaxSamples)
@@ -65,13 +65,13 @@ func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 		c.trend_window = C.uint64_t(options.TrendWindow)
 	}
 	if options.RTTRise != 0 {
-		c.rtt_rise_us = C.int64_t(options.RTTRise.Microseconds())
+		c.rtt_rise_us = inMicroseconds(options.RTTRise)
 	}
 	if options.LossRise != 0 {
 		c.loss_rise = C.double(options.LossRise)
 	}
 	if options.Silence != 0 {
-		c.silence_us = C.int64_t(max(0, options.Silence).Microseconds())
+		c.silence_us = inMicroseconds(max(0, options.Silence))
 	}
 	m := &monitor{owner: t.session.session, maxSamples: int(c.max_samples), maxAlerts: int(c.max_alerts)}
 	if status := C.wtgram_monitor_open(t.session.datagrams.get(), &c, &m.handle.h); status != C.WTGRAM_OK {

@@ -167,12 +167,12 @@ func WithMaxSessions(sessions uint32) ListenOption {
 
 // WithKeepAlive is how often an idle connection says that it lives (default 10 s; 0 = never).
 func WithKeepAlive(interval time.Duration) Option {
-	return option(func(c *commonConfig) { c.connection.keep_alive_us = C.int64_t(interval.Microseconds()) })
+	return option(func(c *commonConfig) { c.connection.keep_alive_us = inMicroseconds(interval) })
 }
 
 // WithIdleTimeout is after how much silence a connection is given up (default 30 s; 0 = never).
 func WithIdleTimeout(timeout time.Duration) Option {
-	return option(func(c *commonConfig) { c.connection.idle_timeout_us = C.int64_t(timeout.Microseconds()) })
+	return option(func(c *commonConfig) { c.connection.idle_timeout_us = inMicroseconds(timeout) })
 }
 
 // WithSocketBuffers is how large the UDP socket's buffers are to be, in bytes; 0 asks for 4 MiB. The system may grant less.
@@ -205,8 +205,8 @@ func WithQueues(queues QueueOptions) Option {
 		setUnlessZero(&c.transport.incoming_max_bytes, queues.IncomingMaxBytes)
 		setUnlessZero(&c.transport.outgoing_high_water_mark, queues.OutgoingHighWaterMark)
 		setUnlessZero(&c.transport.outcome_capacity, queues.OutcomeCapacity)
-		c.transport.outgoing_max_age_us = C.int64_t(queues.OutgoingMaxAge.Microseconds())
-		c.transport.incoming_max_age_us = C.int64_t(queues.IncomingMaxAge.Microseconds())
+		c.transport.outgoing_max_age_us = inMicroseconds(queues.OutgoingMaxAge)
+		c.transport.incoming_max_age_us = inMicroseconds(queues.IncomingMaxAge)
 		c.transport.outgoing_full_policy = C.uint32_t(queues.WhenOutgoingFull)
 		c.transport.incoming_drop_policy = C.uint32_t(queues.WhenIncomingFull)
 	})

@@ -46,7 +46,7 @@ type ReliabilityOptions struct {
 func (o *ReliabilityOptions) c() (c C.wtgram_reliability_options) {
 	C.wtgram_reliability_options_init(&c)
 	if o.AckTimeout != 0 {
-		c.ack_timeout_us = C.int64_t(o.AckTimeout.Microseconds())
+		c.ack_timeout_us = inMicroseconds(o.AckTimeout)
 	}
 	if o.MaxRetries != 0 {
 		c.max_retries = C.uint32_t(o.MaxRetries)

@@ -112,7 +112,7 @@ func connect(url string, config *dialConfig) (handle C.wtgram_session, err error
 	}
 	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
 	detail := make([]byte, 256)
-	status := C.bridge_connect(text(0), C.int64_t(config.timeout.Microseconds()), C.uint32_t(config.trust), text(1),
+	status := C.bridge_connect(text(0), inMicroseconds(config.timeout), C.uint32_t(config.trust), text(1),
 		(*C.uint8_t)(pointer(config.caPEM)), C.size_t(len(config.caPEM)),
 		(*C.uint8_t)(pointer(config.hashes)), C.size_t(len(config.hashes)/C.WTGRAM_CERTIFICATE_HASH_LENGTH),
 		text(3), C.size_t(len(config.headers)/2), text(2), &config.connection, &config.transport, &handle,

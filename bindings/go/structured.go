@@ -141,7 +141,7 @@ func (s *Structured) SendBatch(ctx context.Context, values []any, options SendOp
 		func(i int) (C.uint32_t, []byte, error) { return s.serialize(values[i]) },
 		func(box *outbox, options SendOptions) C.int32_t {
 			return C.bridge_send_objects(s.handle.get(), (*C.uint8_t)(pointer(box.arena[:])), &box.lengths[0],
-				&box.types[0], C.size_t(box.count), C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()),
+				&box.types[0], C.size_t(box.count), C.int32_t(options.Priority), inMicroseconds(options.TTL),
 				C.uint64_t(options.ReportID), &box.results[0])
 		}, intoSlice(len(values), &errs))
 	return accepted, errs
@@ -161,7 +161,7 @@ func (s *structured) serialize(value any) (id C.uint32_t, data []byte, err error
 
 func (s *structured) trySend(id C.uint32_t, data []byte, options SendOptions) Status {
 	return Status(C.bridge_try_send_obj(s.handle.get(), id, (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-		C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID)))
+		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID)))
 }
 
 // Receive waits for the next value; it is of the type that was registered, so a type switch tells what it is. A datagram

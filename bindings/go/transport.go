@@ -78,7 +78,7 @@ func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) er
 	detail := make([]byte, 256)
 	err := t.session.waitForRoom(ctx, &t.session.writable, options, func(options SendOptions) Status {
 		return Status(C.bridge_send_json(t.session.datagrams.get(), (*C.char)(pointer(text)), C.size_t(len(text)),
-			C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID),
+			C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID),
 			(*C.char)(pointer(detail)), C.size_t(len(detail))))
 	})
 	if err == ErrSerialization {

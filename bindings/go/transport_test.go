@@ -34,6 +34,16 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+func TestLessThanAMicrosecondIsNotNone(t *testing.T) {
+	client, _ := pair(t)
+	if err := client.Datagrams().SetOutgoingMaxAge(1); err != nil {
+		t.Fatal(err)
+	}
+	if age := must[time.Duration](t)(client.Datagrams().OutgoingMaxAge()); age != time.Microsecond {
+		t.Fatal(age)
+	}
+}
+
 func TestSettingsCanBeReadBack(t *testing.T) {
 	client, _ := pair(t)
 	transport := client.Datagrams()
