@@ -21,9 +21,10 @@ help: ## this list
 setup: ## install what the tests need (WTGRAM_NO_INSTALL=1: only say what is missing)
 	@scripts/setup test
 
-demo: ## two C programs exchange datagrams through libwtgram.so, with live figures
+demo: ## a C server and a C client with live figures, then one line each from a C, a C++ and a Go client
 	@scripts/setup demo
 	@$(MAKE) --no-print-directory programs
+	@scripts/demo-clients
 	@scripts/demo
 
 demo-browser: ## servers for a browser: a page that plots round-trip times, and a room of tabs

@@ -11,6 +11,7 @@ use wtgram::datagram::transport::SendOptions;
 use wtgram::error::Error;
 use wtgram::reliability::Outcome;
 use wtgram::reliability::layer::{Layer, LayerOptions};
+use wtgram::runtime::readiness::{Pollable, Watcher};
 use wtgram::runtime::wait::{Deadline, Timeout};
 
 fn soon() -> Deadline {
@@ -169,4 +170,24 @@ fn a_layer_opened_at_once_after_another_goes_on_with_its_sequences() {
         assert_eq!(received, sequence);
         let _ = near.close(Deadline::Now);
     }
+}
+
+/// A poller looks at what it watches with its own lock held, so a layer that tells it with the layer's lock held waits for it
+/// while it waits for the layer.
+#[test]
+fn closing_tells_of_it_with_no_lock_of_the_layer_held() {
+    struct Look(std::sync::Weak<Layer>);
+    impl Watcher for Look {
+        fn changed(&self) {
+            if let Some(layer) = self.0.upgrade() {
+                layer.ready();
+            }
+        }
+    }
+    let pair = Pair::new();
+    let (near, _far) = layers(&pair);
+    near.watchers().add(1 << 62, Arc::new(Look(Arc::downgrade(&near))));
+    let (closed, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || closed.send(near.close(soon())));
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(Ok(())), "closing waits for its own lock");
 }

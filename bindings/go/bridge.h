@@ -34,27 +34,27 @@ static inline int32_t bridge_send_json(wtgram_transport transport, const char *t
 
 enum { BRIDGE_BATCH = 64 };
 
-/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH; `results` gets the status of each. Returns
- * how many were accepted. */
+/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH. Sends those whose result is WOULD_BLOCK,
+ * as all are at first, and sets their results. Returns how many were accepted. */
 static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_t *arena, const size_t *lengths,
                                         size_t count, int32_t priority, int64_t ttl_us, uint64_t report_id,
                                         int32_t *results)
 {
     wtgram_slice slices[BRIDGE_BATCH];
     wtgram_status statuses[BRIDGE_BATCH];
+    size_t places[BRIDGE_BATCH];
     wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
-    size_t accepted = 0;
-    for (size_t i = 0; i < count; i++) {
-        slices[i].data = arena;
-        slices[i].length = lengths[i];
-        arena += lengths[i];
+    size_t left = 0, accepted = 0;
+    for (size_t i = 0; i < count; arena += lengths[i++]) {
+        if (results[i] != WTGRAM_ERROR_WOULD_BLOCK) continue;
+        slices[left] = (wtgram_slice){.data = arena, .length = lengths[i]};
+        statuses[left] = WTGRAM_OK;
+        places[left++] = i;
     }
-    for (size_t i = 0; i < count; i++) statuses[i] = WTGRAM_OK;
-    wtgram_status status = wtgram_transport_send_batch(transport, slices, count, &options, statuses, &accepted);
-    for (size_t i = 0; i < count; i++) {
-        /* Where the call failed before any was looked at, that is what became of each. */
-        results[i] = statuses[i] == WTGRAM_OK && accepted == 0 ? status : statuses[i];
-    }
+    wtgram_status status = wtgram_transport_send_batch(transport, slices, left, &options, statuses, &accepted);
+    /* Where the call failed before any was looked at, that is what became of each. */
+    for (size_t i = 0; i < left; i++)
+        results[places[i]] = statuses[i] == WTGRAM_OK && accepted == 0 ? status : statuses[i];
     return (int32_t)accepted;
 }
 
@@ -72,6 +72,17 @@ static inline int64_t bridge_poller_wait(wtgram_poller poller, wtgram_event *eve
     size_t count = 0;
     wtgram_status status = wtgram_poller_wait(poller, 0, events, capacity, &count);
     return status == WTGRAM_OK ? (int64_t)count : status;
+}
+
+/* Whether the object becomes ready for `what` within the time, watched by a poller that has nothing else. */
+static inline bool bridge_linger(wtgram_poller poller, uint64_t object, uint32_t what, int64_t timeout_us)
+{
+    wtgram_event event = {0};
+    size_t count = 0;
+    if (wtgram_poller_add(poller, object, what, 0) != WTGRAM_OK) return false;
+    wtgram_status status = wtgram_poller_wait(poller, timeout_us, &event, 1, &count);
+    (void)wtgram_poller_remove(poller, object);
+    return status == WTGRAM_OK && count == 1 && (event.ready & what) != 0;
 }
 
 /* Texts that end with NUL, one after the other. */
@@ -117,12 +128,14 @@ static inline int32_t bridge_connect(const char *url, int64_t timeout_us, uint32
     return status;
 }
 
-static inline int32_t
-bridge_listen(const char *host, uint32_t port, uint32_t identity, const char *certificate_file,
-              const char *private_key_file, const uint8_t *certificate_pem, size_t certificate_pem_length,
-              const uint8_t *private_key_pem, size_t private_key_pem_length, const char *name_texts, size_t names_count,
-              uint32_t accept_backlog, uint32_t max_sessions, const wtgram_connection_options *connection,
-              const wtgram_transport_options *transport, wtgram_server *server, char *detail, size_t detail_capacity)
+static inline int32_t bridge_listen(const char *host, uint32_t port, uint32_t identity, const char *certificate_file,
+                                    const char *private_key_file, const uint8_t *certificate_pem,
+                                    size_t certificate_pem_length, const uint8_t *private_key_pem,
+                                    size_t private_key_pem_length, const char *name_texts, size_t names_count,
+                                    int64_t handshake_timeout_us, uint32_t accept_backlog, uint32_t max_sessions,
+                                    const wtgram_connection_options *connection,
+                                    const wtgram_transport_options *transport, wtgram_server *server, char *detail,
+                                    size_t detail_capacity)
 {
     wtgram_listen_options options;
     const char **names = NULL;
@@ -145,6 +158,7 @@ bridge_listen(const char *host, uint32_t port, uint32_t identity, const char *ce
         options.self_signed_names = names;
         options.self_signed_names_count = names_count;
     }
+    if (handshake_timeout_us != 0) options.handshake_timeout_us = handshake_timeout_us;
     if (accept_backlog > 0) options.accept_backlog = accept_backlog;
     options.max_sessions = max_sessions;
     options.connection = connection;
@@ -237,6 +251,56 @@ static inline int32_t bridge_try_send_obj(wtgram_structured structured, uint32_t
 {
     wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
     return wtgram_structured_try_send_obj(structured, type_id, object, length, &options);
+}
+
+/* As bridge_send_batch, with a type for each. */
+static inline int32_t bridge_send_objects(wtgram_structured structured, const uint8_t *arena, const size_t *lengths,
+                                          const uint32_t *type_ids, size_t count, int32_t priority, int64_t ttl_us,
+                                          uint64_t report_id, int32_t *results)
+{
+    wtgram_object objects[BRIDGE_BATCH];
+    wtgram_status statuses[BRIDGE_BATCH];
+    size_t places[BRIDGE_BATCH];
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
+    size_t left = 0, accepted = 0;
+    for (size_t i = 0; i < count; arena += lengths[i++]) {
+        if (results[i] != WTGRAM_ERROR_WOULD_BLOCK) continue;
+        objects[left] = (wtgram_object){.data = arena, .length = lengths[i], .type_id = type_ids[i]};
+        statuses[left] = WTGRAM_OK;
+        places[left++] = i;
+    }
+    wtgram_status status = wtgram_structured_send_batch(structured, objects, left, &options, statuses, &accepted);
+    for (size_t i = 0; i < left; i++)
+        results[places[i]] = statuses[i] == WTGRAM_OK && accepted == 0 ? status : statuses[i];
+    return (int32_t)accepted;
+}
+
+static inline int64_t bridge_receive_objects(wtgram_structured structured, uint8_t *arena, size_t arena_capacity,
+                                             wtgram_received_object *received, size_t capacity)
+{
+    size_t count = 0;
+    wtgram_status status =
+        wtgram_structured_receive_batch(structured, 0, arena, arena_capacity, received, capacity, &count);
+    return status == WTGRAM_OK ? (int64_t)count : status;
+}
+
+/* Log lines go to Go without a context: there is one logger. */
+extern void wtgramGoLog(int32_t level, char *target, char *message);
+
+static inline void bridge_log(void *context, int32_t level, const char *target, const char *message)
+{
+    (void)context;
+    wtgramGoLog(level, (char *)target, (char *)message);
+}
+
+static inline int32_t bridge_log_configure(int32_t level) { return wtgram_log_configure(level, bridge_log, NULL); }
+
+static inline int32_t bridge_runtime_configure(uint32_t lanes)
+{
+    wtgram_runtime_options options;
+    wtgram_runtime_options_init(&options);
+    if (lanes > 0) options.lanes = lanes;
+    return wtgram_runtime_configure(&options);
 }
 
 #endif

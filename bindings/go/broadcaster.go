@@ -125,7 +125,7 @@ func (b *Broadcaster) Broadcast(data []byte, options SendOptions) ([]BroadcastRe
 	all := make([]C.wtgram_broadcast_result, len(b.members)+1)
 	var members, accepted C.size_t
 	status := Status(C.bridge_broadcast(b.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-		C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID), &all[0],
+		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID), &all[0],
 		C.size_t(len(all)), &members, &accepted))
 	if status != 0 {
 		b.mu.RUnlock()

@@ -122,14 +122,12 @@ func (b *batch) takeAll(datagrams C.wtgram_transport, into *Batch) Status {
 	return 0
 }
 
-func nothingYet(status Status) bool { return status == ErrWouldBlock || status == ErrTimedOut }
-
-// waitFor calls try until it says something else than "nothing yet", and gives the error of what it said.
-func (s *session) waitFor(ctx context.Context, queue *waitQueue, yet func(Status) bool, try func() Status) error {
+// waitFor calls try until it says something else than ErrWouldBlock, and gives the error of what it said.
+func (s *session) waitFor(ctx context.Context, queue *waitQueue, try func() Status) error {
 	var status Status
 	err := queue.until(ctx, func() bool {
 		status = try()
-		return yet(status)
+		return status == ErrWouldBlock
 	})
 	switch {
 	case err == ErrClosed:
@@ -142,11 +140,32 @@ func (s *session) waitFor(ctx context.Context, queue *waitQueue, yet func(Status
 	return nil
 }
 
+// waitForRoom is waitFor for what is sent with a TTL, which runs while it waits: each try gets what is left of it.
+func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options SendOptions,
+	try func(left SendOptions) Status) error {
+	if options.TTL <= 0 {
+		return s.waitFor(ctx, queue, func() Status { return try(options) })
+	}
+	expires := time.Now().Add(options.TTL)
+	limited, cancel := context.WithDeadline(ctx, expires)
+	defer cancel()
+	err := s.waitFor(limited, queue, func() Status {
+		if options.TTL = time.Until(expires); options.TTL < time.Microsecond {
+			return ErrTimedOut // not 0, which would be no TTL at all
+		}
+		return try(options)
+	})
+	if err == context.DeadlineExceeded && ctx.Err() == nil {
+		return ErrTimedOut
+	}
+	return err
+}
+
 // ReceiveDatagram waits for the next datagram. What arrived before the peer closed the session is still received; then
 // the error is a *SessionError.
 func (s *Session) ReceiveDatagram(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(s)
-	err = s.waitFor(ctx, &s.readable, nothingYet, func() (status Status) {
+	err = s.waitFor(ctx, &s.readable, func() (status Status) {
 		data, status = s.take(s.datagrams.get(), nil)
 		return status
 	})
@@ -179,7 +198,7 @@ func (b *Batch) Received(i int) time.Time {
 func (s *Session) ReceiveDatagrams(ctx context.Context, into *Batch) (int, error) {
 	defer runtime.KeepAlive(s)
 	into.count = 0
-	err := s.waitFor(ctx, &s.readable, nothingYet, func() Status { return s.takeAll(s.datagrams.get(), into) })
+	err := s.waitFor(ctx, &s.readable, func() Status { return s.takeAll(s.datagrams.get(), into) })
 	return into.count, err
 }
 
@@ -190,7 +209,8 @@ type SendOptions struct {
 	ReportID uint64        // report what becomes of it under this number, in Transport.NextOutcome; 0 = do not
 }
 
-// SendDatagram queues a datagram. It does not wait, except for room where the queue was configured with FullWait.
+// SendDatagram queues a datagram. It does not wait, except for room where the queue was configured with FullWait; a TTL
+// that passes meanwhile is ErrTimedOut.
 func (s *Session) SendDatagram(data []byte) error {
 	return s.SendDatagramContext(context.Background(), data, SendOptions{})
 }
@@ -201,10 +221,9 @@ func (s *Session) SendDatagramContext(ctx context.Context, data []byte, options 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	send := func() Status { return s.trySend(data, options) }
-	status := send()
-	if nothingYet(status) { // only under FullWait
-		return s.waitFor(ctx, &s.writable, nothingYet, send)
+	status := s.trySend(data, options)
+	if status == ErrWouldBlock { // only under FullWait
+		return s.waitForRoom(ctx, &s.writable, options, func(left SendOptions) Status { return s.trySend(data, left) })
 	}
 	if status != 0 {
 		return s.failure(status)
@@ -214,15 +233,20 @@ func (s *Session) SendDatagramContext(ctx context.Context, data []byte, options 
 
 func (s *session) trySend(data []byte, options SendOptions) Status {
 	return Status(C.bridge_try_send(s.datagrams.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-		C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID)))
+		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID)))
 }
 
-// SendDatagrams queues many datagrams with few crossings into C; it never waits. It returns how many were accepted, and
-// the error of the first that was not.
+// SendDatagrams queues many datagrams with few crossings into C. Like SendDatagram it waits only where the queue was
+// configured with FullWait. It returns how many were accepted, and the error of the first that was not.
 func (s *Session) SendDatagrams(datagrams [][]byte) (int, error) {
+	return s.SendDatagramsContext(context.Background(), datagrams, SendOptions{})
+}
+
+// SendDatagramsContext is SendDatagrams with options for each, and with a context for the wait that FullWait asks for.
+func (s *Session) SendDatagramsContext(ctx context.Context, datagrams [][]byte, options SendOptions) (int, error) {
 	defer runtime.KeepAlive(s)
 	var first error
-	accepted := s.sendBatch(datagrams, SendOptions{}, func(_ int, err error) {
+	accepted := s.sendBatch(ctx, datagrams, options, func(_ int, err error) {
 		if first == nil {
 			first = err
 		}
@@ -230,46 +254,16 @@ func (s *Session) SendDatagrams(datagrams [][]byte) (int, error) {
 	return accepted, first
 }
 
-// sendBatch tells failed of each datagram that was not accepted, in order.
-func (s *session) sendBatch(datagrams [][]byte, options SendOptions, failed func(i int, err error)) (accepted int) {
-	out := slabs.Get().(*slab)
-	defer slabs.Put(out)
-	var lengths [C.BRIDGE_BATCH]C.size_t
-	var results [C.BRIDGE_BATCH]C.int32_t
-	used, count, start := 0, 0, 0
-	flush := func() {
-		if count == 0 {
-			return
-		}
-		accepted += int(C.bridge_send_batch(s.datagrams.get(), (*C.uint8_t)(pointer(out.arena[:])), &lengths[0],
-			C.size_t(count), C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()),
-			C.uint64_t(options.ReportID), &results[0]))
-		for i, status := range results[:count] {
-			if status != C.WTGRAM_OK {
-				failed(start+i, s.failure(Status(status)))
-			}
-		}
-		used, count = 0, 0
-	}
-	for i, data := range datagrams {
-		if len(data) > len(out.arena) {
-			flush()
-			failed(i, ErrTooLarge)
-			continue
-		}
-		if count == len(lengths) || used+len(data) > len(out.arena) {
-			flush()
-		}
-		if count == 0 {
-			start = i
-		}
-		copy(out.arena[used:], data)
-		used += len(data)
-		lengths[count] = C.size_t(len(data))
-		count++
-	}
-	flush()
-	return accepted
+// sendBatch waits for room unless ctx is nil, and tells failed of each datagram that was not accepted.
+func (s *session) sendBatch(ctx context.Context, datagrams [][]byte, options SendOptions,
+	failed func(i int, err error)) (accepted int) {
+	return s.sendAll(ctx, &s.writable, len(datagrams), options,
+		func(i int) (C.uint32_t, []byte, error) { return 0, datagrams[i], nil },
+		func(box *outbox, options SendOptions) C.int32_t {
+			return C.bridge_send_batch(s.datagrams.get(), (*C.uint8_t)(pointer(box.arena[:])), &box.lengths[0],
+				C.size_t(box.count), C.int32_t(options.Priority), inMicroseconds(options.TTL),
+				C.uint64_t(options.ReportID), &box.results[0])
+		}, failed)
 }
 
 // MaxDatagramSize is the largest datagram that can be sent now, in bytes; it may change with the path.

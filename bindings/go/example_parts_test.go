@@ -2,8 +2,12 @@ package wtgram_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"log/slog"
+	"net"
+	"os"
 	"time"
 
 	"example.com/wtgram"
@@ -58,6 +62,57 @@ func ExampleTransport() {
 	}
 	fmt.Println(outcome.Kind == wtgram.OutcomeHanded, string(data), metadata.Size, metadata.Checksum)
 	// Output: true hello 5 2cf24dba
+}
+
+// Many datagrams with few crossings into C.
+func ExampleSession_SendDatagrams() {
+	ctx := context.Background()
+	client, accepted, done := connected(ctx)
+	defer done()
+
+	if _, err := client.SendDatagrams([][]byte{[]byte("a"), []byte("b"), []byte("c")}); err != nil {
+		log.Fatal(err)
+	}
+	var batch wtgram.Batch // allocated once, filled again and again
+	for received := 0; received < 3; received += batch.Len() {
+		if _, err := accepted.ReceiveDatagrams(ctx, &batch); err != nil {
+			log.Fatal(err)
+		}
+		for i := range batch.Len() {
+			fmt.Printf("%s\n", batch.At(i))
+		}
+	}
+	// Unordered output:
+	// a
+	// b
+	// c
+}
+
+// How a session ended, and that it did.
+func ExampleSessionError() {
+	ctx := context.Background()
+	client, accepted, done := connected(ctx)
+	defer done()
+
+	accepted.CloseWithError(7, "enough")
+	_, err := client.ReceiveDatagram(ctx)
+	var ended *wtgram.SessionError
+	if errors.As(err, &ended) {
+		fmt.Println(ended.Remote, ended.ErrorCode, ended.Message)
+	}
+	fmt.Println(errors.Is(err, net.ErrClosed))
+	// Output:
+	// true 7 enough
+	// true
+}
+
+// The library's log lines in the program's own log.
+func ExampleConfigureLog() {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if err := wtgram.ConfigureLog(logger); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
 }
 
 // Messages that are acknowledged.

@@ -24,7 +24,8 @@ type TransportStats struct {
 	DatagramsReceived, BytesReceived, ReceiveDrops, ReceiveErrors        uint64
 	TotalSendTime, MaxSendTime, TotalReceiveTime, MaxReceiveTime         time.Duration
 	MinDatagramSize, MaxDatagramSize, TotalDatagramSize                  uint64
-	AvgDatagramSize, AvgSendTimeUs, AvgReceiveTimeUs                     float64
+	AvgDatagramSize                                                      float64
+	AvgSendTime, AvgReceiveTime                                          time.Duration
 	SendSuccessRate, ReceiveSuccessRate                                  float64 // 1 with no attempts
 	OutcomesWaiting                                                      uint64
 	Silence, RTT                                                         time.Duration
@@ -56,7 +57,7 @@ func (t *Transport) Stats() (TransportStats, error) {
 		TotalReceiveTime: microseconds(c.total_receive_time_us), MaxReceiveTime: microseconds(c.max_receive_time_us),
 		MinDatagramSize: uint64(c.min_datagram_size), MaxDatagramSize: uint64(c.max_datagram_size),
 		TotalDatagramSize: uint64(c.total_datagram_size), AvgDatagramSize: float64(c.avg_datagram_size),
-		AvgSendTimeUs: float64(c.avg_send_time_us), AvgReceiveTimeUs: float64(c.avg_receive_time_us),
+		AvgSendTime: fraction(c.avg_send_time_us), AvgReceiveTime: fraction(c.avg_receive_time_us),
 		SendSuccessRate: float64(c.send_success_rate), ReceiveSuccessRate: float64(c.receive_success_rate),
 		OutcomesWaiting: uint64(c.outcomes_waiting), Silence: microseconds(c.silence_us), RTT: microseconds(c.rtt_us),
 		CongestionWindowBytes: uint64(c.congestion_window_bytes), PacketsSent: uint64(c.packets_sent),
@@ -108,7 +109,7 @@ func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
 	var c C.wtgram_heartbeat_options
 	C.wtgram_heartbeat_options_init(&c)
 	if options.Interval != 0 {
-		c.interval_us = C.int64_t(options.Interval.Microseconds())
+		c.interval_us = inMicroseconds(options.Interval)
 	}
 	c.silent_after_intervals = C.uint32_t(options.SilentAfterIntervals)
 	return t.done(C.wtgram_transport_start_heartbeat(t.session.datagrams.get(), &c))
@@ -129,7 +130,7 @@ func (t *Transport) IsPeerSilent() (bool, error) {
 // WaitPeerSilent waits until IsPeerSilent.
 func (t *Transport) WaitPeerSilent(ctx context.Context) error {
 	defer runtime.KeepAlive(t.session)
-	return t.session.waitFor(ctx, &t.session.silent, nothingYet, func() Status {
+	return t.session.waitFor(ctx, &t.session.silent, func() Status {
 		var silent, closed C.bool
 		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed)); status != 0 {
 			return status

@@ -17,6 +17,7 @@ func layers(t *testing.T) (client, accepted *wtgram.Reliability) {
 	one, other := pair(t)
 	client = must[*wtgram.Reliability](t)(one.OpenReliability(wtgram.ReliabilityOptions{}))
 	accepted = must[*wtgram.Reliability](t)(other.Datagrams().OpenReliability(wtgram.ReliabilityOptions{}))
+	t.Cleanup(func() { client.Close(); accepted.Close() }) // nor is one collected that a test does not look at
 	return client, accepted
 }
 
@@ -84,6 +85,19 @@ func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 		if outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience))); outcome.Result != wtgram.MessageClosed {
 			t.Fatalf("%+v", outcome)
 		}
+	}
+}
+
+func TestALayerFromTheFactoryGivesUpEarlier(t *testing.T) {
+	one, _ := pair(t) // nobody acknowledges
+	layer := must[*wtgram.Reliability](t)(one.Datagrams().CreateReliability())
+	if err := layer.SendReported(t.Context(), []byte("x"), 1); err != nil {
+		t.Fatal(err)
+	}
+	outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
+	// 1 s × (3 + 1), where the defaults are 2 s × (5 + 1).
+	if outcome.Result != wtgram.MessageGaveUp || outcome.Elapsed < 4*time.Second || outcome.Elapsed >= 12*time.Second {
+		t.Fatalf("%+v", outcome)
 	}
 }
 
@@ -282,15 +296,17 @@ func TestValuesTravelWithTheirTypes(t *testing.T) {
 				}
 				one, two := pair(t)
 				client, accepted := open(one), open(two)
-				for _, value := range []any{chat{"a", "hello"}, &chat{"b", "there"}, &move{1.5, -2}} {
+				for _, value := range []any{chat{"a", "hello"}, &chat{"b", "there"}} {
 					if err := client.Send(within(t, patience), value); err != nil {
 						t.Fatal(err)
 					}
-				}
-				for _, want := range []any{chat{"a", "hello"}, chat{"b", "there"}} {
-					if got := must[any](t)(accepted.Receive(within(t, patience))); got != want {
+					got := must[any](t)(accepted.Receive(within(t, patience)))
+					if pointer, is := value.(*chat); got != value && (!is || got != *pointer) {
 						t.Fatalf("%#v", got)
 					}
+				}
+				if err := client.Send(within(t, patience), &move{1.5, -2}); err != nil {
+					t.Fatal(err)
 				}
 				if got, ok := must[any](t)(accepted.Receive(within(t, patience))).(*move); !ok || *got != (move{1.5, -2}) {
 					t.Fatalf("%#v", got)
@@ -325,15 +341,22 @@ func TestValuesTravelWithTheirTypes(t *testing.T) {
 func TestWhatIsNoValueIsReportedAndTheNextComes(t *testing.T) {
 	client, two := pair(t)
 	accepted := must[*wtgram.Structured](t)(two.Datagrams().OpenStructured(registry(t), wtgram.StructuredOptions{}))
-	for _, data := range []string{"\x00", "\x00\x09{}", "\x00\x01{", "\x00\x01[1]", "\x00\x01{\"text\":\"ok\"}"} {
-		if err := client.SendDatagram([]byte(data)); err != nil {
+	for _, bad := range []struct {
+		data string
+		want error
+	}{
+		{"\x00", wtgram.ErrTruncated}, {"\x00\x09{}", wtgram.ErrUnknownType},
+		{"\x00\x01{", wtgram.ErrDeserialization}, {"\x00\x01[1]", wtgram.ErrDeserialization},
+	} {
+		if err := client.SendDatagram([]byte(bad.data)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for _, want := range []error{wtgram.ErrTruncated, wtgram.ErrUnknownType, wtgram.ErrDeserialization, wtgram.ErrDeserialization} {
-		if value, err := accepted.Receive(within(t, patience)); !errors.Is(err, want) {
-			t.Fatalf("%v, %v instead of %v", value, err, want)
+		if value, err := accepted.Receive(within(t, patience)); !errors.Is(err, bad.want) {
+			t.Fatalf("%v, %v instead of %v", value, err, bad.want)
 		}
+	}
+	if err := client.SendDatagram([]byte("\x00\x01{\"text\":\"ok\"}")); err != nil {
+		t.Fatal(err)
 	}
 	if got := must[any](t)(accepted.Receive(within(t, patience))); got != (chat{Text: "ok"}) {
 		t.Fatalf("%#v", got)

@@ -11,10 +11,13 @@ import (
 // Version is that of the library that runs.
 func Version() string { return C.GoString(C.wtgram_version()) }
 
+// versionNumber is major<<16 | minor<<8 | patch.
+func versionNumber() uint32 { return uint32(C.wtgram_version_number()) }
+
 // versionMismatch is set when the library that runs does not fit the header this package was compiled with: before 1.0,
 // major and minor must agree.
 var versionMismatch = func() error {
-	runs, compiled := uint32(C.wtgram_version_number()), uint32(C.WTGRAM_VERSION_MAJOR<<16|C.WTGRAM_VERSION_MINOR<<8)
+	runs, compiled := versionNumber(), uint32(C.WTGRAM_VERSION_MAJOR<<16|C.WTGRAM_VERSION_MINOR<<8)
 	if runs>>8 == compiled>>8 {
 		return nil
 	}
@@ -22,10 +25,24 @@ var versionMismatch = func() error {
 		Version(), C.WTGRAM_VERSION_MAJOR, C.WTGRAM_VERSION_MINOR, ErrInvalidState)
 }()
 
+// RuntimeOptions say how the library runs.
+type RuntimeOptions struct {
+	// Lanes are threads that run the protocol, 1 (the default) to 256. A server or client socket and its sessions live in one.
+	Lanes uint32
+}
+
+// ConfigureRuntime sets how the library runs, before anything listens or dials; afterwards it is ErrInvalidState.
+func ConfigureRuntime(options RuntimeOptions) error {
+	if versionMismatch != nil {
+		return versionMismatch
+	}
+	return check(C.bridge_runtime_configure(C.uint32_t(options.Lanes)))
+}
+
 // Shutdown closes every session and server of the process and waits until the peers were told, no longer than timeout.
 // Afterwards every call fails with ErrClosed.
 func Shutdown(timeout time.Duration) error {
-	return check(C.wtgram_shutdown(C.int64_t(timeout.Microseconds())))
+	return check(C.wtgram_shutdown(inMicroseconds(timeout)))
 }
 
 // readText calls one of the library's functions that write a text.

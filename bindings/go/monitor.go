@@ -47,7 +47,7 @@ func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 		return nil, ErrInvalidArgument
 	}
 	if options.Interval != 0 {
-		c.interval_us = C.int64_t(options.Interval.Microseconds())
+		c.interval_us = inMicroseconds(options.Interval)
 	}
 	if options.MaxSamples != 0 {
 		c.max_samples = C.uint64_t(options.MaxSamples)
@@ -65,13 +65,13 @@ func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 		c.trend_window = C.uint64_t(options.TrendWindow)
 	}
 	if options.RTTRise != 0 {
-		c.rtt_rise_us = C.int64_t(options.RTTRise.Microseconds())
+		c.rtt_rise_us = inMicroseconds(options.RTTRise)
 	}
 	if options.LossRise != 0 {
 		c.loss_rise = C.double(options.LossRise)
 	}
 	if options.Silence != 0 {
-		c.silence_us = C.int64_t(max(0, options.Silence).Microseconds())
+		c.silence_us = inMicroseconds(max(0, options.Silence))
 	}
 	m := &monitor{owner: t.session.session, maxSamples: int(c.max_samples), maxAlerts: int(c.max_alerts)}
 	if status := C.wtgram_monitor_open(t.session.datagrams.get(), &c, &m.handle.h); status != C.WTGRAM_OK {
@@ -103,8 +103,8 @@ type Sample struct {
 	DatagramsSent, DatagramsReceived     uint64
 	BytesSent, BytesReceived             uint64
 	SendSuccessRate                      float64 // 1 with no attempts
-	AvgSendTimeUs                        float64 // a fraction of a microsecond, mostly
-	OutgoingQueueSize, IncomingQueueSize uint64  // datagrams
+	AvgSendTime                          time.Duration
+	OutgoingQueueSize, IncomingQueueSize uint64 // datagrams
 	Evicted, Expired, InboundDropped     uint64
 	RTT                                  time.Duration
 	PacketsSent, PacketsLost             uint64
@@ -130,7 +130,7 @@ func (m *Monitor) Samples(limit int) ([]Sample, error) {
 			Timestamp: time.UnixMicro(int64(c.timestamp_us)), DatagramsSent: uint64(c.datagrams_sent),
 			DatagramsReceived: uint64(c.datagrams_received), BytesSent: uint64(c.bytes_sent),
 			BytesReceived: uint64(c.bytes_received), SendSuccessRate: float64(c.send_success_rate),
-			AvgSendTimeUs: float64(c.avg_send_time_us), OutgoingQueueSize: uint64(c.outgoing_queue_size),
+			AvgSendTime: fraction(c.avg_send_time_us), OutgoingQueueSize: uint64(c.outgoing_queue_size),
 			IncomingQueueSize: uint64(c.incoming_queue_size), Evicted: uint64(c.evicted), Expired: uint64(c.expired),
 			InboundDropped: uint64(c.inbound_dropped), RTT: microseconds(c.rtt_us), PacketsSent: uint64(c.packets_sent),
 			PacketsLost: uint64(c.packets_lost), Loss: float64(c.loss), Silence: microseconds(c.silence_us),
@@ -193,7 +193,7 @@ func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 func (m *Monitor) NextAlert(ctx context.Context) (Alert, error) {
 	defer runtime.KeepAlive(m)
 	var c C.wtgram_alert
-	err := m.owner.waitFor(ctx, &m.alerts, nothingYet, func() Status {
+	err := m.owner.waitFor(ctx, &m.alerts, func() Status {
 		return Status(C.wtgram_monitor_next_alert(m.handle.get(), 0, &c))
 	})
 	if err != nil {

@@ -64,6 +64,7 @@ type listenConfig struct {
 	certificateFile, keyFile   string
 	certificatePEM, keyPEM     []byte
 	names                      []string
+	handshakeTimeout           time.Duration
 	acceptBacklog, maxSessions uint32
 }
 
@@ -149,6 +150,11 @@ func WithCertificatePEM(certificate, key []byte) ListenOption {
 	})
 }
 
+// WithHandshakeTimeout is one deadline over TLS handshake, SETTINGS and CONNECT of each client (default 10 s).
+func WithHandshakeTimeout(timeout time.Duration) ListenOption {
+	return listenOption(func(c *listenConfig) { c.handshakeTimeout = timeout })
+}
+
 // WithAcceptBacklog is how many established sessions may wait for Accept (default 128).
 func WithAcceptBacklog(sessions uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.acceptBacklog = sessions })
@@ -161,31 +167,54 @@ func WithMaxSessions(sessions uint32) ListenOption {
 
 // WithKeepAlive is how often an idle connection says that it lives (default 10 s; 0 = never).
 func WithKeepAlive(interval time.Duration) Option {
-	return option(func(c *commonConfig) { c.connection.keep_alive_us = C.int64_t(interval.Microseconds()) })
+	return option(func(c *commonConfig) { c.connection.keep_alive_us = inMicroseconds(interval) })
 }
 
 // WithIdleTimeout is after how much silence a connection is given up (default 30 s; 0 = never).
 func WithIdleTimeout(timeout time.Duration) Option {
-	return option(func(c *commonConfig) { c.connection.idle_timeout_us = C.int64_t(timeout.Microseconds()) })
+	return option(func(c *commonConfig) { c.connection.idle_timeout_us = inMicroseconds(timeout) })
+}
+
+// WithSocketBuffers is how large the UDP socket's buffers are to be, in bytes; 0 asks for 4 MiB. The system may grant less.
+func WithSocketBuffers(receive, send uint64) Option {
+	return option(func(c *commonConfig) {
+		c.connection.socket_receive_buffer_bytes, c.connection.socket_send_buffer_bytes = C.uint64_t(receive), C.uint64_t(send)
+	})
+}
+
+// CongestionController is an algorithm of congestion control.
+type CongestionController uint32
+
+const (
+	CongestionCUBIC   CongestionController = C.WTGRAM_CONGESTION_CUBIC    // RFC 9438 (the default)
+	CongestionBBR     CongestionController = C.WTGRAM_CONGESTION_BBR      // experimental
+	CongestionNewReno CongestionController = C.WTGRAM_CONGESTION_NEW_RENO // RFC 9002
+)
+
+// WithCongestionController says which algorithm decides how much may be under way.
+func WithCongestionController(which CongestionController) Option {
+	return option(func(c *commonConfig) { c.connection.congestion_controller = C.uint32_t(which) })
 }
 
 // WithQueues bounds the queues of datagrams.
 func WithQueues(queues QueueOptions) Option {
 	return option(func(c *commonConfig) {
-		set := func(to *C.uint64_t, value uint64) {
-			if value != 0 {
-				*to = C.uint64_t(value)
-			}
-		}
-		set(&c.transport.outgoing_max_datagrams, queues.OutgoingMaxDatagrams)
-		set(&c.transport.outgoing_max_bytes, queues.OutgoingMaxBytes)
-		set(&c.transport.incoming_max_datagrams, queues.IncomingMaxDatagrams)
-		set(&c.transport.incoming_max_bytes, queues.IncomingMaxBytes)
-		set(&c.transport.outgoing_high_water_mark, queues.OutgoingHighWaterMark)
-		set(&c.transport.outcome_capacity, queues.OutcomeCapacity)
-		c.transport.outgoing_max_age_us = C.int64_t(queues.OutgoingMaxAge.Microseconds())
-		c.transport.incoming_max_age_us = C.int64_t(queues.IncomingMaxAge.Microseconds())
+		setUnlessZero(&c.transport.outgoing_max_datagrams, queues.OutgoingMaxDatagrams)
+		setUnlessZero(&c.transport.outgoing_max_bytes, queues.OutgoingMaxBytes)
+		setUnlessZero(&c.transport.incoming_max_datagrams, queues.IncomingMaxDatagrams)
+		setUnlessZero(&c.transport.incoming_max_bytes, queues.IncomingMaxBytes)
+		setUnlessZero(&c.transport.outgoing_high_water_mark, queues.OutgoingHighWaterMark)
+		setUnlessZero(&c.transport.outcome_capacity, queues.OutcomeCapacity)
+		c.transport.outgoing_max_age_us = inMicroseconds(queues.OutgoingMaxAge)
+		c.transport.incoming_max_age_us = inMicroseconds(queues.IncomingMaxAge)
 		c.transport.outgoing_full_policy = C.uint32_t(queues.WhenOutgoingFull)
 		c.transport.incoming_drop_policy = C.uint32_t(queues.WhenIncomingFull)
 	})
+}
+
+// setUnlessZero keeps the library's default where nothing else was asked for.
+func setUnlessZero(to *C.uint64_t, value uint64) {
+	if value != 0 {
+		*to = C.uint64_t(value)
+	}
 }

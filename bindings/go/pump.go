@@ -21,6 +21,8 @@ type pump struct {
 	next    uint64
 	dead    bool       // the library was shut down
 	calls   sync.Mutex // around changes of what is watched
+
+	lingering chan C.wtgram_poller
 }
 
 var thePump = sync.OnceValues(startPump)
@@ -31,6 +33,10 @@ func startPump() (*pump, error) {
 	}
 	p := &pump{sources: make(map[uint64]*source)}
 	if err := check(C.wtgram_poller_new(&p.poller)); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.lingering, err = lingerPollers(); err != nil {
 		return nil, err
 	}
 	var fd C.int
@@ -173,6 +179,7 @@ type waitQueue struct {
 	source  *source
 	what    uint32
 	pending func() bool // whether something is left on our side of the library; may be nil
+	lingers []linger
 
 	mu      sync.Mutex
 	waiters []chan struct{}
@@ -189,6 +196,15 @@ func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error 
 			q.next()
 			return nil
 		}
+		for _, l := range q.lingers {
+			if !q.linger(l) {
+				break
+			}
+			if !try() {
+				q.next()
+				return nil
+			}
+		}
 		wake, ended := q.join()
 		if ended {
 			// What came in between the try and the end decides.
@@ -204,6 +220,14 @@ func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error 
 			return ctx.Err()
 		}
 	}
+}
+
+// linger says whether it is worth trying again, after lingering. Nobody lingers who would overtake others.
+func (q *waitQueue) linger(l linger) bool {
+	q.mu.Lock()
+	alone := len(q.waiters) == 0 && !q.ended
+	q.mu.Unlock()
+	return alone && q.source.pump.linger(q.source.object, l)
 }
 
 func (q *waitQueue) join() (wake chan struct{}, ended bool) {

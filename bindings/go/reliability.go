@@ -43,49 +43,59 @@ type ReliabilityOptions struct {
 	PlainFrames                 bool // speak only the plain protocol, whatever the peer understands
 }
 
+func (o *ReliabilityOptions) c() (c C.wtgram_reliability_options) {
+	C.wtgram_reliability_options_init(&c)
+	if o.AckTimeout != 0 {
+		c.ack_timeout_us = inMicroseconds(o.AckTimeout)
+	}
+	if o.MaxRetries != 0 {
+		c.max_retries = C.uint32_t(o.MaxRetries)
+	}
+	if o.PlainFrames {
+		c.negotiate = 0
+	}
+	setUnlessZero(&c.window_messages, o.WindowMessages)
+	setUnlessZero(&c.window_bytes, o.WindowBytes)
+	setUnlessZero(&c.inbound_messages, o.InboundMessages)
+	setUnlessZero(&c.inbound_bytes, o.InboundBytes)
+	c.first_sequence = C.uint32_t(o.FirstSequence)
+	return c
+}
+
 // OpenReliability opens a layer over the session's transport. Its frames are from now on taken out of what the transport
 // receives; one transport carries one layer at a time.
 func (s *Session) OpenReliability(options ReliabilityOptions) (*Reliability, error) {
-	defer runtime.KeepAlive(s)
-	var c C.wtgram_reliability_options
-	C.wtgram_reliability_options_init(&c)
-	if options.AckTimeout != 0 {
-		c.ack_timeout_us = C.int64_t(options.AckTimeout.Microseconds())
-	}
-	for _, set := range []struct {
-		to    *C.uint64_t
-		value uint64
-	}{
-		{&c.window_messages, options.WindowMessages}, {&c.window_bytes, options.WindowBytes},
-		{&c.inbound_messages, options.InboundMessages}, {&c.inbound_bytes, options.InboundBytes},
-	} {
-		if set.value != 0 {
-			*set.to = C.uint64_t(set.value)
-		}
-	}
-	if options.MaxRetries != 0 {
-		c.max_retries = C.uint32_t(options.MaxRetries)
-	}
-	if options.PlainFrames {
-		c.negotiate = 0
-	}
-	c.first_sequence = C.uint32_t(options.FirstSequence)
-	l := &reliability{owner: s.session}
-	if status := C.wtgram_reliability_open_over_session(s.handle.get(), &c, &l.handle.h); status != C.WTGRAM_OK {
-		return nil, s.failure(Status(status))
-	}
-	l.source = s.state.pump.source(l.handle.get().id, l.ready)
-	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READABLE}
-	l.writable = waitQueue{source: l.source, what: C.WTGRAM_WRITABLE}
-	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_OUTCOME}
-	layer := &Reliability{l, s}
-	runtime.AddCleanup(layer, func(l *reliability) { l.free() }, l)
-	return layer, nil
+	c := options.c()
+	return s.openReliability(func(layer *C.wtgram_reliability) C.enum_wtgram_status {
+		return C.wtgram_reliability_open_over_session(s.handle.get(), &c, layer)
+	})
 }
 
 // OpenReliability opens a layer over the transport: the same as over its session.
 func (t *Transport) OpenReliability(options ReliabilityOptions) (*Reliability, error) {
 	return t.session.OpenReliability(options)
+}
+
+// CreateReliability opens a layer as pywebtransport 0.6.1's factory does: with an AckTimeout of 1 s and 3 MaxRetries.
+func (t *Transport) CreateReliability() (*Reliability, error) {
+	return t.session.openReliability(func(layer *C.wtgram_reliability) C.enum_wtgram_status {
+		return C.wtgram_reliability_create(t.session.datagrams.get(), layer)
+	})
+}
+
+func (s *Session) openReliability(open func(layer *C.wtgram_reliability) C.enum_wtgram_status) (*Reliability, error) {
+	defer runtime.KeepAlive(s)
+	l := &reliability{owner: s.session}
+	if status := open(&l.handle.h); status != C.WTGRAM_OK {
+		return nil, s.failure(Status(status))
+	}
+	l.source = s.state.pump.source(l.handle.get().id, l.ready)
+	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READABLE, lingers: whileReadable}
+	l.writable = waitQueue{source: l.source, what: C.WTGRAM_WRITABLE}
+	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_OUTCOME}
+	layer := &Reliability{l, s}
+	runtime.AddCleanup(layer, func(l *reliability) { l.free() }, l)
+	return layer, nil
 }
 
 func (l *reliability) ready(what uint32) {
@@ -116,7 +126,7 @@ func (r *Reliability) Send(ctx context.Context, data []byte) error {
 // SendReported is Send whose outcome NextOutcome gives under reportID; 0 reports nothing.
 func (r *Reliability) SendReported(ctx context.Context, data []byte, reportID uint64) error {
 	defer runtime.KeepAlive(r)
-	return r.owner.waitFor(ctx, &r.writable, nothingYet, func() Status { return r.trySend(data, reportID) })
+	return r.owner.waitFor(ctx, &r.writable, func() Status { return r.trySend(data, reportID) })
 }
 
 // TrySend is SendReported that never waits: ErrWouldBlock when the window is full.
@@ -139,7 +149,7 @@ func (l *reliability) trySend(data []byte, reportID uint64) Status {
 // Receive waits for the next message. What arrived before the end is still received.
 func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(r)
-	err = r.owner.waitFor(ctx, &r.readable, nothingYet, func() (status Status) {
+	err = r.owner.waitFor(ctx, &r.readable, func() (status Status) {
 		data, status = r.tryReceive()
 		return status
 	})
@@ -207,11 +217,35 @@ type ReliabilityOutcome struct {
 func (r *Reliability) NextOutcome(ctx context.Context) (ReliabilityOutcome, error) {
 	defer runtime.KeepAlive(r)
 	var c C.wtgram_reliability_outcome
-	err := r.owner.waitFor(ctx, &r.outcomes, nothingYet, func() Status {
+	err := r.owner.waitFor(ctx, &r.outcomes, func() Status {
 		return Status(C.wtgram_reliability_next_outcome(r.handle.get(), 0, &c))
 	})
+	if err != nil {
+		return ReliabilityOutcome{}, err
+	}
+	return reliabilityOutcome(&c), nil
+}
+
+// NextOutcomes waits for the first outcome, then takes what is there, up to len(into), and says how many.
+func (r *Reliability) NextOutcomes(ctx context.Context, into []ReliabilityOutcome) (int, error) {
+	defer runtime.KeepAlive(r)
+	if len(into) == 0 {
+		return 0, ErrInvalidArgument
+	}
+	outcomes := make([]C.wtgram_reliability_outcome, min(len(into), 1024))
+	var count C.size_t
+	err := r.owner.waitFor(ctx, &r.outcomes, func() Status {
+		return Status(C.wtgram_reliability_outcomes(r.handle.get(), 0, &outcomes[0], C.size_t(len(outcomes)), &count))
+	})
+	for i := range outcomes[:count] {
+		into[i] = reliabilityOutcome(&outcomes[i])
+	}
+	return int(count), err
+}
+
+func reliabilityOutcome(c *C.wtgram_reliability_outcome) ReliabilityOutcome {
 	return ReliabilityOutcome{uint64(c.report_id), ReliabilityResult(c.result), microseconds(c.elapsed_us),
-		uint32(c.transmissions)}, err
+		uint32(c.transmissions)}
 }
 
 // ReliabilityStats are counters and momentary values.

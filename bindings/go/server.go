@@ -62,8 +62,8 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	status := C.bridge_listen(text(0), C.uint32_t(port), C.uint32_t(config.identity), text(1), text(2),
 		(*C.uint8_t)(pointer(config.certificatePEM)), C.size_t(len(config.certificatePEM)),
 		(*C.uint8_t)(pointer(config.keyPEM)), C.size_t(len(config.keyPEM)),
-		text(3), C.size_t(len(config.names)), C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions),
-		&config.connection, &config.transport, &l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
+		text(3), C.size_t(len(config.names)), inMicroseconds(config.handshakeTimeout),
+		C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions), &config.connection, &config.transport, &l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
 	if status != C.WTGRAM_OK {
 		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}
 	}
@@ -98,7 +98,7 @@ func (l *listener) ready(what uint32) {
 	l.accept.wakeOne()
 }
 
-// Accept waits for the next session.
+// Accept waits for the next session; ErrClosed says that the server was closed.
 func (s *Server) Accept(ctx context.Context) (*Session, error) {
 	defer runtime.KeepAlive(s)
 	var session *Session
@@ -131,8 +131,11 @@ func (s *Server) Addr() net.Addr { return s.address }
 func (s *Server) CertificateHash() (CertificateHash, error) {
 	defer runtime.KeepAlive(s)
 	var hash CertificateHash
-	err := check(C.wtgram_server_certificate_hash(s.handle.get(), (*C.uint8_t)(pointer(hash[:]))))
-	return hash, err
+	status := C.wtgram_server_certificate_hash(s.handle.get(), (*C.uint8_t)(pointer(hash[:])))
+	if status == C.WTGRAM_ERROR_INVALID_HANDLE {
+		return hash, ErrClosed
+	}
+	return hash, check(status)
 }
 
 // Close closes the port and every session of the server; a second Close does nothing.

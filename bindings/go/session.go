@@ -112,7 +112,7 @@ func connect(url string, config *dialConfig) (handle C.wtgram_session, err error
 	}
 	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
 	detail := make([]byte, 256)
-	status := C.bridge_connect(text(0), C.int64_t(config.timeout.Microseconds()), C.uint32_t(config.trust), text(1),
+	status := C.bridge_connect(text(0), inMicroseconds(config.timeout), C.uint32_t(config.trust), text(1),
 		(*C.uint8_t)(pointer(config.caPEM)), C.size_t(len(config.caPEM)),
 		(*C.uint8_t)(pointer(config.hashes)), C.size_t(len(config.hashes)/C.WTGRAM_CERTIFICATE_HASH_LENGTH),
 		text(3), C.size_t(len(config.headers)/2), text(2), &config.connection, &config.transport, &handle,
@@ -147,8 +147,8 @@ func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.state = p.source(handle.id, func(uint32) { s.end() })
 	s.path = p.source(s.datagrams.get().id, s.ready)
-	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending}
-	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE}
+	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending, lingers: whileReadable}
+	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE, lingers: whileFull}
 	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_OUTCOME}
 	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_LOW_WATER}
 	s.resized = waitQueue{source: s.path, what: C.WTGRAM_SIZE_CHANGED}
@@ -283,6 +283,36 @@ func (s *Session) LocalAddr() net.Addr { return s.local }
 
 // RemoteAddr is the peer's address.
 func (s *Session) RemoteAddr() net.Addr { return s.remote }
+
+// SessionState is where a session is in its life.
+type SessionState uint32
+
+const (
+	SessionConnecting SessionState = C.WTGRAM_SESSION_CONNECTING
+	SessionConnected  SessionState = C.WTGRAM_SESSION_CONNECTED
+	SessionDraining   SessionState = C.WTGRAM_SESSION_DRAINING // datagrams flow, and the peer has asked to end the session soon
+	SessionClosed     SessionState = C.WTGRAM_SESSION_CLOSED
+)
+
+// State is where the session is in its life.
+func (s *Session) State() SessionState {
+	defer runtime.KeepAlive(s)
+	var phase C.uint32_t
+	if C.wtgram_session_state(s.handle.get(), &phase) != C.WTGRAM_OK {
+		return SessionClosed // its handle or the library is gone
+	}
+	return SessionState(phase)
+}
+
+// ID is the number of the session's CONNECT stream.
+func (s *Session) ID() (uint64, error) {
+	defer runtime.KeepAlive(s)
+	var id C.uint64_t
+	if status := C.wtgram_session_id(s.handle.get(), &id); status != C.WTGRAM_OK {
+		return 0, s.failure(Status(status))
+	}
+	return uint64(id), nil
+}
 
 // Path is that of the URL the session was opened for.
 func (s *Session) Path() (string, error) {

@@ -14,7 +14,7 @@ func (t *Transport) OutgoingMaxAge() (time.Duration, error) {
 
 // SetOutgoingMaxAge sets it; what is queued and too old is dropped at once.
 func (t *Transport) SetOutgoingMaxAge(age time.Duration) error {
-	return t.done(C.wtgram_transport_set_outgoing_max_age(t.session.datagrams.get(), C.int64_t(age.Microseconds())))
+	return t.done(C.wtgram_transport_set_outgoing_max_age(t.session.datagrams.get(), inMicroseconds(age)))
 }
 
 // IncomingMaxAge is the age at which a datagram is dropped instead of delivered; 0 for none.
@@ -26,7 +26,7 @@ func (t *Transport) IncomingMaxAge() (time.Duration, error) {
 
 // SetIncomingMaxAge sets it; what is queued and too old is dropped at once.
 func (t *Transport) SetIncomingMaxAge(age time.Duration) error {
-	return t.done(C.wtgram_transport_set_incoming_max_age(t.session.datagrams.get(), C.int64_t(age.Microseconds())))
+	return t.done(C.wtgram_transport_set_incoming_max_age(t.session.datagrams.get(), inMicroseconds(age)))
 }
 
 // Limits are how much may wait in a queue.
@@ -162,4 +162,17 @@ func (t *Transport) ReceiveBufferSize() (uint64, error) {
 	return waiting + uint64(here), err
 }
 
+// inMicroseconds rounds up what is not 0: less than a microsecond is not none.
+func inMicroseconds(d time.Duration) C.int64_t {
+	if d > 0 {
+		d += time.Microsecond - 1
+	}
+	return C.int64_t(d.Microseconds())
+}
+
 func microseconds(us C.int64_t) time.Duration { return time.Duration(us) * time.Microsecond }
+
+// fraction is for means, which are less than a microsecond, mostly.
+func fraction(us C.double) time.Duration {
+	return time.Duration(float64(us) * float64(time.Microsecond))
+}

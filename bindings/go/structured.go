@@ -2,6 +2,10 @@ package wtgram
 
 // #cgo noescape bridge_try_send_obj
 // #cgo nocallback bridge_try_send_obj
+// #cgo noescape bridge_send_objects
+// #cgo nocallback bridge_send_objects
+// #cgo noescape bridge_receive_objects
+// #cgo nocallback bridge_receive_objects
 // #cgo noescape wtgram_structured_try_receive_obj
 // #include "bridge.h"
 import "C"
@@ -10,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"time"
 )
 
 // Structured sends and receives Go values: each is one datagram, or one message, that begins with the id of its type.
@@ -75,7 +80,7 @@ func openStructured(over C.int, id C.uint64_t, session *Session, below any, regi
 		return nil, session.failure(status)
 	}
 	s.source = session.state.pump.source(s.handle.get().id, s.ready)
-	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READABLE}
+	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READABLE, lingers: whileReadable}
 	s.writable = waitQueue{source: s.source, what: C.WTGRAM_WRITABLE}
 	result := &Structured{s, below}
 	runtime.AddCleanup(result, func(s *structured) { s.free() }, s)
@@ -108,18 +113,55 @@ func (s *Structured) Send(ctx context.Context, value any) error {
 // SendWith is Send with options.
 func (s *Structured) SendWith(ctx context.Context, value any, options SendOptions) error {
 	defer runtime.KeepAlive(s)
+	id, data, err := s.serialize(value)
+	if err != nil {
+		return err
+	}
+	return s.owner.waitForRoom(ctx, &s.writable, options, func(left SendOptions) Status { return s.trySend(id, data, left) })
+}
+
+// TrySend is SendWith that never waits: where that would have to, the error is ErrWouldBlock.
+func (s *Structured) TrySend(value any, options SendOptions) error {
+	defer runtime.KeepAlive(s)
+	id, data, err := s.serialize(value)
+	if err != nil {
+		return err
+	}
+	if status := s.trySend(id, data, options); status != 0 {
+		return s.owner.failure(status)
+	}
+	return nil
+}
+
+// SendBatch sends many values with few crossings into C, waiting where Send would. It returns how many were accepted; the
+// errors are nil if all were, else one for each value, nil where it was accepted.
+func (s *Structured) SendBatch(ctx context.Context, values []any, options SendOptions) (accepted int, errs []error) {
+	defer runtime.KeepAlive(s)
+	accepted = s.owner.sendAll(ctx, &s.writable, len(values), options,
+		func(i int) (C.uint32_t, []byte, error) { return s.serialize(values[i]) },
+		func(box *outbox, options SendOptions) C.int32_t {
+			return C.bridge_send_objects(s.handle.get(), (*C.uint8_t)(pointer(box.arena[:])), &box.lengths[0],
+				&box.types[0], C.size_t(box.count), C.int32_t(options.Priority), inMicroseconds(options.TTL),
+				C.uint64_t(options.ReportID), &box.results[0])
+		}, intoSlice(len(values), &errs))
+	return accepted, errs
+}
+
+func (s *structured) serialize(value any) (id C.uint32_t, data []byte, err error) {
 	one, target := s.types.of(value)
 	if one == nil {
-		return fmt.Errorf("%w: %T", ErrUnknownType, value)
+		return 0, nil, fmt.Errorf("%w: %T", ErrUnknownType, value)
 	}
-	data, err := s.codec.Marshal(target)
+	data, err = s.codec.Marshal(target)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrSerialization, err)
+		return 0, nil, fmt.Errorf("%w: %w", ErrSerialization, err)
 	}
-	return s.owner.waitFor(ctx, &s.writable, nothingYet, func() Status {
-		return Status(C.bridge_try_send_obj(s.handle.get(), C.uint32_t(one.id), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-			C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID)))
-	})
+	return C.uint32_t(one.id), data, nil
+}
+
+func (s *structured) trySend(id C.uint32_t, data []byte, options SendOptions) Status {
+	return Status(C.bridge_try_send_obj(s.handle.get(), id, (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID)))
 }
 
 // Receive waits for the next value; it is of the type that was registered, so a type switch tells what it is. A datagram
@@ -129,7 +171,7 @@ func (s *Structured) Receive(ctx context.Context) (any, error) {
 	defer runtime.KeepAlive(s)
 	var id C.uint32_t
 	var data []byte
-	err := s.owner.waitFor(ctx, &s.readable, nothingYet, func() (status Status) {
+	err := s.owner.waitFor(ctx, &s.readable, func() (status Status) {
 		id, data, status = s.tryReceive()
 		return status
 	})
@@ -166,6 +208,57 @@ func (s *structured) tryReceive() (id C.uint32_t, data []byte, status Status) {
 		}
 		return id, append([]byte{}, buffer[:length]...), 0
 	}
+}
+
+// Received is a value, or a datagram that was none.
+type Received struct {
+	Value     any
+	Err       error     // why the datagram was no value: see Receive
+	Sequence  uint64    // its datagram's place in the order of arrival
+	Timestamp time.Time // when its datagram arrived
+}
+
+// ReceiveBatch waits for the first value, then takes what is there, up to len(into), and says how many. A datagram that is
+// no value takes a place with its error.
+func (s *Structured) ReceiveBatch(ctx context.Context, into []Received) (count int, err error) {
+	defer runtime.KeepAlive(s)
+	if len(into) == 0 {
+		return 0, ErrInvalidArgument
+	}
+	err = s.owner.waitFor(ctx, &s.readable, func() (status Status) {
+		count, status = s.tryReceiveBatch(into)
+		return status
+	})
+	return count, err
+}
+
+func (s *structured) tryReceiveBatch(into []Received) (int, Status) {
+	room := slabs.Get().(*slab)
+	defer slabs.Put(room)
+	arena := room.arena[:]
+	received := make([]C.wtgram_received_object, min(len(into), C.BRIDGE_BATCH))
+	take := func() C.int64_t {
+		return C.bridge_receive_objects(s.handle.get(), (*C.uint8_t)(pointer(arena)), C.size_t(len(arena)), &received[0],
+			C.size_t(len(received)))
+	}
+	count := take()
+	for count == C.WTGRAM_ERROR_BUFFER_TOO_SMALL { // as JSON, some values are longer than on the wire
+		arena = make([]byte, received[0].length)
+		count = take()
+	}
+	if count < 0 {
+		return 0, Status(count)
+	}
+	for i := range received[:count] {
+		c := &received[i]
+		into[i] = Received{Sequence: uint64(c.sequence), Timestamp: time.UnixMicro(int64(c.timestamp_us))}
+		if c.status != C.WTGRAM_OK {
+			into[i] = Received{Err: Status(c.status)}
+			continue
+		}
+		into[i].Value, into[i].Err = s.value(c.type_id, arena[c.offset:c.offset+c.length])
+	}
+	return int(count), 0
 }
 
 func (s *structured) value(id C.uint32_t, data []byte) (any, error) {

@@ -34,19 +34,38 @@ func threads(t testing.TB) int {
 	return count
 }
 
-// blockAll starts one receiver for each session, counts threads while all wait, then cancels them one by one.
-func blockAll(t *testing.T, sessions []*wtgram.Session) {
+type wait func(context.Context) error
+
+func receiving(session *wtgram.Session) wait {
+	return func(ctx context.Context) error { _, err := session.ReceiveDatagram(ctx); return err }
+}
+
+func receivingMessages(layer *wtgram.Reliability) wait {
+	return func(ctx context.Context) error { _, err := layer.Receive(ctx); return err }
+}
+
+func receivingValues(values *wtgram.Structured) wait {
+	return func(ctx context.Context) error { _, err := values.Receive(ctx); return err }
+}
+
+// blockAll starts a thousand goroutines that wait, the waits in turns, counts threads while they do, then cancels them one
+// by one.
+func blockAll(t *testing.T, waits ...wait) {
+	t.Helper()
 	var cancels [waiting]context.CancelFunc
 	var returned [waiting]chan error
+	var started sync.WaitGroup
 	for i := range waiting {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancels[i], returned[i] = cancel, make(chan error, 1)
+		started.Add(1)
 		go func() {
-			_, err := sessions[i%len(sessions)].ReceiveDatagram(ctx)
-			returned[i] <- err
+			started.Done()
+			returned[i] <- waits[i%len(waits)](ctx)
 		}()
 	}
-	time.Sleep(500 * time.Millisecond)
+	started.Wait()
+	time.Sleep(300 * time.Millisecond) // from here into the wait
 	if count := threads(t); count >= maxThreads {
 		t.Errorf("%d threads while %d goroutines wait", count, waiting)
 	} else {
@@ -71,7 +90,7 @@ func blockAll(t *testing.T, sessions []*wtgram.Session) {
 
 func TestAThousandReceiversOfOneSessionHoldNoThreads(t *testing.T) {
 	client, accepted := pair(t)
-	blockAll(t, []*wtgram.Session{accepted})
+	blockAll(t, receiving(accepted))
 	// Nobody's cancellation took a wake-up away: the next datagram finds its receiver.
 	if err := client.SendDatagram([]byte("after")); err != nil {
 		t.Fatal(err)
@@ -79,6 +98,35 @@ func TestAThousandReceiversOfOneSessionHoldNoThreads(t *testing.T) {
 	if got := receive(t, accepted); string(got) != "after" {
 		t.Fatalf("%q", got)
 	}
+}
+
+func TestAThousandWaitersOfOneObjectHoldNoThreads(t *testing.T) {
+	client, accepted := layers(t)
+	one, other := pair(t)
+	values := must[*wtgram.Structured](t)(other.OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	sender := must[*wtgram.Structured](t)(one.OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	server, url, hash := listen(t)
+	for name, wait := range map[string]wait{
+		"messages": receivingMessages(accepted),
+		"outcomes": func(ctx context.Context) error { _, err := client.NextOutcome(ctx); return err },
+		"values":   receivingValues(values),
+		"sessions": func(ctx context.Context) error { _, err := server.Accept(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) { blockAll(t, wait) })
+	}
+	// And what comes now finds its receiver.
+	if err := client.SendReported(t.Context(), []byte("message"), 1); err != nil {
+		t.Fatal(err)
+	}
+	must[[]byte](t)(accepted.Receive(within(t, patience)))
+	must[wtgram.ReliabilityOutcome](t)(client.NextOutcome(within(t, patience)))
+	if err := sender.Send(t.Context(), chat{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	must[any](t)(values.Receive(within(t, patience)))
+	dialled := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash)))
+	defer dialled.Close()
+	must[*wtgram.Session](t)(server.Accept(within(t, patience))).Close()
 }
 
 func TestAThousandReceiversOfOneSessionAllGetTheirs(t *testing.T) {
@@ -146,7 +194,15 @@ func TestAThousandReceiversOfAThousandSessionsHoldNoThreads(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	blockAll(t, accepted)
+	var datagrams, messages, values []wait
+	for _, session := range accepted {
+		datagrams = append(datagrams, receiving(session))
+		messages = append(messages, receivingMessages(must[*wtgram.Reliability](t)(session.OpenReliability(wtgram.ReliabilityOptions{}))))
+		values = append(values, receivingValues(must[*wtgram.Structured](t)(session.OpenStructured(registry(t), wtgram.StructuredOptions{}))))
+	}
+	t.Run("datagrams", func(t *testing.T) { blockAll(t, datagrams...) })
+	t.Run("messages", func(t *testing.T) { blockAll(t, messages...) })
+	t.Run("values", func(t *testing.T) { blockAll(t, values...) })
 	// And each still works.
 	for _, client := range clients {
 		if err := client.SendDatagram([]byte("to you")); err != nil {

@@ -63,9 +63,9 @@ func (t *Transport) ThroughputTest(ctx context.Context, options ThroughputOption
 	finished := make(chan result, 1)
 	go func() {
 		var c C.wtgram_throughput_report
-		status := Status(C.bridge_throughput_test(t.session.datagrams.get(), C.int64_t(options.Duration.Microseconds()),
-			C.uint64_t(options.DatagramSize), C.int32_t(options.Send.Priority), C.int64_t(options.Send.TTL.Microseconds()),
-			C.int64_t(throughputLook.Microseconds()), C.uintptr_t(context), &c))
+		status := Status(C.bridge_throughput_test(t.session.datagrams.get(), inMicroseconds(options.Duration),
+			C.uint64_t(options.DatagramSize), C.int32_t(options.Send.Priority), inMicroseconds(options.Send.TTL),
+			inMicroseconds(throughputLook), C.uintptr_t(context), &c))
 		context.Delete() // the library has called for the last time
 		<-throughputSlots
 		finished <- result{throughputReport(&c), status}

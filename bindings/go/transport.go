@@ -50,16 +50,18 @@ func (t *Transport) TrySend(data []byte, options SendOptions) error {
 	return nil
 }
 
-// SendBatch queues many datagrams with few crossings into C; it never waits. The errors are nil if all were accepted,
-// else one for each datagram, nil where it was accepted.
-func (t *Transport) SendBatch(datagrams [][]byte, options SendOptions) (accepted int, errs []error) {
+// SendBatch queues many datagrams with few crossings into C; under FullWait it waits for room. The errors are nil if all
+// were accepted, else one for each datagram, nil where it was accepted.
+func (t *Transport) SendBatch(ctx context.Context, datagrams [][]byte, options SendOptions) (accepted int, errs []error) {
 	defer runtime.KeepAlive(t.session)
-	accepted = t.session.sendBatch(datagrams, options, func(i int, err error) {
-		if errs == nil {
-			errs = make([]error, len(datagrams))
-		}
-		errs[i] = err
-	})
+	accepted = t.session.sendBatch(ctx, datagrams, options, intoSlice(len(datagrams), &errs))
+	return accepted, errs
+}
+
+// TrySendBatch is SendBatch that never waits: where that would have to, the error is ErrWouldBlock.
+func (t *Transport) TrySendBatch(datagrams [][]byte, options SendOptions) (accepted int, errs []error) {
+	defer runtime.KeepAlive(t.session)
+	accepted = t.session.sendBatch(nil, datagrams, options, intoSlice(len(datagrams), &errs))
 	return accepted, errs
 }
 
@@ -74,9 +76,9 @@ func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) er
 		}
 	}
 	detail := make([]byte, 256)
-	err := t.session.waitFor(ctx, &t.session.writable, nothingYet, func() Status {
+	err := t.session.waitForRoom(ctx, &t.session.writable, options, func(options SendOptions) Status {
 		return Status(C.bridge_send_json(t.session.datagrams.get(), (*C.char)(pointer(text)), C.size_t(len(text)),
-			C.int32_t(options.Priority), C.int64_t(options.TTL.Microseconds()), C.uint64_t(options.ReportID),
+			C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID),
 			(*C.char)(pointer(detail)), C.size_t(len(detail))))
 	})
 	if err == ErrSerialization {
@@ -121,7 +123,7 @@ func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) 
 	// The transport has one order of datagrams, of which some may already be on this side of the library; so it is this
 	// side that fills in what it knows of them.
 	start := time.Now()
-	err = t.session.waitFor(ctx, &t.session.readable, nothingYet, func() (status Status) {
+	err = t.session.waitFor(ctx, &t.session.readable, func() (status Status) {
 		data, status = t.session.take(t.session.datagrams.get(), &metadata)
 		return status
 	})
@@ -230,7 +232,7 @@ type Outcome struct {
 func (t *Transport) NextOutcome(ctx context.Context) (Outcome, error) {
 	defer runtime.KeepAlive(t.session)
 	var c C.wtgram_outcome
-	err := t.session.waitFor(ctx, &t.session.outcomes, nothingYet, func() Status {
+	err := t.session.waitFor(ctx, &t.session.outcomes, func() Status {
 		return Status(C.wtgram_transport_next_outcome(t.session.datagrams.get(), 0, &c))
 	})
 	return Outcome{uint64(c.report_id), OutcomeKind(c.kind)}, err
@@ -244,7 +246,7 @@ func (t *Transport) NextOutcomes(ctx context.Context, into []Outcome) (int, erro
 	}
 	outcomes := make([]C.wtgram_outcome, min(len(into), 1024))
 	var count C.size_t
-	err := t.session.waitFor(ctx, &t.session.outcomes, nothingYet, func() Status {
+	err := t.session.waitFor(ctx, &t.session.outcomes, func() Status {
 		return Status(C.wtgram_transport_next_outcomes(t.session.datagrams.get(), 0, &outcomes[0], C.size_t(len(outcomes)), &count))
 	})
 	for i, c := range outcomes[:count] {
@@ -259,7 +261,7 @@ func (t *Transport) MaxDatagramSize() (int, error) { return t.session.MaxDatagra
 // WaitSizeChange waits until MaxDatagramSize is another than known, and returns it.
 func (t *Transport) WaitSizeChange(ctx context.Context, known int) (size int, err error) {
 	defer runtime.KeepAlive(t.session)
-	err = t.session.waitFor(ctx, &t.session.resized, nothingYet, func() Status {
+	err = t.session.waitFor(ctx, &t.session.resized, func() Status {
 		var bytes C.size_t
 		status := Status(C.wtgram_transport_max_datagram_size(t.session.datagrams.get(), &bytes))
 		if size = int(bytes); status == 0 && size == known {
@@ -274,7 +276,7 @@ func (t *Transport) WaitSizeChange(ctx context.Context, known int) (size int, er
 func (t *Transport) WaitLowWater(ctx context.Context) error {
 	defer runtime.KeepAlive(t.session)
 	asked := false
-	return t.session.waitFor(ctx, &t.session.lowWater, nothingYet, func() Status {
+	return t.session.waitFor(ctx, &t.session.lowWater, func() Status {
 		var closed C.bool
 		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed)); status != 0 {
 			return status

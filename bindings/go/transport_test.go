@@ -34,6 +34,16 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+func TestLessThanAMicrosecondIsNotNone(t *testing.T) {
+	client, _ := pair(t)
+	if err := client.Datagrams().SetOutgoingMaxAge(1); err != nil {
+		t.Fatal(err)
+	}
+	if age := must[time.Duration](t)(client.Datagrams().OutgoingMaxAge()); age != time.Microsecond {
+		t.Fatal(age)
+	}
+}
+
 func TestSettingsCanBeReadBack(t *testing.T) {
 	client, _ := pair(t)
 	transport := client.Datagrams()
@@ -194,7 +204,7 @@ func TestEveryReportedDatagramHasOneOutcome(t *testing.T) {
 
 func TestABatchSaysWhatFailed(t *testing.T) {
 	client, _ := pair(t)
-	accepted, errs := client.Datagrams().SendBatch([][]byte{nil, make([]byte, 70000), make([]byte, 60000), {1}},
+	accepted, errs := client.Datagrams().SendBatch(t.Context(), [][]byte{nil, make([]byte, 70000), make([]byte, 60000), {1}},
 		wtgram.SendOptions{Priority: 1})
 	if accepted != 2 || len(errs) != 4 || errs[0] != nil || errs[3] != nil ||
 		!errors.Is(errs[1], wtgram.ErrTooLarge) || !errors.Is(errs[2], wtgram.ErrTooLarge) {
@@ -202,7 +212,7 @@ func TestABatchSaysWhatFailed(t *testing.T) {
 	}
 	client.Close()
 	<-client.Context().Done()
-	accepted, errs = client.Datagrams().SendBatch([][]byte{{1}, {2}}, wtgram.SendOptions{})
+	accepted, errs = client.Datagrams().TrySendBatch([][]byte{{1}, {2}}, wtgram.SendOptions{})
 	if accepted != 0 || len(errs) != 2 || !errors.Is(errs[0], net.ErrClosed) || !errors.Is(errs[1], net.ErrClosed) {
 		t.Fatal(accepted, errs)
 	}

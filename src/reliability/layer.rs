@@ -272,9 +272,10 @@ impl Layer {
     ///
     /// [`Error::TimedOut`] or [`Error::WouldBlock`] when there were such; the layer is closed all the same.
     pub fn close(&self, deadline: Deadline) -> Result<()> {
-        let mut state = self.state.lock();
-        state.closing = true;
+        self.state.lock().closing = true;
+        // With no lock held: a poller that hears of it looks at this layer with its own.
         self.tell();
+        let mut state = self.state.lock();
         let drained = wait_for(&mut state, &self.progressed, deadline, |state| {
             (state.closed || state.machine.is_idle()).then_some(Ok(()))
         });

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"time"
+
+	"example.com/wtgram"
+)
+
+func sendBatches(session *wtgram.Session, sizeBytes int, until time.Time) (sent uint64) {
+	batch := make([][]byte, 64)
+	for i := range batch {
+		batch[i] = payload(sizeBytes)
+	}
+	for time.Now().Before(until) {
+		for i := range batch {
+			putSequence(batch[i], sent+uint64(i))
+		}
+		accepted, err := session.SendDatagrams(batch)
+		check(err)
+		sent += uint64(accepted)
+	}
+	return sent
+}
+
+func sendSingly(session *wtgram.Session, sizeBytes int, until time.Time) (sent uint64) {
+	data := payload(sizeBytes)
+	for sent%datagramsPerStamp != 0 || time.Now().Before(until) {
+		putSequence(data, sent)
+		check(session.SendDatagram(data))
+		sent++
+	}
+	return sent
+}
+
+func send(batch bool, target target) {
+	session := connectTo(target)
+	until := time.Now().Add(target.duration)
+	how := sendSingly
+	if batch {
+		how = sendBatches
+	}
+	sent := how(session, target.sizeBytes, until)
+	finish(session)
+	stats, err := session.DatagramStats()
+	check(err)
+	report(map[string]any{"sent": sent, "handed_to_quic": stats.Sent, "dropped_by_quic": stats.SentDroppedByQUIC})
+	closeAndShutDown(session)
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"log"
+	"net"
+	"time"
+
+	"example.com/wtgram"
+)
+
+func options() []wtgram.Option {
+	const socketBufferBytes = 4 << 20
+	return []wtgram.Option{
+		wtgram.WithSocketBuffers(socketBufferBytes, socketBufferBytes),
+		wtgram.WithQueues(wtgram.QueueOptions{OutgoingMaxDatagrams: 4096, WhenOutgoingFull: wtgram.FullWait}),
+	}
+}
+
+// acceptOne says where it listens; the server lives as long as the process.
+func acceptOne() (*wtgram.Server, *wtgram.Session) {
+	var listenOptions []wtgram.ListenOption
+	for _, option := range options() {
+		listenOptions = append(listenOptions, option)
+	}
+	server, err := wtgram.Listen("127.0.0.1:0", listenOptions...)
+	check(err)
+	hash, err := server.CertificateHash()
+	check(err)
+	fmt.Printf("LISTENING %d %x\n", server.Addr().(*net.UDPAddr).Port, hash)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	session, err := server.Accept(ctx)
+	check(err)
+	return server, session
+}
+
+func connectTo(target target) *wtgram.Session {
+	var hash wtgram.CertificateHash
+	if count, err := hex.Decode(hash[:], []byte(target.hash)); err != nil || count != len(hash) {
+		log.Fatal("a certificate hash is 64 hexadecimal digits")
+	}
+	dialOptions := []wtgram.DialOption{wtgram.WithCertificateHash(hash)}
+	for _, option := range options() {
+		dialOptions = append(dialOptions, option)
+	}
+	session, err := wtgram.Dial(context.Background(), "https://127.0.0.1:"+target.port+"/", dialOptions...)
+	check(err)
+	return session
+}
+
+// finish lets what is on its way arrive.
+func finish(session *wtgram.Session) {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		stats, err := session.DatagramStats()
+		check(err)
+		if stats.SendQueued == 0 {
+			break
+		}
+	}
+	time.Sleep(300 * time.Millisecond)
+}
+
+func closeAndShutDown(session *wtgram.Session) {
+	check(session.CloseWithError(0, "done"))
+	check(wtgram.Shutdown(5 * time.Second))
+}

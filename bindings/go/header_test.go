@@ -1,0 +1,104 @@
+package wtgram_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// notNeeded are the functions of the header that Go does without.
+var notNeeded = map[string]string{
+	"wtgram_broadcaster_add_session":         "Add: a session is added by its transport, which is the same member",
+	"wtgram_broadcaster_remove_session":      "Remove: as above",
+	"wtgram_metadata_init":                   "ReceiveWithMetadata fills in what a batch brought",
+	"wtgram_poller_free":                     "the poller lives as long as the process",
+	"wtgram_poller_wake":                     "its goroutine is woken by Go's network poller",
+	"wtgram_reliability_open_over_transport": "the same as over the session",
+	"wtgram_reliability_receive":             "Receive waits in Go, and tries",
+	"wtgram_reliability_send":                "Send waits in Go, and tries",
+	"wtgram_server_close":                    "Close frees, which closes",
+	"wtgram_server_local_port":               "Addr has it",
+	"wtgram_session_wait_closed":             "Context is done",
+	"wtgram_structured_receive_obj":          "Receive waits in Go, and tries",
+	"wtgram_structured_send_obj":             "Send waits in Go, and tries",
+	"wtgram_transport_receive":               "Receive takes a batch and hands it out",
+	"wtgram_transport_receive_json":          "ReceiveJSON decodes what Receive got, as strictly",
+	"wtgram_transport_receive_with_metadata": "ReceiveWithMetadata takes a batch, whose entries have it",
+	"wtgram_transport_send":                  "Send waits in Go, and tries",
+	"wtgram_transport_session":               "a Transport has its Session",
+	"wtgram_transport_try_receive":           "TryReceive takes a batch and hands it out",
+}
+
+// source is this package without its tests and its comments.
+func source(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "bridge.h") {
+		if !strings.HasSuffix(file, "_test.go") {
+			all.WriteString(withoutComments(must[[]byte](t)(os.ReadFile(file))))
+		}
+	}
+	return all.String()
+}
+
+func withoutComments(text []byte) string {
+	return string(regexp.MustCompile(`(?s)/\*.*?\*/|//[^\n]*`).ReplaceAll(text, nil))
+}
+
+func TestEveryFunctionOfTheHeaderIsCalledOrNotNeeded(t *testing.T) {
+	header := withoutComments(must[[]byte](t)(os.ReadFile("../../include/wtgram.h")))
+	called := make(map[string]bool)
+	calls := regexp.MustCompile(`\b(wtgram_\w+)\(`)
+	for _, call := range calls.FindAllStringSubmatch(source(t), -1) {
+		called[call[1]] = true
+	}
+	functions := calls.FindAllStringSubmatch(header, -1)
+	if len(functions) < 100 {
+		t.Fatalf("only %d functions found", len(functions))
+	}
+	for _, function := range functions {
+		name := function[1]
+		if _, excused := notNeeded[name]; excused == called[name] {
+			t.Errorf("%s: called %v, excused %v", name, called[name], excused)
+		}
+		delete(notNeeded, name)
+	}
+	for name := range notNeeded {
+		t.Errorf("%s is excused and not in the header", name)
+	}
+}
+
+// unusedFields are those of the header's structs that Go does without.
+var unusedFields = map[string]string{
+	"wtgram_metadata.age_us":       "ReceiveWithMetadata fills in what it knows",
+	"wtgram_metadata.checksum":     "as above",
+	"wtgram_metadata.size":         "as above",
+	"wtgram_metadata.waited_us":    "as above",
+	"wtgram_serializer.free_bytes": "there is nothing to free",
+}
+
+func TestEveryFieldOfTheHeadersStructsIsSetOrRead(t *testing.T) {
+	header := withoutComments(must[[]byte](t)(os.ReadFile("../../include/wtgram.h")))
+	used := source(t)
+	structs := regexp.MustCompile(`(?s)typedef struct (wtgram_\w+) \{(.*?)\}`).FindAllStringSubmatch(header, -1)
+	if len(structs) < 30 {
+		t.Fatalf("only %d structs found", len(structs))
+	}
+	for _, one := range structs {
+		for _, field := range regexp.MustCompile(`(\w+)(?:\[\w+\])?;`).FindAllStringSubmatch(one[2], -1) {
+			name := field[1]
+			if _, excused := unusedFields[one[1]+"."+name]; excused || name == "struct_size" || strings.HasPrefix(name, "reserved") {
+				continue
+			}
+			if !regexp.MustCompile(`\.` + name + `\b|\b` + name + `:`).MatchString(used) {
+				t.Errorf("%s.%s is neither set nor read", one[1], name)
+			}
+		}
+	}
+}

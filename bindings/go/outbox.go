@@ -1,0 +1,104 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"sync"
+)
+
+// outbox is what one crossing into the library takes along. Outboxes are reused by all sessions.
+type outbox struct {
+	arena   [64 * 1024]byte // no datagram is larger
+	lengths [C.BRIDGE_BATCH]C.size_t
+	types   [C.BRIDGE_BATCH]C.uint32_t // of values
+	places  [C.BRIDGE_BATCH]int        // in what the caller gave
+	results [C.BRIDGE_BATCH]C.int32_t
+	used    int
+	count   int
+}
+
+var outboxes = sync.Pool{New: func() any { return new(outbox) }}
+
+func (b *outbox) fits(data []byte) bool {
+	return b.count < len(b.lengths) && len(data) <= len(b.arena)-b.used
+}
+
+func (b *outbox) add(place int, id C.uint32_t, data []byte) {
+	copy(b.arena[b.used:], data)
+	b.used += len(data)
+	b.lengths[b.count], b.types[b.count], b.places[b.count] = C.size_t(len(data)), id, place
+	b.results[b.count] = C.WTGRAM_ERROR_WOULD_BLOCK
+	b.count++
+}
+
+// status is ErrWouldBlock while something in the box waits for room.
+func (b *outbox) status() Status {
+	for _, result := range b.results[:b.count] {
+		if result == C.WTGRAM_ERROR_WOULD_BLOCK {
+			return ErrWouldBlock
+		}
+	}
+	return 0
+}
+
+// sendAll sends `count` items in as few crossings as they need, and says how many were accepted; failed hears of each of
+// the others. It waits for room until ctx ends, or, without one, not at all. `send` sends what in the box has the result
+// WOULD_BLOCK, and says how many were accepted.
+func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, options SendOptions,
+	item func(i int) (id C.uint32_t, data []byte, err error), send func(*outbox, SendOptions) C.int32_t,
+	failed func(i int, err error)) (accepted int) {
+	box := outboxes.Get().(*outbox)
+	defer outboxes.Put(box)
+	try := func(options SendOptions) Status {
+		accepted += int(send(box, options))
+		return box.status()
+	}
+	flush := func() {
+		var ended error
+		if ctx != nil {
+			ended = ctx.Err()
+		}
+		if ended == nil && box.count > 0 && try(options) == ErrWouldBlock && ctx != nil {
+			ended = s.waitForRoom(ctx, queue, options, try)
+		}
+		for i, status := range box.results[:box.count] {
+			switch {
+			case status == C.WTGRAM_OK:
+			case status == C.WTGRAM_ERROR_WOULD_BLOCK && ended != nil:
+				failed(box.places[i], ended)
+			default:
+				failed(box.places[i], s.failure(Status(status)))
+			}
+		}
+		box.used, box.count = 0, 0
+	}
+	for i := range count {
+		id, data, err := item(i)
+		if err == nil && len(data) > len(box.arena) {
+			err = ErrTooLarge
+		}
+		if err != nil {
+			flush() // failed hears of them in order
+			failed(i, err)
+			continue
+		}
+		if !box.fits(data) {
+			flush()
+		}
+		box.add(i, id, data)
+	}
+	flush()
+	return accepted
+}
+
+// intoSlice keeps the errors of `count` items, from the first one on.
+func intoSlice(count int, errs *[]error) func(i int, err error) {
+	return func(i int, err error) {
+		if *errs == nil {
+			*errs = make([]error, count)
+		}
+		(*errs)[i] = err
+	}
+}
