@@ -11,7 +11,7 @@ use wtgram::datagram::transport::SendOptions;
 use wtgram::error::Error;
 use wtgram::reliability::Outcome;
 use wtgram::reliability::layer::{Layer, LayerOptions};
-use wtgram::runtime::readiness::{Pollable, Watcher};
+use wtgram::runtime::readiness::{Pollable, Ready, Watcher};
 use wtgram::runtime::wait::{Deadline, Timeout};
 
 fn soon() -> Deadline {
@@ -58,6 +58,22 @@ fn messages_arrive_once_both_ways_and_each_has_one_outcome() {
     });
     assert!(near.stats().negotiated);
     assert_eq!(near.next_outcome(Deadline::Now), Err(Error::WouldBlock));
+}
+
+#[test]
+fn writable_means_that_a_message_of_any_size_finds_room() {
+    let pair = Pair::new();
+    let open = |window_bytes| {
+        let options = LayerOptions { window_bytes, ..LayerOptions::default() };
+        Layer::open(Arc::clone(&pair.client.datagrams), &options).unwrap()
+    };
+    let largest = pair.client.datagrams.max_datagram_size().unwrap();
+    let near = open(largest + 100);
+    let writable = || near.ready() & Ready::WRITABLE == Ready::WRITABLE;
+    assert!(writable());
+    // The peer has no layer: nothing is acknowledged.
+    near.send(&[0; 200], None, soon()).unwrap();
+    assert!(!writable(), "there is room for {} bytes, and for no message of {largest}", largest - 100);
 }
 
 #[test]

@@ -204,6 +204,27 @@ fn a_poller_hears_of_an_expiry_that_nobody_asked_about() {
 }
 
 #[test]
+fn writable_means_that_a_datagram_of_any_size_finds_room() {
+    let bytes = 2000;
+    let outgoing_limits = Limits { datagrams: 100, bytes };
+    let (pair, _link) = blocked(&TransportOptions { outgoing_limits, ..TransportOptions::default() });
+    let from = pair.from();
+    let largest = from.max_datagram_size().unwrap();
+    let writable = || from.standing() & Ready::WRITABLE == Ready::WRITABLE;
+    assert!(writable());
+    from.send(&vec![0; bytes - largest], &SendOptions::default(), soon()).unwrap();
+    assert!(writable());
+    from.send(b"x", &SendOptions::default(), soon()).unwrap();
+    assert!(!writable(), "there is no room for {largest} bytes");
+    // A queue that cannot hold the largest is writable when it is empty.
+    from.clear_send_buffer();
+    from.set_outgoing_limits(Limits { datagrams: 100, bytes: 10 });
+    assert!(writable());
+    from.send(b"x", &SendOptions::default(), soon()).unwrap();
+    assert!(!writable());
+}
+
+#[test]
 fn places_for_outcomes_are_bounded_and_nothing_is_sent_unreported() {
     let pair = Pair::open(&TransportOptions { outcome_capacity: 3, ..TransportOptions::default() });
     for id in 1..=3 {

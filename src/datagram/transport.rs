@@ -220,6 +220,11 @@ impl Transport {
         self.path.max_payload()
     }
 
+    /// The same as of when the send pump last looked, at least 1, and without a lock.
+    pub fn recent_max_payload(&self) -> usize {
+        self.max_payload.load(Ordering::Relaxed).max(1)
+    }
+
     /// Whether it, or its session, is closed. What has arrived can still be received.
     pub fn is_closed(&self) -> bool {
         self.sending.lock().queue.is_closed()
@@ -324,7 +329,9 @@ impl Pollable for Transport {
             sending.queue.expire(now);
             let closed = sending.queue.is_closed();
             ready |= Ready::CLOSED.when(closed);
-            ready |= Ready::WRITABLE.when(!closed && sending.queue.has_room(1));
+            // For any datagram: who is told of room for one byte, and has more to send, asks again and again.
+            let most = self.recent_max_payload().min(sending.queue.config().limits.bytes);
+            ready |= Ready::WRITABLE.when(!closed && sending.queue.has_room(most));
             ready |= Ready::LOW_WATER.when(!closed && !sending.queue.is_above_high_water());
             ready |= Ready::OUTCOME.when(sending.queue.outcomes_len() > 0);
         }

@@ -48,7 +48,8 @@ pub enum wtgram_interest {
     WTGRAM_ACCEPT = 1,
     /// Something can be received.
     WTGRAM_READABLE = 2,
-    /// A datagram can be queued without evicting, rejecting or waiting.
+    /// A datagram can be queued without evicting, rejecting or waiting, however large: there is room for the largest that
+    /// the path carries, or for as many bytes as the queue may hold.
     WTGRAM_WRITABLE = 4,
     /// The object is closed. What has arrived can still be received, and is still reported.
     WTGRAM_CLOSED = 8,

@@ -411,10 +411,12 @@ impl Channel for Layer {
 
 impl Pollable for Layer {
     fn ready(&self) -> Ready {
+        // For any message, as a transport's.
+        let most = Machine::max_payload(self.transport.recent_max_payload()).unwrap_or(1);
         let state = self.state.lock();
         let stats = state.machine.stats();
         Ready::READABLE.when(state.front.is_some() || stats.inbound > 0)
-            | Ready::WRITABLE.when(!state.closing && state.machine.can_submit(1))
+            | Ready::WRITABLE.when(!state.closing && state.machine.can_submit(most))
             | Ready::OUTCOME.when(!state.reports.is_empty())
             | Ready::CLOSED.when(state.closing)
     }

@@ -69,7 +69,8 @@ impl Transport {
         result
     }
 
-    /// Sends many datagrams under one lock and with one wake-up; `on_result` hears of each, in order.
+    /// Sends many datagrams, as many as [`FRAMED_AT_ONCE`] under one lock and with one wake-up; `on_result` hears of each,
+    /// in order.
     ///
     /// One that fails does not keep the others from going. `deadline` is for the whole batch.
     pub fn send_batch<'a>(
