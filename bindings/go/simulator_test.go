@@ -12,11 +12,11 @@ import (
 	"testing"
 )
 
-// reachable is the address at which clients reach a server: its own, or, where WTGRAM_SIMULATOR names the link simulator's
-// program, that of a link of which WTGRAM_SIMULATOR_PROFILE gives the conditions, as a JSON object.
+// reachable is the address at which clients reach a server: its own, or, where WTGRAM_LINK_SIMULATOR names the link simulator's
+// program, that of a link of which WTGRAM_LINK_PROFILE gives the conditions, as a JSON object.
 func reachable(t testing.TB, server net.Addr) string {
 	t.Helper()
-	program := os.Getenv("WTGRAM_SIMULATOR")
+	program := os.Getenv("WTGRAM_LINK_SIMULATOR")
 	if program == "" {
 		return server.String()
 	}
@@ -42,8 +42,8 @@ func reachable(t testing.TB, server net.Addr) string {
 	answers := bufio.NewReader(output)
 	port := answer(t, answers, "listening")["port"]
 	conditions := map[string]any{"command": "set", "direction": "both"}
-	if err := json.Unmarshal([]byte(os.Getenv("WTGRAM_SIMULATOR_PROFILE")), &conditions); err != nil {
-		t.Fatalf("WTGRAM_SIMULATOR_PROFILE: %v", err)
+	if err := json.Unmarshal([]byte(os.Getenv("WTGRAM_LINK_PROFILE")), &conditions); err != nil {
+		t.Fatalf("WTGRAM_LINK_PROFILE: %v", err)
 	}
 	command, err := json.Marshal(conditions)
 	if err != nil {
@@ -58,7 +58,7 @@ func reachable(t testing.TB, server net.Addr) string {
 
 // asSent is numbered datagrams in the order in which they were sent; a link that is not simulated keeps it.
 func asSent(arrived []string) []string {
-	if os.Getenv("WTGRAM_SIMULATOR") != "" {
+	if os.Getenv("WTGRAM_LINK_SIMULATOR") != "" {
 		slices.Sort(arrived)
 	}
 	return arrived
