@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::guard::{Failure, guard, quiet};
-use super::handle::{Handle, Table, types};
+use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
     Versioned, bytes, clear, elements_mut, fill, give, invalid, output, read_options, sized_output,
@@ -23,21 +23,7 @@ pub struct wtgram_broadcaster {
     pub id: u64,
 }
 
-static BROADCASTERS: Table<Broadcaster> = Table::new();
-
-impl Handle for wtgram_broadcaster {
-    type Object = Broadcaster;
-    const TYPE: u8 = types::BROADCASTER;
-    fn table() -> &'static Table<Broadcaster> {
-        &BROADCASTERS
-    }
-    fn from_id(id: u64) -> Self {
-        Self { id }
-    }
-    fn id(self) -> u64 {
-        self.id
-    }
-}
+names!(wtgram_broadcaster => Broadcaster, BROADCASTER);
 
 /// What happens to a member that does not keep up.
 #[repr(C)]

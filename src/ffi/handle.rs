@@ -19,6 +19,28 @@ const SEGMENTS: usize = 18;
 const SLOT_BITS: u32 = 24;
 const MAX_SLOTS: usize = 1 << SLOT_BITS;
 
+/// Makes a struct with nothing but an `id` the [`Handle`] of objects of a type, with a table of their own. (The structs
+/// stand where cbindgen sees them.)
+macro_rules! names {
+    ($handle:ty => $object:ty, $number:ident) => {
+        impl $crate::ffi::handle::Handle for $handle {
+            type Object = $object;
+            const TYPE: u8 = $crate::ffi::handle::types::$number;
+            fn table() -> &'static $crate::ffi::handle::Table<$object> {
+                static OBJECTS: $crate::ffi::handle::Table<$object> = $crate::ffi::handle::Table::new();
+                &OBJECTS
+            }
+            fn from_id(id: u64) -> Self {
+                Self { id }
+            }
+            fn id(self) -> u64 {
+                self.id
+            }
+        }
+    };
+}
+pub(super) use names;
+
 /// A handle type of the C interface.
 pub(super) trait Handle: Copy {
     /// What it names.

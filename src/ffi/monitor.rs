@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::{Failure, guard, quiet};
-use super::handle::{Handle, Table, types};
+use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
     Versioned, clear, deadline, elements_mut, give, invalid, micros, optional_duration, read_options,
@@ -25,21 +25,7 @@ pub struct wtgram_monitor {
     pub id: u64,
 }
 
-static MONITORS: Table<Monitor> = Table::new();
-
-impl Handle for wtgram_monitor {
-    type Object = Monitor;
-    const TYPE: u8 = types::MONITOR;
-    fn table() -> &'static Table<Monitor> {
-        &MONITORS
-    }
-    fn from_id(id: u64) -> Self {
-        Self { id }
-    }
-    fn id(self) -> u64 {
-        self.id
-    }
-}
+names!(wtgram_monitor => Monitor, MONITOR);
 
 /// Options of a monitor.
 #[repr(C)]

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::sync::Arc;
 
 use super::guard::{Failure, guard, quiet};
-use super::handle::{Handle, Table, types};
+use super::handle::{Handle, names, types};
 use super::monitor::wtgram_monitor;
 use super::pointer::{deadline, elements_mut, give, invalid};
 use super::reliability::wtgram_reliability;
@@ -24,21 +24,7 @@ pub struct wtgram_poller {
     pub id: u64,
 }
 
-static POLLERS: Table<Poller> = Table::new();
-
-impl Handle for wtgram_poller {
-    type Object = Poller;
-    const TYPE: u8 = types::POLLER;
-    fn table() -> &'static Table<Poller> {
-        &POLLERS
-    }
-    fn from_id(id: u64) -> Self {
-        Self { id }
-    }
-    fn id(self) -> u64 {
-        self.id
-    }
-}
+names!(wtgram_poller => Poller, POLLER);
 
 /// What an object can be watched for. `WTGRAM_CLOSED` is reported whether it is asked for or not.
 #[repr(C)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::{Failure, guard, quiet};
-use super::handle::{Handle, Table, types};
+use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
     Versioned, bytes, clear, deadline, elements_mut, fill, give, invalid, micros, output, read_options,
@@ -27,21 +27,7 @@ pub struct wtgram_reliability {
     pub id: u64,
 }
 
-static LAYERS: Table<Layer> = Table::new();
-
-impl Handle for wtgram_reliability {
-    type Object = Layer;
-    const TYPE: u8 = types::RELIABILITY;
-    fn table() -> &'static Table<Layer> {
-        &LAYERS
-    }
-    fn from_id(id: u64) -> Self {
-        Self { id }
-    }
-    fn id(self) -> u64 {
-        self.id
-    }
-}
+names!(wtgram_reliability => Layer, RELIABILITY);
 
 /// Options of a reliability layer.
 #[repr(C)]

@@ -1,6 +1,7 @@
 //! `wtgram_transport_send*`.
 
 use std::ffi::c_char;
+use std::slice::IterMut;
 
 use super::guard::{Failure, guard};
 use super::handle::Handle;
@@ -157,35 +158,26 @@ pub unsafe extern "C" fn wtgram_transport_send_batch(
     results: *mut wtgram_status,
     accepted: *mut usize,
 ) -> wtgram_status {
-    let mut first_failure = wtgram_status::WTGRAM_OK;
+    let mut batch = BatchResults::default();
     // SAFETY: the caller's promise.
     let status = unsafe {
         give(accepted, || {
             let transport = transport.get()?;
             let datagrams = elements(datagrams, count)?;
             let (options, deadline) = send_options(options)?;
-            let results_wanted = if results.is_null() { 0 } else { count };
-            let mut results = elements_mut(results.cast::<i32>(), results_wanted)?.iter_mut();
+            batch.go_to(results, count)?;
             let payloads = datagrams.iter().map(|one| {
                 // The only way a pointer of the caller's can be refused.
                 bytes(one.data, one.length)
                     .map_err(|_| Error::InvalidArgument("a slice is NULL or too long".into()))
             });
-            let mut accepted = 0;
             transport.transport.send_batch(payloads, &options, deadline, |result| {
-                let status = result.map_or_else(|error| (&error).into(), |()| wtgram_status::WTGRAM_OK);
-                accepted += usize::from(status == wtgram_status::WTGRAM_OK);
-                if first_failure == wtgram_status::WTGRAM_OK {
-                    first_failure = status;
-                }
-                if let Some(result) = results.next() {
-                    *result = status as i32;
-                }
+                batch.record(result.map_or_else(|error| (&error).into(), |()| wtgram_status::WTGRAM_OK));
             });
-            Ok(accepted)
+            Ok(batch.accepted)
         })
     };
-    if status == wtgram_status::WTGRAM_OK { first_failure } else { status }
+    batch.status(status)
 }
 
 /// Sends JSON text as one datagram, without its insignificant white space. Strict: UTF-8, no NaN or Infinity, no lone
@@ -219,5 +211,43 @@ pub unsafe extern "C" fn wtgram_transport_send_json(
             let (options, deadline) = send_options(options)?;
             Ok(transport.transport.send_json(text, &options, deadline)?)
         })
+    }
+}
+
+/// What became of each of a batch, for callers who ask, and of all of them.
+#[derive(Default)]
+pub(super) struct BatchResults<'a> {
+    places: IterMut<'a, i32>,
+    pub(super) accepted: usize,
+    first_failure: Option<wtgram_status>,
+}
+
+impl BatchResults<'_> {
+    /// The statuses go to `results`, unless it is NULL.
+    ///
+    /// # Safety
+    /// `results` is NULL or points to `count` elements that are writable for as long as this is used.
+    pub(super) unsafe fn go_to(&mut self, results: *mut wtgram_status, count: usize) -> Result<(), Failure> {
+        let wanted = if results.is_null() { 0 } else { count };
+        // SAFETY: the caller's promise.
+        self.places = unsafe { elements_mut(results.cast::<i32>(), wanted)? }.iter_mut();
+        Ok(())
+    }
+
+    /// The next one's.
+    pub(super) fn record(&mut self, status: wtgram_status) {
+        if status == wtgram_status::WTGRAM_OK {
+            self.accepted += 1;
+        } else {
+            self.first_failure.get_or_insert(status);
+        }
+        if let Some(place) = self.places.next() {
+            *place = status as i32;
+        }
+    }
+
+    /// The status of the whole call, if `call` is that of the batch being possible at all.
+    pub(super) fn status(self, call: wtgram_status) -> wtgram_status {
+        if call == wtgram_status::WTGRAM_OK { self.first_failure.unwrap_or(call) } else { call }
     }
 }

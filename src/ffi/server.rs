@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::guard::{Failure, quiet};
-use super::handle::{Handle, Table, types};
+use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
     Versioned, bytes, clear, deadline, detailed, elements, give, invalid, micros, optional_duration,
@@ -30,21 +30,7 @@ pub struct wtgram_server {
     pub id: u64,
 }
 
-static SERVERS: Table<Server> = Table::new();
-
-impl Handle for wtgram_server {
-    type Object = Server;
-    const TYPE: u8 = types::SERVER;
-    fn table() -> &'static Table<Server> {
-        &SERVERS
-    }
-    fn from_id(id: u64) -> Self {
-        Self { id }
-    }
-    fn id(self) -> u64 {
-        self.id
-    }
-}
+names!(wtgram_server => Server, SERVER);
 
 /// Congestion control algorithms.
 #[repr(C)]

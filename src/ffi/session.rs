@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::guard::{Failure, guard, quiet};
-use super::handle::{Handle, Table, types};
+use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
     Versioned, bytes, clear, deadline, detailed, elements, fill, give, invalid, micros, optional_duration,
@@ -34,21 +34,7 @@ pub(super) struct SessionObject {
     pub(super) transport: wtgram_transport,
 }
 
-static SESSIONS: Table<SessionObject> = Table::new();
-
-impl Handle for wtgram_session {
-    type Object = SessionObject;
-    const TYPE: u8 = types::SESSION;
-    fn table() -> &'static Table<SessionObject> {
-        &SESSIONS
-    }
-    fn from_id(id: u64) -> Self {
-        Self { id }
-    }
-    fn id(self) -> u64 {
-        self.id
-    }
-}
+names!(wtgram_session => SessionObject, SESSION);
 
 /// Gives a session and its transport their handles. When there are none left, the session is closed.
 pub(super) fn publish(session: Session) -> Result<wtgram_session, Failure> {

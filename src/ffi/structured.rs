@@ -4,14 +4,14 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::guard::{Failure, guard, quiet};
-use super::handle::{Handle, Table, types};
+use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
     Versioned, bytes, clear, deadline, elements, elements_mut, fill, give, invalid, output, read_options,
     sized_output,
 };
 use super::reliability::wtgram_reliability;
-use super::send::{send_options, wtgram_send_options};
+use super::send::{BatchResults, send_options, wtgram_send_options};
 use super::session::wtgram_session;
 use super::status::wtgram_status;
 use super::transport::wtgram_transport;
@@ -30,21 +30,7 @@ pub struct wtgram_structured {
     pub id: u64,
 }
 
-static STRUCTURED: Table<Structured> = Table::new();
-
-impl Handle for wtgram_structured {
-    type Object = Structured;
-    const TYPE: u8 = types::STRUCTURED;
-    fn table() -> &'static Table<Structured> {
-        &STRUCTURED
-    }
-    fn from_id(id: u64) -> Self {
-        Self { id }
-    }
-    fn id(self) -> u64 {
-        self.id
-    }
-}
+names!(wtgram_structured => Structured, STRUCTURED);
 
 /// A type of objects.
 #[repr(C)]
@@ -375,32 +361,24 @@ pub unsafe extern "C" fn wtgram_structured_send_batch(
     results: *mut wtgram_status,
     accepted: *mut usize,
 ) -> wtgram_status {
-    let mut first_failure = wtgram_status::WTGRAM_OK;
+    let mut batch = BatchResults::default();
     // SAFETY: the caller's promise.
     let status = unsafe {
         give(accepted, || {
             let structured = structured.get()?;
             let (objects, (options, deadline)) = (elements(objects, count)?, send_options(options)?);
-            let results_wanted = if results.is_null() { 0 } else { count };
-            let mut results = elements_mut(results.cast::<i32>(), results_wanted)?.iter_mut();
-            let mut accepted = 0;
+            batch.go_to(results, count)?;
             for object in objects {
                 let status = match bytes(object.data, object.length) {
                     Err(failure) => (&failure).into(),
                     Ok(data) => status_of(&structured.send(object.type_id, data, &options, deadline)),
                 };
-                accepted += usize::from(status == wtgram_status::WTGRAM_OK);
-                if first_failure == wtgram_status::WTGRAM_OK {
-                    first_failure = status;
-                }
-                if let Some(result) = results.next() {
-                    *result = status as i32;
-                }
+                batch.record(status);
             }
-            Ok(accepted)
+            Ok(batch.accepted)
         })
     };
-    if status == wtgram_status::WTGRAM_OK { first_failure } else { status }
+    batch.status(status)
 }
 
 fn status_of<T>(result: &Result<T>) -> wtgram_status {

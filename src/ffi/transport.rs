@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::guard::{Failure, guard};
-use super::handle::{Handle, Table, types};
+use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{Versioned, give, invalid, optional_duration, read_options};
 use super::session::wtgram_session;
@@ -39,21 +39,7 @@ impl TransportObject {
     }
 }
 
-static TRANSPORTS: Table<TransportObject> = Table::new();
-
-impl Handle for wtgram_transport {
-    type Object = TransportObject;
-    const TYPE: u8 = types::TRANSPORT;
-    fn table() -> &'static Table<TransportObject> {
-        &TRANSPORTS
-    }
-    fn from_id(id: u64) -> Self {
-        Self { id }
-    }
-    fn id(self) -> u64 {
-        self.id
-    }
-}
+names!(wtgram_transport => TransportObject, TRANSPORT);
 
 /// What happens to a datagram when the outgoing queue is full.
 #[repr(C)]
