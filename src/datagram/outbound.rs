@@ -312,20 +312,17 @@ impl Outbound {
         Ok(Pushed { evicted })
     }
 
-    /// Takes in hand, appended to `batch`, what leaves next: at most `max_count` datagrams and, after the first, no
-    /// more than `max_bytes` with prefixes. The first is taken even if it is larger, so that a small budget cannot
-    /// block the queue; a budget of 0 takes nothing. Expired ones that it meets are dropped. Returns how many it took.
+    /// Takes in hand, appended to `batch`, what leaves next: at most `max_count` datagrams, and none from the first on
+    /// whose size with prefix `admits` turns away; a smaller one behind it does not overtake. Expired ones that it meets
+    /// are dropped. Returns how many it took.
     pub fn pop_batch(
         &mut self,
         now: Instant,
-        max_bytes: usize,
         max_count: usize,
+        mut admits: impl FnMut(usize) -> bool,
         batch: &mut Vec<Outgoing>,
     ) -> usize {
-        let (mut taken, mut taken_bytes) = (0, 0_usize);
-        if max_bytes == 0 {
-            return 0;
-        }
+        let mut taken = 0;
         'batch: for priority in (0..Priority::COUNT).rev() {
             while let Some(front) = self.rings[priority].items.front() {
                 let framed_len = front.payload.len();
@@ -336,15 +333,13 @@ impl Outbound {
                     self.drop_front(priority, OutcomeKind::Expired);
                     continue;
                 }
-                // A smaller one behind it does not overtake.
-                if taken > 0 && taken_bytes.saturating_add(framed_len) > max_bytes {
+                if !admits(framed_len) {
                     break 'batch;
                 }
                 if let Some(item) = self.remove_front(priority) {
                     self.in_hand.add(item.size());
                     batch.push(item);
                     taken += 1;
-                    taken_bytes = taken_bytes.saturating_add(framed_len);
                 }
             }
         }

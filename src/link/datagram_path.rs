@@ -15,6 +15,7 @@ use super::congestion::PathView;
 use super::driver::{Broken, varint};
 use super::h3::error::H3_DATAGRAM_ERROR;
 use super::h3::{ConnectionError, DatagramVerdict, QuarterStreamId};
+use super::room::Room;
 use crate::error::{Error, Result};
 
 /// QUIC's receive buffer, in bytes; a pump empties it every time the lane turns.
@@ -210,20 +211,35 @@ impl DatagramPath {
             .ok_or(Error::Unsupported)
     }
 
-    /// Framed bytes that may be handed over now, as at most [`HAND_OVER_BATCH`] datagrams, without letting QUIC's FIFO grow beyond [`STANDING`].
+    /// What may be handed over now, as at most [`HAND_OVER_BATCH`] datagrams: no more than the congestion window allows
+    /// to leave at once, and than what lets QUIC's FIFO stay below [`STANDING`].
     ///
-    /// At least one full packet when the FIFO is empty, so that every path moves and small datagrams share packets.
-    pub fn room(&self) -> usize {
+    /// At least one full packet when the FIFO and the path are empty, so that every path moves and small datagrams share
+    /// packets.
+    pub fn room(&self) -> Room {
         let free = self.connection.datagram_send_buffer_space();
         let standing = QUIC_SEND_BUFFER_BYTES.saturating_sub(free + QUIC_OVERHEAD_BYTES);
         let packet = self.connection.max_datagram_size().unwrap_or(0);
         let carried = self.view.bytes_in(STANDING).unwrap_or(0);
-        let allowed = usize::try_from(carried).unwrap_or(usize::MAX).max(packet);
-        allowed.saturating_sub(standing).min(free.saturating_sub(HAND_OVER_MARGIN_BYTES))
+        let in_time = usize::try_from(carried).unwrap_or(usize::MAX).max(packet).saturating_sub(standing);
+        let allowed = usize::try_from(self.view.packets_allowed()).unwrap_or(usize::MAX);
+        let packets = allowed.saturating_sub(standing.div_ceil(packet.max(1)));
+        Room::new(in_time.min(free.saturating_sub(HAND_OVER_MARGIN_BYTES)), packets, packet)
+    }
+
+    /// Whether something waits that [`DatagramPath::room`] had to turn away because of the congestion window.
+    pub fn hold_back(&self, held_back: bool) {
+        self.view.hold_back(held_back);
+    }
+
+    /// To be said when the window has been full for longer than it takes a path to answer.
+    pub fn doubt_in_flight(&self) {
+        self.view.doubt_in_flight();
     }
 
     /// Gives a framed datagram to QUIC. Only within [`DatagramPath::room`]: QUIC evicts its oldest otherwise.
     pub fn hand_over(&self, framed: Bytes) -> Result<(), HandOverError> {
+        self.view.hand_over(framed.len());
         match self.connection.send_datagram(framed) {
             Ok(()) => {
                 self.counts.handed.fetch_add(1, Ordering::Relaxed);
@@ -237,18 +253,20 @@ impl DatagramPath {
         }
     }
 
-    /// Gives a framed datagram to QUIC if nothing waits in its FIFO; whether it did.
+    /// Gives a framed datagram to QUIC if it can leave at once; whether it did.
     ///
     /// On any thread, unlike [`DatagramPath::hand_over`], but never two at once for one session. The calling thread may
     /// have to wait for the lane to finish encrypting a packet of this connection.
     pub fn hand_over_if_empty(&self, framed: &Bytes) -> bool {
         let free = self.connection.datagram_send_buffer_space();
-        free + QUIC_OVERHEAD_BYTES >= QUIC_SEND_BUFFER_BYTES && self.hand_over(framed.clone()).is_ok()
+        free + QUIC_OVERHEAD_BYTES >= QUIC_SEND_BUFFER_BYTES
+            && self.view.packets_allowed() > 0
+            && self.hand_over(framed.clone()).is_ok()
     }
 
-    /// Returns when packets have left since the last return, which is when there may be more room.
-    pub async fn packets_sent(&self) {
-        self.view.packets_sent().await;
+    /// Returns when packets have left, were acknowledged or lost since the last return: there may be more room.
+    pub async fn packets_moved(&self) {
+        self.view.packets_moved().await;
     }
 
     /// Returns when the path's MTU has changed since the last return, and with it [`DatagramPath::max_payload`].

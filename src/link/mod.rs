@@ -2,7 +2,7 @@
 //!
 //! - [`server`], [`client`]: how sessions come to be; [`config`]: what can be chosen about that.
 //! - [`session`]: one session as its user sees it; `driver`: what runs it.
-//! - [`datagram_path`]: the way of its datagrams; `congestion`: what that way carries.
+//! - [`datagram_path`]: the way of its datagrams; `congestion`: what that way carries; `room`: how much of it is free.
 //! - [`h3`]: the protocol, without I/O.
 //! - `tls`, `udp`, `endpoint`: what a connection is made of.
 
@@ -13,6 +13,7 @@ pub mod datagram_path;
 mod driver;
 mod endpoint;
 pub mod h3;
+mod room;
 pub mod server;
 pub mod session;
 mod tls;

@@ -7,6 +7,7 @@ use crate::datagram::random_steps::{self, Dice};
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::tests::within;
 use super::*;
 
 /// The id of a datagram is its session prefix, so that size 0 is possible and order can be checked.
@@ -152,15 +153,14 @@ impl Model {
     fn pop(&mut self, now: Instant, max_bytes: usize, max_count: usize) -> Vec<Item> {
         let mut batch = Vec::new();
         let mut bytes = 0;
-        while max_bytes > 0
-            && batch.len() < max_count
+        while batch.len() < max_count
             && let Some(front) = self.front()
         {
             let item = self.waiting[front];
             if self.is_expired(&item, now) {
                 self.waiting.remove(front);
                 self.count(item, OutcomeKind::Expired);
-            } else if batch.is_empty() || bytes + item.size + PREFIX_LEN <= max_bytes {
+            } else if bytes + item.size + PREFIX_LEN <= max_bytes {
                 bytes += item.size + PREFIX_LEN;
                 batch.push(self.waiting.remove(front));
             } else {
@@ -249,7 +249,7 @@ impl Run {
             13..18 => {
                 let (max_bytes, max_count) = (dice.below(120) as usize, dice.below(6) as usize);
                 let start = self.hand.len();
-                let taken = self.real.pop_batch(self.now, max_bytes, max_count, &mut self.hand);
+                let taken = self.real.pop_batch(self.now, max_count, within(max_bytes), &mut self.hand);
                 let expected = self.model.pop(self.now, max_bytes, max_count);
                 assert_eq!(taken, expected.len());
                 let ids: Vec<_> = self.hand[start..].iter().map(id_of).collect();

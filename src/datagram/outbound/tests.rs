@@ -22,10 +22,19 @@ fn reported(now: Instant, report_id: u64, priority: i64) -> Outgoing {
 
 fn popped(queue: &mut Outbound, now: Instant, max_count: usize) -> Vec<String> {
     let mut batch = Vec::new();
-    queue.pop_batch(now, usize::MAX, max_count, &mut batch);
+    queue.pop_batch(now, max_count, |_| true, &mut batch);
     let texts = batch.iter().map(|item| String::from_utf8(item.payload[1..].to_vec()).unwrap()).collect();
     queue.settle(batch.into_iter().map(|item| (item, HandOver::Sent)));
     texts
+}
+
+/// Admits datagrams until they come to more than `bytes` with their prefixes.
+pub(super) fn within(mut bytes: usize) -> impl FnMut(usize) -> bool {
+    move |framed_len| {
+        let left = bytes.checked_sub(framed_len);
+        bytes = left.unwrap_or(bytes);
+        left.is_some()
+    }
 }
 
 fn outcomes(queue: &mut Outbound) -> Vec<(u64, OutcomeKind)> {
@@ -191,19 +200,19 @@ fn a_long_full_queue_with_an_expired_middle_keeps_its_books() {
 }
 
 #[test]
-fn a_batch_ends_before_the_budget_but_always_moves() {
+fn a_batch_ends_with_the_first_that_is_not_admitted() {
     let now = Instant::now();
     let mut queue = Outbound::new(OutboundConfig::default());
     for text in ["four", "four", "1"] {
         queue.push(now, item(now, text, 0, None)).unwrap();
     }
     let mut batch = Vec::new();
-    assert_eq!(queue.pop_batch(now, 0, 9, &mut batch), 0);
-    assert_eq!(queue.pop_batch(now, 1, 9, &mut batch), 1);
+    assert_eq!(queue.pop_batch(now, 0, within(99), &mut batch), 0);
+    assert_eq!(queue.pop_batch(now, 9, within(4), &mut batch), 0);
     // Five bytes with its prefix; the small one behind does not overtake.
-    assert_eq!(queue.pop_batch(now, 5, 9, &mut batch), 1);
-    assert_eq!(queue.pop_batch(now, 9, 0, &mut batch), 0);
-    assert_eq!(queue.sizes().in_hand, Tally { datagrams: 2, bytes: 8 });
+    assert_eq!(queue.pop_batch(now, 9, within(9), &mut batch), 1);
+    assert_eq!(queue.pop_batch(now, 9, within(7), &mut batch), 2);
+    assert_eq!(queue.sizes().in_hand, Tally { datagrams: 3, bytes: 9 });
 }
 
 #[test]
@@ -212,7 +221,7 @@ fn in_hand_counts_as_queued_until_settled_and_takes_no_room() {
     let mut queue = Outbound::new(config(1, FullPolicy::Reject));
     queue.push(now, item(now, "a", 0, None)).unwrap();
     let mut batch = Vec::new();
-    queue.pop_batch(now, 99, 1, &mut batch);
+    queue.pop_batch(now, 1, |_| true, &mut batch);
     assert_eq!(queue.counters().queued.datagrams, 1);
     queue.push(now, item(now, "b", 0, None)).unwrap();
     queue.settle(batch.into_iter().map(|item| (item, HandOver::TooLarge)));
@@ -228,7 +237,7 @@ fn what_comes_back_is_first_again_in_its_old_order() {
         queue.push(now, item(now, text, priority, None)).unwrap();
     }
     let mut batch = Vec::new();
-    queue.pop_batch(now, 99, 9, &mut batch);
+    queue.pop_batch(now, 9, |_| true, &mut batch);
     queue.push(now, item(now, "c", 0, None)).unwrap();
     queue.requeue_front(batch.drain(..));
     assert_eq!(popped(&mut queue, now, 9), ["x", "a", "b", "c"]);
@@ -242,7 +251,7 @@ fn clear_reaches_what_was_in_hand_if_it_comes_back() {
         queue.push(now, item(now, text, 0, None)).unwrap();
     }
     let mut batch = Vec::new();
-    queue.pop_batch(now, 99, 2, &mut batch);
+    queue.pop_batch(now, 2, |_| true, &mut batch);
     assert_eq!(queue.clear(now), 1);
     let back = batch.split_off(1);
     queue.settle(batch.into_iter().map(|item| (item, HandOver::Sent)));
@@ -260,7 +269,7 @@ fn close_ends_everything_and_accepts_nothing() {
         queue.push(now, reported(now, report_id, 0)).unwrap();
     }
     let mut batch = Vec::new();
-    queue.pop_batch(now, 99, 2, &mut batch);
+    queue.pop_batch(now, 2, |_| true, &mut batch);
     assert_eq!(queue.close(), 1);
     assert!(matches!(queue.push(now, item(now, "d", 0, None)), Err(PushError::Closed(_))));
     let back = batch.split_off(1);
@@ -288,7 +297,7 @@ fn every_way_to_end_has_its_own_outcome() {
     queue.push(now, reported(now, 5, 0)).unwrap();
     queue.push(now, reported(now, 6, 0)).unwrap();
     let mut batch = Vec::new();
-    queue.pop_batch(now, 99, 2, &mut batch);
+    queue.pop_batch(now, 2, |_| true, &mut batch);
     queue.settle(batch.into_iter().zip([HandOver::Failed, HandOver::Closed]));
     queue.count_too_large(9999, Some(7)).unwrap();
     let mut short_lived = reported(now, 8, 0);
@@ -322,7 +331,7 @@ fn popping_alone_is_not_low_water_but_settling_is() {
     queue.push(now, item(now, "b", 0, None)).unwrap();
     assert_eq!(queue.take_edges(), Edges { high: true, low: false });
     let mut batch = Vec::new();
-    queue.pop_batch(now, 99, 9, &mut batch);
+    queue.pop_batch(now, 9, |_| true, &mut batch);
     assert_eq!(queue.take_edges(), Edges::default());
     queue.requeue_front(batch.drain(..));
     assert_eq!(queue.take_edges(), Edges::default());

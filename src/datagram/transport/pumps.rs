@@ -21,6 +21,10 @@ const DRAIN_ROUNDS: usize = 64;
 /// pass between two looks, so that a queue as long as the caller likes cannot keep the lane busy.
 const EXPIRY_REST_PER_DATAGRAM: Duration = Duration::from_nanos(100);
 
+/// How long the congestion window may be full with no packet sent, acknowledged or lost before what is said to be in
+/// flight is doubted. Longer than paths take to answer; a probe timeout that has backed off further is no reason to send.
+const DOUBT_AFTER: Duration = Duration::from_secs(1);
+
 /// Moves datagrams from the queue to QUIC. Dropping it, for whatever reason, ends the sending side.
 pub(super) struct SendPump(pub(super) Arc<Transport>);
 
@@ -29,8 +33,9 @@ impl SendPump {
         let transport = &*self.0;
         let mut batch = Vec::new();
         let mut settled = Vec::new();
+        let mut still_since = None;
         loop {
-            let room = transport.path.room();
+            let mut room = transport.path.room();
             let now = Instant::now();
             let (waiting, look_at, dropped) = {
                 let mut sending = transport.sending.lock();
@@ -40,7 +45,7 @@ impl SendPump {
                 }
                 let before = queue.counters().queued.datagrams;
                 queue.expire(now);
-                queue.pop_batch(now, room, BATCH, &mut batch);
+                queue.pop_batch(now, BATCH, |framed_len| room.admits(framed_len), &mut batch);
                 let dropped = queue.counters().queued.datagrams < before;
                 let waiting = !queue.is_empty();
                 // Nobody else looks at the clock while the path is blocked, and an outcome should be on time.
@@ -57,10 +62,19 @@ impl SendPump {
             if dropped {
                 transport.tell_left();
             }
+            let held_back = waiting && room.window_is_full();
+            transport.path.hold_back(held_back);
             if batch.is_empty() {
                 // An idle pump keeps neither the memory of a burst nor room for what only a blocked one waits for.
                 if waiting {
-                    Box::pin(self.room_or_news(look_at)).await;
+                    let doubt_at = held_back.then(|| *still_since.get_or_insert(now) + DOUBT_AFTER);
+                    let until = [look_at, doubt_at].into_iter().flatten().min();
+                    if Box::pin(self.room_or_news(until)).await == Woken::PacketsMoved {
+                        still_since = None;
+                    } else if doubt_at.is_some_and(|at| at <= Instant::now()) {
+                        transport.path.doubt_in_flight();
+                        still_since = None;
+                    }
                 } else {
                     (batch, settled) = (Vec::new(), Vec::new());
                     self.news().await;
@@ -94,14 +108,21 @@ impl SendPump {
         }
     }
 
-    /// Waits for news, for QUIC to have sent something, or until `look_at`.
-    async fn room_or_news(&self, look_at: Option<Instant>) {
+    /// Waits for news, for packets that move, or until `until`.
+    async fn room_or_news(&self, until: Option<Instant>) -> Woken {
         tokio::select! {
-            () = self.news() => {}
-            () = self.0.path.packets_sent() => {}
-            () = sleep_until(look_at.unwrap_or_else(Instant::now).into()), if look_at.is_some() => {}
+            () = self.0.path.packets_moved() => Woken::PacketsMoved,
+            () = self.news() => Woken::Otherwise,
+            () = sleep_until(until.unwrap_or_else(Instant::now).into()), if until.is_some() => Woken::Otherwise,
         }
     }
+}
+
+/// What ended the wait of a blocked pump.
+#[derive(PartialEq, Eq)]
+enum Woken {
+    PacketsMoved,
+    Otherwise,
 }
 
 impl Drop for SendPump {

@@ -46,6 +46,11 @@ impl LossyPair {
 
 impl Drop for LossyPair {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (name, session) in [("client", &self.client), ("server", &self.accepted)] {
+                eprintln!("{name}: closed {:?}; {:?}", session.link.close_info(), session.link.stats());
+            }
+        }
         let _ = self.client.link.close(0, "");
         self.server.link.close();
     }

@@ -1,0 +1,90 @@
+//! How much QUIC takes now without being left with some of it.
+
+/// The type and the length that a DATAGRAM frame has before its payload (RFC 9221 section 4).
+const FRAME_HEADER_BYTES: usize = 3;
+
+/// What one batch of hand-overs may come to: so many bytes, in so many packets filled one after the other.
+///
+/// Packets are counted and not only bytes because QUIC does: two datagrams of 700 bytes take two packets.
+#[derive(Debug)]
+pub struct Room {
+    bytes: usize,
+    packets: usize,
+    packet_bytes: usize,
+    left_in_packet: usize,
+    begun: bool,
+    window_is_full: bool,
+}
+
+impl Room {
+    /// Room for `bytes` in QUIC's FIFO and for `packets` with `packet_bytes` of frames each in its congestion window.
+    pub fn new(bytes: usize, packets: usize, packet_bytes: usize) -> Self {
+        Self { bytes, packets, packet_bytes, left_in_packet: 0, begun: false, window_is_full: false }
+    }
+
+    /// Whether a datagram of `framed_len` bytes may be handed over too; if so it is counted.
+    ///
+    /// The first may be larger than the bytes that are left: little room must not block a large datagram for ever.
+    pub fn admits(&mut self, framed_len: usize) -> bool {
+        if self.bytes == 0 || (self.begun && framed_len > self.bytes) {
+            return false;
+        }
+        let frame_bytes = framed_len + FRAME_HEADER_BYTES;
+        if frame_bytes > self.left_in_packet {
+            let Some(packets) = self.packets.checked_sub(1) else {
+                self.window_is_full = true;
+                return false;
+            };
+            self.packets = packets;
+            self.left_in_packet = self.packet_bytes.max(frame_bytes);
+        }
+        self.left_in_packet -= frame_bytes;
+        self.bytes = self.bytes.saturating_sub(framed_len);
+        self.begun = true;
+        true
+    }
+
+    /// Whether a datagram was turned away because of the congestion window.
+    pub fn window_is_full(&self) -> bool {
+        self.window_is_full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(mut room: Room, sizes: &[usize]) -> (usize, bool) {
+        let count = sizes.iter().take_while(|&&size| room.admits(size)).count();
+        (count, room.window_is_full())
+    }
+
+    #[test]
+    fn bytes_end_a_batch_but_never_turn_the_first_away() {
+        assert_eq!(admitted(Room::new(0, 9, 1000), &[1]), (0, false));
+        assert_eq!(admitted(Room::new(1, 9, 1000), &[5, 1]), (1, false));
+        assert_eq!(admitted(Room::new(5, 9, 1000), &[5, 1]), (1, false));
+        assert_eq!(admitted(Room::new(6, 9, 1000), &[5, 1, 1]), (2, false));
+        assert_eq!(
+            admitted(Room::new(6, 9, 1000), &[2, 5, 1]),
+            (1, false),
+            "a smaller one does not overtake"
+        );
+    }
+
+    #[test]
+    fn packets_are_filled_one_after_the_other() {
+        assert_eq!(admitted(Room::new(9999, 0, 1000), &[1]), (0, true));
+        assert_eq!(admitted(Room::new(9999, 2, 1000), &[700, 700, 100]), (3, false));
+        assert_eq!(admitted(Room::new(9999, 2, 1000), &[700, 700, 700]), (2, true));
+        // With its header a datagram of 97 bytes takes a tenth.
+        assert_eq!(admitted(Room::new(9999, 1, 1000), &[97; 20]), (10, true));
+        assert_eq!(admitted(Room::new(9999, 1, 1000), &[98; 20]), (9, true));
+    }
+
+    #[test]
+    fn a_datagram_larger_than_a_packet_takes_one_which_quic_refuses() {
+        assert_eq!(admitted(Room::new(9999, 2, 1000), &[2000, 997]), (2, false));
+        assert_eq!(admitted(Room::new(9999, 1, 1000), &[2000, 1]), (1, true));
+    }
+}

@@ -1,0 +1,56 @@
+//! Sessions on a path whose one direction is stuck: the other goes on.
+
+#[path = "support/simulator/session.rs"]
+mod session;
+#[path = "support/simulator/mod.rs"]
+mod simulator;
+
+use std::time::Duration;
+
+use session::LossyPair;
+use simulator::Direction;
+use wtgram::datagram::outbound::FullPolicy;
+use wtgram::datagram::transport::SendOptions;
+use wtgram::runtime::wait::{Deadline, Timeout};
+
+fn soon() -> Deadline {
+    Timeout::After(Duration::from_secs(10)).deadline()
+}
+
+/// RFC 9002 section 7: acknowledgements are not subject to congestion control. quinn withholds them all the same while it
+/// has something else to send that the congestion window does not allow.
+#[test]
+fn a_side_whose_own_datagrams_do_not_get_through_still_acknowledges_what_it_receives() {
+    // 200 kB, far more than the initial congestion window: most of it needs acknowledgements to go on.
+    const COUNT: u32 = 2_000;
+    let pair = LossyPair::new(21);
+    let (client, server) = (&pair.client.datagrams, &pair.accepted.datagrams);
+    for transport in [client, server] {
+        transport.set_outgoing_policy(FullPolicy::Wait);
+    }
+    // Datagrams of the server are lost, packets with nothing but acknowledgements are not.
+    pair.link.update(Direction::Down, |link| link.mtu_bytes = 600);
+    let options = SendOptions::default();
+    let received = std::thread::scope(|scope| {
+        scope.spawn(|| while server.send(&[0; 1000], &options, Deadline::Never).is_ok() {});
+        scope.spawn(|| {
+            for number in 0..COUNT {
+                let mut datagram = [0; 100];
+                datagram[..4].copy_from_slice(&number.to_be_bytes());
+                if client.send(&datagram, &options, soon()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut buffer = [0; 100];
+        let received = (0..COUNT)
+            .take_while(|number| {
+                server.receive(&mut buffer, soon()).is_ok() && buffer[..4] == number.to_be_bytes()
+            })
+            .count();
+        pair.accepted.link.close(0, "").unwrap();
+        received
+    });
+    assert_eq!(received, COUNT as usize);
+    assert!(pair.link.counters(Direction::Down).too_large > 0, "the server's datagrams got through");
+}
