@@ -185,6 +185,40 @@ fn a_payload_that_is_too_large_for_one_member_reaches_all_others() {
 }
 
 #[test]
+fn a_closed_member_is_closed_to_a_payload_that_is_too_large_as_well() {
+    let pairs = pairs::<2>();
+    let broadcaster = broadcaster_of(SlowPolicy::Drop, &pairs.each_ref());
+    pairs[0].from().close();
+    let limit = pairs[1].from().max_datagram_size().unwrap();
+    let results = broadcast(&broadcaster, &[7; 70_000]);
+    let too_large = Err(Error::TooLarge { size: 70_000, limit });
+    assert_eq!(said(&results), [(0, Err(Error::Closed), true), (1, too_large, false)]);
+    assert_eq!(pairs[0].from().stats().outbound.too_large.datagrams, 0);
+}
+
+#[test]
+fn who_waits_for_outcomes_hears_of_a_payload_that_was_too_large() {
+    let pair = Pair::open(&TransportOptions::default());
+    let broadcaster = broadcaster_of(SlowPolicy::Drop, &[&pair]);
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut outcomes: Vec<Outcome> = Vec::new();
+            let fetched = pair.from().next_outcomes(1, &mut outcomes, Deadline::Never);
+            tell.send(fetched.map(|_| outcomes[0])).unwrap();
+        });
+        // Most likely it waits by then; it hears of it in any case.
+        std::thread::sleep(Duration::from_millis(50));
+        let options = SendOptions { report_id: Some(7), ..SendOptions::default() };
+        broadcast_as(&broadcaster, &[7; 70_000], &options);
+        let outcome = told.recv_timeout(Duration::from_secs(10));
+        pair.from().close();
+        let outcome = outcome.expect("who waits is woken").unwrap();
+        assert_eq!((outcome.report_id, outcome.kind), (7, OutcomeKind::TooLarge));
+    });
+}
+
+#[test]
 fn a_full_queue_at_one_member_keeps_nothing_from_the_others_and_is_waited_for_by_nobody() {
     // Told to wait for room, which a broadcast never does.
     let (stalled, _link) = blocked(&outgoing(2, FullPolicy::Wait));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::sending::outcomes_full;
-use super::{SendOptions, Transport};
+use super::{SendOptions, Sending, Transport};
 use crate::datagram::message::Outgoing;
 use crate::datagram::outbound::{OutcomesFull, PushError, Pushed};
 use crate::error::{Error, Result};
@@ -56,38 +56,45 @@ impl Transport {
         let checked = self.check_size(framed.size());
         let now = Instant::now();
         let mut sending = self.sending.lock();
-        if let Err(error) = checked {
-            if matches!(error, Error::TooLarge { .. }) {
-                sending.queue.count_too_large(framed.size(), options.report_id).map_err(outcomes_full)?;
+        let result = match checked {
+            _ if sending.queue.is_closed() => Err(Error::Closed),
+            Ok(()) => self.take_in_framed(&mut sending, framed, options, now),
+            Err(error @ Error::TooLarge { .. }) => {
+                let counted = sending.queue.count_too_large(framed.size(), options.report_id);
+                counted.map_err(outcomes_full).and(Err(error))
             }
-            return Err(error);
-        }
+            Err(error) => Err(error),
+        };
+        sending.time.record(now.elapsed());
+        self.release(sending);
+        result
+    }
+
+    fn take_in_framed(
+        &self,
+        sending: &mut Sending,
+        framed: &Framed,
+        options: &SendOptions,
+        now: Instant,
+    ) -> Result<Pushed> {
         if sending.is_idle()
             && sending.queue.has_outcome_room(options.report_id)
             && self.path.hand_over_if_empty(&framed.bytes)
         {
             sending.queue.count_sent(framed.size(), options.report_id).map_err(outcomes_full)?;
-            sending.time.record(now.elapsed());
-            if options.report_id.is_some() {
-                self.release(sending);
-            }
             return Ok(Pushed::default());
         }
         let Framed { bytes, prefix_len } = framed.clone();
         let item = Outgoing::new(bytes, prefix_len, options.priority, now, options.ttl, options.report_id);
-        let result = match sending.queue.push(now, item) {
-            Ok(pushed) => Ok(pushed),
-            Err(PushError::Full(back)) => {
+        sending.queue.push(now, item).map_err(|error| match error {
+            PushError::Full(back) => {
                 let _ = sending.queue.count_rejected(back.size(), options.report_id);
-                Err(Error::QueueFull)
+                Error::QueueFull
             }
-            Err(PushError::Rejected) => Err(Error::QueueFull),
-            Err(PushError::Expired) => Err(Error::TimedOut),
-            Err(PushError::OutcomesFull(_)) => Err(outcomes_full(OutcomesFull)),
-            Err(PushError::Closed(_)) => Err(Error::Closed),
-        };
-        sending.time.record(now.elapsed());
-        self.release(sending);
-        result
+            PushError::Rejected => Error::QueueFull,
+            PushError::Expired => Error::TimedOut,
+            PushError::OutcomesFull(_) => outcomes_full(OutcomesFull),
+            PushError::Closed(_) => Error::Closed,
+        })
     }
 }
