@@ -81,6 +81,7 @@ impl SendPump {
                 }
                 continue;
             }
+            still_since = None;
             settled.extend(batch.drain(..).map(|mut item| {
                 let outcome = transport.path.hand_over(std::mem::take(&mut item.payload));
                 let outcome = match outcome {
