@@ -81,7 +81,13 @@ impl PathView {
     /// To be said before `bytes` are handed to QUIC, one at a time.
     pub fn hand_over(&self, bytes: usize) {
         let handed = self.handed_bytes.load(Ordering::Relaxed);
-        self.handed_bytes.store(handed.wrapping_add(bytes as u64), Ordering::Relaxed);
+        self.handed_bytes.store(handed + bytes as u64, Ordering::Relaxed);
+    }
+
+    /// To be said when QUIC did not take them after all.
+    pub fn take_back(&self, bytes: usize) {
+        let handed = self.handed_bytes.load(Ordering::Relaxed);
+        self.handed_bytes.store(handed.saturating_sub(bytes as u64), Ordering::Relaxed);
     }
 
     /// Whether something waits that the window does not allow: only then may the window grow.
@@ -155,9 +161,9 @@ impl Controller for Observed {
         self.inner.on_sent(now, bytes, last_packet_number);
         let view = &*self.view;
         let left = view.left_bytes.load(Ordering::Relaxed);
-        let unsent = view.handed_bytes.load(Ordering::Relaxed).wrapping_sub(left);
+        let unsent = view.handed_bytes.load(Ordering::Relaxed).saturating_sub(left);
         if unsent > 0 {
-            view.left_bytes.store(left.wrapping_add(unsent.min(bytes)), Ordering::Relaxed);
+            view.left_bytes.store(left + unsent.min(bytes), Ordering::Relaxed);
             view.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         if !view.held_back.load(Ordering::Relaxed) {
@@ -246,6 +252,17 @@ mod tests {
         let window = controller.window();
         assert!(window < 10 * MTU, "a loss makes it smaller");
         assert_eq!(view.packets_allowed(), (window - MTU - 1) / MTU);
+    }
+
+    #[test]
+    fn what_quic_did_not_take_is_not_expected_to_leave() {
+        let (mut controller, view) = observed();
+        view.hand_over(9 * MTU as usize);
+        controller.on_sent(Instant::now(), 40, 0);
+        view.take_back(9 * MTU as usize);
+        controller.on_end_acks(Instant::now(), 0, false, None);
+        controller.on_sent(Instant::now(), 9 * MTU, 0);
+        assert_eq!(view.packets_allowed(), 9);
     }
 
     #[test]

@@ -56,6 +56,11 @@ fn with_scratch<T>(body: impl FnOnce(&mut Vec<Bytes>) -> T) -> T {
     })
 }
 
+/// Bytes that stand in QUIC's FIFO, of whose buffer `free` are left.
+fn standing(free: usize) -> usize {
+    QUIC_SEND_BUFFER_BYTES.saturating_sub(free + QUIC_OVERHEAD_BYTES)
+}
+
 /// A session's datagrams below all queues. One at a time sends, and exactly one task receives.
 pub struct DatagramPath {
     connection: quinn::Connection,
@@ -218,7 +223,7 @@ impl DatagramPath {
     /// packets.
     pub fn room(&self) -> Room {
         let free = self.connection.datagram_send_buffer_space();
-        let standing = QUIC_SEND_BUFFER_BYTES.saturating_sub(free + QUIC_OVERHEAD_BYTES);
+        let standing = standing(free);
         let packet = self.connection.max_datagram_size().unwrap_or(0);
         let carried = self.view.bytes_in(STANDING).unwrap_or(0);
         let in_time = usize::try_from(carried).unwrap_or(usize::MAX).max(packet).saturating_sub(standing);
@@ -239,8 +244,13 @@ impl DatagramPath {
 
     /// Gives a framed datagram to QUIC. Only within [`DatagramPath::room`]: QUIC evicts its oldest otherwise.
     pub fn hand_over(&self, framed: Bytes) -> Result<(), HandOverError> {
-        self.view.hand_over(framed.len());
-        match self.connection.send_datagram(framed) {
+        let bytes = framed.len();
+        self.view.hand_over(bytes);
+        let taken = self.connection.send_datagram(framed);
+        if taken.is_err() {
+            self.view.take_back(bytes);
+        }
+        match taken {
             Ok(()) => {
                 self.counts.handed.fetch_add(1, Ordering::Relaxed);
                 Ok(())
@@ -259,9 +269,7 @@ impl DatagramPath {
     /// have to wait for the lane to finish encrypting a packet of this connection.
     pub fn hand_over_if_empty(&self, framed: &Bytes) -> bool {
         let free = self.connection.datagram_send_buffer_space();
-        free + QUIC_OVERHEAD_BYTES >= QUIC_SEND_BUFFER_BYTES
-            && self.view.packets_allowed() > 0
-            && self.hand_over(framed.clone()).is_ok()
+        standing(free) == 0 && self.view.packets_allowed() > 0 && self.hand_over(framed.clone()).is_ok()
     }
 
     /// Returns when packets have left, were acknowledged or lost since the last return: there may be more room.
@@ -280,7 +288,7 @@ impl DatagramPath {
         let handed = self.counts.handed.load(Ordering::Relaxed);
         let free = self.connection.datagram_send_buffer_space();
         let over = self.connection.close_reason().is_some();
-        if over || free + QUIC_OVERHEAD_BYTES >= QUIC_SEND_BUFFER_BYTES {
+        if over || standing(free) == 0 {
             let sent = self.connection.stats().frame_tx.datagram;
             self.counts.send_dropped.fetch_max(handed.saturating_sub(sent), Ordering::Relaxed);
         }
