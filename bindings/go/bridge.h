@@ -34,6 +34,15 @@ static inline int32_t bridge_send_json(wtgram_transport transport, const char *t
 
 enum { BRIDGE_BATCH = 64 };
 
+/* Puts the statuses of a batch at their places. Where the call failed before any was looked at, `status` is what became
+ * of each. */
+static inline void bridge_set_results(int32_t *results, const size_t *places, const wtgram_status *statuses,
+                                      size_t count, size_t accepted, wtgram_status status)
+{
+    for (size_t i = 0; i < count; i++)
+        results[places[i]] = statuses[i] == WTGRAM_OK && accepted == 0 ? status : statuses[i];
+}
+
 /* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH. Sends those whose result is WOULD_BLOCK,
  * as all are at first, and sets their results. Returns how many were accepted. */
 static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_t *arena, const size_t *lengths,
@@ -52,9 +61,7 @@ static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_
         places[left++] = i;
     }
     wtgram_status status = wtgram_transport_send_batch(transport, slices, left, &options, statuses, &accepted);
-    /* Where the call failed before any was looked at, that is what became of each. */
-    for (size_t i = 0; i < left; i++)
-        results[places[i]] = statuses[i] == WTGRAM_OK && accepted == 0 ? status : statuses[i];
+    bridge_set_results(results, places, statuses, left, accepted, status);
     return (int32_t)accepted;
 }
 
@@ -270,8 +277,7 @@ static inline int32_t bridge_send_objects(wtgram_structured structured, const ui
         places[left++] = i;
     }
     wtgram_status status = wtgram_structured_send_batch(structured, objects, left, &options, statuses, &accepted);
-    for (size_t i = 0; i < left; i++)
-        results[places[i]] = statuses[i] == WTGRAM_OK && accepted == 0 ? status : statuses[i];
+    bridge_set_results(results, places, statuses, left, accepted, status);
     return (int32_t)accepted;
 }
 

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::sending::outcomes_full;
+use super::sending::{outcomes_full, refused};
 use super::{SendOptions, Sending, Transport};
 use crate::datagram::message::Outgoing;
-use crate::datagram::outbound::{OutcomesFull, PushError, Pushed};
-use crate::error::{Error, Result};
+use crate::datagram::outbound::{PushError, Pushed};
+use crate::error::Result;
 
 /// A payload behind its session prefix. Transports of the same session id can share it; clones share the bytes.
 #[derive(Debug, Clone)]
@@ -56,15 +56,8 @@ impl Transport {
         let checked = self.check_size(framed.size());
         let now = Instant::now();
         let mut sending = self.sending.lock();
-        let result = match checked {
-            _ if sending.queue.is_closed() => Err(Error::Closed),
-            Ok(()) => self.take_in_framed(&mut sending, framed, options, now),
-            Err(error @ Error::TooLarge { .. }) => {
-                let counted = sending.queue.count_too_large(framed.size(), options.report_id);
-                counted.map_err(outcomes_full).and(Err(error))
-            }
-            Err(error) => Err(error),
-        };
+        let admitted = sending.admit(checked, framed.size(), options);
+        let result = admitted.and_then(|()| self.take_in_framed(&mut sending, framed, options, now));
         sending.time.record(now.elapsed());
         self.release(sending);
         result
@@ -86,15 +79,11 @@ impl Transport {
         }
         let Framed { bytes, prefix_len } = framed.clone();
         let item = Outgoing::new(bytes, prefix_len, options.priority, now, options.ttl, options.report_id);
-        sending.queue.push(now, item).map_err(|error| match error {
-            PushError::Full(back) => {
+        sending.queue.push(now, item).map_err(|error| {
+            if let PushError::Full(back) = &error {
                 let _ = sending.queue.count_rejected(back.size(), options.report_id);
-                Error::QueueFull
             }
-            PushError::Rejected => Error::QueueFull,
-            PushError::Expired => Error::TimedOut,
-            PushError::OutcomesFull(_) => outcomes_full(OutcomesFull),
-            PushError::Closed(_) => Error::Closed,
+            refused(&error)
         })
     }
 }

@@ -37,6 +37,18 @@ impl Sending {
         self.pump == Pump::Idle && self.queue.is_idle()
     }
 
+    /// Passes on what was checked before the lock was taken; a closed queue refuses everything, and what is too large is
+    /// counted.
+    pub(super) fn admit<T>(&mut self, checked: Result<T>, size: usize, options: &SendOptions) -> Result<T> {
+        if self.queue.is_closed() {
+            return Err(Error::Closed);
+        }
+        if let Err(Error::TooLarge { .. }) = checked {
+            self.queue.count_too_large(size, options.report_id).map_err(outcomes_full)?;
+        }
+        checked
+    }
+
     /// Whether the pump has to be woken for what is in the queue now.
     fn pump_has_news(&mut self) -> bool {
         let news = match self.pump {
@@ -230,15 +242,8 @@ impl Transport {
         options: &SendOptions,
         deadline: Deadline,
     ) -> Result<()> {
-        match item {
-            _ if sending.queue.is_closed() => Err(Error::Closed),
-            Ok(item) => self.enqueue(sending, item, deadline),
-            Err(error @ Error::TooLarge { .. }) => {
-                sending.queue.count_too_large(size, options.report_id).map_err(outcomes_full)?;
-                Err(error)
-            }
-            Err(error) => Err(error),
-        }
+        let item = sending.admit(item, size, options)?;
+        self.enqueue(sending, item, deadline)
     }
 
     fn enqueue(
@@ -253,10 +258,7 @@ impl Transport {
             item = match sending.queue.push(now, item) {
                 Ok(_) => return Ok(()),
                 Err(PushError::Full(back)) => back,
-                Err(PushError::Rejected) => return Err(Error::QueueFull),
-                Err(PushError::Expired) => return Err(Error::TimedOut),
-                Err(PushError::OutcomesFull(_)) => return Err(outcomes_full(OutcomesFull)),
-                Err(PushError::Closed(_)) => return Err(Error::Closed),
+                Err(error) => return Err(refused(&error)),
             };
             // The pump, and whoever waits for outcomes, must know of what a batch brought before this thread sleeps.
             if deadline != Deadline::Now && sending.pump_has_news() {
@@ -292,4 +294,14 @@ fn earlier(deadline: Deadline, expires_at: Option<Instant>) -> Deadline {
 
 pub(super) fn outcomes_full(_: OutcomesFull) -> Error {
     Error::LimitReached(Cow::Borrowed("outcomes that nobody has fetched"))
+}
+
+/// Why the queue did not take a datagram.
+pub(super) fn refused(error: &PushError) -> Error {
+    match error {
+        PushError::Full(_) | PushError::Rejected => Error::QueueFull,
+        PushError::Expired => Error::TimedOut,
+        PushError::OutcomesFull(_) => outcomes_full(OutcomesFull),
+        PushError::Closed(_) => Error::Closed,
+    }
 }
