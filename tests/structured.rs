@@ -599,6 +599,28 @@ fn a_poller_that_looked_while_an_object_was_decoded_hears_that_it_was_kept() {
 }
 
 #[test]
+fn an_object_put_back_by_one_receiver_wakes_another_that_waits_in_each_form() {
+    for form in FORMS {
+        let met = Arc::new(Barrier::new(2));
+        let ends = Ends::new(form, &Paused(Arc::clone(&met)));
+        send(&ends.near, 1, "[1,2,3]").unwrap();
+        std::thread::scope(|scope| {
+            let small = scope.spawn(|| ends.far.receive(&mut [0; 2], soon()));
+            met.wait();
+            // The only datagram is in the first receiver's hands: the second one waits.
+            let (waits, got) = std::sync::mpsc::channel();
+            let far = Arc::clone(&ends.far);
+            std::thread::spawn(move || waits.send(receive_within(&far, Deadline::Never)));
+            std::thread::sleep(Duration::from_millis(50));
+            met.wait();
+            assert_eq!(small.join().unwrap(), Err(Error::BufferTooSmall { needed: 7 }));
+            let (received, text) = got.recv_timeout(Duration::from_secs(30)).expect("it is woken").unwrap();
+            assert_eq!((received.type_id, &text[..]), (1, "[1,2,3]"), "{form:?}");
+        });
+    }
+}
+
+#[test]
 fn beside_other_readers_each_takes_its_types_and_the_transport_keeps_the_rest() {
     let pair = Pair::open(&TransportOptions::default());
     let first = over_session(&pair.accepted, &[(1, None)], DEFAULT_QUEUE);

@@ -3,16 +3,14 @@
 use std::collections::VecDeque;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::datagram::message::Metadata;
 use crate::error::{Error, Result};
-use crate::runtime::wait::{Deadline, wait_for};
 
 /// Datagrams that wait for being read and decoded on a caller's thread.
 pub struct Inbox {
     state: Mutex<State>,
-    arrived: Condvar,
     capacity: usize,
 }
 
@@ -28,7 +26,7 @@ struct State {
 impl Inbox {
     /// A queue for at most `capacity` datagrams, at least one.
     pub fn new(capacity: usize) -> Self {
-        Self { state: Mutex::default(), arrived: Condvar::new(), capacity: capacity.max(1) }
+        Self { state: Mutex::default(), capacity: capacity.max(1) }
     }
 
     /// Takes a datagram; when the queue is full, or has ended, it is dropped, as in the reference. Returns whether the
@@ -45,29 +43,24 @@ impl Inbox {
         let timestamp_us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
         let metadata = Metadata { timestamp_us, size: payload.len(), sequence, ..Metadata::default() };
         state.waiting.push_back((now, metadata, payload.into()));
-        let first = state.waiting.len() == 1;
-        drop(state);
-        self.arrived.notify_one();
-        first
+        state.waiting.len() == 1
     }
 
-    /// Waits until `deadline` for the next datagram and puts it in place of what `buffer` holds.
-    pub fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata> {
-        let called = Instant::now();
-        wait_for(&mut self.state.lock(), &self.arrived, deadline, |state| match state.waiting.pop_front() {
-            Some((arrived, metadata, payload)) => {
-                buffer.clear();
-                buffer.extend_from_slice(&payload);
-                Some(Ok(Metadata { age: arrived.elapsed(), waited: called.elapsed(), ..metadata }))
-            }
-            None => state.ended.then_some(Err(Error::Closed)),
-        })
+    /// Takes the next datagram and puts it in place of what `buffer` holds: [`Error::WouldBlock`] if there is none,
+    /// [`Error::Closed`] if none will come.
+    pub fn take(&self, buffer: &mut Vec<u8>) -> Result<Metadata> {
+        let mut state = self.state.lock();
+        let Some((arrived, metadata, payload)) = state.waiting.pop_front() else {
+            return Err(if state.ended { Error::Closed } else { Error::WouldBlock });
+        };
+        buffer.clear();
+        buffer.extend_from_slice(&payload);
+        Ok(Metadata { age: arrived.elapsed(), ..metadata })
     }
 
-    /// Nothing arrives any more: who waits is told, what waits can still be received.
+    /// No more datagrams are taken in; those that wait can still be received.
     pub fn end(&self) {
         self.state.lock().ended = true;
-        self.arrived.notify_all();
     }
 
     /// How many wait.
@@ -99,12 +92,12 @@ mod tests {
         assert!(!inbox.put(now, b"c"));
         assert_eq!((inbox.len(), inbox.dropped_full()), (2, 1));
         let mut buffer = b"old".to_vec();
-        assert_eq!(inbox.receive(&mut buffer, Deadline::Now).unwrap().sequence, 0);
+        assert_eq!(inbox.take(&mut buffer).unwrap().sequence, 0);
         assert_eq!(buffer, b"a");
-        inbox.receive(&mut buffer, Deadline::Now).unwrap();
+        inbox.take(&mut buffer).unwrap();
         inbox.put(now, b"d");
-        assert_eq!(inbox.receive(&mut buffer, Deadline::Now).unwrap().sequence, 3, "a gap is a drop");
-        assert_eq!(inbox.receive(&mut buffer, Deadline::Now), Err(Error::WouldBlock));
+        assert_eq!(inbox.take(&mut buffer).unwrap().sequence, 3, "a gap is a drop");
+        assert_eq!(inbox.take(&mut buffer), Err(Error::WouldBlock));
     }
 
     #[test]
@@ -114,18 +107,7 @@ mod tests {
         inbox.end();
         inbox.put(Instant::now(), b"too late");
         let mut buffer = Vec::new();
-        assert!(inbox.receive(&mut buffer, Deadline::Never).is_ok());
-        assert_eq!(inbox.receive(&mut buffer, Deadline::Never), Err(Error::Closed));
-    }
-
-    #[test]
-    fn the_end_wakes_who_waits() {
-        let inbox = Inbox::new(2);
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| inbox.receive(&mut Vec::new(), Deadline::Never));
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            inbox.end();
-            assert_eq!(waiting.join().unwrap(), Err(Error::Closed));
-        });
+        assert!(inbox.take(&mut buffer).is_ok());
+        assert_eq!(inbox.take(&mut buffer), Err(Error::Closed));
     }
 }

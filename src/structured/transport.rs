@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::inbox::Inbox;
 use super::registry::Registry;
@@ -19,7 +19,7 @@ use crate::datagram::message::Metadata;
 use crate::datagram::transport::{SendOptions, Transport};
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
-use crate::runtime::wait::Deadline;
+use crate::runtime::wait::{Deadline, wait_for};
 
 /// Datagrams that wait in a structured transport's own queue, unless asked otherwise: the reference's `queue_size`.
 pub const DEFAULT_QUEUE: usize = 100;
@@ -52,7 +52,18 @@ struct Shared {
     registry: Registry,
     inbox: Option<Inbox>,
     watchers: Watchers,
+    /// Counts the news, so that a receiver that found nothing hears of what came since.
+    news: Mutex<u64>,
+    told: Condvar,
     closed: AtomicBool,
+}
+
+/// What a receiver gets to deal with.
+enum Next {
+    /// An object that did not fit another receiver's buffer.
+    Returned(Received, Vec<u8>),
+    /// A datagram.
+    Arrived(Metadata),
 }
 
 /// An object that was received.
@@ -221,12 +232,14 @@ impl Structured {
     /// [`Error::BufferTooSmall`] keeps the object for the next call. A datagram that is no registered object is counted
     /// and reported by its error; the next call goes on with the next one.
     pub fn receive(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Received> {
-        let returned = self.returned.lock().pop_front();
-        if let Some((received, object)) = returned {
-            return self.deliver(received, object, buffer);
-        }
+        let called = Instant::now();
+        let mut datagram = Vec::new();
+        let metadata = match self.wait_for_next(&mut datagram, deadline)? {
+            Next::Returned(received, object) => return self.deliver(received, object, buffer),
+            Next::Arrived(metadata) => Metadata { waited: called.elapsed(), ..metadata },
+        };
         with_scratch(|object| {
-            let received = self.next(object, deadline)?;
+            let received = self.decoded(&datagram, metadata, object)?;
             // The common case copies; only an object that must be kept takes the memory with it.
             let object = if object.len() > buffer.len() {
                 std::mem::take(object)
@@ -273,8 +286,8 @@ impl Structured {
         }
         let needed = object.len();
         self.returned.lock().push_front((received, object));
-        // A poller may have looked while it was in this thread's hands, and nothing else need ever arrive.
-        self.shared.watchers.notify();
+        // Others may have looked while it was in this thread's hands, and nothing else need ever arrive.
+        self.shared.tell();
         Err(Error::BufferTooSmall { needed })
     }
 
@@ -284,14 +297,30 @@ impl Structured {
         Ok(received)
     }
 
-    /// The next datagram, decoded into `object`.
-    fn next(&self, object: &mut Vec<u8>, deadline: Deadline) -> Result<Received> {
-        let mut datagram = Vec::new();
-        let metadata = match (&self.shared.inbox, &self.source) {
-            (Some(inbox), Source::Inbox { .. }) => inbox.receive(&mut datagram, deadline)?,
-            _ => self.channel.receive(&mut datagram, deadline)?,
-        };
-        let result = self.decode(&datagram, object);
+    /// Waits until `deadline` for an object that was put back, or for a datagram, which goes to `datagram`.
+    ///
+    /// It waits here and not in the channel, which knows nothing of objects that are put back.
+    fn wait_for_next(&self, datagram: &mut Vec<u8>, deadline: Deadline) -> Result<Next> {
+        loop {
+            let known = *self.shared.news.lock();
+            if let Some((received, object)) = self.returned.lock().pop_front() {
+                return Ok(Next::Returned(received, object));
+            }
+            let arrived = match &self.shared.inbox {
+                Some(inbox) => inbox.take(datagram),
+                None => self.channel.receive(datagram, Deadline::Now),
+            };
+            if arrived != Err(Error::WouldBlock) || deadline == Deadline::Now {
+                return arrived.map(Next::Arrived);
+            }
+            let mut news = self.shared.news.lock();
+            wait_for(&mut news, &self.shared.told, deadline, |news| (*news != known).then_some(Ok(())))?;
+        }
+    }
+
+    /// A datagram decoded into `object`; what it is not is counted.
+    fn decoded(&self, datagram: &[u8], metadata: Metadata, object: &mut Vec<u8>) -> Result<Received> {
+        let result = self.decode(datagram, object);
         let mut statistics = self.statistics.lock();
         match &result {
             Ok(_) => {}
@@ -338,7 +367,7 @@ impl Structured {
             Source::Channel => self.channel.close(),
             Source::Inbox { .. } => self.detach(),
         }
-        self.shared.watchers.notify();
+        self.shared.tell();
     }
 
     fn detach(&self) {
@@ -381,7 +410,21 @@ impl Pollable for Structured {
 
 impl Shared {
     fn new(registry: Registry, inbox: Option<Inbox>) -> Self {
-        Self { registry, inbox, watchers: Watchers::default(), closed: AtomicBool::new(false) }
+        Self {
+            registry,
+            inbox,
+            watchers: Watchers::default(),
+            news: Mutex::default(),
+            told: Condvar::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Receivers and pollers look again.
+    fn tell(&self) {
+        *self.news.lock() += 1;
+        self.told.notify_all();
+        self.watchers.notify();
     }
 }
 
@@ -392,7 +435,7 @@ impl Route for Shared {
             .first_chunk::<HEADER_BYTES>()
             .is_some_and(|header| self.registry.knows(u16::from_be_bytes(*header)));
         if ours && inbox.put(now, payload) {
-            self.watchers.notify();
+            self.tell();
         }
         ours
     }
@@ -412,6 +455,6 @@ impl Watcher for Watch {
         {
             inbox.end();
         }
-        self.shared.watchers.notify();
+        self.shared.tell();
     }
 }
