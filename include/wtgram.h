@@ -399,7 +399,7 @@ typedef struct wtgram_listen_options {
   // One deadline over TLS handshake, SETTINGS and CONNECT, in microseconds. Default 10 s.
   int64_t handshake_timeout_us;
   // Established sessions that may wait for `wtgram_server_accept`, 1 to 65536; more are answered with HTTP status
-  // 503. Default 128.
+  // 503. A session that ends while it waits gives its place back. Default 128.
   uint32_t accept_backlog;
   // Connections at any time, half-open ones included; more are refused. 0, the default, sets no limit.
   uint32_t max_sessions;
@@ -680,7 +680,8 @@ typedef struct wtgram_transport_statistics {
   uint64_t receive_routed;
   // Payload bytes of those.
   uint64_t receive_routed_bytes;
-  // Dropped by QUIC's receive buffer, before `received`.
+  // Dropped before `received`: QUIC's receive buffer was full, the client had not asked for the session yet, or the
+  // transport was closed.
   uint64_t receive_dropped_by_quic;
   // Arrived under another session's id, and dropped before `received`.
   uint64_t receive_foreign;
@@ -1298,7 +1299,8 @@ WTGRAM_MUST_USE
 enum wtgram_status wtgram_server_certificate_hash(struct wtgram_server server,
                                                   uint8_t *hash);
 
-// Waits for the next established session.
+// Waits for the next established session. Datagrams that arrived before wait in its transport, within the incoming limits of
+// the `transport` that the server was given. Sessions that have ended meanwhile are not handed out.
 //
 // `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `session`: its handle, to be freed.
 //
@@ -1498,7 +1500,8 @@ enum wtgram_status wtgram_transport_session_id(struct wtgram_transport transport
                                                uint64_t *id);
 
 // Closes the datagram path; its session lives on. Calls that wait on it return `CLOSED`; what has arrived can still be
-// received; what is queued for sending is dropped and counted as failed. Closing again does nothing.
+// received; what arrives later is dropped and counted in `receive_dropped_by_quic`; what is queued for sending is dropped
+// and counted as failed. Closing again does nothing.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
 enum wtgram_status wtgram_transport_close(struct wtgram_transport transport);

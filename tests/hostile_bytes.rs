@@ -188,6 +188,31 @@ fn informational_responses_are_waited_out() {
 }
 
 #[test]
+fn datagrams_that_overtake_the_answer_to_connect_are_kept_up_to_a_bound() {
+    let server = RawServer::new();
+    let client = connecting(&server);
+    let raw = server.accept();
+    let control = raw.open_uni(control(OLD_SETTINGS));
+    let (send, mut receive) = raw.accept_bi();
+    assert_eq!(read_frame(&mut receive).expect("a request").0, HEADERS);
+    for number in 0..200 {
+        raw.datagram(&[0, number]);
+    }
+    let mut raw = RawSession { raw, control, send, receive };
+    raw.write(&response(200));
+    let session = client.join().expect("no panic").expect("a session");
+    let mut buffer = [0; 8];
+    for number in 0..64 {
+        assert_eq!(session.datagrams.receive(&mut buffer, soon()).expect("kept").size, 1);
+        assert_eq!(buffer[0], number);
+    }
+    eventually("the others are counted", || {
+        let stats = session.datagrams.stats();
+        stats.inbound.received.datagrams + stats.outside.dropped_in_quic == 200
+    });
+}
+
+#[test]
 fn a_close_capsule_may_be_split_anywhere() {
     let server = listen();
     let capsule = close_capsule(0xdead_beef, "tschüß".as_bytes());

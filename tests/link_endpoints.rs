@@ -3,10 +3,15 @@
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
 use support::pair::*;
 use support::raw_peer::*;
 use wtgram::error::Error;
 use wtgram::link::config::{ConnectOptions, ListenOptions};
+use wtgram::runtime::readiness::Pollable;
+use wtgram::runtime::wait::Deadline;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -84,6 +89,84 @@ fn a_full_backlog_is_answered_with_503_until_somebody_accepts() {
     let third = another().expect("room again");
     server.accept(soon()).expect("the second");
     exchange(&third, &server.accept(soon()).expect("the third"));
+    server.link.close();
+}
+
+#[test]
+fn sessions_that_have_ended_leave_the_backlog_to_others() {
+    let server = listen_with(&ListenOptions { accept_backlog: 4, ..on_loopback() });
+    let another = || connect(&url_at("127.0.0.1", &server), &trusting(&server));
+    for _ in 0..3 {
+        for session in [(); 4].map(|()| another().expect("room in the backlog")) {
+            session.link.close(0, "").expect("closed");
+        }
+        eventually("all have left", || server.link.ready().is_empty());
+    }
+    let living = another().expect("room in the backlog");
+    let accepted = server.accept(soon()).expect("the one that lives");
+    exchange(&living, &accepted);
+    assert_eq!(server.accept(Deadline::Now).err(), Some(Error::WouldBlock));
+    server.link.close();
+}
+
+#[test]
+fn a_burst_of_clients_gets_no_more_sessions_than_the_limit() {
+    let server = Arc::new(listen_with(&ListenOptions { max_sessions: Some(3), ..on_loopback() }));
+    let clients: Vec<_> = (0..32)
+        .map(|_| {
+            let server = Arc::clone(&server);
+            std::thread::spawn(move || connect(&url_at("127.0.0.1", &server), &trusting(&server)))
+        })
+        .collect();
+    let ends: Vec<_> = clients.into_iter().map(|client| client.join().expect("no panic")).collect();
+    let (sessions, refusals): (Vec<_>, Vec<_>) = ends.into_iter().partition(Result::is_ok);
+    assert_eq!(sessions.len(), 3);
+    assert!(refusals.iter().all(|refusal| matches!(refusal, Err(Error::ConnectionRefused(_)))));
+    server.link.close();
+}
+
+#[test]
+fn a_connection_gives_its_place_back_however_it_ends() {
+    let options = ListenOptions {
+        max_sessions: Some(1),
+        handshake_timeout: Duration::from_millis(500),
+        ..on_loopback()
+    };
+    let server = listen_with(&options);
+    let url = url_at("127.0.0.1", &server);
+    let session = || {
+        let mut session = None;
+        eventually("there is a place", || {
+            session = connect(&url, &trusting(&server)).ok();
+            session.is_some()
+        });
+        (session.expect("a session"), server.accept(soon()).expect("the same"))
+    };
+    let raw = || {
+        let mut raw = None;
+        eventually("there is a place", || {
+            raw = Raw::try_client(address(&server), |_| {}).ok();
+            raw.is_some()
+        });
+        raw.expect("a connection")
+    };
+    eventually("a client that does not trust the certificate leaves", || {
+        matches!(connect(&url, &trusting_hash([0; 32])).err(), Some(Error::CertificateHashMismatch(_)))
+    });
+    session().0.link.close(1, "the client's end").expect("closed");
+    session().1.link.close(1, "the server's end").expect("closed");
+    raw().close(0x100);
+    assert!(raw().closed().is_some(), "one that never asks is closed at the deadline");
+    let refused = raw();
+    let control = refused.open_uni(control(&[(0x08, 1), (0x2b60_3742, 1)]));
+    let (send, receive) = refused.open_bi(connect_request("webtransport", "localhost"));
+    assert_eq!(RawSession { raw: refused, control, send, receive }.read_status(), 400);
+    let breaks = raw().ask("webtransport", OLD_SETTINGS);
+    let accepted = server.accept(soon()).expect("a session");
+    breaks.raw.datagram(b"");
+    wait_closed(&accepted);
+    let (client, accepted) = session();
+    exchange(&client, &accepted);
     server.link.close();
 }
 

@@ -92,7 +92,7 @@ pub fn diagnose(seen: &Snapshot) -> Vec<Finding> {
     count(
         stats.outside.dropped_in_quic,
         "inbound_drops_in_quic",
-        "incoming datagrams were dropped in QUIC's receive buffer",
+        "incoming datagrams were dropped before they reached the queue",
     );
     let (now, largest) = (seen.max_payload, seen.largest_payload);
     let message = format!("The path carries datagrams of {now} bytes only; it was {largest}");

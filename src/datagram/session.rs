@@ -19,30 +19,34 @@ pub struct Session {
 impl Session {
     /// Establishes a client session; waits until it is there or the attempt has failed.
     pub fn connect(url: &str, connect: &ConnectOptions, transport: &TransportOptions) -> Result<Self> {
-        Self::of(client::connect(url, connect)?, transport)
+        let transport = transport.clone();
+        client::connect(url, connect, move |link| Self::of(link, &transport))
     }
 
     fn of(link: Arc<link::Session>, options: &TransportOptions) -> Result<Self> {
-        let datagrams = Transport::open(Arc::clone(&link), options)?;
+        let datagrams = Transport::open(Arc::clone(&link), options).inspect_err(|_| {
+            let _ = link.close(0, "");
+        })?;
         Ok(Self { link, datagrams })
     }
 }
 
-/// A server whose sessions come with their transports.
+/// A server whose sessions come with their transports, which take in datagrams from the moment a session is established.
 pub struct Server {
     /// The server.
-    pub link: Arc<link::Server>,
-    transport: TransportOptions,
+    pub link: Arc<link::Server<Session>>,
 }
 
 impl Server {
     /// Begins to listen.
     pub fn listen(listen: &ListenOptions, transport: &TransportOptions) -> Result<Self> {
-        Ok(Self { link: link::Server::listen(listen)?, transport: transport.clone() })
+        let transport = transport.clone();
+        let link = link::Server::listen_with(listen, move |link| Session::of(link, &transport))?;
+        Ok(Self { link })
     }
 
     /// Waits until `deadline` for the next established session.
     pub fn accept(&self, deadline: Deadline) -> Result<Session> {
-        Session::of(self.link.accept(deadline)?, &self.transport)
+        self.link.accept(deadline)
     }
 }

@@ -158,7 +158,7 @@ pub struct wtgram_listen_options {
     /// One deadline over TLS handshake, SETTINGS and CONNECT, in microseconds. Default 10 s.
     pub handshake_timeout_us: i64,
     /// Established sessions that may wait for `wtgram_server_accept`, 1 to 65536; more are answered with HTTP status
-    /// 503. Default 128.
+    /// 503. A session that ends while it waits gives its place back. Default 128.
     pub accept_backlog: u32,
     /// Connections at any time, half-open ones included; more are refused. 0, the default, sets no limit.
     pub max_sessions: u32,
@@ -345,7 +345,8 @@ pub unsafe extern "C" fn wtgram_server_certificate_hash(
     }
 }
 
-/// Waits for the next established session.
+/// Waits for the next established session. Datagrams that arrived before wait in its transport, within the incoming limits of
+/// the `transport` that the server was given. Sessions that have ended meanwhile are not handed out.
 ///
 /// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `session`: its handle, to be freed.
 ///

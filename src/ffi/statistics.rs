@@ -88,7 +88,8 @@ pub struct wtgram_transport_statistics {
     pub receive_routed: u64,
     /// Payload bytes of those.
     pub receive_routed_bytes: u64,
-    /// Dropped by QUIC's receive buffer, before `received`.
+    /// Dropped before `received`: QUIC's receive buffer was full, the client had not asked for the session yet, or the
+    /// transport was closed.
     pub receive_dropped_by_quic: u64,
     /// Arrived under another session's id, and dropped before `received`.
     pub receive_foreign: u64,

@@ -301,7 +301,8 @@ pub unsafe extern "C" fn wtgram_transport_session_id(
 }
 
 /// Closes the datagram path; its session lives on. Calls that wait on it return `CLOSED`; what has arrived can still be
-/// received; what is queued for sending is dropped and counted as failed. Closing again does nothing.
+/// received; what arrives later is dropped and counted in `receive_dropped_by_quic`; what is queued for sending is dropped
+/// and counted as failed. Closing again does nothing.
 ///
 /// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
 #[unsafe(no_mangle)]

@@ -15,6 +15,7 @@ use wtransport::quinn::{self, ClientConfig, Connection, ConnectionError, Endpoin
 use super::config::{ConnectOptions, ConnectionOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::congestion::PathView;
 use super::driver::{Driver, lost, varint};
+use super::early::Early;
 use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET};
 use super::h3::{self, ConnectRequest, Event, Role};
 use super::session::{Established, Session};
@@ -31,7 +32,13 @@ const CONNECTION_REFUSED: u64 = 0x2;
 const CRYPTO_ERRORS: std::ops::RangeInclusive<u64> = 0x100..=0x1ff;
 
 /// Establishes a session; waits until it is established or the attempt has failed. Not on a lane.
-pub fn connect(url: &str, options: &ConnectOptions) -> Result<Arc<Session>> {
+///
+/// Returns what `prepare` makes of the session on its lane, before anything else happens on it.
+pub fn connect<T: Send + 'static>(
+    url: &str,
+    options: &ConnectOptions,
+    prepare: impl FnOnce(Arc<Session>) -> Result<T> + Send + 'static,
+) -> Result<T> {
     if options.timeout.is_zero() || options.timeout > MAX_HANDSHAKE_TIMEOUT {
         return Err(Error::InvalidArgument(
             "the connect timeout must be more than 0 and at most a day".into(),
@@ -57,12 +64,14 @@ pub fn connect(url: &str, options: &ConnectOptions) -> Result<Arc<Session>> {
         let described = attempt.target.authority.clone();
         let attempt = timeout(limit, attempt.run());
         tokio::select! {
-            result = attempt => result.unwrap_or_else(|_| {
-                Err(Error::ConnectTimeout(format!(
-                    "no session with {described} within {limit:?}; \
-                     nobody may be listening there, or a firewall drops UDP"
-                )))
-            }),
+            result = attempt => result
+                .unwrap_or_else(|_| {
+                    Err(Error::ConnectTimeout(format!(
+                        "no session with {described} within {limit:?}; \
+                         nobody may be listening there, or a firewall drops UDP"
+                    )))
+                })
+                .and_then(prepare),
             () = runtime.ending() => Err(Error::ShutDown),
         }
     })
@@ -161,10 +170,7 @@ impl Attempt {
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&session) as _;
         runtime::get()?.close_on_shutdown(closer);
         guard.0 = None;
-        self.lane.spawn(async move {
-            driver.run(connect, control).await;
-            drop(socket);
-        });
+        self.lane.spawn(driver.run(connect, control, socket));
         Ok(session)
     }
 
@@ -235,47 +241,54 @@ impl Attempt {
         socket_address: SocketAddr,
     ) -> Result<(quinn::SendStream, quinn::SendStream, Established)> {
         let control = driver.open().await?;
-        loop {
-            match driver.event().await? {
-                Event::PeerSettings(settings) => match settings.problem(Role::Client) {
-                    None => break,
-                    Some(problem) => {
-                        connection.close(varint(WT_REQUIREMENTS_NOT_MET), problem.as_bytes());
-                        let unsupported = !settings.datagrams;
-                        return Err(if unsupported {
-                            Error::Unsupported
-                        } else {
-                            Error::Protocol(problem.to_owned())
-                        });
+        let mut early = Early::default();
+        let settings = early.before_connect(&connection, async {
+            loop {
+                match driver.event().await? {
+                    Event::PeerSettings(settings) => return Ok(settings),
+                    Event::Draining => {
+                        return Err(Error::ConnectionRefused("the server is going away".into()));
                     }
-                },
-                Event::Draining => return Err(Error::ConnectionRefused("the server is going away".into())),
-                _ => {}
-            }
-        }
-        let (mut connect, receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
-        let id = u64::from(receive.id());
-        let bytes = driver.with_state(|state| state.connect_bytes(id, &self.request))?;
-        connect
-            .write_all(&bytes)
-            .await
-            .map_err(|error| Error::Protocol(format!("the server took no request: {error}")))?;
-        driver.read_own(receive);
-        loop {
-            match driver.event().await? {
-                Event::Response(response) if response.is_accepted() => break,
-                Event::Response(response) => return Err(Error::Rejected { status: response.status }),
-                Event::Closed { .. } => {
-                    return Err(Error::Protocol("the server closed the session at once".into()));
+                    _ => {}
                 }
-                Event::Aborted { reason, .. } => return Err(Error::Protocol(reason.into_owned())),
-                _ => {}
             }
+        });
+        let settings = settings.await?;
+        if let Some(problem) = settings.problem(Role::Client) {
+            connection.close(varint(WT_REQUIREMENTS_NOT_MET), problem.as_bytes());
+            return Err(if settings.datagrams {
+                Error::Protocol(problem.to_owned())
+            } else {
+                Error::Unsupported
+            });
         }
+        let asking = async {
+            let (mut connect, receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
+            let id = u64::from(receive.id());
+            let bytes = driver.with_state(|state| state.connect_bytes(id, &self.request))?;
+            connect
+                .write_all(&bytes)
+                .await
+                .map_err(|error| Error::Protocol(format!("the server took no request: {error}")))?;
+            driver.read_own(receive);
+            loop {
+                match driver.event().await? {
+                    Event::Response(response) if response.is_accepted() => return Ok((id, connect)),
+                    Event::Response(response) => return Err(Error::Rejected { status: response.status }),
+                    Event::Closed { .. } => {
+                        return Err(Error::Protocol("the server closed the session at once".into()));
+                    }
+                    Event::Aborted { reason, .. } => return Err(Error::Protocol(reason.into_owned())),
+                    _ => {}
+                }
+            }
+        };
+        let (id, connect) = early.before_session(&connection, asking).await?;
         let facts = Established {
             connection,
             view,
             broken: driver.broken(),
+            early: Mutex::new(early),
             socket_address,
             id,
             path: self.request.path.clone(),

@@ -4,15 +4,17 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use parking_lot::Mutex;
 use wtransport::quinn::{self, SendDatagramError};
 
 use super::congestion::PathView;
 use super::driver::{Broken, varint};
+use super::early;
 use super::h3::error::H3_DATAGRAM_ERROR;
 use super::h3::{ConnectionError, DatagramVerdict, QuarterStreamId};
 use super::room::Room;
@@ -67,6 +69,10 @@ pub struct DatagramPath {
     view: Arc<PathView>,
     broken: Broken,
     quarter: QuarterStreamId,
+    /// What came before the path, until the first look.
+    early: Mutex<Vec<Bytes>>,
+    /// Nobody takes anything any more: what arrives is dropped.
+    ended: AtomicBool,
     counts: Counts,
 }
 
@@ -86,7 +92,8 @@ struct Counts {
 pub struct PathCounts {
     /// Datagrams that carried another stream's id.
     pub foreign: u64,
-    /// Datagrams that arrived and that QUIC's receive buffer dropped before we took them.
+    /// Datagrams that arrived and that nobody took: QUIC's receive buffer was full, the client had not asked for the session
+    /// yet, or its transport was closed.
     pub receive_dropped_by_quic: u64,
     /// Datagrams that QUIC accepted and dropped unsent: the path's MTU shrank, or the connection ended.
     pub send_dropped_by_quic: u64,
@@ -108,11 +115,15 @@ impl DatagramPath {
         connection: quinn::Connection,
         view: Arc<PathView>,
         broken: Broken,
+        early: Vec<Bytes>,
         session_id: u64,
     ) -> Result<Self> {
         let quarter = QuarterStreamId::of(session_id)
             .ok_or_else(|| Error::Protocol(format!("{session_id} is not a session id")))?;
-        Ok(Self { connection, view, broken, quarter, counts: Counts::default() })
+        // What was dropped before is counted at the first look.
+        let counts = Counts { burst: AtomicUsize::new(usize::MAX / 2), ..Counts::default() };
+        let (early, ended) = (Mutex::new(early), AtomicBool::new(false));
+        Ok(Self { connection, view, broken, quarter, early, ended, counts })
     }
 
     /// Waits for datagrams, takes what is ready (at most `most`) and gives their payloads to `deliver`.
@@ -127,12 +138,21 @@ impl DatagramPath {
         })
     }
 
-    /// Gives what is ready now, at most `most`, to `deliver`, without waiting.
+    /// Gives what is ready now, at most `most`, to `deliver`, without waiting. To be called once before all else: it also
+    /// gives what came before this path was there.
     pub fn receive_ready(&self, most: usize, deliver: impl FnOnce(&[Bytes])) {
         with_scratch(|batch| {
-            let _ = self.take_ready(most, batch);
+            let early = std::mem::take(&mut *self.early.lock());
+            let early = early.into_iter().try_for_each(|datagram| self.take(datagram, batch));
+            let _ = early.and_then(|()| self.take_ready(most, batch));
             deliver(batch);
         });
+    }
+
+    /// From now on what arrives is dropped; resolves when nothing can arrive.
+    pub fn drop_arrivals(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.ended.store(true, Ordering::Relaxed);
+        early::drop_all(self.connection.clone())
     }
 
     fn take_ready(&self, most: usize, batch: &mut Vec<Bytes>) -> Result<()> {
@@ -158,10 +178,14 @@ impl DatagramPath {
     fn count_receive_drops(&self) {
         let burst = self.counts.burst.swap(0, Ordering::Relaxed);
         if burst >= QUIC_RECEIVE_BUFFER_BYTES / (2 * MAX_UDP_PAYLOAD_BYTES) {
-            let arrived = self.connection.stats().frame_rx.datagram;
-            let dropped = arrived.saturating_sub(self.counts.taken.load(Ordering::Relaxed));
-            self.counts.receive_dropped.store(dropped, Ordering::Relaxed);
+            self.count_not_taken();
         }
+    }
+
+    fn count_not_taken(&self) {
+        let arrived = self.connection.stats().frame_rx.datagram;
+        let dropped = arrived.saturating_sub(self.counts.taken.load(Ordering::Relaxed));
+        self.counts.receive_dropped.store(dropped, Ordering::Relaxed);
     }
 
     fn take(&self, datagram: Bytes, batch: &mut Vec<Bytes>) -> Result<()> {
@@ -291,6 +315,9 @@ impl DatagramPath {
         if over || standing(free) == 0 {
             let sent = self.connection.stats().frame_tx.datagram;
             self.counts.send_dropped.fetch_max(handed.saturating_sub(sent), Ordering::Relaxed);
+        }
+        if self.ended.load(Ordering::Relaxed) {
+            self.count_not_taken();
         }
         PathCounts {
             foreign: self.counts.foreign.load(Ordering::Relaxed),

@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// Turns of the lane that the readers get when the connection is over: one to accept a stream that had arrived, one to
 /// read it, and as many again to be sure.
-const LAST_TURNS: usize = 4;
+pub(super) const LAST_TURNS: usize = 4;
 
 /// How the peer broke the protocol, from whichever task found out.
 pub(super) type Broken = Arc<OnceCell<h3::ConnectionError>>;
@@ -126,11 +126,13 @@ impl Driver {
         self.lane.spawn(Arc::clone(self).read(stream, Direction::Bidi));
     }
 
-    /// Drives an established session to its end. `connect` is the send half of its CONNECT stream.
+    /// Drives an established session to its end, and keeps `kept` until then. `connect` is the send half of its CONNECT
+    /// stream.
     pub(super) fn run(
         self: Arc<Self>,
         mut connect: SendStream,
         control: SendStream,
+        kept: impl Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
         // Made before the first turn, so that a session whose task never gets one ends as well.
         let finish = Finish(Arc::clone(&self.session));
@@ -138,7 +140,7 @@ impl Driver {
             let _finish = finish;
             self.drive(&mut connect).await;
             // Not before the connection is over: a critical stream may not end.
-            drop(control);
+            drop((control, kept));
         }
     }
 

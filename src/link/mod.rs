@@ -2,7 +2,7 @@
 //!
 //! - [`server`], [`client`]: how sessions come to be; [`config`]: what can be chosen about that.
 //! - [`session`]: one session as its user sees it; `driver`: what runs it.
-//! - [`datagram_path`]: the way of its datagrams; `congestion`: what that way carries; `room`: how much of it is free.
+//! - [`datagram_path`]: the way of its datagrams; `early`: those that have none; `congestion`: what that way carries; `room`: how much of it is free.
 //! - [`h3`]: the protocol, without I/O.
 //! - `tls`, `udp`, `endpoint`: what a connection is made of.
 
@@ -11,6 +11,7 @@ pub mod config;
 mod congestion;
 pub mod datagram_path;
 mod driver;
+mod early;
 mod endpoint;
 pub mod h3;
 mod room;

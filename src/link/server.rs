@@ -1,11 +1,11 @@
 //! A server: one UDP socket, many sessions.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -14,13 +14,14 @@ use wtransport::quinn::{Endpoint, Incoming, ServerConfig};
 
 use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::driver::{Driver, varint};
+use super::early::Early;
 use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
 use super::h3::{self, Event, Role};
 use super::session::{Established, Session};
 use super::tls::Identity;
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
-use crate::runtime::readiness::{Pollable, Ready, Watchers};
+use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
 use crate::runtime::{self, CloseOnShutdown, Lane};
 
@@ -30,8 +31,11 @@ const RETRY_ABOVE_HALF_OPEN: usize = 64;
 /// Most sessions that may wait for `accept`.
 const MAX_BACKLOG: usize = 65_536;
 
-/// A listening server.
-pub struct Server {
+/// What a server makes of each session as soon as it is established, for `accept` to hand out.
+type Prepare<T> = Box<dyn Fn(Arc<Session>) -> Result<T> + Send + Sync>;
+
+/// A listening server, whose `accept` hands out what it makes of each session.
+pub struct Server<T = Arc<Session>> {
     endpoint: Endpoint,
     lane: Lane,
     crypto: Arc<QuicServerConfig>,
@@ -40,21 +44,40 @@ pub struct Server {
     max_sessions: usize,
     certificate_hash: [u8; 32],
     local_address: SocketAddr,
-    accepted: Receiver<Arc<Session>>,
-    backlog: Sender<Arc<Session>>,
-    /// Guards nothing but the waiting: what is waited for is in the channel.
-    waiting: Mutex<()>,
+    prepare: Prepare<T>,
+    backlog: Mutex<VecDeque<Waiting<T>>>,
+    backlog_limit: usize,
     arrived: Condvar,
     watchers: Watchers,
     sessions: Mutex<Vec<Weak<Session>>>,
-    half_open: Mutex<usize>,
+    /// Connections from their first packet to their last.
+    connections: Counter,
+    /// Those of them whose session is not established.
+    half_open: Counter,
     closed: AtomicBool,
     closing: watch::Sender<bool>,
+}
+
+/// An established session that waits for `accept`, until it ends.
+struct Waiting<T> {
+    session: Arc<Session>,
+    prepared: T,
+    _ended: Subscription,
 }
 
 impl Server {
     /// Binds the socket and begins to listen.
     pub fn listen(options: &ListenOptions) -> Result<Arc<Self>> {
+        Self::listen_with(options, Ok)
+    }
+}
+
+impl<T: Send + 'static> Server<T> {
+    /// The same, with what `prepare` makes of each session on its lane, before anything else happens on it.
+    pub fn listen_with(
+        options: &ListenOptions,
+        prepare: impl Fn(Arc<Session>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<Arc<Self>> {
         if options.handshake_timeout.is_zero() || options.handshake_timeout > MAX_HANDSHAKE_TIMEOUT {
             return Err(Error::InvalidArgument(
                 "the handshake timeout must be more than 0 and at most a day".into(),
@@ -76,7 +99,6 @@ impl Server {
         let local_address =
             socket.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
         let endpoint = endpoint::open(&lane, socket, Some(config))?;
-        let (backlog, accepted) = crossbeam_channel::bounded(options.accept_backlog);
         let server = Arc::new(Self {
             endpoint,
             lane: lane.clone(),
@@ -86,13 +108,14 @@ impl Server {
             max_sessions: options.max_sessions.unwrap_or(usize::MAX),
             certificate_hash: identity.certificate_hash()?,
             local_address,
-            accepted,
-            backlog,
-            waiting: Mutex::new(()),
+            prepare: Box::new(prepare),
+            backlog: Mutex::default(),
+            backlog_limit: options.accept_backlog,
             arrived: Condvar::new(),
             watchers: Watchers::default(),
             sessions: Mutex::new(Vec::new()),
-            half_open: Mutex::new(0),
+            connections: Counter::default(),
+            half_open: Counter::default(),
             closed: AtomicBool::new(false),
             closing: watch::Sender::new(false),
         });
@@ -114,17 +137,14 @@ impl Server {
 
     /// Waits until `deadline` for the next established session.
     ///
-    /// Sessions that were established before [`Server::close`] was called were closed by it and are not handed out.
-    pub fn accept(&self, deadline: Deadline) -> Result<Arc<Session>> {
-        wait_for(&mut self.waiting.lock(), &self.arrived, deadline, |()| {
+    /// Sessions that have ended meanwhile are not handed out, nor are those that [`Server::close`] closed.
+    pub fn accept(&self, deadline: Deadline) -> Result<T> {
+        wait_for(&mut self.backlog.lock(), &self.arrived, deadline, |backlog| {
             if self.is_closed() {
                 return Some(Err(Error::Closed));
             }
-            match self.accepted.try_recv() {
-                Ok(session) => Some(Ok(session)),
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => Some(Err(Error::Closed)),
-            }
+            let next = std::iter::from_fn(|| backlog.pop_front()).find(|next| !next.session.is_closed());
+            next.map(|next| Ok(next.prepared))
         })
     }
 
@@ -147,27 +167,27 @@ impl Server {
     }
 
     fn tell(&self) {
-        drop(self.waiting.lock());
+        drop(self.backlog.lock());
         self.arrived.notify_all();
         self.watchers.notify();
     }
 
     fn admit(self: &Arc<Self>, incoming: Incoming) {
-        let half_open = *self.half_open.lock();
-        if self.endpoint.open_connections() >= self.max_sessions {
+        if self.connections.count() >= self.max_sessions {
             incoming.refuse();
-        } else if half_open >= RETRY_ABOVE_HALF_OPEN
+        } else if self.half_open.count() >= RETRY_ABOVE_HALF_OPEN
             && !incoming.remote_address_validated()
             && incoming.may_retry()
         {
             // Under load nobody gets state for a forged address.
             let _ = incoming.retry();
         } else {
-            self.lane.spawn(Arc::clone(self).serve(incoming, HalfOpen::new(self)));
+            let (place, half_open) = (self.connections.one_more(), self.half_open.one_more());
+            self.lane.spawn(Arc::clone(self).serve(incoming, place, half_open));
         }
     }
 
-    async fn serve(self: Arc<Self>, incoming: Incoming, half_open: HalfOpen) {
+    async fn serve(self: Arc<Self>, incoming: Incoming, place: Counted, half_open: Counted) {
         let remote = incoming.remote_address();
         let connecting = endpoint::transport_config(&self.options, true).and_then(|(transport, view)| {
             let mut config = ServerConfig::with_crypto(Arc::clone(&self.crypto) as _);
@@ -186,19 +206,23 @@ impl Server {
             started = Some(Arc::clone(&driver));
             let control = driver.open().await?;
             let mut problem = None;
-            let (stream_id, request) = loop {
-                match driver.event().await? {
-                    Event::Request { stream_id, request } => break (stream_id, request),
-                    Event::PeerSettings(settings) => problem = settings.problem(Role::Server),
-                    Event::Draining => {}
-                    _ => return Err(Error::Protocol("the client withdrew its request".into())),
+            let mut early = Early::default();
+            let asked = early.before_connect(&connection, async {
+                loop {
+                    match driver.event().await? {
+                        Event::Request { stream_id, request } => return Ok((stream_id, request)),
+                        Event::PeerSettings(settings) => problem = settings.problem(Role::Server),
+                        Event::Draining => {}
+                        _ => return Err(Error::Protocol("the client withdrew its request".into())),
+                    }
                 }
-            };
+            });
+            let (stream_id, request) = asked.await?;
             let mut connect = driver.take_reply(stream_id)?;
             let refusal = match problem {
                 // draft-ietf-webtrans-http3 section 3.1: such requests are malformed.
                 Some(problem) => Some((400, Error::Protocol(problem.to_owned()))),
-                None if self.backlog.is_full() => {
+                None if self.backlog.lock().len() >= self.backlog_limit => {
                     Some((503, Error::LimitReached("the accept backlog is full".into())))
                 }
                 None => None,
@@ -211,14 +235,15 @@ impl Server {
                 return Err(error);
             }
             let answer = driver.with_state(|state| state.accept(&[]))?;
-            connect
-                .write_all(&answer)
+            early
+                .before_session(&connection, connect.write_all(&answer))
                 .await
                 .map_err(|error| Error::Protocol(format!("the client left: {error}")))?;
             session.set_established(Established {
                 connection,
                 view,
                 broken: driver.broken(),
+                early: Mutex::new(early),
                 socket_address: self.local_address,
                 id: stream_id,
                 path: request.path.clone(),
@@ -235,17 +260,11 @@ impl Server {
         match established {
             Ok(Ok((driver, connect, control))) => {
                 self.remember(&session);
-                if let Err(TrySendError::Full(session) | TrySendError::Disconnected(session)) =
-                    self.backlog.try_send(Arc::clone(&session))
-                {
+                if self.enqueue(&session).is_err() || self.is_closed() {
                     let _ = session.close(0, "");
                 }
-                if self.is_closed() {
-                    let _ = session.close(0, "");
-                }
-                self.tell();
                 // A task of its own: this one is as large as a handshake needs, which is nothing to keep for years.
-                self.lane.spawn(driver.run(connect, control));
+                self.lane.spawn(driver.run(connect, control, place));
             }
             Ok(Err(error)) => {
                 tracing::debug!(%remote, %error, "a handshake failed");
@@ -262,6 +281,36 @@ impl Server {
         }
     }
 
+    /// Lets an established session wait for `accept`.
+    fn enqueue(self: &Arc<Self>, session: &Arc<Session>) -> Result<()> {
+        let prepared = (self.prepare)(Arc::clone(session))?;
+        let watcher = Arc::new(LeavesBacklog(Arc::downgrade(self)));
+        let ended = Subscription::new(Arc::clone(session) as _, watcher);
+        {
+            let mut backlog = self.backlog.lock();
+            if backlog.len() >= self.backlog_limit {
+                return Err(Error::LimitReached("the accept backlog is full".into()));
+            }
+            backlog.push_back(Waiting { session: Arc::clone(session), prepared, _ended: ended });
+        }
+        self.tell();
+        // It may have ended before it was in there.
+        self.drop_ended();
+        Ok(())
+    }
+
+    /// Sessions that have ended give their places in the backlog to others.
+    fn drop_ended(&self) {
+        let ended: VecDeque<_> = {
+            let mut backlog = self.backlog.lock();
+            let (ended, waiting) = backlog.drain(..).partition(|one| one.session.is_closed());
+            *backlog = waiting;
+            ended
+        };
+        // Not under the lock: what was prepared ends here, and may tell others.
+        drop(ended);
+    }
+
     fn remember(&self, session: &Arc<Session>) {
         let mut sessions = self.sessions.lock();
         if sessions.len() == sessions.capacity() {
@@ -273,9 +322,9 @@ impl Server {
 
 /// Takes connections. Dropping it, for whatever reason (the socket may fail), closes the server, so that nobody waits
 /// for a session that cannot come.
-struct Listening(Arc<Server>);
+struct Listening<T: Send + 'static>(Arc<Server<T>>);
 
-impl Listening {
+impl<T: Send + 'static> Listening<T> {
     async fn run(self) {
         let server = &self.0;
         let mut closing = server.closing.subscribe();
@@ -295,15 +344,15 @@ impl Listening {
     }
 }
 
-impl Drop for Listening {
+impl<T: Send + 'static> Drop for Listening<T> {
     fn drop(&mut self) {
         self.0.close();
     }
 }
 
-impl Pollable for Server {
+impl<T: Send + 'static> Pollable for Server<T> {
     fn ready(&self) -> Ready {
-        if self.is_closed() { Ready::CLOSED } else { Ready::ACCEPT.when(!self.accepted.is_empty()) }
+        if self.is_closed() { Ready::CLOSED } else { Ready::ACCEPT.when(!self.backlog.lock().is_empty()) }
     }
 
     fn possible(&self) -> Ready {
@@ -315,24 +364,43 @@ impl Pollable for Server {
     }
 }
 
-impl CloseOnShutdown for Server {
+impl<T: Send + 'static> CloseOnShutdown for Server<T> {
     fn close_on_shutdown(&self) {
         self.close();
     }
 }
 
-/// Counts a connection from its first packet until its session is established or has failed.
-struct HalfOpen(Arc<Server>);
+/// Takes sessions that end out of the backlog of their server.
+struct LeavesBacklog<T>(Weak<Server<T>>);
 
-impl HalfOpen {
-    fn new(server: &Arc<Server>) -> Self {
-        *server.half_open.lock() += 1;
-        Self(Arc::clone(server))
+impl<T: Send + 'static> Watcher for LeavesBacklog<T> {
+    fn changed(&self) {
+        if let Some(server) = self.0.upgrade() {
+            server.drop_ended();
+        }
     }
 }
 
-impl Drop for HalfOpen {
+/// How many of a kind there are.
+#[derive(Default)]
+struct Counter(Arc<AtomicUsize>);
+
+impl Counter {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more, for as long as what it returns lives.
+    fn one_more(&self) -> Counted {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(&self.0))
+    }
+}
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        *self.0.half_open.lock() -= 1;
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

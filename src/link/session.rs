@@ -14,6 +14,7 @@ use wtransport::quinn;
 use super::congestion::PathView;
 use super::datagram_path::DatagramPath;
 use super::driver::Broken;
+use super::early::Early;
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
@@ -102,6 +103,8 @@ pub struct Established {
     pub(super) view: Arc<PathView>,
     /// How the peer broke the protocol, once it did.
     pub(super) broken: Broken,
+    /// Datagrams that came before it was established.
+    pub(super) early: Mutex<Early>,
     /// What its UDP socket is bound to.
     pub(super) socket_address: SocketAddr,
     /// The CONNECT stream's id, which is the session's.
@@ -178,11 +181,11 @@ impl Session {
         &self.lane
     }
 
-    /// The way its datagrams take.
+    /// The way its datagrams take; the first of it begins with those that came before the session was established.
     pub fn datagram_path(&self) -> Result<DatagramPath> {
         let established = self.established()?;
-        let Established { connection, view, broken, id, .. } = established;
-        DatagramPath::new(connection.clone(), Arc::clone(view), Arc::clone(broken), *id)
+        let Established { connection, view, broken, early, id, .. } = established;
+        DatagramPath::new(connection.clone(), Arc::clone(view), Arc::clone(broken), early.lock().take(), *id)
     }
 
     /// Figures of the connection.

@@ -138,6 +138,7 @@ pub(super) struct ReceivePump(pub(super) Arc<Transport>);
 impl ReceivePump {
     pub(super) async fn run(self) {
         let transport = &*self.0;
+        self.drain();
         loop {
             tokio::select! {
                 result = transport.path.receive(BATCH, |batch| transport.arrived(batch)) => {
@@ -149,6 +150,8 @@ impl ReceivePump {
                 () = transport.ending.notified() => {
                     // What arrived before the end is still worth reading.
                     transport.path.receive_ready(usize::MAX, |batch| transport.arrived(batch));
+                    // A task of its own: it outlives the transport.
+                    transport.session.lane().spawn(transport.path.drop_arrivals());
                     return;
                 }
             }
