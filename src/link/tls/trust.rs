@@ -1,100 +1,20 @@
-//! TLS: identities, and verifiers that remember why they refused.
+//! Whom a client trusts: verifiers that remember why they refused.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use wtransport::tls::Sha256Digest;
 use wtransport::tls::client::ServerHashVerification;
-use wtransport::tls::{Certificate, Sha256Digest};
 
-use super::config::{IdentitySource, Trust};
+use super::{ALPN, certificate_hash, provider, read};
 use crate::error::{Error, Result};
-
-/// ALPN of HTTP/3.
-const ALPN: &[u8] = b"h3";
-
-/// Validity of a self-signed certificate. Browsers accept at most 14 days by hash; one is left for wrong clocks.
-const SELF_SIGNED_DAYS: u32 = 13;
-
-/// A certificate chain with its key.
-pub struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-}
-
-impl Identity {
-    /// Reads or makes the identity that `source` names.
-    pub fn load(source: &IdentitySource) -> Result<Self> {
-        match source {
-            IdentitySource::SelfSigned { names } => Self::self_signed(names),
-            IdentitySource::PemFiles { certificate, private_key } => {
-                Self::from_pem(&read(certificate, "certificate")?, &read(private_key, "private key")?)
-            }
-            IdentitySource::PemBytes { certificate, private_key } => Self::from_pem(certificate, private_key),
-        }
-    }
-
-    fn self_signed(names: &[String]) -> Result<Self> {
-        let default = ["localhost", "127.0.0.1", "::1"].map(String::from);
-        let names = if names.is_empty() { default.to_vec() } else { names.to_vec() };
-        let identity = wtransport::Identity::self_signed_builder()
-            .subject_alt_names(&names)
-            .from_now_utc()
-            .validity_days(SELF_SIGNED_DAYS)
-            .build()
-            .map_err(|error| Error::Identity(format!("cannot make a self-signed certificate: {error}")))?;
-        let chain = identity.certificate_chain().as_slice();
-        Ok(Self {
-            chain: chain.iter().map(|one| CertificateDer::from(one.der().to_vec())).collect(),
-            key: PrivateKeyDer::try_from(identity.private_key().secret_der().to_vec())
-                .map_err(|error| Error::Identity(error.to_owned()))?,
-        })
-    }
-
-    fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self> {
-        let chain = CertificateDer::pem_slice_iter(certificate)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Error::Identity(format!("the certificate is not PEM: {error}")))?;
-        if chain.is_empty() {
-            return Err(Error::Identity("the certificate PEM holds no CERTIFICATE section".into()));
-        }
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| Error::Identity(format!("the private key PEM cannot be used: {error}")))?;
-        Ok(Self { chain, key })
-    }
-
-    /// SHA-256 of the leaf certificate, as `serverCertificateHashes` takes it.
-    pub fn certificate_hash(&self) -> Result<[u8; 32]> {
-        certificate_hash(&self.chain[0])
-            .ok_or_else(|| Error::Identity("the leaf certificate cannot be parsed".into()))
-    }
-
-    /// The TLS side of a server with this identity.
-    pub fn server_config(&self) -> Result<rustls::ServerConfig> {
-        let mut config = rustls::ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|error| Error::Tls(error.to_string()))?
-            .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), self.key.clone_key())
-            .map_err(|error| match error {
-                rustls::Error::InconsistentKeys(_) => {
-                    Error::KeyMismatch("the certificate's public key is another one".into())
-                }
-                error => Error::Identity(error.to_string()),
-            })?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        // 0-RTT stays off: a CONNECT could be replayed.
-        config.max_early_data_size = 0;
-        Ok(config)
-    }
-}
+use crate::link::config::Trust;
 
 /// The TLS side of one client session, and the place where its verifier leaves the reason of a refusal.
 pub fn client_config(trust: &Trust) -> Result<(rustls::ClientConfig, Refusal)> {
@@ -259,11 +179,6 @@ impl Recording {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceCell<Arc<CryptoProvider>> = OnceCell::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
-}
-
 /// The system's authorities, read once.
 fn system_roots() -> Result<Arc<RootCertStore>> {
     static ROOTS: OnceCell<Arc<RootCertStore>> = OnceCell::new();
@@ -294,13 +209,4 @@ fn roots_from_pem(pem: &[u8]) -> Result<Arc<RootCertStore>> {
         return Err(Error::Identity("the CA PEM holds no CERTIFICATE section".into()));
     }
     Ok(Arc::new(roots))
-}
-
-fn certificate_hash(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
-    Certificate::from_der(certificate.to_vec()).ok().map(|parsed| *parsed.hash().as_ref())
-}
-
-fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|error| Error::Identity(format!("cannot read the {what} file {}: {error}", path.display())))
 }
