@@ -4,7 +4,7 @@
 //! - [`session`]: one session as its user sees it; `driver`: what runs it.
 //! - [`datagram_path`]: the way of its datagrams; `early`: those that have none; `congestion`: what that way carries; `room`: how much of it is free.
 //! - [`h3`]: the protocol, without I/O.
-//! - `tls`, `udp`, `endpoint`: what a connection is made of.
+//! - [`ids`], `tls`, `udp`, `endpoint`: what a connection is made of.
 
 pub mod client;
 pub mod config;
@@ -14,6 +14,7 @@ mod driver;
 mod early;
 mod endpoint;
 pub mod h3;
+pub mod ids;
 mod room;
 pub mod server;
 pub mod session;
