@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
-use wtransport::quinn::crypto::rustls::QuicClientConfig;
 use wtransport::quinn::{self, ClientConfig, Connection, ConnectionError, Endpoint};
 
 use super::config::{ConnectOptions, ConnectionOptions, MAX_HANDSHAKE_TIMEOUT};
@@ -18,8 +17,9 @@ use super::driver::{Driver, lost, varint};
 use super::early::Early;
 use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET};
 use super::h3::{self, ConnectRequest, Event, Role};
+use super::secrets::Secrets;
 use super::session::{Established, Session};
-use super::tls::{self, Refusal};
+use super::tls::{self, ClientCrypto, Extensions, Refusal};
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
 use crate::runtime::{self, CloseOnShutdown, Lane};
@@ -47,7 +47,7 @@ pub fn connect<T: Send + 'static>(
     let target = Target::parse(url)?;
     let request = ConnectRequest::new(&target.authority, &target.path, &options.headers)?;
     let (tls, refusal) = tls::client_config(&options.trust)?;
-    let crypto = QuicClientConfig::try_from(tls).map_err(|error| Error::Tls(error.to_string()))?;
+    let crypto = ClientCrypto::new(tls, Extensions::default());
     endpoint::transport_config(&options.connection, false)?;
     let runtime = runtime::get()?;
     let lane = runtime.lane();
@@ -140,7 +140,7 @@ type Reached = (Arc<ClientSocket>, Connection, Arc<PathView>);
 struct Attempt {
     target: Target,
     request: ConnectRequest,
-    crypto: Arc<QuicClientConfig>,
+    crypto: Arc<ClientCrypto>,
     refusal: Refusal,
     options: ConnectOptions,
     lane: Lane,
@@ -368,7 +368,8 @@ impl ClientSocket {
         }
         let udp = udp::bind(Some(bind), 0, options)?;
         let address = udp.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
-        let socket = Arc::new(Self { endpoint: endpoint::open(lane, udp, None)?, address, key });
+        let socket =
+            Arc::new(Self { endpoint: endpoint::open(lane, udp, &Secrets::random()?, None)?, address, key });
         sockets.insert(key, Arc::downgrade(&socket));
         Ok(socket)
     }
@@ -437,7 +438,7 @@ mod tests {
         let attempt = Attempt {
             target: Target::parse("https://localhost/")?,
             request: ConnectRequest::new("localhost", "/", &[])?,
-            crypto: Arc::new(QuicClientConfig::try_from(tls).unwrap()),
+            crypto: Arc::new(ClientCrypto::new(tls, Extensions::default())),
             refusal,
             options,
             lane: lane.clone(),

@@ -3,13 +3,12 @@
 use std::net::UdpSocket;
 use std::sync::Arc;
 
-use wtransport::quinn::{
-    Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig, VarInt,
-};
+use wtransport::quinn::{Endpoint, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig, VarInt};
 
 use super::config::ConnectionOptions;
 use super::congestion::{ObservedFactory, PathView};
 use super::datagram_path::{QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES};
+use super::secrets::Secrets;
 use crate::error::{Error, Result};
 use crate::runtime::Lane;
 
@@ -49,8 +48,14 @@ pub(super) fn transport_config(
     Ok((Arc::new(config), view))
 }
 
-/// A QUIC endpoint on `socket`, driven by `lane`.
-pub(super) fn open(lane: &Lane, socket: UdpSocket, server: Option<ServerConfig>) -> Result<Endpoint> {
-    lane.enter(|| Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime)))
+/// A QUIC endpoint on `socket`, driven by `lane`. Its secrets are its own: no other endpoint reads its ids.
+pub(super) fn open(
+    lane: &Lane,
+    socket: UdpSocket,
+    secrets: &Secrets,
+    server: Option<ServerConfig>,
+) -> Result<Endpoint> {
+    let config = secrets.endpoint_config(0);
+    lane.enter(|| Endpoint::new(config, server, socket, Arc::new(TokioRuntime)))
         .map_err(|error| Error::io("opening the UDP socket", &error))
 }

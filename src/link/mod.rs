@@ -4,7 +4,7 @@
 //! - [`session`]: one session as its user sees it; `driver`: what runs it.
 //! - [`datagram_path`]: the way of its datagrams; `early`: those that have none; `congestion`: what that way carries; `room`: how much of it is free.
 //! - [`h3`]: the protocol, without I/O.
-//! - [`ids`], `tls`, `udp`, `endpoint`: what a connection is made of.
+//! - [`tls`], [`secrets`], [`ids`], `udp`, `endpoint`: what a connection is made of.
 
 pub mod client;
 pub mod config;
@@ -16,9 +16,10 @@ mod endpoint;
 pub mod h3;
 pub mod ids;
 mod room;
+pub mod secrets;
 pub mod server;
 pub mod session;
-mod tls;
+pub mod tls;
 mod udp;
 
 pub use datagram_path::{DatagramPath, HandOverError};

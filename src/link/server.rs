@@ -9,7 +9,6 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use wtransport::quinn::crypto::rustls::QuicServerConfig;
 use wtransport::quinn::{Endpoint, Incoming, ServerConfig};
 
 use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
@@ -17,8 +16,9 @@ use super::driver::{Driver, varint};
 use super::early::Early;
 use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
 use super::h3::{self, Event, Role};
+use super::secrets::Secrets;
 use super::session::{Established, Session};
-use super::tls::Identity;
+use super::tls::{Extensions, Identity, ServerCrypto};
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
@@ -38,7 +38,8 @@ type Prepare<T> = Box<dyn Fn(Arc<Session>) -> Result<T> + Send + Sync>;
 pub struct Server<T = Arc<Session>> {
     endpoint: Endpoint,
     lane: Lane,
-    crypto: Arc<QuicServerConfig>,
+    /// Of every connection, but for its transport part: each connection has its own.
+    config: ServerConfig,
     options: ConnectionOptions,
     handshake_timeout: Duration,
     max_sessions: usize,
@@ -87,22 +88,21 @@ impl<T: Send + 'static> Server<T> {
             return Err(Error::InvalidArgument("the accept backlog must be 1 to 65536".into()));
         }
         let identity = Identity::load(&options.identity)?;
-        let crypto = QuicServerConfig::try_from(identity.server_config()?)
-            .map_err(|error| Error::Tls(error.to_string()))?;
-        let crypto = Arc::new(crypto);
+        let crypto = Arc::new(ServerCrypto::new(identity.server_config()?, Extensions::default()));
         // Checks the connection options once, before anybody depends on them.
         let (transport, _) = endpoint::transport_config(&options.connection, true)?;
-        let mut config = ServerConfig::with_crypto(Arc::clone(&crypto) as _);
+        let secrets = Secrets::random()?;
+        let mut config = secrets.server_config(crypto);
         config.transport_config(transport);
         let lane = runtime::get()?.lane();
         let socket = udp::bind(options.host, options.port, &options.connection)?;
         let local_address =
             socket.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
-        let endpoint = endpoint::open(&lane, socket, Some(config))?;
+        let endpoint = endpoint::open(&lane, socket, &secrets, Some(config.clone()))?;
         let server = Arc::new(Self {
             endpoint,
             lane: lane.clone(),
-            crypto,
+            config,
             options: options.connection.clone(),
             handshake_timeout: options.handshake_timeout,
             max_sessions: options.max_sessions.unwrap_or(usize::MAX),
@@ -190,7 +190,7 @@ impl<T: Send + 'static> Server<T> {
     async fn serve(self: Arc<Self>, incoming: Incoming, place: Counted, half_open: Counted) {
         let remote = incoming.remote_address();
         let connecting = endpoint::transport_config(&self.options, true).and_then(|(transport, view)| {
-            let mut config = ServerConfig::with_crypto(Arc::clone(&self.crypto) as _);
+            let mut config = self.config.clone();
             config.transport_config(transport);
             let connecting =
                 incoming.accept_with(Arc::new(config)).map_err(|error| Error::Protocol(error.to_string()))?;

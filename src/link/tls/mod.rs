@@ -2,8 +2,12 @@
 //!
 //! - `identity`: certificates and keys of servers.
 //! - `trust`: verifiers of clients, which remember why they refused.
+//! - `session`: the crypto session; `keys`: its packet keys; `retry`: the integrity of Retry packets.
 
 mod identity;
+mod keys;
+mod retry;
+mod session;
 mod trust;
 
 use std::path::Path;
@@ -11,10 +15,15 @@ use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::cipher_suite::{
+    TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+};
 use rustls::pki_types::CertificateDer;
 use wtransport::tls::Certificate;
 
 pub use identity::Identity;
+pub use keys::FrameFilter;
+pub use session::{ClientCrypto, Extensions, HandshakeData, ServerCrypto};
 pub use trust::{Refusal, client_config};
 
 use crate::error::{Error, Result};
@@ -22,9 +31,20 @@ use crate::error::{Error, Result};
 /// ALPN of HTTP/3.
 const ALPN: &[u8] = b"h3";
 
+/// What TLS is made of. AES-128 comes before AES-256, which rustls would rather have: it takes 3 to 10 % less CPU time a
+/// datagram. A server takes the first of the client's suites that it has.
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceCell<Arc<CryptoProvider>> = OnceCell::new();
-    Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
+    Arc::clone(PROVIDER.get_or_init(|| {
+        Arc::new(CryptoProvider {
+            cipher_suites: vec![
+                TLS13_AES_128_GCM_SHA256,
+                TLS13_AES_256_GCM_SHA384,
+                TLS13_CHACHA20_POLY1305_SHA256,
+            ],
+            ..rustls::crypto::ring::default_provider()
+        })
+    }))
 }
 
 fn certificate_hash(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {

@@ -1,0 +1,134 @@
+//! Packet and header keys, and the place where 1-RTT frames can be seen in the clear.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use quinn_proto::crypto::{self, CryptoError, HeaderKey, KeyPair};
+use rustls::quic::{self, HeaderProtectionKey};
+
+/// Sees the frames of 1-RTT packets in the clear and may rewrite them in place. A shorter frame is filled up with
+/// PADDING, zeros.
+///
+/// Both calls run inside a lane's turn: they must be quick and must not block.
+pub trait FrameFilter: Send + Sync {
+    /// A packet arrived and was decrypted. QUIC reads `frames` next, unless the packet turns out to be a copy.
+    fn arrived(&self, packet: u64, frames: &mut [u8]);
+
+    /// A packet is about to be encrypted. It leaves with what stands in `frames` afterwards.
+    fn leaving(&self, packet: u64, frames: &mut [u8]);
+}
+
+/// The keys of a packet space. With a filter its packets are seen; without one nothing is in their way.
+pub(super) fn keys(keys: quic::Keys, filter: Option<&Arc<dyn FrameFilter>>) -> crypto::Keys {
+    crypto::Keys {
+        header: KeyPair {
+            local: Box::new(Header(keys.local.header)),
+            remote: Box::new(Header(keys.remote.header)),
+        },
+        packet: packet_keys(keys.local.packet, keys.remote.packet, filter),
+    }
+}
+
+/// The packet keys of both directions; see [`keys`].
+pub(super) fn packet_keys(
+    local: Box<dyn quic::PacketKey>,
+    remote: Box<dyn quic::PacketKey>,
+    filter: Option<&Arc<dyn FrameFilter>>,
+) -> KeyPair<Box<dyn crypto::PacketKey>> {
+    let boxed = |key| -> Box<dyn crypto::PacketKey> {
+        match filter {
+            None => Box::new(Packet(key)),
+            Some(filter) => Box::new(Filtered { key: Packet(key), filter: Arc::clone(filter) }),
+        }
+    };
+    KeyPair { local: boxed(local), remote: boxed(remote) }
+}
+
+struct Packet(Box<dyn quic::PacketKey>);
+
+impl crypto::PacketKey for Packet {
+    fn encrypt(&self, packet: u64, buf: &mut [u8], header_len: usize) {
+        let (header, rest) = buf.split_at_mut(header_len);
+        let (payload, tag_storage) = rest.split_at_mut(rest.len() - self.0.tag_len());
+        let tag = self.0.encrypt_in_place(packet, header, payload).expect("QUIC keeps to the key's limit");
+        tag_storage.copy_from_slice(tag.as_ref());
+    }
+
+    fn decrypt(&self, packet: u64, header: &[u8], payload: &mut BytesMut) -> Result<(), CryptoError> {
+        let plain = self.0.decrypt_in_place(packet, header, payload).map_err(|_| CryptoError)?;
+        let length = plain.len();
+        payload.truncate(length);
+        Ok(())
+    }
+
+    fn tag_len(&self) -> usize {
+        self.0.tag_len()
+    }
+
+    fn confidentiality_limit(&self) -> u64 {
+        self.0.confidentiality_limit()
+    }
+
+    fn integrity_limit(&self) -> u64 {
+        self.0.integrity_limit()
+    }
+}
+
+struct Filtered {
+    key: Packet,
+    filter: Arc<dyn FrameFilter>,
+}
+
+impl crypto::PacketKey for Filtered {
+    fn encrypt(&self, packet: u64, buf: &mut [u8], header_len: usize) {
+        let end = buf.len() - self.key.tag_len();
+        self.filter.leaving(packet, &mut buf[header_len..end]);
+        self.key.encrypt(packet, buf, header_len);
+    }
+
+    fn decrypt(&self, packet: u64, header: &[u8], payload: &mut BytesMut) -> Result<(), CryptoError> {
+        self.key.decrypt(packet, header, payload)?;
+        self.filter.arrived(packet, payload);
+        Ok(())
+    }
+
+    fn tag_len(&self) -> usize {
+        self.key.tag_len()
+    }
+
+    fn confidentiality_limit(&self) -> u64 {
+        self.key.confidentiality_limit()
+    }
+
+    fn integrity_limit(&self) -> u64 {
+        self.key.integrity_limit()
+    }
+}
+
+struct Header(Box<dyn HeaderProtectionKey>);
+
+impl Header {
+    /// The sample, the first byte and the packet number of a packet whose number begins at `offset`. The number is at
+    /// most 4 bytes long, and the sample begins where it would then end (RFC 9001 section 5.4.2).
+    fn parts<'a>(&self, offset: usize, packet: &'a mut [u8]) -> (&'a [u8], &'a mut u8, &'a mut [u8]) {
+        let (header, sample) = packet.split_at_mut(offset + 4);
+        let (first, rest) = header.split_first_mut().expect("a header has a first byte");
+        (&sample[..self.0.sample_len()], first, &mut rest[offset - 1..])
+    }
+}
+
+impl HeaderKey for Header {
+    fn decrypt(&self, pn_offset: usize, packet: &mut [u8]) {
+        let (sample, first, number) = self.parts(pn_offset, packet);
+        self.0.decrypt_in_place(sample, first, number).expect("the sample has the key's length");
+    }
+
+    fn encrypt(&self, pn_offset: usize, packet: &mut [u8]) {
+        let (sample, first, number) = self.parts(pn_offset, packet);
+        self.0.encrypt_in_place(sample, first, number).expect("the sample has the key's length");
+    }
+
+    fn sample_size(&self) -> usize {
+        self.0.sample_len()
+    }
+}
