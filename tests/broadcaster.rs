@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blocked::blocked;
-use datagrams::{Pair, eventually, receive, soon};
+use datagrams::{PATIENCE, Pair, eventually, receive, soon};
 use support::raw_peer::{OLD_SETTINGS, Raw};
 use wtgram::broadcaster::{Broadcaster, MemberResult, SlowPolicy, Statistics, Target};
 use wtgram::datagram::message::{Limits, Priority};
@@ -210,7 +210,7 @@ fn who_waits_for_outcomes_hears_of_a_payload_that_was_too_large() {
         std::thread::sleep(Duration::from_millis(50));
         let options = SendOptions { report_id: Some(7), ..SendOptions::default() };
         broadcast_as(&broadcaster, &[7; 70_000], &options);
-        let outcome = told.recv_timeout(Duration::from_secs(10));
+        let outcome = told.recv_timeout(PATIENCE);
         pair.from().close();
         let outcome = outcome.expect("who waits is woken").unwrap();
         assert_eq!((outcome.report_id, outcome.kind), (7, OutcomeKind::TooLarge));

@@ -268,7 +268,7 @@ fn settle(storm: &Storm, heard: &mut [Vec<u64>]) {
         if count(heard) > before {
             quiet_since = Instant::now();
         }
-        let quiet = quiet_since.elapsed() > Duration::from_secs(1);
+        let quiet = quiet_since.elapsed() > Duration::from_secs(3);
         living.clone().all(|member| {
             // QUIC has counted a frame before the transport has taken it.
             let (frames, taken) = (frames_received(member), storm.to[member].datagrams.stats());

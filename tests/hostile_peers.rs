@@ -11,63 +11,85 @@ use wtgram::datagram::session::{Server, Session};
 use wtgram::error::Error;
 use wtgram::link::config::{ConnectOptions, ConnectionOptions, ListenOptions};
 use wtgram::link::session::ClosedBy;
-use wtransport::quinn::TransportConfig;
+use wtransport::quinn::{SendStream, TransportConfig};
 
 const H3_REQUEST_CANCELLED: u64 = 0x10c;
 
-fn between(took: Duration, least_ms: u64, most_ms: u64) {
-    let range = Duration::from_millis(least_ms)..Duration::from_millis(most_ms);
-    assert!(range.contains(&took), "{took:?} is not within {range:?}");
+const NEVER: Duration = Duration::from_secs(24 * 3600);
+
+fn at_least(took: Duration, least_ms: u64) {
+    assert!(took >= Duration::from_millis(least_ms), "only {took:?}");
+}
+
+/// What a client has said so far when it says no more.
+type Said = fn(&Raw) -> Vec<SendStream>;
+
+/// Clients that never ask, each in its way.
+fn that_never_ask(server: &Server) -> Vec<(Raw, Vec<SendStream>)> {
+    let half_a_request: Said = |raw| {
+        let request = connect_request("webtransport", "localhost");
+        vec![raw.open_uni(control(OLD_SETTINGS)), raw.open_bi(request[..request.len() / 2].to_vec()).0]
+    };
+    let without_settings: Said = |raw| vec![raw.open_bi(connect_request("webtransport", "localhost")).0];
+    let ways: [Said; 4] =
+        [|_| vec![], |raw| vec![raw.open_uni(control(OLD_SETTINGS))], half_a_request, without_settings];
+    let mut clients: Vec<_> = ways
+        .iter()
+        .map(|way| {
+            let raw = Raw::client(address(server));
+            let said = way(&raw);
+            (raw, said)
+        })
+        .collect();
+    let takes_no_answer = Raw::client_with(address(server), |transport| {
+        transport.stream_receive_window(0_u32.into());
+    });
+    let said = vec![
+        takes_no_answer.open_uni(control(OLD_SETTINGS)),
+        takes_no_answer.open_bi(connect_request("webtransport", "localhost")).0,
+    ];
+    clients.push((takes_no_answer, said));
+    clients
 }
 
 #[test]
-fn a_client_that_never_asks_is_closed_at_the_deadline_and_delays_nobody() {
-    let handshake_timeout = Duration::from_millis(700);
-    let server = listen_with(&ListenOptions { handshake_timeout, ..on_loopback() });
-    let started = Instant::now();
-    let silent = Raw::client(address(&server));
-    let settings_only = Raw::client(address(&server));
-    let _control = settings_only.open_uni(control(OLD_SETTINGS));
-    let half_a_request = Raw::client(address(&server));
-    let _control2 = half_a_request.open_uni(control(OLD_SETTINGS));
-    let request = connect_request("webtransport", "localhost");
-    let _request = half_a_request.open_bi(request[..request.len() / 2].to_vec());
-    let no_settings = Raw::client(address(&server));
-    let _request2 = no_settings.open_bi(request);
-    let takes_no_answer = Raw::client_with(address(&server), |transport| {
-        transport.stream_receive_window(0_u32.into());
-    });
-    let _control3 = takes_no_answer.open_uni(control(OLD_SETTINGS));
-    let _request3 = takes_no_answer.open_bi(connect_request("webtransport", "localhost"));
+fn a_client_that_never_asks_delays_nobody() {
+    let server = listen_with(&ListenOptions { handshake_timeout: NEVER, ..on_loopback() });
+    let silent = that_never_ask(&server);
     for _ in 0..5 {
         let (client, accepted) = pair(&server);
         exchange(&client, &accepted);
     }
-    between(started.elapsed(), 0, 600);
-    for raw in [silent, settings_only, half_a_request, no_settings, takes_no_answer] {
+    assert!(silent.iter().all(|(raw, _)| raw.is_open()), "nobody waited for their end");
+    server.link.close();
+}
+
+#[test]
+fn a_client_that_never_asks_is_closed_at_the_deadline() {
+    let handshake_timeout = Duration::from_secs(2);
+    let server = listen_with(&ListenOptions { handshake_timeout, ..on_loopback() });
+    let started = Instant::now();
+    for (raw, _said) in that_never_ask(&server) {
         assert_eq!(raw.closed(), Some(H3_REQUEST_CANCELLED));
+        at_least(started.elapsed(), 1900);
     }
-    between(started.elapsed(), 650, 1500);
     server.link.close();
 }
 
 #[test]
 fn closing_a_server_ends_those_that_never_ask_at_once() {
-    let server = listen();
+    let server = listen_with(&ListenOptions { handshake_timeout: NEVER, ..on_loopback() });
     let silent = Raw::client(address(&server));
     eventually("it is let in", || silent.is_open());
     std::thread::sleep(Duration::from_millis(20));
-    let started = Instant::now();
     server.link.close();
     assert!(silent.closed().is_some());
-    between(started.elapsed(), 0, 500);
 }
 
 #[test]
-fn a_server_that_never_answers_is_a_connect_timeout_within_the_deadline() {
-    let timeout = Duration::from_millis(600);
-    type Prelude = fn(&Raw) -> Vec<wtransport::quinn::SendStream>;
-    let preludes: [Prelude; 2] = [|_| vec![], |raw| vec![raw.open_uni(control(OLD_SETTINGS))]];
+fn a_server_that_never_answers_is_a_connect_timeout_at_the_deadline() {
+    let timeout = Duration::from_secs(2);
+    let preludes: [Said; 2] = [|_| vec![], |raw| vec![raw.open_uni(control(OLD_SETTINGS))]];
     for prelude in preludes {
         let server = RawServer::new();
         let (url, options) = (server.url(), ConnectOptions { timeout, ..trusting_hash(server.hash()) });
@@ -76,21 +98,21 @@ fn a_server_that_never_answers_is_a_connect_timeout_within_the_deadline() {
         let raw = server.accept();
         let _kept = prelude(&raw);
         let error = client.join().expect("no panic").expect("no session");
-        between(started.elapsed(), 550, 1000);
+        at_least(started.elapsed(), 1900);
         assert!(matches!(&error, Error::ConnectTimeout(text) if text.contains("127.0.0.1")), "{error}");
         assert_eq!(raw.closed(), Some(H3_REQUEST_CANCELLED), "and the attempt leaves no connection behind");
     }
 }
 
 #[test]
-fn nobody_listening_is_a_connect_timeout_within_the_deadline() {
+fn nobody_listening_is_a_connect_timeout_at_the_deadline() {
     let mute = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a UDP socket");
     let port = mute.local_addr().expect("bound").port();
     let options = ConnectOptions { timeout: Duration::from_millis(300), ..trusting_hash([0; 32]) };
     for bound in [Some(mute), None] {
         let started = Instant::now();
         let error = connect(&format!("https://127.0.0.1:{port}/"), &options).err().expect("no session");
-        between(started.elapsed(), 0, 600);
+        at_least(started.elapsed(), 300);
         assert!(matches!(&error, Error::ConnectTimeout(text) if text.contains("listening")), "{error}");
         drop(bound);
     }
@@ -99,8 +121,8 @@ fn nobody_listening_is_a_connect_timeout_within_the_deadline() {
 #[test]
 fn a_peer_that_vanishes_is_noticed_by_either_side_after_the_idle_timeout() {
     let connection = ConnectionOptions {
-        idle_timeout: Some(Duration::from_millis(600)),
-        keep_alive: Some(Duration::from_millis(150)),
+        idle_timeout: Some(Duration::from_secs(3)),
+        keep_alive: Some(Duration::from_millis(300)),
         ..ConnectionOptions::default()
     };
     let server = listen_with(&ListenOptions { connection: connection.clone(), ..on_loopback() });
@@ -108,7 +130,7 @@ fn a_peer_that_vanishes_is_noticed_by_either_side_after_the_idle_timeout() {
     let url = format!("https://127.0.0.1:{}/", wire.address.port());
     let client = connect(&url, &ConnectOptions { connection, ..trusting(&server) }).expect("a session");
     let accepted = server.accept(soon()).expect("the same");
-    std::thread::sleep(Duration::from_millis(1000));
+    std::thread::sleep(Duration::from_secs(4));
     exchange(&client, &accepted);
     wire.cut();
     let started = Instant::now();
@@ -116,7 +138,7 @@ fn a_peer_that_vanishes_is_noticed_by_either_side_after_the_idle_timeout() {
         let end = wait_closed(&session);
         assert_eq!((end.by, end.code), (ClosedBy::Transport, 0));
         assert!(end.reason.contains("timed out"), "{}", end.reason);
-        between(started.elapsed(), 400, 2500);
+        at_least(started.elapsed(), 2000);
         assert_eq!(session.datagrams.receive(&mut [0; 9], soon()).err(), Some(Error::Closed));
     }
     server.link.close();

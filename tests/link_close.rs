@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use support::pair::*;
@@ -119,7 +119,7 @@ fn what_arrived_before_the_close_is_received_after_it() {
 }
 
 #[test]
-fn when_both_close_at_once_both_know_and_neither_waits() {
+fn when_both_close_at_once_both_know() {
     let _alone = alone();
     let server = listen();
     for _ in 0..20 {
@@ -128,9 +128,7 @@ fn when_both_close_at_once_both_know_and_neither_waits() {
         let thread = std::thread::spawn(move || other.close(2, "server"));
         client.link.close(1, "client").expect("a good reason");
         thread.join().expect("no panic").expect("a good reason");
-        let started = Instant::now();
         let ends = (wait_closed(&client), wait_closed(&accepted));
-        assert!(started.elapsed() < Duration::from_millis(1500));
         assert!([info(ClosedBy::Local, 1, "client"), info(ClosedBy::Peer, 2, "server")].contains(&ends.0));
         assert!([info(ClosedBy::Local, 2, "server"), info(ClosedBy::Peer, 1, "client")].contains(&ends.1));
     }
@@ -178,7 +176,7 @@ fn a_connect_stream_that_is_reset_or_no_longer_read_ends_the_session_with_its_co
     server.link.close();
 }
 
-/// Tests that measure time, or that stop the lane which all sessions of this program share, run one at a time.
+/// Tests that stop the lane which all sessions of this program share, run one at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock()
@@ -241,18 +239,20 @@ fn last_words_count_even_when_the_quic_close_comes_with_them() {
 fn wait_closed_is_not_held_up_by_the_grace_that_the_connection_gets() {
     let _alone = alone();
     let server = listen();
-    let (raw, session) = raw_session(&server);
-    // The raw peer acknowledges our goodbye, and never answers it.
-    let started = Instant::now();
+    // The raw peer acknowledges our goodbye and never answers it. While the lane stands still no grace ends.
+    let (_raw, session) = raw_session(&server);
+    let go_on = stop_lane(&session);
     session.link.close(1, "").expect("a good reason");
     wait_closed(&session);
-    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
-    let (mut raw2, session) = raw_session(&server);
-    raw2.write(&frame(DATA, &close_capsule(1, b"")));
-    let started = Instant::now();
-    wait_closed(&session);
-    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
-    drop(raw);
+    drop(go_on);
+    // On a busy machine the grace may end before this thread looks, but not each time.
+    let known_while_open = (0..100).any(|_| {
+        let (mut raw, session) = raw_session(&server);
+        raw.write(&frame(DATA, &close_capsule(1, b"")));
+        wait_closed(&session);
+        raw.raw.is_open()
+    });
+    assert!(known_while_open, "the end is told when the connection has ended");
     server.link.close();
 }
 
@@ -264,17 +264,17 @@ fn a_goodbye_that_nobody_acknowledges_holds_nobody_up() {
     let url = format!("https://127.0.0.1:{}/", wire.address.port());
     let client = connect(&url, &trusting(&server)).expect("a session");
     wire.cut();
-    let started = Instant::now();
+    // While the lane stands still nothing that it waits for happens.
+    let go_on = stop_lane(&client);
     client.link.close(1, "anybody?").expect("a good reason");
     assert!(client.link.is_closed());
     assert_eq!(wait_closed(&client), info(ClosedBy::Local, 1, "anybody?"));
-    let took = started.elapsed();
-    assert!(took < Duration::from_millis(100), "{took:?}");
+    drop(go_on);
     server.link.close();
 }
 
 #[test]
-fn a_close_from_another_thread_ends_every_wait_within_100_ms() {
+fn a_close_from_another_thread_ends_every_wait() {
     let _alone = alone();
     let server = Arc::new(listen());
     let (client, accepted) = pair(&server);
@@ -300,8 +300,7 @@ fn a_close_from_another_thread_ends_every_wait_within_100_ms() {
     };
     let waiting = Arc::clone(&client);
     let other = Arc::clone(&accepted);
-    wakes_within(
-        Duration::from_millis(100),
+    wakes_all(
         vec![
             receive(&client),
             receive(&client),
@@ -317,11 +316,9 @@ fn a_close_from_another_thread_ends_every_wait_within_100_ms() {
         let server = Arc::clone(server);
         Box::new(move || assert_eq!(server.accept(Deadline::Never).err(), Some(Error::Closed)))
     };
-    wakes_within(
-        Duration::from_millis(100),
-        vec![accepting(&server), accepting(&server), wait_for_close(&pollers[2])],
-        || server.link.close(),
-    );
+    wakes_all(vec![accepting(&server), accepting(&server), wait_for_close(&pollers[2])], || {
+        server.link.close()
+    });
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn serve((certificate, private_key): (String, String)) -> Server {
 }
 
 fn attempt(server: &Server, trust: Trust) -> Result<(), Error> {
-    let options = ConnectOptions { trust, timeout: Duration::from_secs(5), ..ConnectOptions::default() };
+    let options = ConnectOptions { trust, timeout: PATIENCE, ..ConnectOptions::default() };
     connect(&url_at("127.0.0.1", server), &options).map(drop)
 }
 

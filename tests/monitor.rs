@@ -336,13 +336,13 @@ fn a_rise_of_the_loss_is_told_until_it_is_steady() {
 #[test]
 fn a_silent_peer_is_told_until_anything_at_all_comes() {
     let pair = LossyPair::new(33);
-    let silence = Duration::from_secs(1);
+    let silence = Duration::from_secs(4);
     let monitor = of_path(&pair, Thresholds { silence, ..Thresholds::default() });
     // Never an alert for one that is not asked to look.
     let incurious = of_path(&pair, Thresholds { silence: Duration::ZERO, ..Thresholds::default() });
     busily(&pair, || {
         // Acknowledgements are enough of a sign of life.
-        samples_pass(&monitor, 30);
+        samples_pass(&monitor, 110);
         assert!(!monitor.alerts(100).iter().any(|alert| alert.kind == Kind::SilentPeer));
         pair.link.set(Conditions { black_hole: true, ..Conditions::default() });
         let alert = begins(&monitor, Kind::SilentPeer);

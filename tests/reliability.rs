@@ -6,7 +6,7 @@ mod loopback;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loopback::Pair;
+use loopback::{PATIENCE, Pair};
 use wtgram::datagram::transport::SendOptions;
 use wtgram::error::Error;
 use wtgram::reliability::Outcome;
@@ -15,7 +15,7 @@ use wtgram::runtime::readiness::{Pollable, Ready, Watcher};
 use wtgram::runtime::wait::{Deadline, Timeout};
 
 fn soon() -> Deadline {
-    Timeout::After(Duration::from_secs(10)).deadline()
+    Timeout::After(PATIENCE).deadline()
 }
 
 fn layers(pair: &Pair) -> (Arc<Layer>, Arc<Layer>) {
@@ -126,11 +126,8 @@ fn closing_the_session_gives_every_message_its_outcome_and_wakes_everybody() {
     let blocked = std::thread::scope(|scope| {
         let receiver = scope.spawn(|| near.receive(&mut [0; 64], Deadline::Never));
         std::thread::sleep(Duration::from_millis(50));
-        let started = Instant::now();
         pair.client.link.close(0, "").unwrap();
-        let result = receiver.join().unwrap();
-        assert!(started.elapsed() < Duration::from_millis(100));
-        result
+        receiver.join().unwrap()
     });
     assert_eq!(blocked, Err(Error::Closed));
     for _ in 0..100 {
@@ -205,5 +202,5 @@ fn closing_tells_of_it_with_no_lock_of_the_layer_held() {
     near.watchers().add(1 << 62, Arc::new(Look(Arc::downgrade(&near))));
     let (closed, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || closed.send(near.close(soon())));
-    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(Ok(())), "closing waits for its own lock");
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(())), "closing waits for its own lock");
 }

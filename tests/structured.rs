@@ -685,13 +685,13 @@ fn an_object_comes_with_what_is_known_about_its_datagram_in_each_form() {
             eventually("it has arrived", || is_readable(&ends.far));
             let arrived = now_us();
             // Far more than lies between two looks at two clocks, on a busy machine, too.
-            let waits = if sequence == 2 { Duration::from_millis(500) } else { Duration::ZERO };
+            let waits = if sequence == 2 { Duration::from_secs(2) } else { Duration::ZERO };
             std::thread::sleep(waits);
             let (received, _) = receive_within(&ends.far, Deadline::Now).unwrap();
             let metadata = received.metadata;
             assert_eq!((received.size, metadata.size, metadata.sequence), (3, 5, sequence), "{form:?}");
             assert!(metadata.age >= waits, "{form:?}: {:?}", metadata.age);
-            let known = before - 250_000..=arrived + 250_000;
+            let known = before - 1_000_000..=arrived + 1_000_000;
             assert!(known.contains(&metadata.timestamp_us), "{form:?}: {}", metadata.timestamp_us);
         }
     }

@@ -14,7 +14,7 @@ use wtgram::datagram::transport::SendOptions;
 use wtgram::runtime::wait::{Deadline, Timeout};
 
 fn soon() -> Deadline {
-    Timeout::After(Duration::from_secs(10)).deadline()
+    Timeout::After(Duration::from_secs(60)).deadline()
 }
 
 /// RFC 9002 section 7: acknowledgements are not subject to congestion control. quinn withholds them all the same while it

@@ -465,9 +465,7 @@ mod tests {
             let (_socket, nobody) = silent(quiet);
             let started = Instant::now();
             assert_eq!(reach(&[nobody, nobody, there], server.certificate_hash()), Ok(there));
-            assert!(
-                started.elapsed() >= 2 * NEXT_ADDRESS_AFTER && started.elapsed() < Duration::from_secs(3)
-            );
+            assert!(started.elapsed() >= 2 * NEXT_ADDRESS_AFTER);
             assert_eq!(reach(&[there, nobody], server.certificate_hash()), Ok(there));
             server.close();
         }
@@ -478,9 +476,7 @@ mod tests {
         let server = server_on(V4);
         let (_socket, nobody) = silent(V6);
         for addresses in [[nobody, server.local_address()], [server.local_address(), nobody]] {
-            let started = Instant::now();
             assert!(matches!(reach(&addresses, [0; 32]), Err(Error::CertificateHashMismatch(_))));
-            assert!(started.elapsed() < Duration::from_secs(3));
         }
         server.close();
     }

@@ -8,6 +8,9 @@ use wtgram::datagram::transport::TransportOptions;
 use wtgram::link::config::{ConnectOptions, ListenOptions, Trust};
 use wtgram::runtime::wait::Timeout;
 
+/// A guard against hanging, not a measure of speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Both ends of a session, and the server it belongs to.
 pub struct Pair {
     /// The client's end.
@@ -26,14 +29,17 @@ impl Pair {
 
     /// A session whose both transports have `options`.
     pub fn with(options: &TransportOptions) -> Self {
-        let listen = ListenOptions { host: Some(Ipv4Addr::LOCALHOST.into()), ..ListenOptions::default() };
+        let listen = ListenOptions {
+            host: Some(Ipv4Addr::LOCALHOST.into()),
+            handshake_timeout: PATIENCE,
+            ..ListenOptions::default()
+        };
         let server = Server::listen(&listen, options).expect("the server can listen");
         let trust = Trust::CertificateHashes(vec![server.link.certificate_hash()]);
-        let connect = ConnectOptions { trust, ..ConnectOptions::default() };
+        let connect = ConnectOptions { trust, timeout: PATIENCE, ..ConnectOptions::default() };
         let url = format!("https://{}/", server.link.local_address());
         let client = Session::connect(&url, &connect, options).expect("the client can connect");
-        let patience = Timeout::After(Duration::from_secs(10)).deadline();
-        let accepted = server.accept(patience).expect("the session arrives");
+        let accepted = server.accept(Timeout::After(PATIENCE).deadline()).expect("the session arrives");
         Self { client, accepted, server }
     }
 }

@@ -19,6 +19,9 @@ pub struct LossyPair {
     pub link: Simulator,
 }
 
+/// A guard against hanging, not a measure of speed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 impl LossyPair {
     pub fn new(seed: u64) -> Self {
         Self::with(seed, &ConnectionOptions::default())
@@ -27,6 +30,7 @@ impl LossyPair {
     pub fn with(seed: u64, connection: &ConnectionOptions) -> Self {
         let options = TransportOptions::default();
         let listen = ListenOptions {
+            handshake_timeout: PATIENCE,
             host: Some(Ipv4Addr::LOCALHOST.into()),
             connection: connection.clone(),
             ..ListenOptions::default()
@@ -35,11 +39,15 @@ impl LossyPair {
         let link = Simulator::start(server.link.local_address(), seed, Conditions::default())
             .expect("the link starts");
         let trust = Trust::CertificateHashes(vec![server.link.certificate_hash()]);
-        let connect = ConnectOptions { trust, connection: connection.clone(), ..ConnectOptions::default() };
+        let connect = ConnectOptions {
+            trust,
+            timeout: PATIENCE,
+            connection: connection.clone(),
+            ..ConnectOptions::default()
+        };
         let client = Session::connect(&format!("https://{}/", link.address()), &connect, &options)
             .expect("the client can connect");
-        let patience = Timeout::After(Duration::from_secs(10)).deadline();
-        let accepted = server.accept(patience).expect("the session arrives");
+        let accepted = server.accept(Timeout::After(PATIENCE).deadline()).expect("the session arrives");
         Self { client, accepted, server, link }
     }
 }
