@@ -70,13 +70,10 @@ static void nobody_there(void)
     int64_t before = now_us();
     CHECK_STATUS(connect_failing(url, &options), WTGRAM_ERROR_CONNECT_TIMEOUT);
     int64_t took = now_us() - before;
-    CHECK(took >= 450 * MILLISECOND_US && took < 2 * SECOND_US);
+    CHECK(took >= 450 * MILLISECOND_US);
     close(fd);
-    before = now_us();
     wtgram_status status = connect_failing(url, &options);
-    took = now_us() - before;
     CHECK(status == WTGRAM_ERROR_CONNECT_TIMEOUT || status == WTGRAM_ERROR_CONNECTION_REFUSED);
-    CHECK(took < 2 * SECOND_US);
 }
 
 static wtgram_server listen_with(const char *certificate, const char *key, char *url, size_t url_capacity)

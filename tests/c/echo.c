@@ -32,7 +32,7 @@ static void waits_end_as_they_say(const struct pair *pair)
                  WTGRAM_ERROR_TIMED_OUT);
     int64_t took = now_us() - before;
     CHECK_UINT(length, 0);
-    CHECK(took >= 50 * MILLISECOND_US && took < 1 * SECOND_US);
+    CHECK(took >= 50 * MILLISECOND_US);
 }
 
 static void a_small_buffer_loses_nothing(const struct pair *pair)
@@ -102,7 +102,7 @@ static void the_counters_add_up(const struct pair *pair)
     CHECK_UINT(in.delivered, 5);
     CHECK_UINT(in.delivered_bytes, 1 + 2 + 100 + 1100 + 10);
     CHECK_OK(wtgram_session_stats(pair->client, &session));
-    CHECK(session.rtt_us > 0 && session.rtt_us < 5 * SECOND_US);
+    CHECK(session.rtt_us > 0);
     CHECK(session.congestion_window_bytes > 0);
     CHECK(session.udp_bytes_sent >= out.sent_bytes);
 }

@@ -39,7 +39,7 @@ int main(void)
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        alarm(20);
+        alarm(60);
         in_the_child(&pair);
         _exit(0);
     }

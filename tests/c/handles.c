@@ -77,22 +77,18 @@ static void free_wakes_whoever_is_inside(void)
     struct pair pair;
     struct blocked receive, wait, accept;
     wtgram_poller poller;
-    int64_t since = 0;
     TEST("free of a session, a poller and a server inside use: the blocked call comes back with CLOSED");
     pair_open(&pair, NULL);
     CHECK_OK(wtgram_poller_new(&poller));
     blocked_start(&receive, do_receive, &pair.client_datagrams);
     blocked_start(&wait, do_poller_wait, &poller);
     blocked_start(&accept, do_accept, &pair.server);
-    since = now_us();
     wtgram_session_free(pair.client);
-    blocked_expect(&receive, WTGRAM_ERROR_CLOSED, since, 100 * MILLISECOND_US);
-    since = now_us();
+    blocked_expect(&receive, WTGRAM_ERROR_CLOSED);
     wtgram_poller_free(poller);
-    blocked_expect(&wait, WTGRAM_ERROR_CLOSED, since, 100 * MILLISECOND_US);
-    since = now_us();
+    blocked_expect(&wait, WTGRAM_ERROR_CLOSED);
     wtgram_server_free(pair.server);
-    blocked_expect(&accept, WTGRAM_ERROR_CLOSED, since, 100 * MILLISECOND_US);
+    blocked_expect(&accept, WTGRAM_ERROR_CLOSED);
     pair_free(&pair);
 }
 
@@ -118,9 +114,8 @@ static void free_while_four_threads_send(void)
         struct blocked threads[4];
         pair_open(&pair, NULL);
         for (int i = 0; i < 4; i++) blocked_start(&threads[i], do_hammer, &pair.client_datagrams);
-        int64_t since = now_us();
         wtgram_session_free(pair.client);
-        for (int i = 0; i < 4; i++) blocked_expect(&threads[i], WTGRAM_ERROR_INVALID_HANDLE, since, PATIENCE_US);
+        for (int i = 0; i < 4; i++) blocked_expect(&threads[i], WTGRAM_ERROR_INVALID_HANDLE);
         pair_free(&pair);
     }
 }

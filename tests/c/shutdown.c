@@ -41,10 +41,9 @@ int main(void)
     TEST("shutdown closes sessions and servers: blocked calls come back with CLOSED");
     blocked_start(&receive, do_receive, &pair.client_datagrams);
     blocked_start(&accept, do_accept, &pair.server);
-    int64_t since = now_us();
-    CHECK_OK(wtgram_shutdown(5 * (int64_t)SECOND_US));
-    blocked_expect(&receive, WTGRAM_ERROR_CLOSED, since, 6 * (int64_t)SECOND_US);
-    blocked_expect(&accept, WTGRAM_ERROR_CLOSED, since, 6 * (int64_t)SECOND_US);
+    CHECK_OK(wtgram_shutdown(PATIENCE_US));
+    blocked_expect(&receive, WTGRAM_ERROR_CLOSED);
+    blocked_expect(&accept, WTGRAM_ERROR_CLOSED);
 
     TEST("afterwards every call says CLOSED, free is harmless, and a second shutdown does not hang");
     CHECK_STATUS(wtgram_transport_send(pair.client_datagrams, &byte, 1, NULL), WTGRAM_ERROR_CLOSED);

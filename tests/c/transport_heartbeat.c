@@ -59,12 +59,13 @@ static void beats(const struct pair *pair)
     for (int i = 0; i < 5; i++) expect_heartbeat(pair->accepted_datagrams);
     CHECK_OK(wtgram_transport_stop_heartbeat(pair->client_datagrams));
     CHECK_OK(wtgram_transport_stop_heartbeat(pair->client_datagrams));
+    wtgram_transport_statistics then, later;
+    wtgram_transport_statistics_init(&then);
+    wtgram_transport_statistics_init(&later);
+    CHECK_OK(wtgram_transport_stats(pair->client_datagrams, &then));
     sleep_us(100 * MILLISECOND_US);
-    uint64_t cleared = 0, waiting = 9;
-    CHECK_OK(wtgram_transport_clear_receive_buffer(pair->accepted_datagrams, &cleared));
-    sleep_us(100 * MILLISECOND_US);
-    CHECK_OK(wtgram_transport_get_receive_buffer_size(pair->accepted_datagrams, &waiting));
-    CHECK_UINT(waiting, 0);
+    CHECK_OK(wtgram_transport_stats(pair->client_datagrams, &later));
+    CHECK(later.datagrams_sent <= then.datagrams_sent + 1); /* one may have been on its way to QUIC */
     TEST("an interval of 0, below 0 or below a millisecond is refused");
     for (options.interval_us = -1; options.interval_us <= 999; options.interval_us += 500)
         CHECK_STATUS(wtgram_transport_start_heartbeat(pair->client_datagrams, &options), WTGRAM_ERROR_INVALID_ARGUMENT);
@@ -96,9 +97,11 @@ static void silent_peer(const struct pair *pair)
     CHECK_OK(wtgram_transport_diagnose(pair->client_datagrams, text, sizeof text, &length));
     CHECK(strstr(text, "\"silent_peer\"") != NULL);
     TEST("a datagram of any kind ends that");
-    CHECK_OK(wtgram_transport_send(pair->accepted_datagrams, (const uint8_t *)"x", 1, NULL));
-    for (int64_t end = now_us() + PATIENCE_US; silent && now_us() < end; sleep_us(100))
+    /* Again and again: on a busy machine the peer may be silent once more before this thread looks. */
+    for (int64_t end = now_us() + PATIENCE_US; silent && now_us() < end; sleep_us(100)) {
+        CHECK_OK(wtgram_transport_send(pair->accepted_datagrams, (const uint8_t *)"x", 1, NULL));
         CHECK_OK(wtgram_transport_is_peer_silent(pair->client_datagrams, &silent));
+    }
     CHECK(!silent);
     CHECK_OK(wtgram_transport_stop_heartbeat(pair->client_datagrams));
     wtgram_poller_free(poller);

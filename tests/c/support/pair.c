@@ -11,6 +11,7 @@ void pair_listen(struct pair *pair, const struct pair_options *options)
     memset(pair, 0, sizeof *pair);
     wtgram_listen_options_init(&listen);
     listen.host = "127.0.0.1";
+    listen.handshake_timeout_us = PATIENCE_US;
     if (options != NULL) {
         listen.transport = options->transport;
         listen.connection = options->connection;
@@ -29,6 +30,7 @@ void pair_connect(const struct pair *pair, const struct pair_options *options, w
     wtgram_connect_options connect;
     char detail[256] = "";
     wtgram_connect_options_init(&connect);
+    connect.timeout_us = PATIENCE_US;
     connect.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
     connect.certificate_hashes = pair->hash;
     connect.certificate_hashes_count = 1;
