@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
     ours: { type: 'string' },
     tools: { type: 'string', default: path.join(here, '..', '..', '.tools') },
     count: { type: 'string', default: '1000' },
-    seconds: { type: 'string', default: '120' },
+    seconds: { type: 'string', default: '240' },
   },
 });
 const CLIENT_CLOSE = { code: 4711, reason: 'the page says good-bye, grüezi' };
@@ -67,7 +67,7 @@ class Server {
     }
   }
 
-  wait(kind, seconds = 15) {
+  wait(kind, seconds = 60) {
     return within(this.next(kind), seconds, `the server's '${kind}'`);
   }
 }

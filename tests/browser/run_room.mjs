@@ -20,13 +20,13 @@ const { values: options } = parseArgs({
   options: {
     server: { type: 'string' },
     tools: { type: 'string', default: path.join(root, '.tools') },
-    seconds: { type: 'string', default: '120' },
+    seconds: { type: 'string', default: '240' },
   },
 });
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
-const TIMEOUT_MS = 20_000;
-const SENDS = 20;  // datagrams may be lost, also on loopback: what is said is said again
+const TIMEOUT_MS = 60_000;
+const SENDS = 60;  // datagrams may be lost, also on loopback: what is said is said again
 
 const check = (right, text) => { if (!right) throw new Error(text); };
 

@@ -15,7 +15,7 @@ fail() { echo "failed: $*"; tail -n 40 "$work"/*; exit 1; }
 
 "$server" --port 0 > "$work/server" 2>&1 &
 server_pid=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   grep -q '^listening on ' "$work/server" && break
   kill -0 "$server_pid" 2> /dev/null || fail "the server ended before it listened"
   sleep 0.1
@@ -30,7 +30,7 @@ for argument in "$@"; do
     *) arguments+=("$argument") ;;
   esac
 done
-timeout 40 "$client" "${arguments[@]}" > "$work/client" 2>&1 || fail "the client ended with $?"
+timeout 120 "$client" "${arguments[@]}" > "$work/client" 2>&1 || fail "the client ended with $?"
 grep -Eq -- "$text" "$work/client" || fail "the client does not say: $text"
 kill -TERM "$server_pid"
 wait "$server_pid" || fail "the server ended with $?"

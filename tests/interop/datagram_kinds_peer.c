@@ -12,7 +12,7 @@
 #include <time.h>
 #include <wtgram.h>
 
-enum { SECOND_US = 1000 * 1000, PATIENCE_US = 10 * SECOND_US, CAPACITY = 1000 };
+enum { SECOND_US = 1000 * 1000, PATIENCE_US = 60 * SECOND_US, CAPACITY = 1000 };
 enum { BEAT_US = 50 * 1000, SILENT_AFTER_INTERVALS = 40 };
 
 /* One document as we send it, with white space and bare UTF-8, and as pywebtransport does, whose json.dumps escapes all

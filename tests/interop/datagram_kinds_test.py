@@ -46,19 +46,19 @@ async def exchange_json(transport, asks: bool, count: int) -> None:
     for number in range(count):
         if asks:
             await transport.send_json(data=document(number))
-        check_document(await transport.receive_json(timeout=10), number)
+        check_document(await transport.receive_json(timeout=60), number)
         if not asks:
             await transport.send_json(data=document(number))
     # Python's json writes what no JSON parser has to read; ours says so and lives on.
     await transport.send_json(data={"value": math.nan})
-    check_document(await transport.receive_json(timeout=10), count)
+    check_document(await transport.receive_json(timeout=60), count)
 
 
 async def exchange_heartbeats(transport, count: int) -> None:
     beating = transport.start_heartbeat(interval=0.05)
     seen, asked_to_stop = 0, False
     while seen < count or not asked_to_stop:
-        data = await transport.receive(timeout=10)
+        data = await transport.receive(timeout=60)
         if is_heartbeat_datagram(data=data):
             seconds = data.removeprefix(b"HEARTBEAT:")
             if not (seconds.isdigit() and -1 <= time.time() - int(seconds) <= 60):

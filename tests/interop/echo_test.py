@@ -59,7 +59,7 @@ async def exchange(session: Session, wanted: int, deadline_s: float) -> bool:
         if loop.time() > deadline:
             problem = f"out of time after {deadline_s} s"
         elif echo is None:
-            if resent + len(outstanding) > wanted:
+            if resent + len(outstanding) > 50 * wanted:
                 problem = "too many re-sends"
                 break
             for data in list(outstanding.values()):

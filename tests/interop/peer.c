@@ -118,7 +118,7 @@ static int exchange(wtgram_transport transport, uint32_t wanted, int64_t deadlin
             while (lowest < sent && done[lowest]) lowest++;
             for (uint32_t n = lowest; n < sent && problem == NULL && status == WTGRAM_OK; n++) {
                 if (done[n]) continue;
-                if (resent++ == wanted) problem = "too many re-sends";
+                if (resent++ == 50 * wanted) problem = "too many re-sends";
                 else status = send_number(transport, n);
             }
         } else if (status == WTGRAM_OK) {

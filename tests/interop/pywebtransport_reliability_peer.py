@@ -21,7 +21,7 @@ SIZE_RANGE_BYTES = 592
 UNACKNOWLEDGED = 200
 PATIENCE_S = 120
 # At 10 % loss each way one message in 20,000 fails 6 times: with the default of 5 retries it would give some up.
-OPTIONS = {"ack_timeout": 0.5, "max_retries": 30}
+OPTIONS = {"ack_timeout": 0.5, "max_retries": 120}
 
 
 def message(number: int) -> bytes:

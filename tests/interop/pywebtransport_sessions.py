@@ -155,7 +155,7 @@ class ReadingSession(QueueFedSession):
 async def connect(url: str) -> AsyncIterator[object]:
     from pywebtransport import ClientConfig, WebTransportClient
 
-    settings = {"verify_mode": ssl.CERT_NONE, "connect_timeout": 10.0}
+    settings = {"verify_mode": ssl.CERT_NONE, "connect_timeout": 60.0}
     config = ClientConfig.create(**settings) if hasattr(ClientConfig, "create") else ClientConfig(**settings)
     async with WebTransportClient(config=config) as client:
         session = await client.connect(url=url)

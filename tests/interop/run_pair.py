@@ -178,7 +178,7 @@ def check_echoes(client: Peer, count: int, seconds: float) -> None:
 
 
 def check_session(server: Peer) -> None:
-    path = server.wait_for("session", 15)["path"]
+    path = server.wait_for("session", 60)["path"]
     # wtransport and pywebtransport differ in whether the path they show has the query.
     if path not in (PATH, PATH.partition("?")[0]) or (server.name == "server ours" and path != PATH):
         raise Failure(f"{server.name}: path {path}, expected {PATH}")
@@ -191,7 +191,7 @@ def run(arguments: argparse.Namespace, commands: Commands, children: list[Peer])
 
     command, certificate_hash = commands.server(arguments.server)
     server = start("server", arguments.server, command)
-    listening = server.wait_for("listening", 20)
+    listening = server.wait_for("listening", 60)
     certificate_hash = certificate_hash or listening.get("hash")
 
     for closer, count in (("client", arguments.count), ("server", FEW)):
@@ -204,18 +204,18 @@ def run(arguments: argparse.Namespace, commands: Commands, children: list[Peer])
         closing, watching = kinds if closer == "client" else kinds[::-1]
         expected = CLIENT_CLOSE if closer == "client" else SERVER_CLOSE
         if SHOWS_OUR_CLOSE[watching] != "nothing":
-            check_close(watcher.name, watcher.wait_for("closed", 15), expected, closing, watching)
+            check_close(watcher.name, watcher.wait_for("closed", 60), expected, closing, watching)
         # Our side must also know the end of a session that it closed itself.
         if closing == "ours":
             local = client if closer == "client" else server
-            if (seen := local.wait_for("closed", 15)).get("by") != "local":
+            if (seen := local.wait_for("closed", 60)).get("by") != "local":
                 raise Failure(f"{local.name} closed the session itself and saw {seen}")
         # A client that is shown no close waits for one in vain: then it is killed, else it must be content.
-        if not (watcher is client and SHOWS_OUR_CLOSE[watching] == "nothing") and client.wait_exit(15) != 0:
+        if not (watcher is client and SHOWS_OUR_CLOSE[watching] == "nothing") and client.wait_exit(60) != 0:
             raise Failure(f"{client.name}: exit code {client.process.returncode}")
         client.kill()
 
-    if arguments.server == "ours" and server.wait_exit(15) != 0:
+    if arguments.server == "ours" and server.wait_exit(60) != 0:
         raise Failure(f"our server: exit code {server.process.returncode}")
 
 

@@ -52,11 +52,11 @@ def run(arguments: argparse.Namespace, folder: str, children: list[Peer]) -> Non
         subprocess.run([str(python), str(HERE / "make_certificate.py"), folder], check=True, timeout=60)
         command += [f"{folder}/certificate.pem", f"{folder}/key.pem"]
     server = start(f"server {arguments.server}", command)
-    port = server.wait_for("listening", 20)["port"]
+    port = server.wait_for("listening", 60)["port"]
     link = start("link", [arguments.simulator, f"127.0.0.1:{port}", str(arguments.seed)])
-    port = link.wait_for("listening", 10)["port"]
+    port = link.wait_for("listening", 60)["port"]
     link.tell(command="set", direction="both", **CONDITIONS)
-    link.wait_for("set", 10)
+    link.wait_for("set", 60)
     url = f"https://127.0.0.1:{port}/reliability"
     client = start(f"client {arguments.client}", [*program[arguments.client], "client", url, str(arguments.count)])
 
@@ -73,14 +73,14 @@ def run(arguments: argparse.Namespace, folder: str, children: list[Peer]) -> Non
         if (settled["acknowledged"], settled["doubled"]) != (arguments.count, 0):
             raise Failure(f"{peer.name}: {settled}")
     link.tell(command="counters")
-    counters = link.wait_for("counters", 10)
+    counters = link.wait_for("counters", 60)
     for direction in ("up", "down"):
         if counters[direction]["lost_random"] < LEAST_LOSS * counters[direction]["received"]:
             raise Failure(f"the link lost too little: {counters[direction]}")
     for peer in peers:
         peer.let_go()
     for peer in peers:
-        if peer.wait_exit(20) != 0:
+        if peer.wait_exit(60) != 0:
             raise Failure(f"{peer.name}: exit code {peer.process.returncode}")
 
 

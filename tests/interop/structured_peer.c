@@ -10,7 +10,7 @@
 #include <string.h>
 #include <wtgram.h>
 
-enum { TYPE_ID = 513, SECOND_US = 1000 * 1000, PATIENCE_US = 10 * SECOND_US, CAPACITY = 2000 };
+enum { TYPE_ID = 513, SECOND_US = 1000 * 1000, PATIENCE_US = 60 * SECOND_US, CAPACITY = 2000 };
 
 static int failed(const char *what, wtgram_status status)
 {

@@ -65,7 +65,7 @@ async def as_client(arguments: argparse.Namespace) -> bool:
                     home=Home(x=-number - 1, y=2**64 - 1), note=None, ready=number % 2 == 0,
                 )
                 await transport.send_obj(obj=player)
-                back = await transport.receive_obj(timeout=10)
+                back = await transport.receive_obj(timeout=60)
                 if back != player:
                     print(f"sent {player}\ngot  {back}")
                     return False
@@ -80,7 +80,7 @@ async def as_server(arguments: argparse.Namespace) -> bool:
     async def echo(session, path: str) -> None:
         transport = await structured(session._session, arguments.serializer)
         for _ in range(arguments.count):
-            player = await transport.receive_obj(timeout=10)
+            player = await transport.receive_obj(timeout=60)
             assert isinstance(player, Player) and isinstance(player.home, Home), player
             await transport.send_obj(obj=player)
 

@@ -146,7 +146,7 @@ async fn exchange(connection: &Connection, wanted: u32, deadline: Instant) -> Ou
         }
         let Ok(echo) = timeout(QUIET, connection.receive_datagram()).await else {
             resent += outstanding.len();
-            if resent > wanted as usize {
+            if resent > 50 * wanted as usize {
                 return Err(format!("too many re-sends: {} of {wanted} came back", returned.len()).into());
             }
             for bytes in outstanding.values() {
