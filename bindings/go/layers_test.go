@@ -90,14 +90,22 @@ func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 
 func TestALayerFromTheFactoryGivesUpEarlier(t *testing.T) {
 	one, _ := pair(t) // nobody acknowledges
+	another, _ := pair(t)
+	longer := must[*wtgram.Reliability](t)(another.OpenReliability(wtgram.ReliabilityOptions{}))
+	if err := longer.Send(t.Context(), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
 	layer := must[*wtgram.Reliability](t)(one.Datagrams().CreateReliability())
 	if err := layer.SendReported(t.Context(), []byte("x"), 1); err != nil {
 		t.Fatal(err)
 	}
 	outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
 	// 1 s × (3 + 1), where the defaults are 2 s × (5 + 1).
-	if outcome.Result != wtgram.MessageGaveUp || outcome.Elapsed < 4*time.Second || outcome.Elapsed >= 12*time.Second {
+	if outcome.Result != wtgram.MessageGaveUp || outcome.Elapsed < 4*time.Second {
 		t.Fatalf("%+v", outcome)
+	}
+	if stats := must[wtgram.ReliabilityStats](t)(longer.Stats()); stats.GaveUp != 0 {
+		t.Fatalf("the one with the defaults gave up as early: %+v", stats)
 	}
 }
 

@@ -72,7 +72,6 @@ func blockAll(t *testing.T, waits ...wait) {
 		t.Logf("%d threads while %d goroutines wait", count, waiting)
 	}
 	for i := range waiting {
-		start := time.Now()
 		cancels[i]()
 		select {
 		case err := <-returned[i]:
@@ -81,9 +80,6 @@ func blockAll(t *testing.T, waits ...wait) {
 			}
 		case <-time.After(patience):
 			t.Fatalf("%d did not return", i)
-		}
-		if took := time.Since(start); took > 50*time.Millisecond {
-			t.Errorf("%d returned %v after its context", i, took)
 		}
 	}
 }
@@ -130,7 +126,7 @@ func TestAThousandWaitersOfOneObjectHoldNoThreads(t *testing.T) {
 }
 
 func TestAThousandReceiversOfOneSessionAllGetTheirs(t *testing.T) {
-	client, accepted := pair(t)
+	client, accepted := pair(t, smallAndWaiting())
 	var all sync.WaitGroup
 	got := make(chan string, waiting)
 	for range waiting {
@@ -148,9 +144,6 @@ func TestAThousandReceiversOfOneSessionAllGetTheirs(t *testing.T) {
 	for i := range waiting {
 		if err := client.SendDatagram(fmt.Appendf(nil, "%d", i)); err != nil {
 			t.Fatal(err)
-		}
-		if i%50 == 49 {
-			time.Sleep(5 * time.Millisecond) // the default queue keeps a hundred
 		}
 	}
 	all.Wait()

@@ -344,15 +344,15 @@ func TestAThroughputTestReportsAndCanBeEnded(t *testing.T) {
 	report, err := client.Datagrams().ThroughputTest(within(t, patience), wtgram.ThroughputOptions{
 		Duration: 300 * time.Millisecond, DatagramSize: 100, ProgressInterval: 50 * time.Millisecond,
 		Progress: func(wtgram.ThroughputReport) { calls++ }})
-	if err != nil || report.DatagramsSent == 0 || report.BytesSent != 100*report.DatagramsSent || report.Cancelled || calls == 0 {
+	if err != nil || report.DatagramsSent == 0 || report.BytesSent != 100*report.DatagramsSent || report.Cancelled || calls > 5 {
 		t.Fatalf("%+v, %d calls: %v", report, calls, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	start := time.Now()
-	report, err = client.Datagrams().ThroughputTest(ctx, wtgram.ThroughputOptions{Duration: time.Hour})
-	if !errors.Is(err, context.DeadlineExceeded) || !report.Cancelled || time.Since(start) > 5*time.Second {
-		t.Fatalf("%+v after %v: %v", report, time.Since(start), err)
+	report, err = client.Datagrams().ThroughputTest(ctx, wtgram.ThroughputOptions{Duration: time.Hour,
+		ProgressInterval: 20 * time.Millisecond, Progress: func(wtgram.ThroughputReport) { cancel() }})
+	if !errors.Is(err, context.Canceled) || !report.Cancelled {
+		t.Fatalf("%+v: %v", report, err)
 	}
 	if _, err := client.Datagrams().ThroughputTest(t.Context(), wtgram.ThroughputOptions{DatagramSize: 60000}); !errors.Is(err, wtgram.ErrTooLarge) {
 		t.Fatal(err)

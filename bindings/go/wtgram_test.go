@@ -16,8 +16,8 @@ import (
 	"example.com/wtgram"
 )
 
-// patience is for waits that must succeed.
-const patience = 20 * time.Second
+// patience is a guard against hanging, not a measure of speed.
+const patience = time.Minute
 
 func within(t testing.TB, limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -27,6 +27,7 @@ func within(t testing.TB, limit time.Duration) context.Context {
 
 func listen(t testing.TB, options ...wtgram.ListenOption) (*wtgram.Server, string, wtgram.CertificateHash) {
 	t.Helper()
+	options = append([]wtgram.ListenOption{wtgram.WithHandshakeTimeout(patience)}, options...)
 	server, err := wtgram.Listen("127.0.0.1:0", options...)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +48,7 @@ func pair(t testing.TB, options ...wtgram.Option) (client, accepted *wtgram.Sess
 		listenOptions = append(listenOptions, option)
 	}
 	server, url, hash := listen(t, listenOptions...)
-	dialOptions := []wtgram.DialOption{wtgram.WithCertificateHash(hash)}
+	dialOptions := []wtgram.DialOption{wtgram.WithCertificateHash(hash), wtgram.WithTimeout(patience)}
 	for _, option := range options {
 		dialOptions = append(dialOptions, option)
 	}
@@ -321,10 +322,9 @@ func TestDialTimesOutAsANetError(t *testing.T) {
 func TestDialReturnsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
-	start := time.Now()
-	_, err := wtgram.Dial(ctx, silent(t), wtgram.WithInsecureSkipVerify(), wtgram.WithTimeout(2*time.Second))
-	if !errors.Is(err, context.Canceled) || time.Since(start) > 500*time.Millisecond {
-		t.Fatal(err, time.Since(start))
+	_, err := wtgram.Dial(ctx, silent(t), wtgram.WithInsecureSkipVerify(), wtgram.WithTimeout(time.Hour))
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
 	}
 }
 

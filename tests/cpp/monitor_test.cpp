@@ -11,7 +11,7 @@ namespace
 
 wtgram::span<wtgram::sample> wait_for_samples(const wtgram::monitor &monitor, wtgram::span<wtgram::sample> room)
 {
-    for (int i = 0; i < 2000 && monitor.samples(room).size() < room.size(); i++) std::this_thread::sleep_for(5ms);
+    EXPECT_TRUE(eventually([&] { return monitor.samples(room).size() == room.size(); }));
     return monitor.samples(room);
 }
 

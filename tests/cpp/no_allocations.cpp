@@ -25,7 +25,7 @@ int main()
     const auto server = wtgram::server::listen(wtgram::listen_options().host("127.0.0.1"));
     const auto client = wtgram::session::connect("https://127.0.0.1:" + std::to_string(server.local_port()) + "/",
                                                  wtgram::connect_options().trust_certificate_hash(server.hash()));
-    const auto accepted = server.accept(10s);
+    const auto accepted = server.accept(60s);
     const auto from = client.datagrams(), to = accepted.datagrams();
     const auto poller = wtgram::poller::make();
     poller.add(to, wtgram::interest::readable);
@@ -39,11 +39,11 @@ int main()
 
     const unsigned long before = allocations;
     from.send("one");
-    from.send("two", wtgram::send_options().priority(2).ttl(10s));
-    bool ok = from.try_send("three") && from.try_send_for("four", 1s) && from.send_batch(slices);
-    ok = ok && broadcaster.try_broadcast("seven") && !poller.wait(events, 10s).empty();
-    for (int received = 0; ok && received < 3; received++) ok = to.receive(buffer, 10s) > 0;
-    for (std::size_t received = 0; ok && received < 4;) received += to.receive_batch(batch, 10s);
+    from.send("two", wtgram::send_options().priority(2).ttl(1h));
+    bool ok = from.try_send("three") && from.try_send_for("four", 60s) && from.send_batch(slices);
+    ok = ok && broadcaster.try_broadcast("seven") && !poller.wait(events, 60s).empty();
+    for (int received = 0; ok && received < 3; received++) ok = to.receive(buffer, 60s) > 0;
+    for (std::size_t received = 0; ok && received < 4;) received += to.receive_batch(batch, 60s);
     ok = ok && !to.try_receive(buffer) && !to.try_receive_batch_for(batch, 1ms) && !from.try_next_outcome();
     ok = ok && to.stats().delivered == 7 && client.state() == wtgram::session_state::connected;
     std::printf("%lu allocations\n", allocations - before);

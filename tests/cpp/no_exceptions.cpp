@@ -33,12 +33,12 @@ int main()
     const auto trust = wtgram::connect_options().trust_certificate_hash(*server->try_hash());
     auto client = wtgram::session::try_connect(url.c_str(), trust, &detail);
     if (!client) return fail("connect", client.error());
-    auto accepted = server->try_accept_for(10s);
+    auto accepted = server->try_accept_for(60s);
     if (!accepted) return fail("accept", accepted.error());
     const auto sent = client->try_datagrams()->try_send("no exceptions");
     if (!sent) return fail("send", sent.error());
     std::uint8_t buffer[64];
-    const auto received = accepted->try_datagrams()->try_receive_for(buffer, 10s);
+    const auto received = accepted->try_datagrams()->try_receive_for(buffer, 60s);
     if (!received) return fail("receive", received.error());
     const auto nothing = client->try_datagrams()->try_receive(buffer);
     if (nothing || nothing.error() != wtgram::errc::would_block) return 1;
@@ -51,7 +51,7 @@ int main()
     if (!from || !to) return fail("structured", from ? to.error() : from.error());
     const auto typed = from->try_send_obj(number{7});
     if (!typed) return fail("send an object", typed.error());
-    const auto object = to->try_receive_obj_for(10s);
+    const auto object = to->try_receive_obj_for(60s);
     if (!object) return fail("receive an object", object.error());
     const auto monitor = wtgram::monitor::try_open(*client->try_datagrams());
     if (!monitor) return fail("monitor", monitor.error());

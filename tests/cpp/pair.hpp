@@ -6,12 +6,25 @@
 
 #include <wtgram/wtgram.hpp>
 
+#include <thread>
+
 namespace wtgram_tests
 {
 
 using namespace std::chrono_literals;
 
-inline constexpr wtgram::duration patience = 10s; // for waits that must succeed
+inline constexpr wtgram::duration patience = 60s; // a guard against hanging, not a measure of speed
+
+// Waits for what no call waits for; false when it does not come.
+template <class Holds> bool eventually(Holds holds)
+{
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!holds()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(5ms);
+    }
+    return true;
+}
 
 struct pair {
     wtgram::server server;
@@ -20,10 +33,10 @@ struct pair {
     wtgram::session client, accepted;
 
     explicit pair(const wtgram::transport_options &transport = {}, network worst = network::keeps_order)
-        : server(wtgram::server::listen(wtgram::listen_options().host("127.0.0.1").transport(transport))),
+        : server(wtgram::server::listen(wtgram::listen_options().host("127.0.0.1").handshake_timeout(patience).transport(transport))),
           link(server.local_port(), worst), url("https://127.0.0.1:" + std::to_string(link.port()) + "/test"),
           client(wtgram::session::connect(
-              url, wtgram::connect_options().trust_certificate_hash(server.hash()).transport(transport))),
+              url, wtgram::connect_options().timeout(patience).trust_certificate_hash(server.hash()).transport(transport))),
           accepted(server.accept(patience))
     {
     }

@@ -22,12 +22,12 @@ TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
     pair p(network::loses);
     const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted.datagrams());
     const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
-    from.send("text", 1s, 1);
-    from.send(vector, 1s, 2);
+    from.send("text", patience, 1);
+    from.send(vector, patience, 2);
     EXPECT_TRUE(from.try_send("try", 3));
     EXPECT_TRUE(from.try_send(vector, 4));
-    EXPECT_TRUE(from.try_send_for("for", 1s, 5));
-    EXPECT_TRUE(from.try_send_for(vector, 1s, 6));
+    EXPECT_TRUE(from.try_send_for("for", patience, 5));
+    EXPECT_TRUE(from.try_send_for(vector, patience, 6));
     std::multiset<std::string> got;
     std::uint8_t buffer[64];
     for (int i = 0; i < 6; i++) got.insert(text_of(buffer, to.receive(buffer, patience)));
@@ -76,7 +76,7 @@ TEST(Reliability, WithoutAPeerAMessageIsGivenUpAndTheWindowFills)
     pair p(network::loses);
     const auto from = wtgram::reliability::open(
         p.client, wtgram::reliability_options().ack_timeout(50ms).max_retries(1).window_messages(1).negotiate(false));
-    from.send("nobody listens", 1s, 11);
+    from.send("nobody listens", patience, 11);
     EXPECT_EQ(from.try_send("no room").error(), wtgram::errc::would_block);
     const auto outcome = from.next_outcome(patience);
     EXPECT_EQ(outcome.report_id, 11u);
@@ -91,7 +91,7 @@ TEST(Reliability, OneLayerAtATimeAndClosingLeavesTheTransport)
     EXPECT_EQ(wtgram::reliability::try_open(p.client).error(), wtgram::errc::invalid_state);
     EXPECT_EQ(wtgram::reliability::try_create(p.client.datagrams()).error(), wtgram::errc::invalid_state);
     EXPECT_FALSE(layer.is_closed());
-    layer.send("never acknowledged", 1s, 1);
+    layer.send("never acknowledged", patience, 1);
     EXPECT_EQ(layer.try_close(20ms).error(), wtgram::errc::timed_out);
     EXPECT_TRUE(layer.is_closed());
     EXPECT_EQ(layer.next_outcome(patience).what(), wtgram::reliability_result::closed);

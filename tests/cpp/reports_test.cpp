@@ -44,7 +44,7 @@ TEST(Json, GoesCompactAndComesChecked)
     from.send_json(" { \"a\" : [1, 2.50] } ");
     EXPECT_EQ(to.receive_json(patience), "{\"a\":[1,2.50]}");
     EXPECT_TRUE(from.try_send_json("[]"));
-    EXPECT_TRUE(from.try_send_json_for("null", 1s));
+    EXPECT_TRUE(from.try_send_json_for("null", patience));
     EXPECT_EQ(to.receive_json(patience), "[]");
     EXPECT_EQ(to.receive_json(patience), "null");
     const std::string longer = '"' + std::string(900, 'x') + '"'; // more than fits the stack buffer
@@ -115,9 +115,9 @@ TEST(Heartbeat, BeatsUntilItIsStopped)
         EXPECT_TRUE(wtgram::is_heartbeat(wtgram::bytes_view(buffer, length)));
     }
     from.stop_heartbeat();
-    std::this_thread::sleep_for(50ms); // what was on its way
-    to.clear_receive_buffer();
-    EXPECT_EQ(to.try_receive_for(buffer, 100ms).error(), wtgram::errc::timed_out);
+    const auto sent = from.stats().datagrams_sent;
+    std::this_thread::sleep_for(100ms);
+    EXPECT_LE(from.stats().datagrams_sent, sent + 1); // one may have been on its way to QUIC
     EXPECT_EQ(from.try_start_heartbeat(wtgram::heartbeat_options().interval(1us)).error(),
               wtgram::errc::invalid_argument);
 }
@@ -198,7 +198,7 @@ TEST(Throughput, ProgressIsHeardAndMayEndIt)
     const auto t = p.client.datagrams();
     int heard = 0;
     std::uint64_t sent = 0;
-    const auto options = wtgram::throughput_options().duration(60s).progress_interval(20ms).send(
+    const auto options = wtgram::throughput_options().duration(1h).progress_interval(20ms).send(
         wtgram::send_options().priority(1).ttl(1s));
     const auto report = wtgram::throughput_test(t, options, [&](const wtgram::throughput_report &so_far) {
         sent = so_far.datagrams_sent;
@@ -207,5 +207,4 @@ TEST(Throughput, ProgressIsHeardAndMayEndIt)
     EXPECT_EQ(heard, 3);
     EXPECT_EQ(report.cancelled, 1u);
     EXPECT_GE(report.datagrams_sent, sent);
-    EXPECT_LT(report.duration(), 30s);
 }

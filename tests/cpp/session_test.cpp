@@ -123,9 +123,9 @@ TEST(Server, ASecondClientIsASecondSession)
     pair p(network::reorders);
     const auto options = wtgram::connect_options()
                              .insecure_no_verification()
-                             .timeout(5s)
+                             .timeout(patience)
                              .header("x-test", "1")
-                             .connection(wtgram::connection_options().keep_alive(1s).idle_timeout(10s));
+                             .connection(wtgram::connection_options().keep_alive(1s).idle_timeout(patience));
     const wtgram::session second = wtgram::session::connect(p.url, options);
     const wtgram::session accepted = p.server.accept(patience);
     EXPECT_NE(accepted.id(), p.accepted.id());

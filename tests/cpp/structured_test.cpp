@@ -78,7 +78,7 @@ TEST(Structured, TextGoesCompactAndComesWithItsType)
     EXPECT_EQ(to.try_receive_obj_for(buffer, 10ms).error(), wtgram::errc::timed_out);
     from.send_obj(65535, " { \"a\" : 1 } ");
     EXPECT_TRUE(from.try_send_obj(1, "[]"));
-    EXPECT_TRUE(from.try_send_obj_for(2, "null", 1s));
+    EXPECT_TRUE(from.try_send_obj_for(2, "null", patience));
     std::size_t needed = 0;
     EXPECT_EQ(to.try_receive_obj_for(wtgram::bytes_buffer(buffer, 2), patience, &needed).error(),
               wtgram::errc::buffer_too_small);
@@ -186,7 +186,7 @@ TEST(Typed, ObjectsComeAsWhatTheyWere)
     const auto from = channel::open(p.client.datagrams()), to = channel::open(p.accepted.datagrams());
     from.send_obj(number(42));
     EXPECT_TRUE(from.try_send_obj(line{"hello"}));
-    EXPECT_TRUE(from.try_send_obj_for(line{std::string(900, 'x')}, 1s));
+    EXPECT_TRUE(from.try_send_obj_for(line{std::string(900, 'x')}, patience));
     EXPECT_EQ(std::get<number>(to.receive_obj(patience)).value, 42);
     EXPECT_EQ(std::get<line>(*to.try_receive_obj_for(patience)).text, "hello");
     EXPECT_EQ(std::get<line>(to.receive_obj(patience)).text.size(), 900u);
