@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use support::pair::*;
+use support::raw_peer::PATIENCE;
 use wtgram::datagram::session::Server;
 use wtgram::error::Error;
 use wtgram::link::config::{ConnectOptions, IdentitySource, ListenOptions, Trust};
