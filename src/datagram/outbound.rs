@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::message::{Limits, Outgoing, Priority};
 use super::stats::{OutboundCounters, SizeRange, Tally};
-use super::watermark::{Edges, Marks, Watermark};
+use super::watermark::{Edge, Edges, Marks, Watermark};
 
 mod expiry;
 mod outcomes;
@@ -118,6 +118,24 @@ impl QueueSizes {
     }
 }
 
+/// What somebody may wait for. Two of them tell whether those who wait have to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signs {
+    waiting: Tally,
+    outcomes: u64,
+    changes: u64,
+}
+
+impl Signs {
+    /// Whether there is room, an outcome, or anything else to look at that there was not `before`.
+    pub fn invite_after(&self, before: Self) -> bool {
+        let Tally { datagrams, bytes } = self.waiting;
+        datagrams < before.waiting.datagrams
+            || bytes < before.waiting.bytes
+            || (self.outcomes, self.changes) != (before.outcomes, before.changes)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Ring {
     items: VecDeque<Outgoing>,
@@ -132,11 +150,13 @@ struct Ring {
 #[repr(C)]
 pub struct Outbound {
     closed: bool,
+    /// How often a setting changed, the level fell to the low-water mark, or the queue closed.
+    changes: u64,
     counters: OutboundCounters,
+    in_hand: Tally,
     sent_sizes: SizeRange,
     config: OutboundConfig,
     rings: [Ring; Priority::COUNT],
-    in_hand: Tally,
     outcomes: Outcomes,
     watermark: Watermark,
     /// Nothing that waits expires before this.
@@ -153,11 +173,12 @@ impl Outbound {
     pub fn new(config: OutboundConfig) -> Self {
         let mut outbound = Self {
             closed: false,
+            changes: 0,
             counters: OutboundCounters::default(),
+            in_hand: Tally::default(),
             sent_sizes: SizeRange::default(),
             config,
             rings: Default::default(),
-            in_hand: Tally::default(),
             outcomes: Outcomes::new(config.outcome_capacity),
             watermark: Watermark::new(config.marks),
             next_expiry: None,
@@ -173,6 +194,7 @@ impl Outbound {
     /// New limits. What is too much now stays until a newcomer needs room.
     pub fn set_limits(&mut self, limits: Limits) {
         self.config.limits = Limits { datagrams: limits.datagrams.max(1), bytes: limits.bytes };
+        self.changes += 1;
     }
 
     /// A new max age (none or zero: no limit), which holds for what is already queued, too.
@@ -184,6 +206,7 @@ impl Outbound {
     /// A new policy for newcomers.
     pub fn set_policy(&mut self, policy: FullPolicy) {
         self.config.policy = policy;
+        self.changes += 1;
     }
 
     /// New marks, judged at once.
@@ -191,6 +214,14 @@ impl Outbound {
         self.config.marks = marks;
         self.watermark.set_marks(marks);
         self.tell_level();
+    }
+
+    /// What those who wait may have to hear of.
+    pub fn signs(&self) -> Signs {
+        let Tally { datagrams, bytes } = self.counters.queued;
+        let waiting =
+            Tally { datagrams: datagrams - self.in_hand.datagrams, bytes: bytes - self.in_hand.bytes };
+        Signs { waiting, outcomes: self.outcomes.told(), changes: self.changes }
     }
 
     /// The settings in force.
@@ -458,6 +489,7 @@ impl Outbound {
 
     /// Accepts nothing from now on; everything that waits is over and counted as failed. Returns how many that were.
     pub fn close(&mut self) -> usize {
+        self.changes += u64::from(!self.closed);
         self.closed = true;
         let failed = self.drop_all(OutcomeKind::Closed);
         self.tell_level();
@@ -490,7 +522,9 @@ impl Outbound {
     fn tell_level(&mut self) {
         let Tally { datagrams, bytes } = self.counters.queued;
         let level = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-        self.watermark.update(level(datagrams), level(bytes));
+        if self.watermark.update(level(datagrams), level(bytes)) == Some(Edge::Low) {
+            self.changes += 1;
+        }
     }
 
     fn remove_front(&mut self, priority: usize) -> Option<Outgoing> {

@@ -5,6 +5,7 @@
 //! (Handing over on the caller's thread was the alternative; `docs/architecture.md` has the comparison.)
 //!
 //! - `sending`, `receiving`: what callers do with each side; `framed`: one payload for many transports.
+//! - `sending_side`: the queue behind its lock, and those who wait for it.
 //! - `settings`: what they can change while it runs.
 //! - `pumps`: the tasks on the lane; `observe`: snapshots.
 
@@ -12,6 +13,7 @@ mod observe;
 mod pumps;
 mod receiving;
 mod sending;
+mod sending_side;
 mod settings;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -38,7 +40,7 @@ use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
 use crate::runtime::wait::Deadline;
 pub use observe::{Snapshot, WaitingSizes};
 use pumps::{ReceivePump, SendPump};
-use sending::Pump;
+use sending_side::{SendingGuard, SendingSide};
 
 /// Token of the transport's own watcher on its session.
 const SESSION_WATCH: u64 = 0;
@@ -101,13 +103,7 @@ pub struct Transport {
     /// The largest that it ever was.
     largest_payload: AtomicUsize,
     size_changed: AtomicBool,
-    sending: Mutex<Sending>,
-    /// There may be room.
-    writable: Condvar,
-    /// There may be outcomes.
-    reported: Condvar,
-    /// Wakes the send pump.
-    work: Notify,
+    sending: SendingSide,
     pub(super) receiving: Mutex<Receiving>,
     readable: Condvar,
     /// Tells the receive pump that the session is over: take what is there, then end.
@@ -125,14 +121,6 @@ impl Drop for Transport {
     fn drop(&mut self) {
         self.census.leave(&self.stats());
     }
-}
-
-/// In the order written, for the reason that [`Outbound`] gives.
-#[repr(C)]
-struct Sending {
-    pump: Pump,
-    time: TimeSpent,
-    queue: Outbound,
 }
 
 pub(super) struct Receiving {
@@ -170,14 +158,7 @@ impl Transport {
             max_payload: AtomicUsize::new(max_payload),
             largest_payload: AtomicUsize::new(max_payload),
             size_changed: AtomicBool::new(false),
-            sending: Mutex::new(Sending {
-                pump: Pump::Busy,
-                time: TimeSpent::default(),
-                queue: Outbound::new(outgoing),
-            }),
-            writable: Condvar::new(),
-            reported: Condvar::new(),
-            work: Notify::new(),
+            sending: SendingSide::new(Outbound::new(outgoing)),
             receiving: Mutex::new(Receiving {
                 queue: Inbound::new(incoming),
                 time: TimeSpent::default(),
@@ -227,7 +208,7 @@ impl Transport {
 
     /// Whether it, or its session, is closed. What has arrived can still be received.
     pub fn is_closed(&self) -> bool {
-        self.sending.lock().queue.is_closed()
+        self.sending.look(|sending| sending.queue.is_closed())
     }
 
     /// Whether the receiving side is open or still holds datagrams.
@@ -249,7 +230,7 @@ impl Transport {
 
     /// The level of the outgoing queue, in datagrams, from which it counts as full of waiting work.
     pub fn outgoing_high_water_datagrams(&self) -> usize {
-        self.sending.lock().queue.config().marks.high_datagrams
+        self.sending.look(|sending| sending.queue.config().marks.high_datagrams)
     }
 
     /// Whether nothing will arrive any more: the receive pump has ended.
@@ -264,14 +245,15 @@ impl Transport {
     }
 
     fn end_sending(&self) {
-        self.sending.lock().queue.close();
-        self.writable.notify_all();
-        self.reported.notify_all();
-        self.work.notify_one();
+        self.sending().queue.close();
         if let Some(beating) = self.heartbeat.lock().take() {
             beating.stop();
         }
-        self.watchers.notify();
+    }
+
+    /// The sending side, to change it; those who wait are told when the guard is dropped.
+    fn sending(&self) -> SendingGuard<'_> {
+        self.sending.lock(&self.watchers)
     }
 
     fn end_receiving(&self) {
@@ -324,9 +306,8 @@ impl Pollable for Transport {
     fn standing(&self) -> Ready {
         let now = Instant::now();
         let mut ready = Ready::PEER_SILENT.when(self.is_peer_silent());
-        {
-            let mut sending = self.sending.lock();
-            sending.queue.expire(now);
+        // What has expired still counts here: the pump drops it in time, and tells.
+        self.sending.look(|sending| {
             let closed = sending.queue.is_closed();
             ready |= Ready::CLOSED.when(closed);
             // For any datagram: who is told of room for one byte, and has more to send, asks again and again.
@@ -334,7 +315,7 @@ impl Pollable for Transport {
             ready |= Ready::WRITABLE.when(!closed && sending.queue.has_room(most));
             ready |= Ready::LOW_WATER.when(!closed && !sending.queue.is_above_high_water());
             ready |= Ready::OUTCOME.when(sending.queue.outcomes_len() > 0);
-        }
+        });
         let mut receiving = self.receiving.lock();
         ready | Ready::READABLE.when(receiving.queue.front_len(now).is_some())
     }

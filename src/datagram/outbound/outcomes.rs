@@ -46,11 +46,13 @@ pub(super) struct Outcomes {
     ready: VecDeque<Outcome>,
     reserved: usize,
     capacity: usize,
+    /// Outcomes there were so far, fetched or not.
+    told: u64,
 }
 
 impl Outcomes {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { ready: VecDeque::new(), reserved: 0, capacity }
+        Self { ready: VecDeque::new(), reserved: 0, capacity, told: 0 }
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -71,6 +73,7 @@ impl Outcomes {
             debug_assert!(self.reserved > 0);
             self.reserved = self.reserved.saturating_sub(1);
             self.ready.push_back(Outcome { report_id, kind });
+            self.told += 1;
         }
     }
 
@@ -88,6 +91,10 @@ impl Outcomes {
         let count = self.ready.len().min(max_count);
         target.extend(self.ready.drain(..count));
         count
+    }
+
+    pub(super) fn told(&self) -> u64 {
+        self.told
     }
 
     pub(super) fn ready_len(&self) -> usize {

@@ -7,7 +7,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::sending::{outcomes_full, refused};
-use super::{SendOptions, Sending, Transport};
+use super::sending_side::Sending;
+use super::{SendOptions, Transport};
 use crate::datagram::message::Outgoing;
 use crate::datagram::outbound::{PushError, Pushed};
 use crate::error::Result;
@@ -55,11 +56,10 @@ impl Transport {
     pub fn send_framed(&self, framed: &Framed, options: &SendOptions) -> Result<Pushed> {
         let checked = self.check_size(framed.size());
         let now = Instant::now();
-        let mut sending = self.sending.lock();
+        let mut sending = self.sending();
         let admitted = sending.admit(checked, framed.size(), options);
         let result = admitted.and_then(|()| self.take_in_framed(&mut sending, framed, options, now));
         sending.time.record(now.elapsed());
-        self.release(sending);
         result
     }
 

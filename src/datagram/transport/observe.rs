@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Transport;
+use super::sending_side::Sending;
 use crate::datagram::inbound::InboundConfig;
 use crate::datagram::outbound::{OutboundConfig, QueueSizes};
 use crate::datagram::stats::{ArrivalsAndLosses, Stats, Tally};
@@ -86,12 +87,12 @@ impl Transport {
     }
 
     /// Looks at both sides with what is expired by now out of the way.
-    fn look<R>(&self, look: impl FnOnce(&super::Sending, &super::Receiving, Stats) -> R) -> R {
+    fn look<R>(&self, look: impl FnOnce(&Sending, &super::Receiving, Stats) -> R) -> R {
         let now = Instant::now();
         let below = self.path.counts();
-        let mut sending = self.sending.lock();
+        let mut sending = self.sending();
         let mut receiving = self.receiving.lock();
-        let expired = sending.queue.expire(now);
+        sending.queue.expire(now);
         receiving.queue.expire(now);
         let stats = Stats {
             session_id: self.session_id(),
@@ -110,10 +111,9 @@ impl Transport {
             sizes: sending.queue.sent_sizes().merged(receiving.queue.delivered_sizes()),
         };
         let seen = look(&sending, &receiving, stats);
-        drop((sending, receiving));
-        if expired > 0 {
-            self.tell_left();
-        }
+        // The other lock first: who is told when the sending side is free looks at both.
+        drop(receiving);
+        drop(sending);
         seen
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
 use super::Transport;
-use super::sending::Pump;
+use super::sending_side::Pump;
 use crate::datagram::outbound::HandOver;
 use crate::link::HandOverError;
 use crate::link::datagram_path::HAND_OVER_BATCH;
@@ -37,8 +37,8 @@ impl SendPump {
         loop {
             let mut room = transport.path.room();
             let now = Instant::now();
-            let (waiting, look_at, dropped) = {
-                let mut sending = transport.sending.lock();
+            let (waiting, look_at) = {
+                let mut sending = transport.sending();
                 let queue = &mut sending.queue;
                 if queue.is_closed() {
                     return;
@@ -46,7 +46,6 @@ impl SendPump {
                 let before = queue.counters().queued.datagrams;
                 queue.expire(now);
                 queue.pop_batch(now, BATCH, |framed_len| room.admits(framed_len), &mut batch);
-                let dropped = queue.counters().queued.datagrams < before;
                 let waiting = !queue.is_empty();
                 // Nobody else looks at the clock while the path is blocked, and an outcome should be on time.
                 let until = if batch.is_empty() && waiting { queue.next_expiry() } else { None };
@@ -57,11 +56,8 @@ impl SendPump {
                     (true, false) => Pump::Idle,
                     (true, true) => Pump::Blocked { until },
                 };
-                (waiting, look_at, dropped)
+                (waiting, look_at)
             };
-            if dropped {
-                transport.tell_left();
-            }
             let held_back = waiting && room.window_is_full();
             transport.path.hold_back(held_back);
             if batch.is_empty() {
@@ -92,8 +88,7 @@ impl SendPump {
                 };
                 (item, outcome)
             }));
-            transport.sending.lock().queue.settle(settled.drain(..));
-            transport.tell_left();
+            transport.sending().queue.settle(settled.drain(..));
             // QUIC's driver shares this thread: it gets its turn before more is brought.
             tokio::task::yield_now().await;
         }
@@ -104,7 +99,7 @@ impl SendPump {
     /// Waits for something new in the queue, and follows the path's MTU.
     async fn news(&self) {
         tokio::select! {
-            () = self.0.work.notified() => {}
+            () = self.0.sending.work() => {}
             () = self.0.path.mtu_changed() => self.0.refresh_size(),
         }
     }

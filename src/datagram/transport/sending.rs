@@ -5,38 +5,19 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use parking_lot::MutexGuard;
 
-use super::{SendOptions, Sending, Transport};
+use super::sending_side::{For, Sending, SendingGuard};
+use super::{SendOptions, Transport};
 use crate::datagram::json;
 use crate::datagram::message::{Limits, Outgoing};
 use crate::datagram::outbound::{FullPolicy, Outcome, OutcomesFull, PushError};
 use crate::error::{Error, Result};
-use crate::runtime::wait::{Deadline, wait_for};
+use crate::runtime::wait::Deadline;
 
 /// Datagrams of a batch that are framed before the lock is taken for them.
 const FRAMED_AT_ONCE: usize = 64;
 
-/// What the send pump does, so that nobody wakes it without need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pump {
-    /// It looks at the queue again by itself.
-    Busy,
-    /// The queue is empty.
-    Idle,
-    /// QUIC has no room. It looks again when it has, or at `until`, when something expires.
-    Blocked {
-        /// The earliest expiry it knows of.
-        until: Option<Instant>,
-    },
-}
-
 impl Sending {
-    /// Whether nothing waits and the pump sleeps: only then may somebody else hand over.
-    pub(super) fn is_idle(&self) -> bool {
-        self.pump == Pump::Idle && self.queue.is_idle()
-    }
-
     /// Passes on what was checked before the lock was taken; a closed queue refuses everything, and what is too large is
     /// counted.
     pub(super) fn admit<T>(&mut self, checked: Result<T>, size: usize, options: &SendOptions) -> Result<T> {
@@ -47,21 +28,6 @@ impl Sending {
             self.queue.count_too_large(size, options.report_id).map_err(outcomes_full)?;
         }
         checked
-    }
-
-    /// Whether the pump has to be woken for what is in the queue now.
-    fn pump_has_news(&mut self) -> bool {
-        let news = match self.pump {
-            Pump::Busy => false,
-            Pump::Idle => !self.queue.is_empty(),
-            Pump::Blocked { until } => {
-                self.queue.next_expiry().is_some_and(|next| until.is_none_or(|until| next < until))
-            }
-        };
-        if news {
-            self.pump = Pump::Busy;
-        }
-        news
     }
 }
 
@@ -74,10 +40,9 @@ impl Transport {
     pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
         let started = Instant::now();
         let item = self.outgoing(payload, options, started);
-        let mut sending = self.sending.lock();
+        let mut sending = self.sending();
         let result = self.take_in(&mut sending, item, payload.len(), options, deadline);
         sending.time.record(started.elapsed());
-        self.release(sending);
         result
     }
 
@@ -108,14 +73,13 @@ impl Transport {
             if framed.is_empty() {
                 return;
             }
-            let mut sending = self.sending.lock();
+            let mut sending = self.sending();
             for one in framed.drain(..) {
                 on_result(
                     one.and_then(|(item, size)| self.take_in(&mut sending, item, size, options, deadline)),
                 );
             }
             sending.time.record(started.elapsed());
-            self.release(sending);
         }
     }
 
@@ -132,11 +96,9 @@ impl Transport {
         if most == 0 {
             return Err(Error::InvalidArgument(Cow::Borrowed("there is no room for outcomes")));
         }
-        let mut sending = self.sending.lock();
-        wait_for(&mut sending, &self.reported, deadline, |sending| {
-            if sending.queue.expire(Instant::now()) > 0 {
-                self.writable.notify_all();
-            }
+        let mut sending = self.sending();
+        sending.wait_for(For::Outcomes, deadline, |sending| {
+            sending.queue.expire(Instant::now());
             match sending.queue.take_outcomes(most, target) {
                 0 if sending.queue.is_closed() && sending.queue.outcomes_due() == 0 => {
                     Some(Err(Error::Closed))
@@ -149,8 +111,8 @@ impl Transport {
 
     /// Waits until `deadline` until a datagram of `size` bytes would find a place without anybody leaving for it.
     pub fn wait_writable(&self, size: usize, deadline: Deadline) -> Result<()> {
-        let mut sending = self.sending.lock();
-        wait_for(&mut sending, &self.writable, deadline, |sending| {
+        let mut sending = self.sending();
+        sending.wait_for(For::Room, deadline, |sending| {
             sending.queue.expire(Instant::now());
             match (sending.queue.is_closed(), sending.queue.has_room(size)) {
                 (true, _) => Some(Err(Error::Closed)),
@@ -167,12 +129,13 @@ impl Transport {
 
     /// How many datagrams of `size` bytes would find a place without anybody leaving for them.
     pub fn free_places(&self, size: usize) -> usize {
-        let sending = self.sending.lock();
-        if sending.queue.is_closed() {
+        let (closed, Limits { datagrams, bytes }, waiting) = self.sending.look(|sending| {
+            let queue = &sending.queue;
+            (queue.is_closed(), queue.config().limits, queue.sizes().total_waiting())
+        });
+        if closed {
             return 0;
         }
-        let Limits { datagrams, bytes } = sending.queue.config().limits;
-        let waiting = sending.queue.sizes().total_waiting();
         let free =
             |limit: usize, used: u64| limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX));
         let by_bytes = free(bytes, waiting.bytes).checked_div(size).unwrap_or(usize::MAX);
@@ -181,37 +144,12 @@ impl Transport {
 
     /// Drops everything that waits for being sent; returns how many that were.
     pub fn clear_send_buffer(&self) -> usize {
-        let mut sending = self.sending.lock();
-        let cleared = sending.queue.clear(Instant::now());
-        drop(sending);
-        self.tell_left();
-        cleared
+        self.sending().queue.clear(Instant::now())
     }
 
     /// The sequence number the next datagram handed in will get: how many were handed in so far.
     pub fn send_sequence(&self) -> u64 {
-        self.sending.lock().queue.counters().handed_in.datagrams
-    }
-
-    /// Datagrams have left the queue: there may be room, and outcomes.
-    pub(super) fn tell_left(&self) {
-        self.writable.notify_all();
-        self.reported.notify_all();
-        self.watchers.notify();
-    }
-
-    /// Ends a change of the sending side: the pump and those who wait for outcomes hear what concerns them.
-    pub(super) fn release(&self, mut sending: MutexGuard<'_, Sending>) {
-        let wake = sending.pump_has_news();
-        let outcomes = sending.queue.outcomes_len() > 0;
-        drop(sending);
-        if wake {
-            self.work.notify_one();
-        }
-        if outcomes {
-            self.reported.notify_all();
-            self.watchers.notify();
-        }
+        self.sending.look(|sending| sending.queue.counters().handed_in.datagrams)
     }
 
     fn outgoing(&self, payload: &[u8], options: &SendOptions, now: Instant) -> Result<Outgoing> {
@@ -236,7 +174,7 @@ impl Transport {
 
     fn take_in(
         &self,
-        sending: &mut MutexGuard<'_, Sending>,
+        sending: &mut SendingGuard<'_>,
         item: Result<Outgoing>,
         size: usize,
         options: &SendOptions,
@@ -246,12 +184,7 @@ impl Transport {
         self.enqueue(sending, item, deadline)
     }
 
-    fn enqueue(
-        &self,
-        sending: &mut MutexGuard<'_, Sending>,
-        mut item: Outgoing,
-        deadline: Deadline,
-    ) -> Result<()> {
+    fn enqueue(&self, sending: &mut SendingGuard<'_>, mut item: Outgoing, deadline: Deadline) -> Result<()> {
         // The clock was read when the datagram came; it is read again only after a wait.
         let mut now = item.enqueued_at;
         loop {
@@ -260,14 +193,10 @@ impl Transport {
                 Err(PushError::Full(back)) => back,
                 Err(error) => return Err(refused(&error)),
             };
-            // The pump, and whoever waits for outcomes, must know of what a batch brought before this thread sleeps.
-            if deadline != Deadline::Now && sending.pump_has_news() {
-                self.work.notify_one();
-            }
             let size = item.size();
             // No longer than the datagram is worth: it then expires in the next round.
             let until = earlier(deadline, item.expires_at);
-            let waited = wait_for(sending, &self.writable, until, |sending| {
+            let waited = sending.wait_for(For::Room, until, |sending| {
                 let config = sending.queue.config();
                 let hopeless = config.policy != FullPolicy::Wait || size > config.limits.bytes;
                 (sending.queue.has_room(size) || hopeless || sending.queue.is_closed()).then_some(Ok(()))

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Sending, Transport};
+use super::Transport;
 use crate::datagram::inbound::{DropPolicy, InboundConfig};
 use crate::datagram::message::Limits;
 use crate::datagram::outbound::{FullPolicy, OutboundConfig};
@@ -11,7 +11,7 @@ use crate::datagram::watermark::Marks;
 impl Transport {
     /// The settings of the sending side.
     pub fn outgoing_config(&self) -> OutboundConfig {
-        self.sending.lock().queue.config()
+        self.sending.look(|sending| sending.queue.config())
     }
 
     /// The settings of the receiving side.
@@ -22,37 +22,35 @@ impl Transport {
     /// How much may wait for sending. Under [`FullPolicy::Evict`] what is too much now is evicted; the other policies
     /// keep what they accepted. A high-water mark at or above the old limit follows to the new one.
     pub fn set_outgoing_limits(&self, limits: Limits) {
-        self.change_outgoing(|sending| {
-            let OutboundConfig { limits: old, marks, .. } = sending.queue.config();
-            sending.queue.set_limits(limits);
-            if marks.high_datagrams >= old.datagrams.min(limits.datagrams.max(1)) {
-                let marks_of_limit = Marks::of_datagrams(limits.datagrams);
-                sending.queue.set_marks(Marks {
-                    high_bytes: marks.high_bytes,
-                    low_bytes: marks.low_bytes,
-                    ..marks_of_limit
-                });
-            }
-            sending.queue.evict_beyond_limits(Instant::now());
-        });
+        let mut sending = self.sending();
+        let OutboundConfig { limits: old, marks, .. } = sending.queue.config();
+        sending.queue.set_limits(limits);
+        if marks.high_datagrams >= old.datagrams.min(limits.datagrams.max(1)) {
+            let marks_of_limit = Marks::of_datagrams(limits.datagrams);
+            sending.queue.set_marks(Marks {
+                high_bytes: marks.high_bytes,
+                low_bytes: marks.low_bytes,
+                ..marks_of_limit
+            });
+        }
+        sending.queue.evict_beyond_limits(Instant::now());
     }
 
     /// What happens to a datagram that finds no room; those that wait for room are judged anew.
     pub fn set_outgoing_policy(&self, policy: FullPolicy) {
-        self.change_outgoing(|sending| sending.queue.set_policy(policy));
+        self.sending().queue.set_policy(policy);
     }
 
     /// Age at which a datagram is dropped instead of sent; none or zero: never.
     pub fn set_outgoing_max_age(&self, max_age: Option<Duration>) {
-        self.change_outgoing(|sending| {
-            sending.queue.set_max_age(max_age);
-            sending.queue.expire(Instant::now());
-        });
+        let mut sending = self.sending();
+        sending.queue.set_max_age(max_age);
+        sending.queue.expire(Instant::now());
     }
 
     /// High and low water of what waits for sending.
     pub fn set_outgoing_marks(&self, marks: Marks) {
-        self.change_outgoing(|sending| sending.queue.set_marks(marks));
+        self.sending().queue.set_marks(marks);
     }
 
     /// How much may wait for being received. Under [`DropPolicy::Oldest`] what is too much now is dropped;
@@ -73,12 +71,5 @@ impl Transport {
         let mut receiving = self.receiving.lock();
         receiving.queue.set_max_age(max_age);
         receiving.queue.expire(Instant::now());
-    }
-
-    fn change_outgoing(&self, change: impl FnOnce(&mut Sending)) {
-        let mut sending = self.sending.lock();
-        change(&mut sending);
-        self.release(sending);
-        self.tell_left();
     }
 }

@@ -1,0 +1,220 @@
+//! The sending side behind its lock. Nobody can change it and forget to tell those who wait: whoever gives the lock back
+//! tells them, as it compares what the queue says then with what it said the last time ([`Signs`]).
+
+use std::ops::{Deref, DerefMut};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use crate::datagram::outbound::{Outbound, Signs};
+use crate::datagram::stats::TimeSpent;
+use crate::error::{Error, Result};
+use crate::runtime::readiness::Watchers;
+use crate::runtime::wait::Deadline;
+
+/// What the send pump does, so that nobody wakes it without need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pump {
+    /// It looks at the queue again by itself.
+    Busy,
+    /// The queue is empty.
+    Idle,
+    /// QUIC has no room. It looks again when it has, or at `until`, when something expires.
+    Blocked {
+        /// The earliest expiry it knows of.
+        until: Option<Instant>,
+    },
+}
+
+/// In the order written, for the reason that [`Outbound`] gives.
+#[repr(C)]
+pub(super) struct Sending {
+    pub(super) pump: Pump,
+    pub(super) time: TimeSpent,
+    pub(super) queue: Outbound,
+    /// What the queue said when the lock was last given back.
+    told: Signs,
+}
+
+impl Sending {
+    /// Whether nothing waits and the pump sleeps: only then may somebody else hand over.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pump == Pump::Idle && self.queue.is_idle()
+    }
+
+    /// Whether the pump has to be woken for what is in the queue now.
+    fn pump_has_news(&mut self) -> bool {
+        let news = match self.pump {
+            Pump::Busy => false,
+            Pump::Idle => !self.queue.is_empty() || self.queue.is_closed(),
+            Pump::Blocked { until } => {
+                let sooner = |next| until.is_none_or(|until| next < until);
+                self.queue.next_expiry().is_some_and(sooner) || self.queue.is_closed()
+            }
+        };
+        if news {
+            self.pump = Pump::Busy;
+        }
+        news
+    }
+
+    /// What has to be told now; once it is asked for, it has to be.
+    fn news(&mut self) -> News {
+        let signs = self.queue.signs();
+        let others = signs.invite_after(self.told);
+        self.told = signs;
+        News { pump: self.pump_has_news(), others }
+    }
+}
+
+/// Who has to look again.
+#[derive(Clone, Copy, Default)]
+struct News {
+    pump: bool,
+    /// Those who wait for room or outcomes, and watchers.
+    others: bool,
+}
+
+/// The sending side, and those who wait for it.
+pub(super) struct SendingSide {
+    sending: Mutex<Sending>,
+    /// There may be room.
+    writable: Condvar,
+    /// There may be outcomes.
+    reported: Condvar,
+    /// Wakes the send pump.
+    work: Notify,
+}
+
+/// What a thread waits for on the sending side.
+#[derive(Clone, Copy)]
+pub(super) enum For {
+    Room,
+    Outcomes,
+}
+
+impl SendingSide {
+    /// An open side whose pump is about to start.
+    pub(super) fn new(queue: Outbound) -> Self {
+        let told = queue.signs();
+        Self {
+            sending: Mutex::new(Sending { pump: Pump::Busy, time: TimeSpent::default(), queue, told }),
+            writable: Condvar::new(),
+            reported: Condvar::new(),
+            work: Notify::new(),
+        }
+    }
+
+    /// To change it. When the guard is dropped and the lock is free, those who wait hear of what has changed, `watchers`
+    /// among them.
+    pub(super) fn lock<'a>(&'a self, watchers: &'a Watchers) -> SendingGuard<'a> {
+        SendingGuard {
+            sending: self.sending.lock(),
+            telling: Telling { side: self, watchers, news: News::default() },
+        }
+    }
+
+    /// To look at it. A poller does that with its own lock held, so nobody is told of anything, and nothing may change.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Sending) -> R) -> R {
+        look(&self.sending.lock())
+    }
+
+    /// Whether somebody has the lock; reads its memory.
+    pub(super) fn is_locked(&self) -> bool {
+        self.sending.is_locked()
+    }
+
+    /// Waits until the pump has to look at the queue.
+    pub(super) async fn work(&self) {
+        self.work.notified().await;
+    }
+}
+
+/// The sending side, locked.
+pub(super) struct SendingGuard<'a> {
+    // In this order: the lock is free when the others are told.
+    sending: MutexGuard<'a, Sending>,
+    telling: Telling<'a>,
+}
+
+impl SendingGuard<'_> {
+    /// Waits until `attempt` yields something, with the lock held whenever it runs. Before this thread sleeps, the others
+    /// hear of what it has changed.
+    pub(super) fn wait_for<R>(
+        &mut self,
+        what: For,
+        deadline: Deadline,
+        mut attempt: impl FnMut(&mut Sending) -> Option<Result<R>>,
+    ) -> Result<R> {
+        let condvar = match what {
+            For::Room => &self.telling.side.writable,
+            For::Outcomes => &self.telling.side.reported,
+        };
+        loop {
+            if let Some(result) = attempt(&mut self.sending) {
+                return result;
+            }
+            if deadline == Deadline::Now {
+                return Err(Error::WouldBlock);
+            }
+            let news = self.sending.news();
+            if news.pump || news.others {
+                MutexGuard::unlocked(&mut self.sending, || self.telling.tell(news));
+                continue;
+            }
+            match deadline {
+                Deadline::At(instant) => {
+                    if condvar.wait_until(&mut self.sending, instant).timed_out() {
+                        return attempt(&mut self.sending).unwrap_or(Err(Error::TimedOut));
+                    }
+                }
+                _ => condvar.wait(&mut self.sending),
+            }
+        }
+    }
+}
+
+impl Deref for SendingGuard<'_> {
+    type Target = Sending;
+    fn deref(&self) -> &Sending {
+        &self.sending
+    }
+}
+
+impl DerefMut for SendingGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Sending {
+        &mut self.sending
+    }
+}
+
+impl Drop for SendingGuard<'_> {
+    fn drop(&mut self) {
+        self.telling.news = self.sending.news();
+    }
+}
+
+struct Telling<'a> {
+    side: &'a SendingSide,
+    watchers: &'a Watchers,
+    news: News,
+}
+
+impl Telling<'_> {
+    fn tell(&self, news: News) {
+        if news.pump {
+            self.side.work.notify_one();
+        }
+        if news.others {
+            self.side.writable.notify_all();
+            self.side.reported.notify_all();
+            self.watchers.notify();
+        }
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.tell(self.news);
+    }
+}
