@@ -12,6 +12,11 @@
 //! | `datagrams_received`, `bytes_received` | `delivered` to a receive call + `routed` to a layer that reads from this transport |
 //! | `receive_drops` | `expired` + `dropped_full` + `cleared` + `dropped_in_quic` |
 //! | `receive_errors` | `malformed` + `foreign`: arrived, but not a datagram of this session |
+//! | sizes | of `sent`, `delivered` and `routed` |
+//! | receive time | waited in receive calls: the transport's own, and those of what reads from it |
+//!
+//! Each means the same wherever a datagram ends up: what a layer or a structured transport takes is received, and what
+//! it has no room for is `dropped_full`, as in the transport's own queue.
 //!
 //! A datagram that waits is in none of these figures. What QUIC dropped after it was handed over
 //! (`ArrivalsAndLosses::dropped_after_sent`) stays in `datagrams_sent`, as it does in the reference.
@@ -91,16 +96,17 @@ impl OutboundCounters {
     }
 }
 
-/// The life of everything that came in for the transport's own queue.
+/// The life of everything that came in and was not taken by a layer or structured transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InboundCounters {
-    /// Everything offered to the queue.
+    /// Everything offered to the transport's own queue, and what found no room elsewhere.
     pub received: Tally,
     /// Given to a receive call.
     pub delivered: Tally,
     /// Older than the incoming max age before anybody took it.
     pub expired: Tally,
-    /// Dropped, oldest or newest by policy, because the queue was full.
+    /// Dropped because the queue was full: the transport's own, oldest or newest by policy, or that of a layer or
+    /// structured transport.
     pub dropped_full: Tally,
     /// Removed by the caller's `clear_receive_buffer`.
     pub cleared: Tally,
@@ -178,8 +184,13 @@ pub struct TimeSpent {
 impl TimeSpent {
     /// Counts one duration.
     pub fn record(&mut self, spent: Duration) {
-        self.total = self.total.saturating_add(spent);
-        self.max = self.max.max(spent);
+        self.record_part(spent, spent);
+    }
+
+    /// Counts the next part of a duration that is `so_far` long with it.
+    pub fn record_part(&mut self, part: Duration, so_far: Duration) {
+        self.total = self.total.saturating_add(part);
+        self.max = self.max.max(so_far);
     }
 
     /// The mean over `count`, zero when that is zero.
@@ -206,7 +217,7 @@ pub struct Stats {
     pub outside: ArrivalsAndLosses,
     /// Time spent in send operations.
     pub send_time: TimeSpent,
-    /// Time spent waiting in receive operations.
+    /// Time spent waiting in receive operations, also of what reads from the transport.
     pub receive_time: TimeSpent,
     /// Sizes of everything sent and received.
     pub sizes: SizeRange,

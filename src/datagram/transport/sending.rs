@@ -58,6 +58,7 @@ impl Transport {
         mut on_result: impl FnMut(Result<()>),
     ) {
         let started = Instant::now();
+        let mut counted = started;
         let mut payloads = payloads.into_iter();
         let mut framer = self.path.framer();
         // Copied and framed before the lock is taken: the pump needs it meanwhile.
@@ -79,7 +80,9 @@ impl Transport {
                     one.and_then(|(item, size)| self.take_in(&mut sending, item, size, options, deadline)),
                 );
             }
-            sending.time.record(started.elapsed());
+            let now = Instant::now();
+            sending.time.record_part(now - counted, now - started);
+            counted = now;
         }
     }
 
