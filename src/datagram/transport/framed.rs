@@ -71,6 +71,7 @@ impl Transport {
         now: Instant,
     ) -> Result<Pushed> {
         if sending.is_idle()
+            && sending.queue.has_room(framed.size())
             && sending.queue.has_outcome_room(options.report_id)
             && self.path.hand_over_if_empty(&framed.bytes)
         {
