@@ -54,6 +54,7 @@ impl Channel for Bounded {
     fn receive(&self, _: &mut Vec<u8>, _: Deadline) -> Result<Metadata> {
         Err(Error::WouldBlock)
     }
+    fn record_waited(&self, _: std::time::Duration) {}
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }

@@ -2,7 +2,7 @@
 //! is a channel over a channel; broadcaster and structured transport take any.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -20,6 +20,9 @@ pub trait Channel: Pollable {
     /// Waits until `deadline` for the next one and puts it in place of what `buffer` holds.
     fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata>;
 
+    /// Counts the time that a reader of this channel has waited elsewhere for what it then received without waiting.
+    fn record_waited(&self, waited: Duration);
+
     /// Whether nothing can be sent any more.
     fn is_closed(&self) -> bool;
 
@@ -32,9 +35,20 @@ pub trait Channel: Pollable {
 
 /// Reads datagrams before the transport's own queue does: one datagram has one reader.
 pub trait Route: Send + Sync {
-    /// Takes the datagram, or leaves it (`false`) to the next reader. Runs on the lane, with no lock of the transport
-    /// held; must be quick.
-    fn offer(&self, now: Instant, payload: &Bytes) -> bool;
+    /// Takes the datagram, or leaves it to the next reader. Runs on the lane, with no lock of the transport held; must be
+    /// quick.
+    fn offer(&self, now: Instant, payload: &Bytes) -> Offered;
+}
+
+/// What a route did with a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// It is not for this route.
+    Left,
+    /// It is for this route.
+    Taken,
+    /// It is for this route, which had no room for it.
+    Dropped,
 }
 
 /// In which order routes are asked.
@@ -69,8 +83,9 @@ impl Routes {
         Self(self.0.iter().filter(|(_, held, _)| *held != token).cloned().collect())
     }
 
-    /// Whether one of them took it.
-    pub(super) fn offer(&self, now: Instant, payload: &Bytes) -> bool {
-        self.0.iter().any(|(_, _, route)| route.offer(now, payload))
+    /// What the first of them that did not leave it did with it.
+    pub(super) fn offer(&self, now: Instant, payload: &Bytes) -> Offered {
+        let mut offered = self.0.iter().map(|(_, _, route)| route.offer(now, payload));
+        offered.find(|offered| *offered != Offered::Left).unwrap_or(Offered::Left)
     }
 }

@@ -188,6 +188,13 @@ impl Inbound {
         sequence
     }
 
+    /// Counts a datagram that somebody else than this queue reads and had no room for.
+    pub fn count_dropped_elsewhere(&mut self, size: usize) {
+        self.claim_sequence();
+        self.counters.received.add(size);
+        self.counters.dropped_full.add(size);
+    }
+
     /// Takes in what arrived at `now`, in order; returns how many of these found room. Each gets the next sequence
     /// number, whether it is kept or not.
     pub fn push_batch<'a>(

@@ -32,7 +32,7 @@ use super::heartbeat::Beating;
 use super::inbound::{DropPolicy, Inbound, InboundConfig, PopError};
 use super::message::{Limits, Metadata, Priority};
 use super::outbound::{FullPolicy, Outbound, OutboundConfig};
-use super::stats::{Tally, TimeSpent};
+use super::stats::{SizeRange, Tally, TimeSpent};
 use super::watermark::Marks;
 use crate::error::{Error, Result};
 use crate::link::{DatagramPath, Session};
@@ -127,8 +127,17 @@ pub(super) struct Receiving {
     queue: Inbound,
     time: TimeSpent,
     routed: Tally,
+    routed_sizes: SizeRange,
     pub(super) last_arrival: Option<Instant>,
     closed: bool,
+}
+
+impl Receiving {
+    fn count_routed(&mut self, size: usize) {
+        self.routed.add(size);
+        self.routed_sizes.record(size);
+        self.queue.claim_sequence();
+    }
 }
 
 impl Transport {
@@ -163,6 +172,7 @@ impl Transport {
                 queue: Inbound::new(incoming),
                 time: TimeSpent::default(),
                 routed: Tally::default(),
+                routed_sizes: SizeRange::default(),
                 last_arrival: None,
                 closed: false,
             }),
@@ -283,6 +293,10 @@ impl Channel for Transport {
             queue.pop_into(now, buffer)
         })
         .map(|(metadata, waited)| Metadata { waited, ..metadata })
+    }
+
+    fn record_waited(&self, waited: Duration) {
+        self.receiving.lock().time.record(waited);
     }
 
     fn is_closed(&self) -> bool {

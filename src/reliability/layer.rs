@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::{Machine, Options, Received, Report, Stats, Verdict};
-use crate::datagram::channel::{Channel, Route, RouteOrder};
+use crate::datagram::channel::{Channel, Offered, Route, RouteOrder};
 use crate::datagram::message::Metadata;
 use crate::datagram::transport::{SendOptions, Transport};
 use crate::error::{Error, Result};
@@ -332,7 +332,8 @@ impl Layer {
             Some(result)
         });
         drop(state);
-        if metadata.is_ok() {
+        if let Ok(Metadata { waited, .. }) = &metadata {
+            self.transport.record_waited(*waited);
             // Room that opened may owe the peer an acknowledgement.
             self.work.notify_one();
         }
@@ -367,17 +368,21 @@ fn unix_us_before(age: Duration) -> u64 {
 const UNREPORTED: u64 = 0;
 
 impl Route for Layer {
-    fn offer(&self, now: Instant, payload: &Bytes) -> bool {
+    fn offer(&self, now: Instant, payload: &Bytes) -> Offered {
         // Copied: a message that waits to be read must not pin the receive buffer it came in.
         let frame = Bytes::copy_from_slice(payload);
-        let verdict = self.state.lock().machine.on_frame(now, &frame);
+        let (verdict, refused) = {
+            let machine = &mut self.state.lock().machine;
+            let before = machine.refused_full();
+            (machine.on_frame(now, &frame), machine.refused_full() != before)
+        };
         match verdict {
             Verdict::Consumed => {
                 self.work.notify_one();
-                true
+                if refused { Offered::Dropped } else { Offered::Taken }
             }
-            Verdict::Stale => self.follows_another,
-            Verdict::NotAFrame => false,
+            Verdict::Stale if self.follows_another => Offered::Taken,
+            Verdict::Stale | Verdict::NotAFrame => Offered::Left,
         }
     }
 }
@@ -394,6 +399,10 @@ impl Channel for Layer {
             buffer.extend_from_slice(&message.payload);
             Ok(())
         })
+    }
+
+    fn record_waited(&self, waited: Duration) {
+        self.transport.record_waited(waited);
     }
 
     fn is_closed(&self) -> bool {

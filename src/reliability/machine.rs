@@ -185,6 +185,11 @@ impl Machine {
         Verdict::Consumed
     }
 
+    /// Messages refused so far because the inbound queue was full.
+    pub fn refused_full(&self) -> u64 {
+        self.receiver.stats().refused_full
+    }
+
     /// When [`Machine::on_timeout`] is to be called next.
     pub fn next_timeout(&self) -> Option<Instant> {
         let deadlines =

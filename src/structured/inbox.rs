@@ -29,21 +29,21 @@ impl Inbox {
         Self { state: Mutex::default(), capacity: capacity.max(1) }
     }
 
-    /// Takes a datagram; when the queue is full, or has ended, it is dropped, as in the reference. Returns whether the
-    /// queue was empty before and is not now.
-    pub fn put(&self, now: Instant, payload: &[u8]) -> bool {
+    /// Takes a datagram; when the queue is full, or has ended, it is dropped, as in the reference. Returns how many wait
+    /// now, nothing when it was dropped.
+    pub fn put(&self, now: Instant, payload: &[u8]) -> Option<usize> {
         let mut state = self.state.lock();
         let sequence = state.next_sequence;
         state.next_sequence += 1;
         if state.waiting.len() >= self.capacity || state.ended {
             state.dropped_full += 1;
-            return false;
+            return None;
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let timestamp_us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
         let metadata = Metadata { timestamp_us, size: payload.len(), sequence, ..Metadata::default() };
         state.waiting.push_back((now, metadata, payload.into()));
-        state.waiting.len() == 1
+        Some(state.waiting.len())
     }
 
     /// Takes the next datagram and puts it in place of what `buffer` holds: [`Error::WouldBlock`] if there is none,
@@ -87,9 +87,8 @@ mod tests {
     fn a_full_inbox_drops_the_newcomer_and_counts_it() {
         let inbox = Inbox::new(2);
         let now = Instant::now();
-        assert!(inbox.put(now, b"a"), "the first makes it readable");
-        assert!(!inbox.put(now, b"b"));
-        assert!(!inbox.put(now, b"c"));
+        assert_eq!((inbox.put(now, b"a"), inbox.put(now, b"b")), (Some(1), Some(2)));
+        assert_eq!(inbox.put(now, b"c"), None);
         assert_eq!((inbox.len(), inbox.dropped_full()), (2, 1));
         let mut buffer = b"old".to_vec();
         assert_eq!(inbox.take(&mut buffer).unwrap().sequence, 0);

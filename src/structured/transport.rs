@@ -14,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 use super::inbox::Inbox;
 use super::registry::Registry;
 use super::serializer::Serializer;
-use crate::datagram::channel::{Channel, Route, RouteOrder};
+use crate::datagram::channel::{Channel, Offered, Route, RouteOrder};
 use crate::datagram::message::Metadata;
 use crate::datagram::transport::{SendOptions, Transport};
 use crate::error::{Error, Result};
@@ -238,6 +238,7 @@ impl Structured {
             Next::Returned(received, object) => return self.deliver(received, object, buffer),
             Next::Arrived(metadata) => Metadata { waited: called.elapsed(), ..metadata },
         };
+        self.channel.record_waited(metadata.waited);
         with_scratch(|object| {
             let received = self.decoded(&datagram, metadata, object)?;
             // The common case copies; only an object that must be kept takes the memory with it.
@@ -429,15 +430,20 @@ impl Shared {
 }
 
 impl Route for Shared {
-    fn offer(&self, now: Instant, payload: &Bytes) -> bool {
-        let Some(inbox) = &self.inbox else { return false };
+    fn offer(&self, now: Instant, payload: &Bytes) -> Offered {
+        let Some(inbox) = &self.inbox else { return Offered::Left };
         let ours = payload
             .first_chunk::<HEADER_BYTES>()
             .is_some_and(|header| self.registry.knows(u16::from_be_bytes(*header)));
-        if ours && inbox.put(now, payload) {
-            self.tell();
+        if !ours {
+            return Offered::Left;
         }
-        ours
+        match inbox.put(now, payload) {
+            None => return Offered::Dropped,
+            Some(1) => self.tell(),
+            Some(_) => {}
+        }
+        Offered::Taken
     }
 }
 

@@ -108,7 +108,11 @@ impl Transport {
             },
             send_time: sending.time,
             receive_time: receiving.time,
-            sizes: sending.queue.sent_sizes().merged(receiving.queue.delivered_sizes()),
+            sizes: sending
+                .queue
+                .sent_sizes()
+                .merged(receiving.queue.delivered_sizes())
+                .merged(receiving.routed_sizes),
         };
         let seen = look(&sending, &receiving, stats);
         // The other lock first: who is told when the sending side is free looks at both.

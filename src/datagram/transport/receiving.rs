@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Transport, unix_us};
-use crate::datagram::channel::{Route, RouteOrder};
+use crate::datagram::channel::{Offered, Route, RouteOrder};
 use crate::datagram::inbound::{Inbound, PopError, Slot};
 use crate::datagram::json;
 use crate::datagram::message::Metadata;
@@ -121,22 +121,25 @@ impl Transport {
         }
         let now = Instant::now();
         let routes = self.routes.read().clone();
-        let mut taken = Vec::new();
+        let mut offered = Vec::new();
         if !routes.is_empty() {
-            taken = batch.iter().map(|one| routes.offer(now, one)).collect();
+            offered = batch.iter().map(|one| routes.offer(now, one)).collect();
         }
-        let is_taken = |index: usize| taken.get(index).copied().unwrap_or(false);
         let mut receiving = self.receiving.lock();
         receiving.last_arrival = Some(now);
-        for (_, one) in batch.iter().enumerate().filter(|(index, _)| is_taken(*index)) {
-            receiving.routed.add(one.len());
-            receiving.queue.claim_sequence();
+        for (one, offered) in batch.iter().zip(&offered) {
+            match offered {
+                Offered::Left => {}
+                Offered::Taken => receiving.count_routed(one.len()),
+                Offered::Dropped => receiving.queue.count_dropped_elsewhere(one.len()),
+            }
         }
         if receiving.closed {
             return;
         }
         let was_empty = receiving.queue.queued().datagrams == 0;
-        let ours = batch.iter().enumerate().filter(|(index, _)| !is_taken(*index)).map(|(_, one)| &one[..]);
+        let is_left = |index: usize| offered.get(index).is_none_or(|offered| *offered == Offered::Left);
+        let ours = batch.iter().enumerate().filter(|(index, _)| is_left(*index)).map(|(_, one)| &one[..]);
         let kept = receiving.queue.push_batch(now, unix_us(), ours);
         drop(receiving);
         self.peer_spoke();
