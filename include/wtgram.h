@@ -203,7 +203,8 @@ typedef enum wtgram_interest {
   WTGRAM_CONNECTED = 16,
   // The outgoing queue is below its water mark.
   WTGRAM_LOW_WATER = 32,
-  // The largest possible datagram changed; reported once for each change.
+  // The largest possible datagram changed. Every poller reports it once after each change, also for a change before the
+  // object was added: a program that asks for the size and then adds or modifies misses nothing.
   WTGRAM_SIZE_CHANGED = 64,
   // An outcome can be fetched.
   WTGRAM_OUTCOME = 128,
@@ -211,7 +212,7 @@ typedef enum wtgram_interest {
   WTGRAM_ALERT = 256,
   // The heartbeat's watch has heard nothing from the peer for too long.
   WTGRAM_PEER_SILENT = 512,
-  // With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest anew.
+  // With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest again.
   WTGRAM_ONE_SHOT = (1 << 30),
 } wtgram_interest;
 
@@ -2452,7 +2453,7 @@ enum wtgram_status wtgram_poller_add(struct wtgram_poller poller,
                                      uint32_t interest,
                                      uint64_t cookie);
 
-// Changes what an object is watched for, and arms `WTGRAM_ONE_SHOT` anew.
+// Changes what an object is watched for, and arms `WTGRAM_ONE_SHOT` again.
 //
 // Statuses: as for `wtgram_poller_add`; `INVALID_STATE`: it is not in this poller.
 WTGRAM_MUST_USE
@@ -2461,7 +2462,8 @@ enum wtgram_status wtgram_poller_modify(struct wtgram_poller poller,
                                         uint32_t interest,
                                         uint64_t cookie);
 
-// Stops watching an object. A freed object leaves its pollers by itself.
+// Stops watching an object. A wait that began earlier may still report it; a later one does not. A freed object leaves its
+// pollers at once, by itself.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller; `INVALID_STATE`: the object is not in this poller; `CLOSED`;
 // `FORKED`.
@@ -2469,13 +2471,14 @@ enum wtgram_status wtgram_poller_remove(struct wtgram_poller poller,
                                         uint64_t object);
 
 // Waits until an object is ready. Level-triggered: it is reported as long as it is ready; objects take turns when there
-// are more than fit.
+// are more than fit. Any number of threads may wait: each returns while an object is ready, so that two may report the same
+// one. `WTGRAM_ONE_SHOT` reports it to one of them.
 //
 // `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `events`, `capacity`: where they go, at least 1. `count`: how many;
 // 0 after `wtgram_poller_wake`.
 //
-// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: the poller was freed meanwhile; `INVALID_HANDLE`;
-// `INVALID_ARGUMENT`; `FORKED`. Any number of threads may wait.
+// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: the poller was freed or the library was shut down
+// meanwhile; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.
 WTGRAM_MUST_USE
 enum wtgram_status wtgram_poller_wait(struct wtgram_poller poller,
                                       int64_t timeout_us,
@@ -2483,7 +2486,7 @@ enum wtgram_status wtgram_poller_wait(struct wtgram_poller poller,
                                       size_t capacity,
                                       size_t *count);
 
-// Makes one present or future `wtgram_poller_wait` return, with 0 events if none are ready.
+// Makes one present or future `wtgram_poller_wait` return, with 0 events if none are ready. Each call ends one wait.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`; `FORKED`.
 enum wtgram_status wtgram_poller_wake(struct wtgram_poller poller);

@@ -199,7 +199,7 @@ fn closing_tells_of_it_with_no_lock_of_the_layer_held() {
     }
     let pair = Pair::new();
     let (near, _far) = layers(&pair);
-    near.watchers().add(1 << 62, Arc::new(Look(Arc::downgrade(&near))));
+    near.watchers().add(Arc::new(Look(Arc::downgrade(&near))));
     let (closed, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || closed.send(near.close(soon())));
     assert_eq!(told.recv_timeout(PATIENCE), Ok(Ok(())), "closing waits for its own lock");

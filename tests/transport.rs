@@ -204,7 +204,7 @@ fn a_poller_hears_of_an_expiry_that_nobody_asked_about() {
     let (pair, _link) = blocked(&TransportOptions::default());
     let ttl = Duration::from_millis(50);
     let told = Arc::new(Told(Instant::now() + ttl, AtomicBool::new(false)));
-    pair.from().watchers().add(99, Arc::clone(&told) as _);
+    pair.from().watchers().add(Arc::clone(&told) as _);
     send_as(pair.from(), 0, Some(ttl), 1).unwrap();
     eventually("the watcher is told", || told.1.load(Ordering::SeqCst));
     assert_eq!(pair.from().ready() & Ready::OUTCOME, Ready::OUTCOME);
@@ -217,7 +217,7 @@ fn writable_means_that_a_datagram_of_any_size_finds_room() {
     let (pair, _link) = blocked(&TransportOptions { outgoing_limits, ..TransportOptions::default() });
     let from = pair.from();
     let largest = from.max_datagram_size().unwrap();
-    let writable = || from.standing() & Ready::WRITABLE == Ready::WRITABLE;
+    let writable = || from.ready() & Ready::WRITABLE == Ready::WRITABLE;
     assert!(writable());
     from.send(&vec![0; bytes - largest], &SendOptions::default(), soon()).unwrap();
     assert!(writable());

@@ -23,7 +23,7 @@ use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
 use wtgram::datagram::watermark::Marks;
 use wtgram::error::{Error, Result};
 use wtgram::poller::{Event, Interest, Poller};
-use wtgram::runtime::readiness::{Pollable, Ready, Watcher};
+use wtgram::runtime::readiness::{Pollable, Ready, Token, Watcher};
 use wtgram::runtime::wait::Deadline;
 
 /// A guard against hanging.
@@ -69,19 +69,20 @@ struct Waiting {
     room: Receiver<Result<()>>,
     outcome: Receiver<Result<()>>,
     watcher: Arc<Heard>,
+    token: Token,
     threads: [JoinHandle<()>; 3],
 }
 
 impl Waiting {
     fn on(transport: &Arc<Transport>) -> Self {
         let watcher = Arc::new(Heard(AtomicUsize::new(0)));
-        transport.watchers().add(77, Arc::clone(&watcher) as _);
+        let token = transport.watchers().add(Arc::clone(&watcher) as _);
         let (one, sender) =
             waits(transport, |it| it.send(b"waits", &SendOptions::default(), Deadline::Never));
         let (two, room) = waits(transport, |it| it.wait_writable(1, Deadline::Never));
         let (three, outcome) =
             waits(transport, |it| it.next_outcomes(1, &mut Vec::new(), Deadline::Never).map(drop));
-        Self { sender, room, outcome, watcher, threads: [one, two, three] }
+        Self { sender, room, outcome, watcher, token, threads: [one, two, three] }
     }
 
     fn hear(&self, what: Hears, of: &str) {
@@ -180,7 +181,7 @@ fn whoever_takes_something_out_of_the_queue_tells_those_who_wait() {
         waiting.hear(hears, name);
         drop(still);
         // Whatever still waits ends, and the next case finds an empty queue with its settings of before.
-        transport.watchers().remove(77);
+        transport.watchers().remove(waiting.token);
         transport.set_outgoing_max_age(None);
         transport.set_outgoing_limits(waiting_options().outgoing_limits);
         transport.set_outgoing_marks(Marks::of_datagrams(FULL));

@@ -42,9 +42,6 @@ pub use observe::{Snapshot, WaitingSizes};
 use pumps::{ReceivePump, SendPump};
 use sending_side::{SendingGuard, SendingSide};
 
-/// Token of the transport's own watcher on its session.
-const SESSION_WATCH: u64 = 0;
-
 /// How a transport behaves; each can be changed while it runs, except for the places for outcomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportOptions {
@@ -102,7 +99,7 @@ pub struct Transport {
     max_payload: AtomicUsize,
     /// The largest that it ever was.
     largest_payload: AtomicUsize,
-    size_changed: AtomicBool,
+    size_changes: AtomicU64,
     sending: SendingSide,
     pub(super) receiving: Mutex<Receiving>,
     readable: Condvar,
@@ -166,7 +163,7 @@ impl Transport {
             created_at_us: unix_us(),
             max_payload: AtomicUsize::new(max_payload),
             largest_payload: AtomicUsize::new(max_payload),
-            size_changed: AtomicBool::new(false),
+            size_changes: AtomicU64::new(0),
             sending: SendingSide::new(Outbound::new(outgoing)),
             receiving: Mutex::new(Receiving {
                 queue: Inbound::new(incoming),
@@ -187,7 +184,7 @@ impl Transport {
         });
         transport.census.join(&transport);
         let watch = SessionWatch(Arc::downgrade(&transport));
-        transport.session.watchers().add(SESSION_WATCH, Arc::new(watch));
+        transport.session.watchers().add(Arc::new(watch));
         let lane = transport.session.lane();
         lane.spawn(SendPump(Arc::clone(&transport)).run());
         lane.spawn(ReceivePump(Arc::clone(&transport)).run());
@@ -276,7 +273,7 @@ impl Transport {
         let now = self.path.max_payload().unwrap_or(0);
         self.largest_payload.fetch_max(now, Ordering::Relaxed);
         if self.max_payload.swap(now, Ordering::Relaxed) != now {
-            self.size_changed.store(true, Ordering::Relaxed);
+            self.size_changes.fetch_add(1, Ordering::Relaxed);
             self.watchers.notify();
         }
     }
@@ -314,10 +311,6 @@ impl Channel for Transport {
 
 impl Pollable for Transport {
     fn ready(&self) -> Ready {
-        Ready::SIZE_CHANGED.when(self.size_changed.swap(false, Ordering::Relaxed)) | self.standing()
-    }
-
-    fn standing(&self) -> Ready {
         let now = Instant::now();
         let mut ready = Ready::PEER_SILENT.when(self.is_peer_silent());
         // What has expired still counts here: the pump drops it in time, and tells.
@@ -332,6 +325,10 @@ impl Pollable for Transport {
         });
         let mut receiving = self.receiving.lock();
         ready | Ready::READABLE.when(receiving.queue.front_len(now).is_some())
+    }
+
+    fn size_changes(&self) -> u64 {
+        self.size_changes.load(Ordering::Relaxed)
     }
 
     fn possible(&self) -> Ready {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::guard::{Failure, guard, quiet};
+use super::guard::{Failure, free, guard};
 use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
@@ -364,9 +364,5 @@ pub extern "C" fn wtgram_broadcaster_shutdown(broadcaster: wtgram_broadcaster) -
 /// Shuts it down and makes its handle name nothing. None and stale handles are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_broadcaster_free(broadcaster: wtgram_broadcaster) {
-    quiet(|| {
-        if let Some(broadcaster) = broadcaster.take() {
-            broadcaster.shutdown();
-        }
-    });
+    free(broadcaster, |broadcaster| broadcaster.shutdown());
 }

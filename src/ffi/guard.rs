@@ -1,8 +1,10 @@
 //! The one wrapper around every function's body.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::fork;
+use super::handle::Handle;
 use super::status::wtgram_status;
 use crate::error::Error;
 use crate::runtime;
@@ -52,9 +54,21 @@ pub(super) fn guard_detailed(detail: impl FnOnce(&str), body: impl FnOnce() -> O
     }
 }
 
-/// Runs a body that returns nothing and must work at any time: frees and constants.
+/// Runs a body that returns nothing and must work at any time.
 pub(super) fn quiet(body: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(body));
+}
+
+/// Ends the handle and then what it named, also after shutdown. In a forked child it does nothing: a thread that exists only
+/// in the parent may have held any of the locks.
+pub(super) fn free<H: Handle>(handle: H, end: impl FnOnce(Arc<H::Object>)) {
+    if !matches!(runtime::check_usable(), Err(Error::Forked)) {
+        quiet(|| {
+            if let Some(object) = handle.take() {
+                end(object);
+            }
+        });
+    }
 }
 
 fn contained(body: impl FnOnce() -> Outcome) -> Outcome {

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::guard::Failure;
 use crate::error::Error;
+use crate::runtime::readiness::Pollable;
 
 /// Slots of the first segment; every further one is twice as large.
 const FIRST_SEGMENT: usize = 64;
@@ -19,10 +20,10 @@ const SEGMENTS: usize = 18;
 const SLOT_BITS: u32 = 24;
 const MAX_SLOTS: usize = 1 << SLOT_BITS;
 
-/// Makes a struct with nothing but an `id` the [`Handle`] of objects of a type, with a table of their own. (The structs
-/// stand where cbindgen sees them.)
+/// Makes a struct with nothing but an `id` the [`Handle`] of objects of a type, with a table of their own; and says what a
+/// poller watches of such an object, if it can. (The structs stand where cbindgen sees them.)
 macro_rules! names {
-    ($handle:ty => $object:ty, $number:ident) => {
+    ($handle:ty => $object:ty, $number:ident $(, polled as |$it:ident| $polled:expr)?) => {
         impl $crate::ffi::handle::Handle for $handle {
             type Object = $object;
             const TYPE: u8 = $crate::ffi::handle::types::$number;
@@ -36,6 +37,11 @@ macro_rules! names {
             fn id(self) -> u64 {
                 self.id
             }
+            $(fn polled(
+                $it: &std::sync::Arc<$object>,
+            ) -> Option<std::sync::Arc<dyn $crate::runtime::readiness::Pollable>> {
+                Some(std::sync::Arc::clone($polled) as _)
+            })?
         }
     };
 }
@@ -52,6 +58,11 @@ pub(super) trait Handle: Copy {
     fn from_id(id: u64) -> Self;
     fn id(self) -> u64;
 
+    /// What a poller watches; nothing for objects that cannot be in one.
+    fn polled(_object: &Arc<Self::Object>) -> Option<Arc<dyn Pollable>> {
+        None
+    }
+
     /// Gives `object` a handle.
     fn new(object: Arc<Self::Object>) -> Result<Self, Failure> {
         Ok(Self::from_id(u64::from(Self::TYPE) << 56 | Self::table().insert(object)?))
@@ -62,9 +73,13 @@ pub(super) trait Handle: Copy {
         self.local().and_then(|local| Self::table().get(local)).ok_or(Failure::InvalidHandle)
     }
 
-    /// Takes the object from its handle, which names nothing from now on.
+    /// Takes the object from its handle, which names nothing from now on, and out of all pollers.
     fn take(self) -> Option<Arc<Self::Object>> {
-        self.local().and_then(|local| Self::table().remove(local))
+        let object = self.local().and_then(|local| Self::table().remove(local))?;
+        if let Some(polled) = Self::polled(&object) {
+            polled.watchers().retire();
+        }
+        Some(object)
     }
 
     /// The part of the id that the table knows; nothing for another type's handle.

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::guard::{Failure, guard, quiet};
+use super::guard::{Failure, free, guard};
 use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
@@ -25,7 +25,7 @@ pub struct wtgram_monitor {
     pub id: u64,
 }
 
-names!(wtgram_monitor => Monitor, MONITOR);
+names!(wtgram_monitor => Monitor, MONITOR, polled as |monitor| monitor);
 
 /// Options of a monitor.
 #[repr(C)]
@@ -378,11 +378,7 @@ pub extern "C" fn wtgram_monitor_close(monitor: wtgram_monitor) -> wtgram_status
 /// Closes it and makes its handle name nothing. None and stale handles are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_monitor_free(monitor: wtgram_monitor) {
-    quiet(|| {
-        if let Some(monitor) = monitor.take() {
-            monitor.close();
-        }
-    });
+    free(monitor, |monitor| monitor.close());
 }
 
 /// Writes the figures of one transport and its path as OpenMetrics text 1.0, which Prometheus reads, labelled with the peer's

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use super::guard::{Failure, guard, quiet};
+use super::guard::{Failure, free, guard};
 use super::handle::{Handle, names, types};
 use super::monitor::wtgram_monitor;
 use super::pointer::{deadline, elements_mut, give, invalid};
@@ -43,7 +43,8 @@ pub enum wtgram_interest {
     WTGRAM_CONNECTED = 16,
     /// The outgoing queue is below its water mark.
     WTGRAM_LOW_WATER = 32,
-    /// The largest possible datagram changed; reported once for each change.
+    /// The largest possible datagram changed. Every poller reports it once after each change, also for a change before the
+    /// object was added: a program that asks for the size and then adds or modifies misses nothing.
     WTGRAM_SIZE_CHANGED = 64,
     /// An outcome can be fetched.
     WTGRAM_OUTCOME = 128,
@@ -51,7 +52,7 @@ pub enum wtgram_interest {
     WTGRAM_ALERT = 256,
     /// The heartbeat's watch has heard nothing from the peer for too long.
     WTGRAM_PEER_SILENT = 512,
-    /// With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest anew.
+    /// With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest again.
     WTGRAM_ONE_SHOT = 1 << 30,
 }
 
@@ -104,7 +105,7 @@ pub extern "C" fn wtgram_poller_add(
     })
 }
 
-/// Changes what an object is watched for, and arms `WTGRAM_ONE_SHOT` anew.
+/// Changes what an object is watched for, and arms `WTGRAM_ONE_SHOT` again.
 ///
 /// Statuses: as for `wtgram_poller_add`; `INVALID_STATE`: it is not in this poller.
 #[unsafe(no_mangle)]
@@ -118,7 +119,8 @@ pub extern "C" fn wtgram_poller_modify(
     guard(|| Ok(poller.get()?.modify(object, wanted(interest)?, cookie)?))
 }
 
-/// Stops watching an object. A freed object leaves its pollers by itself.
+/// Stops watching an object. A wait that began earlier may still report it; a later one does not. A freed object leaves its
+/// pollers at once, by itself.
 ///
 /// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller; `INVALID_STATE`: the object is not in this poller; `CLOSED`;
 /// `FORKED`.
@@ -128,13 +130,14 @@ pub extern "C" fn wtgram_poller_remove(poller: wtgram_poller, object: u64) -> wt
 }
 
 /// Waits until an object is ready. Level-triggered: it is reported as long as it is ready; objects take turns when there
-/// are more than fit.
+/// are more than fit. Any number of threads may wait: each returns while an object is ready, so that two may report the same
+/// one. `WTGRAM_ONE_SHOT` reports it to one of them.
 ///
 /// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `events`, `capacity`: where they go, at least 1. `count`: how many;
 /// 0 after `wtgram_poller_wake`.
 ///
-/// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: the poller was freed meanwhile; `INVALID_HANDLE`;
-/// `INVALID_ARGUMENT`; `FORKED`. Any number of threads may wait.
+/// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: the poller was freed or the library was shut down
+/// meanwhile; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.
 ///
 /// # Safety
 /// `events` points to `capacity` writable elements; `count` is writable.
@@ -163,7 +166,7 @@ pub unsafe extern "C" fn wtgram_poller_wait(
     }
 }
 
-/// Makes one present or future `wtgram_poller_wait` return, with 0 events if none are ready.
+/// Makes one present or future `wtgram_poller_wait` return, with 0 events if none are ready. Each call ends one wait.
 ///
 /// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`; `FORKED`.
 #[unsafe(no_mangle)]
@@ -195,21 +198,20 @@ pub unsafe extern "C" fn wtgram_poller_fd(poller: wtgram_poller, fd: *mut c_int)
 /// handles are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_poller_free(poller: wtgram_poller) {
-    quiet(|| {
-        if let Some(poller) = poller.take() {
-            poller.close();
-        }
-    });
+    free(poller, |poller| poller.close());
 }
 
 fn pollable(object: u64) -> Result<Arc<dyn Pollable>, Failure> {
+    fn of<H: Handle>(object: u64) -> Result<Arc<dyn Pollable>, Failure> {
+        H::polled(&H::from_id(object).get()?).ok_or(Failure::InvalidHandle)
+    }
     match (object >> 56) as u8 {
-        types::SERVER => Ok(Arc::clone(&wtgram_server::from_id(object).get()?.link) as _),
-        types::SESSION => Ok(Arc::clone(&wtgram_session::from_id(object).get()?.session.link) as _),
-        types::TRANSPORT => Ok(Arc::clone(&wtgram_transport::from_id(object).get()?.transport) as _),
-        types::RELIABILITY => Ok(wtgram_reliability::from_id(object).get()? as _),
-        types::MONITOR => Ok(wtgram_monitor::from_id(object).get()? as _),
-        types::STRUCTURED => Ok(wtgram_structured::from_id(object).get()? as _),
+        types::SERVER => of::<wtgram_server>(object),
+        types::SESSION => of::<wtgram_session>(object),
+        types::TRANSPORT => of::<wtgram_transport>(object),
+        types::RELIABILITY => of::<wtgram_reliability>(object),
+        types::MONITOR => of::<wtgram_monitor>(object),
+        types::STRUCTURED => of::<wtgram_structured>(object),
         _ => Err(Failure::InvalidHandle),
     }
 }

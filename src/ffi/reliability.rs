@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::guard::{Failure, guard, quiet};
+use super::guard::{Failure, free, guard};
 use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
@@ -16,7 +16,6 @@ use super::transport::{narrow, wtgram_transport};
 use crate::error::Error;
 use crate::reliability::layer::{Layer, LayerOptions};
 use crate::reliability::{Outcome, Report, Stats};
-use crate::runtime::readiness::Pollable;
 use crate::runtime::wait::Deadline;
 
 /// A reliability layer: messages that are acknowledged, retransmitted, and delivered at most once. `{0}` is none.
@@ -27,7 +26,7 @@ pub struct wtgram_reliability {
     pub id: u64,
 }
 
-names!(wtgram_reliability => Layer, RELIABILITY);
+names!(wtgram_reliability => Layer, RELIABILITY, polled as |layer| layer);
 
 /// Options of a reliability layer.
 #[repr(C)]
@@ -552,10 +551,7 @@ pub extern "C" fn wtgram_reliability_close(
 /// ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_reliability_free(reliability: wtgram_reliability) {
-    quiet(|| {
-        if let Some(layer) = reliability.take() {
-            let _ = layer.close(Deadline::Now);
-            layer.watchers().retire();
-        }
+    free(reliability, |layer| {
+        let _ = layer.close(Deadline::Now);
     });
 }

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::guard::{Failure, quiet};
+use super::guard::{Failure, free};
 use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
@@ -17,7 +17,6 @@ use super::transport::{transport_options, wtgram_transport_options};
 use crate::datagram::session::Server;
 use crate::ffi::guard::guard;
 use crate::link::config::{Congestion, ConnectionOptions, IdentitySource, ListenOptions};
-use crate::runtime::readiness::Pollable;
 
 /// Length of a certificate hash (SHA-256), in bytes.
 pub const WTGRAM_CERTIFICATE_HASH_LENGTH: usize = 32;
@@ -30,7 +29,7 @@ pub struct wtgram_server {
     pub id: u64,
 }
 
-names!(wtgram_server => Server, SERVER);
+names!(wtgram_server => Server, SERVER, polled as |server| &server.link);
 
 /// Congestion control algorithms.
 #[repr(C)]
@@ -381,10 +380,5 @@ pub extern "C" fn wtgram_server_close(server: wtgram_server) -> wtgram_status {
 /// Closes the server, if it is open, and makes its handle name nothing. None and stale handles are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_server_free(server: wtgram_server) {
-    quiet(|| {
-        if let Some(server) = server.take() {
-            server.link.close();
-            server.link.watchers().retire();
-        }
-    });
+    free(server, |server| server.link.close());
 }

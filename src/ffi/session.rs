@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::guard::{Failure, guard, quiet};
+use super::guard::{Failure, free, guard};
 use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
@@ -18,7 +18,6 @@ use crate::datagram::session::Session;
 use crate::error::Error;
 use crate::link::config::{ConnectOptions, Trust};
 use crate::link::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES, Phase};
-use crate::runtime::readiness::Pollable;
 
 /// A session. `{0}` is none.
 #[repr(C)]
@@ -34,7 +33,7 @@ pub(super) struct SessionObject {
     pub(super) transport: wtgram_transport,
 }
 
-names!(wtgram_session => SessionObject, SESSION);
+names!(wtgram_session => SessionObject, SESSION, polled as |object| &object.session.link);
 
 /// Gives a session and its transport their handles. When there are none left, the session is closed.
 pub(super) fn publish(session: Session) -> Result<wtgram_session, Failure> {
@@ -627,12 +626,8 @@ pub unsafe extern "C" fn wtgram_session_close_info(
 /// on either return `CLOSED`. None and stale handles are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_session_free(session: wtgram_session) {
-    quiet(|| {
-        if let Some(object) = session.take() {
-            drop(object.transport.take());
-            let _ = object.session.link.close(0, "");
-            object.session.link.watchers().retire();
-            object.session.datagrams.watchers().retire();
-        }
+    free(session, |object| {
+        drop(object.transport.take());
+        let _ = object.session.link.close(0, "");
     });
 }

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::guard::{Failure, guard, quiet};
+use super::guard::{Failure, free, guard};
 use super::handle::{Handle, names};
 use super::library::init;
 use super::pointer::{
@@ -30,7 +30,7 @@ pub struct wtgram_structured {
     pub id: u64,
 }
 
-names!(wtgram_structured => Structured, STRUCTURED);
+names!(wtgram_structured => Structured, STRUCTURED, polled as |structured| structured);
 
 /// A type of objects.
 #[repr(C)]
@@ -655,11 +655,7 @@ pub extern "C" fn wtgram_structured_close(structured: wtgram_structured) -> wtgr
 /// Closes it as `wtgram_structured_close` does and makes its handle name nothing. None and stale handles are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_structured_free(structured: wtgram_structured) {
-    quiet(|| {
-        if let Some(structured) = structured.take() {
-            structured.close();
-        }
-    });
+    free(structured, |structured| structured.close());
 }
 
 /// The program's serializer, behind the core's trait.

@@ -39,7 +39,7 @@ impl TransportObject {
     }
 }
 
-names!(wtgram_transport => TransportObject, TRANSPORT);
+names!(wtgram_transport => TransportObject, TRANSPORT, polled as |object| &object.transport);
 
 /// What happens to a datagram when the outgoing queue is full.
 #[repr(C)]

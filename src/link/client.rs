@@ -168,7 +168,7 @@ impl Attempt {
             }
         };
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&session) as _;
-        runtime::get()?.close_on_shutdown(closer);
+        runtime::close_on_shutdown(closer);
         guard.0 = None;
         self.lane.spawn(driver.run(connect, control, socket));
         Ok(session)

@@ -120,7 +120,7 @@ impl<T: Send + 'static> Server<T> {
             closing: watch::Sender::new(false),
         });
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&server) as _;
-        runtime::get()?.close_on_shutdown(closer);
+        runtime::close_on_shutdown(closer);
         lane.spawn(Listening(Arc::clone(&server)).run());
         Ok(server)
     }

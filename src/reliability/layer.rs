@@ -4,7 +4,6 @@
 //! arrive are taken on their way (`datagram::channel::Route`), before the transport's own queue.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +16,7 @@ use crate::datagram::channel::{Channel, Offered, Route, RouteOrder};
 use crate::datagram::message::Metadata;
 use crate::datagram::transport::{SendOptions, Transport};
 use crate::error::{Error, Result};
-use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
+use crate::runtime::readiness::{Pollable, Ready, Token, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
 
 /// Outcomes that may wait to be fetched or are still to come; messages that ask for one beyond that are refused.
@@ -443,17 +442,14 @@ impl Pollable for Layer {
 struct Task {
     layer: Arc<Layer>,
     route: u64,
-    watch: u64,
+    watch: Token,
     frames: Vec<Bytes>,
 }
 
 impl Task {
     fn new(layer: &Arc<Layer>) -> Self {
-        static WATCHES: AtomicU64 = AtomicU64::new(1);
-        // Pollers count their tokens from 1 as well; the top bit keeps the two apart.
-        let watch = WATCHES.fetch_add(1, Ordering::Relaxed) | 1 << 63;
         let route = layer.transport.add_route(RouteOrder::Reliability, Arc::clone(layer) as Arc<dyn Route>);
-        layer.transport.watchers().add(watch, Arc::new(TransportWatch(Arc::downgrade(layer))));
+        let watch = layer.transport.watchers().add(Arc::new(TransportWatch(Arc::downgrade(layer))));
         Self { layer: Arc::clone(layer), route, watch, frames: Vec::new() }
     }
 

@@ -8,6 +8,7 @@ mod dispatcher;
 mod lane;
 pub mod log;
 pub mod readiness;
+pub mod sync;
 mod thread;
 pub mod wait;
 
@@ -55,7 +56,10 @@ static OPTIONS: Mutex<Option<RuntimeOptions>> = Mutex::new(None);
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 static LIVE: Live = Live { count: Mutex::new(0), zero: Condvar::new() };
 
-/// What must hear of a shutdown: servers and client sessions.
+/// Also while no lane runs: a poller needs none.
+static CLOSERS: Mutex<Vec<Weak<dyn CloseOnShutdown>>> = Mutex::new(Vec::new());
+
+/// What must hear of a shutdown: servers, client sessions and pollers.
 pub trait CloseOnShutdown: Send + Sync {
     /// Begins closing; returns at once.
     fn close_on_shutdown(&self);
@@ -65,7 +69,6 @@ pub trait CloseOnShutdown: Send + Sync {
 pub struct Runtime {
     lanes: Vec<Lane>,
     next: AtomicUsize,
-    closers: Mutex<Vec<Weak<dyn CloseOnShutdown>>>,
     ending: watch::Sender<bool>,
 }
 
@@ -105,7 +108,6 @@ pub fn get() -> Result<&'static Runtime> {
         Ok(Runtime {
             lanes: start_lanes(options.lanes)?,
             next: AtomicUsize::new(0),
-            closers: Mutex::new(Vec::new()),
             ending: watch::Sender::new(false),
         })
     })
@@ -133,28 +135,28 @@ impl Runtime {
         self.lanes[turn % self.lanes.len()].clone()
     }
 
-    /// Asks that `closer` be told of a shutdown as long as it lives.
-    pub fn close_on_shutdown(&self, closer: Weak<dyn CloseOnShutdown>) {
-        {
-            let mut closers = self.closers.lock();
-            // Looked at under the lock: a shutdown that has been here already will not come again.
-            if check_usable().is_ok() {
-                if closers.len() == closers.capacity() {
-                    closers.retain(|closer| closer.strong_count() > 0);
-                }
-                closers.push(closer);
-                return;
-            }
-        }
-        if let Some(closer) = closer.upgrade() {
-            closer.close_on_shutdown();
-        }
-    }
-
     /// Resolves when the library is being shut down, for what nobody else can end.
     pub async fn ending(&self) {
         // An error means that the sender is gone, and the runtime with it.
         let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
+    }
+}
+
+/// Asks that `closer` be told of a shutdown as long as it lives.
+pub fn close_on_shutdown(closer: Weak<dyn CloseOnShutdown>) {
+    {
+        let mut closers = CLOSERS.lock();
+        // Looked at under the lock: a shutdown that has been here already will not come again.
+        if check_usable().is_ok() {
+            if closers.len() == closers.capacity() {
+                closers.retain(|closer| closer.strong_count() > 0);
+            }
+            closers.push(closer);
+            return;
+        }
+    }
+    if let Some(closer) = closer.upgrade() {
+        closer.close_on_shutdown();
     }
 }
 
@@ -173,12 +175,12 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
         Err(state) if state == Usable::ShutDown as u8 => return Ok(()),
         Err(_) => return Err(Error::Forked),
     }
-    let Some(runtime) = RUNTIME.get() else { return Ok(()) };
     let deadline = Instant::now() + timeout;
-    let closers = std::mem::take(&mut *runtime.closers.lock());
+    let closers = std::mem::take(&mut *CLOSERS.lock());
     for closer in closers.iter().filter_map(Weak::upgrade) {
         closer.close_on_shutdown();
     }
+    let Some(runtime) = RUNTIME.get() else { return Ok(()) };
     runtime.ending.send_replace(true);
     let clean = LIVE.wait_zero(deadline);
     for lane in &runtime.lanes {

@@ -2,9 +2,9 @@
 
 use std::ops::{BitAnd, BitOr, BitOrAssign};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use parking_lot::Mutex;
+use super::sync::{AtomicBool, Mutex, Ordering, fence};
 
 /// A set of conditions that an object can be in; the bits of the C constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,11 +67,11 @@ impl BitOrAssign for Ready {
 
 /// An object that a poller can wait for.
 pub trait Pollable: Send + Sync {
-    /// What it is ready for now.
+    /// What it is ready for now. A look changes nothing that another look would see.
     fn ready(&self) -> Ready;
-    /// The same without the conditions that are reported once for each change: for those that look on behalf of others.
-    fn standing(&self) -> Ready {
-        self.ready()
+    /// How often the largest possible datagram has changed. Each poller reports a change once.
+    fn size_changes(&self) -> u64 {
+        0
     }
     /// Everything it can ever be ready for.
     fn possible(&self) -> Ready;
@@ -87,21 +87,27 @@ pub trait Watcher: Send + Sync {
     fn changed(&self);
 }
 
-/// A watcher and the token it can be removed by.
-type Listed = (u64, Arc<dyn Watcher>);
+/// Names one watcher among those of all objects. Only [`Watchers::add`] makes them, so no two are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token(u64);
+
+impl Token {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// A watcher on an object that others watch too; it ends when this is dropped.
 pub struct Subscription {
     object: Arc<dyn Pollable>,
-    token: u64,
+    token: Token,
 }
 
 impl Subscription {
     /// Lets `watcher` hear of changes of `object`.
     pub fn new(object: Arc<dyn Pollable>, watcher: Arc<dyn Watcher>) -> Self {
-        // Beyond the tokens of pollers, which count up from 1.
-        static TOKENS: AtomicU64 = AtomicU64::new(1 << 63);
-        let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        object.watchers().add(token, watcher);
+        let token = object.watchers().add(watcher);
         Self { object, token }
     }
 }
@@ -112,7 +118,10 @@ impl Drop for Subscription {
     }
 }
 
-/// The watchers of one object. Notifying costs one load while there are none.
+/// A watcher and the token that removes it.
+type Listed = (Token, Arc<dyn Watcher>);
+
+/// The watchers of one object. Notifying costs a fence and a load while there are none.
 #[derive(Default)]
 pub struct Watchers {
     any: AtomicBool,
@@ -123,18 +132,27 @@ pub struct Watchers {
 }
 
 impl Watchers {
-    /// Adds a watcher under a `token` of the caller's that [`Watchers::remove`] takes.
-    pub fn add(&self, token: u64, watcher: Arc<dyn Watcher>) {
+    /// Adds a watcher, which hears of every change that a look from now on does not see.
+    pub fn add(&self, watcher: Arc<dyn Watcher>) -> Token {
+        let token = Token::next();
         let mut list = self.list.lock();
         Arc::make_mut(&mut list).push((token, watcher));
         self.any.store(true, Ordering::SeqCst);
+        drop(list);
+        // With the one in `notify`: either the change finds the watcher, or the watcher's next look finds the change.
+        fence(Ordering::SeqCst);
+        token
     }
 
-    /// Removes all watchers under `token`.
-    pub fn remove(&self, token: u64) {
+    /// Removes the watcher.
+    pub fn remove(&self, token: Token) {
         let mut list = self.list.lock();
-        Arc::make_mut(&mut list).retain(|(held, _)| *held != token);
-        self.any.store(!list.is_empty(), Ordering::SeqCst);
+        let mut rest = Vec::clone(&list);
+        rest.retain(|(held, _)| *held != token);
+        self.any.store(!rest.is_empty(), Ordering::SeqCst);
+        let before = std::mem::replace(&mut *list, Arc::new(rest));
+        drop(list);
+        drop(before);
     }
 
     /// The object's handle is gone: whoever watches it lets go of it.
@@ -148,8 +166,10 @@ impl Watchers {
         self.retired.load(Ordering::SeqCst)
     }
 
-    /// Tells all watchers.
+    /// Tells all watchers of a change that has been made, by whatever means: a relaxed store will do.
     pub fn notify(&self) {
+        // A store may otherwise still be under way while what follows is read.
+        fence(Ordering::SeqCst);
         if self.any.load(Ordering::SeqCst) {
             let list = Arc::clone(&self.list.lock());
             for (_, watcher) in list.iter() {

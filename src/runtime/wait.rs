@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, MutexGuard};
-
+use super::sync::{Condvar, MutexGuard};
 use crate::error::{Error, Result};
 
 /// A caller's patience.
@@ -42,6 +41,34 @@ pub enum Deadline {
     Never,
 }
 
+impl Deadline {
+    /// Sleeps until `condvar` is notified or the deadline is over; says whether it is over.
+    pub fn sleep<T>(self, guard: &mut MutexGuard<'_, T>, condvar: &Condvar) -> bool {
+        match self {
+            Self::Now => true,
+            Self::At(instant) => condvar.wait_until(guard, instant).timed_out(),
+            Self::Never => {
+                condvar.wait(guard);
+                false
+            }
+        }
+    }
+
+    /// Whether it is over.
+    pub fn is_over(self) -> bool {
+        match self {
+            Self::Now => true,
+            Self::At(instant) => Instant::now() >= instant,
+            Self::Never => false,
+        }
+    }
+
+    /// What a wait that was in vain returns.
+    pub fn missed(self) -> Error {
+        if self == Self::Now { Error::WouldBlock } else { Error::TimedOut }
+    }
+}
+
 /// Waits on `condvar` until `attempt` yields something, with the lock held whenever `attempt` runs.
 pub fn wait_for<T, R>(
     guard: &mut MutexGuard<'_, T>,
@@ -53,14 +80,9 @@ pub fn wait_for<T, R>(
         if let Some(result) = attempt(guard) {
             return result;
         }
-        match deadline {
-            Deadline::Now => return Err(Error::WouldBlock),
-            Deadline::Never => condvar.wait(guard),
-            Deadline::At(instant) => {
-                if condvar.wait_until(guard, instant).timed_out() {
-                    return attempt(guard).unwrap_or(Err(Error::TimedOut));
-                }
-            }
+        if deadline.sleep(guard, condvar) {
+            let late = if deadline == Deadline::Now { None } else { attempt(guard) };
+            return late.unwrap_or_else(|| Err(deadline.missed()));
         }
     }
 }

@@ -389,7 +389,7 @@ impl Drop for Structured {
 
 impl Pollable for Structured {
     fn ready(&self) -> Ready {
-        let below = self.channel.standing();
+        let below = self.channel.ready();
         let arrived = match &self.shared.inbox {
             Some(inbox) => !inbox.is_empty(),
             None => !(below & Ready::READABLE).is_empty(),

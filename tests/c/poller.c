@@ -1,4 +1,5 @@
 /* One poller for everything: level-triggered, one descriptor that is readable while something is ready. */
+#include "blocked.h"
 #include "check.h"
 #include "pair.h"
 
@@ -122,8 +123,10 @@ static void accept_and_close_are_events(void)
     CHECK_OK(wtgram_poller_remove(poller, accepted.id));
     CHECK_OK(wtgram_poller_add(poller, accepted.id, WTGRAM_CLOSED, 10));
     expect_event(poller, accepted.id, 10, WTGRAM_CLOSED);
-    TEST("a freed object leaves the poller by itself");
+    TEST("a freed object leaves the poller by itself, at once");
     wtgram_session_free(accepted);
+    CHECK_STATUS(wtgram_poller_remove(poller, accepted.id), WTGRAM_ERROR_INVALID_STATE);
+    CHECK_STATUS(wtgram_poller_remove(poller, datagrams.id), WTGRAM_ERROR_INVALID_STATE);
     wtgram_session_free(client);
     expect_silence(poller);
     TEST("closing the server is an event");
@@ -215,11 +218,80 @@ static void many_objects_in_one_poller(void)
     pair_free(&pair);
 }
 
+static void freed_objects_on_a_transport_leave(void)
+{
+    static const wtgram_object_type types[] = {{1, 0, 0, {0, 0}}};
+    struct pair pair;
+    wtgram_poller poller;
+    wtgram_reliability layer;
+    wtgram_structured over_transport, over_session, over_reliability;
+    wtgram_monitor monitor;
+    pair_open(&pair, NULL);
+    CHECK_OK(wtgram_poller_new(&poller));
+    CHECK_OK(wtgram_reliability_open_over_transport(pair.client_datagrams, NULL, &layer));
+    CHECK_OK(wtgram_structured_open_over_reliability(layer, types, 1, NULL, &over_reliability));
+    CHECK_OK(wtgram_structured_open_over_session(pair.client, types, 1, NULL, &over_session));
+    CHECK_OK(wtgram_structured_open_over_transport(pair.accepted_datagrams, types, 1, NULL, &over_transport));
+    CHECK_OK(wtgram_monitor_open(pair.accepted_datagrams, NULL, &monitor));
+    const uint64_t all[] = {over_reliability.id, over_session.id, layer.id, monitor.id, over_transport.id};
+    enum { ALL = sizeof all / sizeof all[0] };
+    for (size_t i = 0; i < ALL; i++) CHECK_OK(wtgram_poller_add(poller, all[i], 0, i));
+    expect_silence(poller);
+    TEST("structured transports of every form, monitors and layers leave the poller when they are freed");
+    wtgram_structured_free(over_reliability);
+    wtgram_structured_free(over_session);
+    wtgram_reliability_free(layer);
+    wtgram_monitor_free(monitor);
+    wtgram_structured_free(over_transport);
+    expect_silence(poller);
+    for (size_t i = 0; i < ALL; i++) {
+        CHECK_STATUS(wtgram_poller_remove(poller, all[i]), WTGRAM_ERROR_INVALID_STATE);
+        CHECK_STATUS(wtgram_poller_add(poller, all[i], 0, i), WTGRAM_ERROR_INVALID_HANDLE);
+    }
+    TEST("closed ones stay, and are reported, until they are freed");
+    CHECK_OK(wtgram_monitor_open(pair.client_datagrams, NULL, &monitor));
+    CHECK_OK(wtgram_poller_add(poller, monitor.id, WTGRAM_ALERT, 77));
+    CHECK_OK(wtgram_monitor_close(monitor));
+    expect_event(poller, monitor.id, 77, WTGRAM_CLOSED);
+    expect_event(poller, monitor.id, 77, WTGRAM_CLOSED);
+    wtgram_monitor_free(monitor);
+    expect_silence(poller);
+    wtgram_poller_free(poller);
+    pair_free(&pair);
+}
+
+static wtgram_status wait_for_one(void *argument)
+{
+    wtgram_event event;
+    size_t count = 0;
+    wtgram_status status = wtgram_poller_wait(*(wtgram_poller *)argument, WTGRAM_FOREVER, &event, 1, &count);
+    CHECK(status != WTGRAM_OK || count == 1);
+    return status;
+}
+
+static void every_waiting_thread_hears(void)
+{
+    struct pair pair;
+    struct blocked threads[3];
+    wtgram_poller poller;
+    pair_open(&pair, NULL);
+    CHECK_OK(wtgram_poller_new(&poller));
+    CHECK_OK(wtgram_poller_add(poller, pair.accepted_datagrams.id, WTGRAM_READABLE, 1));
+    TEST("of three threads that wait on one poller each wakes while something is ready");
+    for (size_t i = 0; i < 3; i++) blocked_start(&threads[i], wait_for_one, &poller);
+    CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"a", 1, NULL));
+    for (size_t i = 0; i < 3; i++) blocked_expect(&threads[i], WTGRAM_OK);
+    wtgram_poller_free(poller);
+    pair_free(&pair);
+}
+
 int main(void)
 {
     readable_is_level_triggered();
     accept_and_close_are_events();
     writable_follows_the_queue();
     many_objects_in_one_poller();
+    freed_objects_on_a_transport_leave();
+    every_waiting_thread_hears();
     return 0;
 }

@@ -16,10 +16,18 @@ static wtgram_status do_accept(void *argument)
     return wtgram_server_accept(*(wtgram_server *)argument, WTGRAM_FOREVER, &session);
 }
 
+static wtgram_status do_poller_wait(void *argument)
+{
+    wtgram_event events[2];
+    size_t count = 0;
+    return wtgram_poller_wait(*(wtgram_poller *)argument, WTGRAM_FOREVER, events, 2, &count);
+}
+
 int main(void)
 {
     struct pair pair;
-    struct blocked receive, accept;
+    struct blocked receive, accept, wait;
+    wtgram_poller poller;
     wtgram_runtime_options runtime;
     wtgram_session session;
     wtgram_server server;
@@ -41,9 +49,12 @@ int main(void)
     TEST("shutdown closes sessions and servers: blocked calls come back with CLOSED");
     blocked_start(&receive, do_receive, &pair.client_datagrams);
     blocked_start(&accept, do_accept, &pair.server);
+    CHECK_OK(wtgram_poller_new(&poller)); /* nothing is in it */
+    blocked_start(&wait, do_poller_wait, &poller);
     CHECK_OK(wtgram_shutdown(PATIENCE_US));
     blocked_expect(&receive, WTGRAM_ERROR_CLOSED);
     blocked_expect(&accept, WTGRAM_ERROR_CLOSED);
+    blocked_expect(&wait, WTGRAM_ERROR_CLOSED);
 
     TEST("afterwards every call says CLOSED, free is harmless, and a second shutdown does not hang");
     CHECK_STATUS(wtgram_transport_send(pair.client_datagrams, &byte, 1, NULL), WTGRAM_ERROR_CLOSED);
@@ -52,6 +63,7 @@ int main(void)
     CHECK_STATUS(wtgram_server_accept(pair.server, WTGRAM_FOREVER, &session), WTGRAM_ERROR_CLOSED);
     CHECK_STATUS(wtgram_session_connect(pair.url, NULL, &session, NULL, 0), WTGRAM_ERROR_CLOSED);
     CHECK_STATUS(wtgram_server_listen(NULL, &server, NULL, 0), WTGRAM_ERROR_CLOSED);
+    wtgram_poller_free(poller);
     pair_free(&pair);
     wtgram_status status = wtgram_shutdown(SECOND_US);
     CHECK(status == WTGRAM_OK || status == WTGRAM_ERROR_CLOSED);

@@ -1,0 +1,335 @@
+//! One thing to wait on for many objects, with one descriptor for programs that have a loop of their own.
+//!
+//! Level-triggered. An object whose readiness may have changed is put on the ready list by its watcher; waiting looks
+//! at those on the list, reports what is ready, and takes off the list what is not. The descriptor is readable while the
+//! list is not empty. The laws are written down, and tested, in `tests/poller_model`.
+//!
+//! One thread at a time looks, without the lock of the list: lanes that list objects never wait for a look, and a look
+//! may tell of what it finds.
+
+mod entry;
+mod signal;
+
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::RawFd;
+use std::sync::{Arc, Weak};
+
+use crate::error::{Error, Result};
+use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher};
+use crate::runtime::sync::{Condvar, Mutex, MutexGuard, Ordering, fence};
+use crate::runtime::wait::Deadline;
+use crate::runtime::{CloseOnShutdown, close_on_shutdown};
+use entry::{Entry, Found};
+use signal::Signal;
+
+/// What an object is watched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest {
+    /// Conditions to report; [`Ready::CLOSED`] is reported in any case.
+    pub ready: Ready,
+    /// After one report, say nothing until the interest is set again.
+    pub one_shot: bool,
+}
+
+/// One object that is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// The number under which the object was added.
+    pub object: u64,
+    /// What the caller wanted to find again.
+    pub cookie: u64,
+    /// What it is ready for.
+    pub ready: Ready,
+}
+
+/// The poller.
+pub struct Poller {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Held by the thread that looks, so that nobody takes "being looked at" for "not ready". Its memory is kept.
+    looking: Mutex<Vec<Arc<Entry>>>,
+}
+
+struct State {
+    members: HashMap<u64, Member>,
+    listed: VecDeque<Arc<Entry>>,
+    /// Waits that [`Poller::wake`] has still to end.
+    wakes: usize,
+    closed: bool,
+    signal: Signal,
+}
+
+/// Dropped without the poller's lock: it may be the last owner of its object.
+struct Member {
+    entry: Arc<Entry>,
+    _subscription: Subscription,
+}
+
+impl Poller {
+    /// A poller that watches nothing yet.
+    pub fn new() -> Result<Arc<Self>> {
+        let poller = Arc::new(Self {
+            state: Mutex::new(State {
+                members: HashMap::new(),
+                listed: VecDeque::new(),
+                wakes: 0,
+                closed: false,
+                signal: Signal::new()?,
+            }),
+            changed: Condvar::new(),
+            looking: Mutex::new(Vec::new()),
+        });
+        close_on_shutdown(Arc::downgrade(&poller) as _);
+        Ok(poller)
+    }
+
+    /// Watches `pollable` under the number `object`. One that is ready already is reported.
+    pub fn add(
+        self: &Arc<Self>,
+        object: u64,
+        pollable: Arc<dyn Pollable>,
+        interest: Interest,
+        cookie: u64,
+    ) -> Result<()> {
+        let entry = Arc::new(Entry::new(object, Arc::clone(&pollable), interest, cookie)?);
+        let hook = Hook { poller: Arc::downgrade(self), entry: Arc::downgrade(&entry) };
+        // Subscribed first: what changes before it is a member is seen by the first look.
+        let subscription = Subscription::new(pollable, Arc::new(hook));
+        let member = Member { entry: Arc::clone(&entry), _subscription: subscription };
+        self.admit(member).map_err(|(refused, _)| refused)?;
+        self.list(&entry);
+        if entry.pollable.watchers().is_retired() {
+            self.forget(&entry);
+        }
+        Ok(())
+    }
+
+    /// Takes it in; what is refused is dropped by the caller, without the lock.
+    fn admit(&self, member: Member) -> std::result::Result<(), (Error, Member)> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err((Error::Closed, member));
+        }
+        match state.members.entry(member.entry.object) {
+            MapEntry::Occupied(_) => {
+                Err((Error::InvalidState("the object is already in this poller".into()), member))
+            }
+            MapEntry::Vacant(place) => {
+                member.entry.listed.store(false, Ordering::SeqCst);
+                place.insert(member);
+                Ok(())
+            }
+        }
+    }
+
+    /// Changes what `object` is watched for, and arms a one-shot interest again.
+    pub fn modify(&self, object: u64, interest: Interest, cookie: u64) -> Result<()> {
+        let entry = self.state.lock().member(object)?;
+        entry.watch_for(interest, cookie)?;
+        self.list(&entry);
+        Ok(())
+    }
+
+    /// Stops watching `object`. A wait that has begun before may still report it.
+    pub fn remove(&self, object: u64) -> Result<()> {
+        let removed = {
+            let mut state = self.state.lock();
+            let entry = state.member(object)?;
+            state.remove(&entry)
+        };
+        drop(removed);
+        Ok(())
+    }
+
+    /// Waits until `deadline` for something to be ready and fills `events`; returns how many. 0 only after
+    /// [`Poller::wake`].
+    pub fn wait(&self, events: &mut [Event], deadline: Deadline) -> Result<usize> {
+        if events.is_empty() {
+            return Err(Error::InvalidArgument("there is no room for events".into()));
+        }
+        let mut last = deadline == Deadline::Now;
+        loop {
+            let (count, mut state) = self.collect(events);
+            if state.closed {
+                return Err(Error::Closed);
+            }
+            let woken = count > 0 || state.wakes > 0;
+            if woken || last {
+                state.wakes -= usize::from(state.wakes > 0);
+                state.settle();
+                self.leave(state);
+                return if woken { Ok(count) } else { Err(deadline.missed()) };
+            }
+            state.settle();
+            // What was listed since the look is looked at before anybody sleeps.
+            last = if state.listed.is_empty() {
+                deadline.sleep(&mut state, &self.changed)
+            } else {
+                deadline.is_over()
+            };
+        }
+    }
+
+    /// Looks at everything on the list until `events` is full. What is still ready goes to the end of the list, so that no
+    /// object can starve the others.
+    fn collect(&self, events: &mut [Event]) -> (usize, MutexGuard<'_, State>) {
+        let mut batch = self.looking.lock();
+        let mut state = self.state.lock();
+        let mut count = 0;
+        let mut left = state.listed.len();
+        while left > 0 && count < events.len() && !state.listed.is_empty() {
+            let size = left.min(events.len() - count).min(state.listed.len());
+            left -= size;
+            batch.extend(state.listed.drain(..size));
+            for entry in batch.iter() {
+                entry.listed.store(false, Ordering::SeqCst);
+            }
+            drop(state);
+            // Off the list before the look: a change that the look does not see lists the object again.
+            fence(Ordering::SeqCst);
+            batch.retain(|entry| {
+                let Some(Found { event, again }) = entry.look() else { return false };
+                events[count] = event;
+                count += 1;
+                again
+            });
+            state = self.state.lock();
+            batch.retain(|entry| !state.list(entry));
+            if !batch.is_empty() {
+                // Changed or removed meanwhile. What was removed may be dropped by this: not under the lock.
+                drop(state);
+                batch.clear();
+                state = self.state.lock();
+            }
+        }
+        (count, state)
+    }
+
+    /// Whoever leaves tells the next one that waits, if anything is left: no thread sleeps while an object is ready.
+    fn leave(&self, state: MutexGuard<'_, State>) {
+        let more = !state.listed.is_empty() || state.wakes > 0;
+        drop(state);
+        if more {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Makes one present or future wait return, with no events if there are none.
+    pub fn wake(&self) {
+        let mut state = self.state.lock();
+        state.wakes = state.wakes.saturating_add(1);
+        state.signal.ring();
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The descriptor that is readable while something is ready. Owned by the poller: only to be polled.
+    pub fn descriptor(&self) -> RawFd {
+        self.state.lock().signal.descriptor()
+    }
+
+    /// Ends every wait; nothing can be added from now on.
+    pub fn close(&self) {
+        let members = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            state.signal.ring();
+            for member in state.members.values() {
+                member.entry.listed.store(true, Ordering::SeqCst);
+            }
+            let listed = std::mem::take(&mut state.listed);
+            (std::mem::take(&mut state.members), listed)
+        };
+        drop(members);
+        self.changed.notify_all();
+    }
+
+    /// The object may have become ready.
+    fn list(&self, entry: &Arc<Entry>) {
+        if entry.listed.load(Ordering::SeqCst) {
+            return;
+        }
+        {
+            let mut state = self.state.lock();
+            if !state.list(entry) {
+                return;
+            }
+            // Also when others are on the list: an edge-triggered loop above must hear of every newcomer.
+            state.signal.ring();
+        }
+        self.changed.notify_one();
+    }
+
+    /// The object's handle is gone.
+    fn forget(&self, entry: &Arc<Entry>) {
+        let removed = self.state.lock().remove(entry);
+        drop(removed);
+    }
+}
+
+impl State {
+    fn member(&self, object: u64) -> Result<Arc<Entry>> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        let member = self.members.get(&object);
+        let unknown = || Error::InvalidState("the object is not in this poller".into());
+        member.map(|member| Arc::clone(&member.entry)).ok_or_else(unknown)
+    }
+
+    /// Puts it at the end of the list, if it is a member and not there.
+    fn list(&mut self, entry: &Arc<Entry>) -> bool {
+        let new = !entry.listed.swap(true, Ordering::SeqCst);
+        if new {
+            self.listed.push_back(Arc::clone(entry));
+        }
+        new
+    }
+
+    /// Takes it out, if it is a member. The caller drops what comes back when the lock is free.
+    fn remove(&mut self, entry: &Arc<Entry>) -> Option<Member> {
+        if !self.members.get(&entry.object).is_some_and(|member| Arc::ptr_eq(&member.entry, entry)) {
+            return None;
+        }
+        if entry.listed.swap(true, Ordering::SeqCst) {
+            self.listed.retain(|listed| !Arc::ptr_eq(listed, entry));
+            self.settle();
+        }
+        self.members.remove(&entry.object)
+    }
+
+    /// The descriptor says what the list says.
+    fn settle(&mut self) {
+        self.signal.set(!self.listed.is_empty() || self.wakes > 0 || self.closed);
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl CloseOnShutdown for Poller {
+    fn close_on_shutdown(&self) {
+        self.close();
+    }
+}
+
+struct Hook {
+    poller: Weak<Poller>,
+    entry: Weak<Entry>,
+}
+
+impl Watcher for Hook {
+    fn changed(&self) {
+        if let (Some(poller), Some(entry)) = (self.poller.upgrade(), self.entry.upgrade()) {
+            if entry.pollable.watchers().is_retired() {
+                poller.forget(&entry);
+            } else {
+                poller.list(&entry);
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The descriptor that other loops wait on: an eventfd, non-blocking and closed on exec.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::error::{Error, Result};
+
+/// Readable or not.
+pub struct Signal {
+    eventfd: EventFd,
+    readable: bool,
+}
+
+impl Signal {
+    /// One that is not readable.
+    pub fn new() -> Result<Self> {
+        EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+            .map(|eventfd| Self { eventfd, readable: false })
+            .map_err(|errno: Errno| Error::io("making an eventfd", &errno.into()))
+    }
+
+    /// Makes it readable. Writes also when it is: an edge-triggered loop must hear each time.
+    pub fn ring(&mut self) {
+        // Fails only when the counter is full, and then it is readable already.
+        let _ = self.eventfd.write(1);
+        self.readable = true;
+    }
+
+    /// Makes it readable or not.
+    pub fn set(&mut self, readable: bool) {
+        match (self.readable, readable) {
+            (false, true) => self.ring(),
+            (true, false) => {
+                let _ = self.eventfd.read();
+                self.readable = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// What to poll.
+    pub fn descriptor(&self) -> RawFd {
+        self.eventfd.as_fd().as_raw_fd()
+    }
+}
