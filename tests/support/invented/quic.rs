@@ -28,6 +28,8 @@ pub struct Peer {
     pub lost: Option<ConnectionError>,
     /// Datagrams that arrived.
     pub datagrams: Vec<Bytes>,
+    /// How many of them have been sent back, by whoever does.
+    pub echoed: usize,
     /// What came on each stream; whether it has ended.
     pub streams: BTreeMap<StreamId, (Vec<u8>, bool)>,
 }
@@ -67,8 +69,14 @@ impl QuicHost {
     }
 
     fn add(&mut self, handle: ConnectionHandle, quic: Connection) {
-        let peer =
-            Peer { quic, connected: false, lost: None, datagrams: Vec::new(), streams: BTreeMap::new() };
+        let peer = Peer {
+            quic,
+            connected: false,
+            lost: None,
+            datagrams: Vec::new(),
+            echoed: 0,
+            streams: BTreeMap::new(),
+        };
         self.peers.insert(handle.0, peer);
     }
 
