@@ -3,7 +3,7 @@
 //! The map, from the ground up; arrows run one way, each room knows only those above it in this list (and of the
 //! upper five, none knows another):
 //!
-//! - [`error`]: the one error type.
+//! - [`error`]: the one error type; [`text`]: what people may read of a peer's words.
 //! - `runtime`: lanes (threads that run tokio), logging, shutdown, what others wait on.
 //! - `link`: QUIC and HTTP/3; the only room that names quinn and wtransport.
 //! - `datagram`: queues, accounting and the transport.
@@ -24,3 +24,4 @@ pub mod poller;
 pub mod reliability;
 pub mod runtime;
 pub mod structured;
+pub mod text;

@@ -454,6 +454,47 @@ fn requests_for_anything_else_get_their_status_beside_a_session_that_goes_on() {
 }
 
 #[test]
+fn a_request_or_response_of_more_than_128_fields_is_too_large() {
+    // `:method: GET` from the static table, a byte for each.
+    let block = |fields: usize| frame(HEADERS, &[&[0, 0][..], &vec![0xd1; fields]].concat());
+    let server = listen();
+    let (raw, session) = raw_session(&server);
+    for fields in [129, 60_000] {
+        let (_send, mut receive) = raw.raw.open_bi(block(fields));
+        assert_eq!(status_of(&read_frame(&mut receive).expect("a response").1), 431);
+    }
+    let (_send, mut receive) = raw.raw.open_bi(block(128));
+    assert_eq!(reset_code(&mut receive), Some(H3_MESSAGE_ERROR), "it is read, and says :method twice");
+    works(&raw, &session);
+    server.link.close();
+    let server = RawServer::new();
+    let client = connecting(&server);
+    let _raw = server.serve(OLD_SETTINGS, &block(129));
+    let error = client.join().expect("no panic").err().expect("no session");
+    assert!(matches!(&error, Error::Protocol(text) if text.contains("too large")), "{error}");
+}
+
+#[test]
+fn a_peers_words_are_escaped_where_people_read_them_and_as_sent_in_its_close_info() {
+    let words = "bad\r\nline\u{1b}[31m\u{202e}\u{2066}ü";
+    let escaped = "bad\\r\\nline\\u{1b}[31m\\u{202e}\\u{2066}ü";
+    let server = RawServer::new();
+    let client = connecting(&server);
+    let raw = server.accept();
+    raw.quic.close(VarInt::from_u32(0x107), words.as_bytes());
+    let error = client.join().expect("no panic").err().expect("no session").to_string();
+    assert!(error.contains(escaped) && !error.contains(char::is_control), "{error}");
+    let server = listen();
+    let (raw, session) = raw_session(&server);
+    raw.raw.quic.close(VarInt::from_u32(0x107), words.as_bytes());
+    assert_eq!(wait_closed(&session).reason, words);
+    let (mut raw, session) = raw_session(&server);
+    raw.write(&frame(DATA, &close_capsule(7, words.as_bytes())));
+    assert_eq!(wait_closed(&session).reason, words);
+    server.link.close();
+}
+
+#[test]
 fn requests_that_never_become_complete_are_limited() {
     let server = listen();
     let (raw, session) = raw_session(&server);

@@ -113,7 +113,7 @@ type SessionError struct {
 func (e *SessionError) Error() string {
 	switch {
 	case e.Broken:
-		return fmt.Sprintf("wtgram: the connection broke (code %#x): %s", e.TransportError, e.Message)
+		return fmt.Sprintf("wtgram: the connection broke (code %#x): %q", e.TransportError, e.Message)
 	case e.Remote:
 		return fmt.Sprintf("wtgram: session closed by the peer: code %d, %q", e.ErrorCode, e.Message)
 	}

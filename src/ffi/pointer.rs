@@ -7,6 +7,7 @@ use super::guard::{Failure, guard, guard_detailed};
 use super::status::wtgram_status;
 use crate::error::Error;
 use crate::runtime::wait::{Deadline, Timeout};
+use crate::text::readable;
 
 /// Wait as long as it takes.
 pub const WTGRAM_FOREVER: i64 = -1;
@@ -153,7 +154,7 @@ pub(super) unsafe fn write_text(
     Ok(())
 }
 
-/// Writes as much of `text` as fits, and a NUL: for explanations, where a shortened one is better than none.
+/// Writes as much of `text` as fits, readable, and a NUL: for explanations, where a shortened one is better than none.
 ///
 /// # Safety
 /// `buffer` is NULL or points to `capacity` writable bytes.
@@ -161,14 +162,12 @@ pub(super) unsafe fn write_detail(text: &str, buffer: *mut c_char, capacity: usi
     // SAFETY: the caller's promise.
     let Ok(buffer) = (unsafe { elements_mut(buffer.cast::<u8>(), capacity) }) else { return };
     let Some(room) = buffer.len().checked_sub(1) else { return };
+    let text = readable(text);
     let mut end = text.len().min(room);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    // A NUL within would end the text early for its reader.
-    for (to, from) in buffer.iter_mut().zip(text.as_bytes()[..end].iter()) {
-        *to = if *from == 0 { b' ' } else { *from };
-    }
+    buffer[..end].copy_from_slice(&text.as_bytes()[..end]);
     buffer[end] = 0;
 }
 
@@ -292,4 +291,23 @@ pub(super) fn optional_duration(us: i64) -> Result<Option<Duration>, Failure> {
 /// A duration for the caller, in microseconds.
 pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_is_readable_shortened_to_fit_and_ends_with_a_nul() {
+        let detail = |capacity: usize| {
+            let mut buffer = vec![b'?'; capacity];
+            // SAFETY: as many writable bytes as it says.
+            unsafe { write_detail("a\0\u{2066}ü", buffer.as_mut_ptr().cast(), capacity) };
+            String::from_utf8(buffer).unwrap()
+        };
+        assert_eq!(detail(17), "a\\u{0}\\u{2066}ü\0");
+        assert_eq!(detail(16), "a\\u{0}\\u{2066}\0?");
+        assert_eq!(detail(1), "\0");
+        assert_eq!(detail(0), "");
+    }
 }

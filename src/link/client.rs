@@ -23,6 +23,7 @@ use super::tls::{self, ClientCrypto, Extensions, Refusal};
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
 use crate::runtime::{self, CloseOnShutdown, Lane};
+use crate::text::readable;
 
 /// An address that has not answered by then is joined by the next one (RFC 8305 section 5 suggests 250 ms).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -330,19 +331,19 @@ fn explain(error: ConnectionError, address: SocketAddr, refusal: &Refusal) -> Er
         ConnectionError::Reset => Error::ConnectionRefused(format!("{address} reset the connection")),
         ConnectionError::ConnectionClosed(close) => {
             let code = u64::from(close.error_code);
-            let reason = String::from_utf8_lossy(&close.reason).into_owned();
+            let reason = readable(String::from_utf8_lossy(&close.reason));
             match code {
                 CONNECTION_REFUSED => Error::ConnectionRefused(format!("{address} {reason}")),
                 code if CRYPTO_ERRORS.contains(&code) => {
                     Error::Tls(format!("{address} refused with TLS alert {}: {reason}", code & 0xff))
                 }
-                _ => Error::Protocol(format!("{address}: {}", close)),
+                _ => Error::Protocol(readable(format!("{address}: {close}"))),
             }
         }
         ConnectionError::TransportError(error) if CRYPTO_ERRORS.contains(&u64::from(error.code)) => {
             Error::Tls(format!("{address}: {error}"))
         }
-        error => Error::Protocol(format!("{address}: {error}")),
+        error => Error::Protocol(readable(format!("{address}: {error}"))),
     }
 }
 

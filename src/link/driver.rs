@@ -24,6 +24,7 @@ use super::h3::{self, Event, StreamVerdict, close_bytes};
 use super::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES, Session};
 use crate::error::{Error, Result};
 use crate::runtime::{Lane, LiveGuard};
+use crate::text::readable;
 
 /// How long a peer may take to acknowledge our CLOSE capsule before the connection is closed without waiting on.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -370,12 +371,12 @@ pub(super) fn varint(code: u64) -> VarInt {
 /// What a lost connection means for an attempt to establish a session.
 pub(super) fn lost(error: &quinn::ConnectionError) -> Error {
     match error {
-        QuicError::ApplicationClosed(close) => Error::Protocol(format!(
+        QuicError::ApplicationClosed(close) => Error::Protocol(readable(format!(
             "the peer closed the connection with HTTP/3 code {:#x} {}",
             close.error_code.into_inner(),
             bounded(&String::from_utf8_lossy(&close.reason)),
-        )),
-        other => Error::Protocol(format!("the connection was lost: {other}")),
+        ))),
+        other => Error::Protocol(readable(format!("the connection was lost: {other}"))),
     }
 }
 

@@ -14,6 +14,7 @@ use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::error::{Error, Result};
 use crate::runtime::dispatch;
+use crate::text::Readable;
 
 /// Receives a line: its level, the module it comes from, its text. Runs on the callback thread.
 pub type Sink = Arc<dyn Fn(Level, &str, &str) + Send + Sync>;
@@ -110,7 +111,7 @@ impl Line {
             self.0.push_str(field.name());
             self.0.push('=');
         }
-        let _ = write!(Escaped(&mut self.0), "{value}");
+        let _ = write!(Readable(&mut self.0), "{value}");
     }
 }
 
@@ -120,35 +121,5 @@ impl Visit for Line {
     }
     fn record_str(&mut self, field: &Field, value: &str) {
         self.push(field, format_args!("{value}"));
-    }
-}
-
-/// Text may come from a peer: control characters are escaped, so that it cannot forge lines or drive a terminal.
-struct Escaped<'a>(&'a mut String);
-
-impl Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if character.is_control()
-                || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}')
-            {
-                write!(self.0, "{}", character.escape_default())?;
-            } else {
-                self.0.push(character);
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_in_peer_text_are_escaped() {
-        let mut text = String::new();
-        write!(Escaped(&mut text), "a\nb\u{1b}[31m\u{202e}ü").unwrap();
-        assert_eq!(text, "a\\nb\\u{1b}[31m\\u{202e}ü");
     }
 }

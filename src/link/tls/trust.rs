@@ -15,6 +15,7 @@ use wtransport::tls::client::ServerHashVerification;
 use super::{ALPN, certificate_hash, provider, read};
 use crate::error::{Error, Result};
 use crate::link::config::Trust;
+use crate::text::readable;
 
 /// The TLS side of one client session, and the place where its verifier leaves the reason of a refusal.
 pub fn client_config(trust: &Trust) -> Result<(rustls::ClientConfig, Refusal)> {
@@ -162,7 +163,8 @@ impl Recording {
             };
         }
         let rustls::Error::InvalidCertificate(cause) = error else { return Error::Tls(error.to_string()) };
-        let text = cause.to_string();
+        // It may name the hosts that the peer's certificate is for.
+        let text = readable(cause.to_string());
         match cause {
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }

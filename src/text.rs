@@ -1,0 +1,53 @@
+//! Text for people to read: errors, details, log lines. It may hold a peer's words.
+
+use std::fmt::{self, Write};
+
+/// `text` with all that would not show, escaped: control characters, which forge lines and drive terminals, and marks that
+/// turn the direction of what follows. What is escaped once stays as it is.
+pub fn readable(text: impl AsRef<str>) -> String {
+    let mut escaped = String::new();
+    // A String takes everything.
+    let _ = Readable(&mut escaped).write_str(text.as_ref());
+    escaped
+}
+
+/// Writes text to a string the way [`readable`] does.
+pub struct Readable<'a>(pub &'a mut String);
+
+impl Write for Readable<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if character.is_control() || breaks_or_turns(character) {
+                self.0.extend(character.escape_default());
+            } else {
+                self.0.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether it ends a line or has the property `Bidi_Control` of Unicode.
+fn breaks_or_turns(character: char) -> bool {
+    matches!(
+        character,
+        '\u{2028}' | '\u{2029}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_forge_lines_drive_a_terminal_or_turn_text_is_escaped_once() {
+        let text = readable(
+            "a\r\nb\0\u{1b}[31m\u{85}\u{2028}\u{202e}\u{2066}\u{2069}\u{200f}\u{61c} ü 日本 שלום \\n",
+        );
+        assert_eq!(
+            text,
+            "a\\r\\nb\\u{0}\\u{1b}[31m\\u{85}\\u{2028}\\u{202e}\\u{2066}\\u{2069}\\u{200f}\\u{61c} ü 日本 שלום \\n"
+        );
+        assert_eq!(readable(&text), text);
+    }
+}
