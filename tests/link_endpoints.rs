@@ -80,6 +80,14 @@ fn a_port_that_is_taken_is_said_to_be_and_is_free_again_after_the_server() {
 }
 
 #[test]
+fn a_port_that_is_taken_in_one_family_is_taken_for_a_server_of_both() {
+    let taken = std::net::UdpSocket::bind((V6, 0)).expect("a UDP socket");
+    let port = taken.local_addr().expect("bound").port();
+    let error = wtgram::link::Server::listen(&ListenOptions { port, ..ListenOptions::default() }).err();
+    assert!(matches!(&error, Some(Error::Io { message, .. }) if message.contains("[::]")), "{error:?}");
+}
+
+#[test]
 fn a_full_backlog_is_answered_with_503_until_somebody_accepts() {
     let server = listen_with(&ListenOptions { accept_backlog: 2, ..on_loopback() });
     let another = || connect(&url_at("127.0.0.1", &server), &trusting(&server));

@@ -162,12 +162,22 @@ fn signals_are_never_handled_on_our_threads() {
     server.link.close();
 }
 
+const CHILD: &str = "WTGRAM_TEST_CHILD";
+
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
 /// Runs the rest of the test `name` in a process of its own. `true`: this is that process.
 fn in_child(name: &str) -> bool {
-    const CHILD: &str = "WTGRAM_TEST_CHILD";
-    if std::env::var_os(CHILD).is_some() {
-        return true;
+    if !is_child() {
+        run_child(name);
     }
+    is_child()
+}
+
+/// Runs the test `name` in a process of its own.
+fn run_child(name: &str) {
     let _alone = alone();
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program).args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
@@ -175,7 +185,6 @@ fn in_child(name: &str) -> bool {
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    false
 }
 
 #[test]
@@ -218,6 +227,21 @@ fn shutdown_ends_everything_and_says_goodbye() {
     assert_eq!(runtime::shutdown(Duration::ZERO), Ok(()));
     assert!(matches!(connect("https://127.0.0.1:1/", &trusting_hash([0; 32])).err(), Some(Error::ShutDown)));
     assert!(matches!(wtgram::link::Server::listen(&on_loopback()).err(), Some(Error::ShutDown)));
+}
+
+#[test]
+fn lanes_that_start_while_the_library_is_shut_down_are_stopped() {
+    let name = "lanes_that_start_while_the_library_is_shut_down_are_stopped";
+    if !is_child() {
+        (0..20).for_each(|_| run_child(name));
+        return;
+    }
+    runtime::configure(runtime::RuntimeOptions { lanes: 32 }).expect("before the first use");
+    let starting = std::thread::spawn(|| runtime::get().map(drop));
+    eventually("lanes start", || starting.is_finished() || !our_threads().is_empty());
+    assert_eq!(runtime::shutdown(Duration::ZERO), Ok(()));
+    let _ = starting.join().expect("no panic");
+    assert_eq!(our_threads(), [], "no lane is left");
 }
 
 trait AcceptAll {

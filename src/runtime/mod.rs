@@ -52,6 +52,7 @@ enum Usable {
     Forked = 2,
 }
 
+/// Held while lanes start, and taken by [`shutdown`] before it looks for them.
 static OPTIONS: Mutex<Option<RuntimeOptions>> = Mutex::new(None);
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 static LIVE: Live = Live { count: Mutex::new(0), zero: Condvar::new() };
@@ -103,10 +104,15 @@ pub fn configure(options: RuntimeOptions) -> Result<()> {
 /// The runtime, started on first use. A failed start is reported and can be tried again.
 pub fn get() -> Result<&'static Runtime> {
     check_usable()?;
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let options = OPTIONS.lock();
+    // Looked at under the lock: a shutdown that has been here already stops no lanes that start now.
+    check_usable()?;
     RUNTIME.get_or_try_init(|| {
-        let options = OPTIONS.lock().clone().unwrap_or_default();
         Ok(Runtime {
-            lanes: start_lanes(options.lanes)?,
+            lanes: start_lanes(options.clone().unwrap_or_default().lanes)?,
             next: AtomicUsize::new(0),
             ending: watch::Sender::new(false),
         })
@@ -180,6 +186,8 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
     for closer in closers.iter().filter_map(Weak::upgrade) {
         closer.close_on_shutdown();
     }
+    // Lanes that are starting now are there then.
+    drop(OPTIONS.lock());
     let Some(runtime) = RUNTIME.get() else { return Ok(()) };
     runtime.ending.send_replace(true);
     let clean = LIVE.wait_zero(deadline);
