@@ -180,7 +180,8 @@ typedef enum wtgram_full_policy {
 
 // Where a server's certificate and key come from.
 typedef enum wtgram_identity {
-  // A fresh ECDSA P-256 certificate, valid for 13 days, that a browser accepts by its hash. The default.
+  // A fresh ECDSA P-256 certificate that a browser accepts by its hash. It is valid for 14 days and began a day ago,
+  // for clients whose clocks are behind. The default.
   WTGRAM_IDENTITY_SELF_SIGNED = 0,
   // PEM files.
   WTGRAM_IDENTITY_PEM_FILES = 1,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use support::pair::*;
-use support::raw_peer::PATIENCE;
+use support::raw_peer::{PATIENCE, Raw};
 use wtgram::datagram::session::Server;
 use wtgram::error::Error;
 use wtgram::link::config::{ConnectOptions, IdentitySource, ListenOptions, Trust};
@@ -98,6 +98,23 @@ fn a_certificate_of_a_trusted_authority_is_accepted_from_bytes_and_from_a_file()
     std::fs::write(&path, format!("{}{}", Authority::new().pem, authority.pem)).expect("written");
     assert_eq!(attempt(&server, Trust::CaFile(path.clone())), Ok(()));
     std::fs::remove_file(path).expect("removed");
+    server.link.close();
+}
+
+#[test]
+fn a_self_signed_certificate_began_a_day_ago_and_is_valid_for_14_days_in_all() {
+    let server = listen();
+    let chain = Raw::client(address(&server)).quic.peer_identity().expect("a certificate");
+    let chain = chain.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().expect("a chain");
+    let (_, certificate) = x509_parser::parse_x509_certificate(&chain[0]).expect("a certificate");
+    let (from, to) =
+        (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let (now, day) = (now.as_secs() as i64, 24 * 3600);
+    assert!((from - (now - day)).abs() <= 60, "it begins a day ago");
+    // RFC 5280 section 4.1.2.5: both its first and its last second count.
+    assert_eq!(to - from + 1, 14 * day);
+    assert_eq!(attempt(&server, Trust::CertificateHashes(vec![server.link.certificate_hash()])), Ok(()));
     server.link.close();
 }
 

@@ -82,7 +82,7 @@ impl Default for ListenOptions {
 /// Where a server's certificate and key come from.
 #[derive(Clone)]
 pub enum IdentitySource {
-    /// A fresh ECDSA P-256 certificate, valid for 13 days, which a browser accepts by its hash.
+    /// A fresh ECDSA P-256 certificate, valid from a day ago for 14 days, which a browser accepts by its hash.
     SelfSigned {
         /// DNS names and IP addresses; none means `localhost`, `127.0.0.1` and `::1`.
         names: Vec<String>,

@@ -1,5 +1,7 @@
 //! Who a server is: its certificate chain and key.
 
+use std::time::Duration;
+
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -7,8 +9,11 @@ use super::{ALPN, certificate_hash, provider, read};
 use crate::error::{Error, Result};
 use crate::link::config::IdentitySource;
 
-/// Validity of a self-signed certificate. Browsers accept at most 14 days by hash; one is left for wrong clocks.
-const SELF_SIGNED_DAYS: u32 = 13;
+/// How long ago a self-signed certificate begins: clients' clocks may be behind.
+const SELF_SIGNED_BEFORE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long it is valid in all: browsers take at most 14 days by hash. Its last second counts, too.
+const SELF_SIGNED_VALIDITY: Duration = Duration::from_secs(14 * 24 * 3600 - 1);
 
 /// A certificate chain with its key.
 pub struct Identity {
@@ -31,10 +36,10 @@ impl Identity {
     fn self_signed(names: &[String]) -> Result<Self> {
         let default = ["localhost", "127.0.0.1", "::1"].map(String::from);
         let names = if names.is_empty() { default.to_vec() } else { names.to_vec() };
+        let begin = time::OffsetDateTime::now_utc() - SELF_SIGNED_BEFORE;
         let identity = wtransport::Identity::self_signed_builder()
             .subject_alt_names(&names)
-            .from_now_utc()
-            .validity_days(SELF_SIGNED_DAYS)
+            .validity_period(begin, begin + SELF_SIGNED_VALIDITY)
             .build()
             .map_err(|error| Error::Identity(format!("cannot make a self-signed certificate: {error}")))?;
         let chain = identity.certificate_chain().as_slice();
