@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #if !WTGRAM_HAS_NLOHMANN_JSON
 #error "nlohmann/json is not there: install it (Debian: nlohmann-json3-dev)"
 #endif
@@ -60,6 +62,17 @@ TEST(NlohmannJson, WhatDoesNotConvertIsAnErrorAndNoMore)
     for (int i = 0; i < 3; i++) EXPECT_EQ(to.try_receive_obj_for(patience).error(), wtgram::errc::deserialization);
     from.send_obj(game::position{0, 0});
     EXPECT_EQ(to.receive_obj(patience).index(), 0u);
+}
+
+TEST(NlohmannJson, ANumberThatIsNoneIsRefused)
+{
+    pair p;
+    const auto from = channel::open(p.client.datagrams()), to = channel::open(p.accepted.datagrams());
+    for (const double number : {std::nan(""), HUGE_VAL, -HUGE_VAL})
+        EXPECT_EQ(from.try_send_obj(game::position{0, number}).error(), wtgram::errc::serialization);
+    EXPECT_THROW(from.send_obj(game::position{std::nan(""), 0}), wtgram::error);
+    from.send_obj(game::position{1e308, 0}); // and nothing came before it
+    EXPECT_EQ(std::get<game::position>(to.receive_obj(patience)).x, 1e308);
 }
 
 TEST(NlohmannJson, TextBecomesAValue)

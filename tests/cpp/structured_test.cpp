@@ -15,6 +15,15 @@ struct number { // no default constructor, and a form of its own
 struct line {
     std::string text;
 };
+struct strict { // its codec, and its move, throw instead of giving no value
+    explicit strict(int v) : value(v) {}
+    strict(const strict &) = default;
+    strict(strict &&other) : value(other.value)
+    {
+        if (value == 13) throw std::runtime_error("not to be moved");
+    }
+    int value;
+};
 
 const wtgram_object_type types[] = {wtgram::registered(1), wtgram::registered(2, 16), wtgram::registered(65535)};
 
@@ -61,6 +70,14 @@ template <> struct wtgram::codec<line> {
     {
         return line{std::string(bytes.substr(1, bytes.size() - 2))};
     }
+};
+template <> struct wtgram::codec<strict> {
+    static std::optional<std::string> encode(const strict &object)
+    {
+        if (object.value < 0) throw std::out_of_range("negative");
+        return std::to_string(object.value);
+    }
+    static std::optional<strict> decode(std::string_view bytes) { return strict(std::stoi(std::string(bytes))); }
 };
 
 namespace
@@ -198,6 +215,22 @@ TEST(Typed, ObjectsComeAsWhatTheyWere)
     EXPECT_EQ(to.try_receive_obj_for(patience).error(), wtgram::errc::deserialization);
     from.send_obj(number(1));
     EXPECT_EQ(to.receive_obj(patience).index(), 0u);
+}
+
+TEST(Typed, ACodecThatThrowsRefusesAndNoMore)
+{
+    pair p;
+    using strictly = wtgram::typed<wtgram::type<1, strict>>;
+    const auto from = strictly::open(p.client.datagrams()), to = strictly::open(p.accepted.datagrams());
+    EXPECT_EQ(from.try_send_obj(strict(-1)).error(), wtgram::errc::serialization);
+    EXPECT_EQ(from.try_send_obj_for(strict(-1), 1s).error(), wtgram::errc::serialization);
+    EXPECT_THROW(from.send_obj(strict(-1)), wtgram::error);
+    from.send_obj(1, "\"a peer's bytes\"");
+    from.send_obj(1, "13");
+    EXPECT_EQ(to.try_receive_obj_for(patience).error(), wtgram::errc::deserialization);
+    EXPECT_EQ(to.try_receive_obj_for(patience).error(), wtgram::errc::deserialization);
+    from.send_obj(strict(7));
+    EXPECT_EQ(std::get<strict>(*to.try_receive_obj_for(patience)).value, 7);
 }
 
 TEST(Typed, OverASessionItTakesOnlyItsOwn)

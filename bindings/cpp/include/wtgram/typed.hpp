@@ -6,11 +6,14 @@
 //     std::visit(handler, objects.receive_obj()); // a std::variant<position, chat>
 //
 // wtgram::codec<T> turns an object into bytes and back. Where nlohmann/json.hpp can be included and exceptions are on,
-// it is there for each type with to_json and from_json; else, or for another form, specialize it.
+// it is there for each type with to_json and from_json; else, or for another form, specialize it. A codec refuses by
+// giving no value or by throwing: neither ends the program.
 #ifndef WTGRAM_TYPED_HPP
 #define WTGRAM_TYPED_HPP
 
 #include <wtgram/structured.hpp>
+
+#include <cmath>
 
 // nlohmann/json ends a program without exceptions when a peer's object does not convert: no choice for a network.
 #if defined(__cpp_exceptions) && !defined(WTGRAM_NO_NLOHMANN_JSON) && __has_include(<nlohmann/json.hpp>)
@@ -23,26 +26,36 @@
 namespace wtgram
 {
 
-// A specialization has these two; no value refuses. The bytes are JSON text for the serializers of the library.
-// `Enable` is for std::enable_if_t.
+#if WTGRAM_HAS_NLOHMANN_JSON
+namespace detail
+{
+
+// Whether no number in it is NaN or infinite: dump() would write those as null.
+template <class Json> bool is_finite(const Json &value)
+{
+    if (value.is_number_float()) return std::isfinite(value.template get<double>());
+    if (value.is_structured())
+        for (const Json &member : value)
+            if (!is_finite(member)) return false;
+    return true;
+}
+
+} // namespace detail
+#endif
+
+// A specialization has these two; no value, or an exception, refuses. The bytes are JSON text for the serializers of
+// the library. `Enable` is for std::enable_if_t.
 template <class T, class Enable = void> struct codec {
 #if WTGRAM_HAS_NLOHMANN_JSON
-    static std::optional<std::string> encode(const T &object) noexcept
+    // It throws for text that is not UTF-8, and what a to_json throws.
+    static std::optional<std::string> encode(const T &object)
     {
-        try {
-            return nlohmann::json(object).dump();
-        } catch (...) { // text that is not UTF-8, or what a to_json throws
-            return std::nullopt;
-        }
+        const nlohmann::json json(object);
+        if (!detail::is_finite(json)) return std::nullopt;
+        return json.dump();
     }
-    static std::optional<T> decode(std::string_view bytes) noexcept
-    {
-        try {
-            return nlohmann::json::parse(bytes).template get<T>();
-        } catch (...) { // a member of another type, or none, or what a from_json throws
-            return std::nullopt;
-        }
-    }
+    // It throws for a member of another type, or none, and what a from_json throws.
+    static std::optional<T> decode(std::string_view bytes) { return nlohmann::json::parse(bytes).template get<T>(); }
 #else
     static_assert(!std::is_same_v<T, T>, "specialize wtgram::codec for this type: there is no nlohmann/json here");
 #endif
@@ -57,6 +70,21 @@ template <std::uint16_t Id, class T, std::uint64_t MaxBytes = 0> struct type {
 
 namespace detail
 {
+
+// What `convert` gives, or `refusal` where it throws: codecs are the program's, and the bytes a peer's.
+template <class Convert> auto converted(errc refusal, Convert convert) noexcept -> decltype(convert())
+{
+#if defined(__cpp_exceptions)
+    try {
+        return convert();
+    } catch (...) {
+        return unexpected(make_error_code(refusal));
+    }
+#else
+    static_cast<void>(refusal);
+    return convert();
+#endif
+}
 
 template <class... Types> constexpr bool has_unique_ids() noexcept
 {
@@ -152,8 +180,12 @@ template <class... Types> class typed : public structured
     }
     template <class T, class Send> static expected<void> encoded(const T &object, Send send) noexcept
     {
-        const std::optional<std::string> bytes = codec<T>::encode(object);
-        if (!bytes) return unexpected(make_error_code(errc::serialization));
+        const auto bytes = detail::converted(errc::serialization, [&]() -> expected<std::string> {
+            std::optional<std::string> encoded = codec<T>::encode(object);
+            if (!encoded) return unexpected(make_error_code(errc::serialization));
+            return *std::move(encoded);
+        });
+        if (!bytes) return unexpected(bytes.error());
         return send(std::string_view(*bytes));
     }
     static std::string_view text(const std::uint8_t *data, std::size_t length) noexcept
@@ -162,13 +194,15 @@ template <class... Types> class typed : public structured
     }
     static expected<any> decoded(std::uint16_t type_id, std::string_view bytes) noexcept
     {
-        std::optional<any> object;
-        (decode_as<Types>(type_id, bytes, object) || ...);
-        if (!object) return unexpected(make_error_code(errc::deserialization));
-        return *std::move(object);
+        return detail::converted(errc::deserialization, [&]() -> expected<any> {
+            std::optional<any> object;
+            (decode_as<Types>(type_id, bytes, object) || ...);
+            if (!object) return unexpected(make_error_code(errc::deserialization));
+            return *std::move(object); // a move that throws is refused, too
+        });
     }
     template <class Type>
-    static bool decode_as(std::uint16_t type_id, std::string_view bytes, std::optional<any> &object) noexcept
+    static bool decode_as(std::uint16_t type_id, std::string_view bytes, std::optional<any> &object)
     {
         if (type_id != Type::id) return false;
         auto one = codec<typename Type::object_type>::decode(bytes);
