@@ -65,6 +65,18 @@ static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_
     return (int32_t)accepted;
 }
 
+/* `metadata` may be NULL. */
+static inline int32_t bridge_try_receive(wtgram_transport transport, uint8_t *buffer, size_t capacity,
+                                         bool with_checksum, wtgram_metadata *metadata, size_t *length)
+{
+    if (metadata == NULL) return wtgram_transport_try_receive(transport, buffer, capacity, length);
+    wtgram_metadata_init(metadata);
+    wtgram_status status =
+        wtgram_transport_receive_with_metadata(transport, 0, with_checksum, buffer, capacity, metadata);
+    *length = (size_t)metadata->size;
+    return status;
+}
+
 static inline int64_t bridge_receive_batch(wtgram_transport transport, uint8_t *arena, size_t arena_capacity,
                                            wtgram_received *received, size_t capacity)
 {

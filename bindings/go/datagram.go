@@ -4,6 +4,8 @@ package wtgram
 // #cgo nocallback bridge_try_send
 // #cgo noescape bridge_send_batch
 // #cgo nocallback bridge_send_batch
+// #cgo noescape bridge_try_receive
+// #cgo nocallback bridge_try_receive
 // #cgo noescape bridge_receive_batch
 // #cgo nocallback bridge_receive_batch
 // #include "bridge.h"
@@ -16,110 +18,28 @@ import (
 	"time"
 )
 
-// slab is what one crossing into the library fills. Slabs are reused by all sessions: a session holds one only while
-// there is something in it.
+// slab is what one crossing into the library fills. Slabs are reused by all sessions.
 type slab struct {
 	arena    [64 * 1024]byte // no datagram is larger
 	received [C.BRIDGE_BATCH]C.wtgram_received
-	filled   time.Time
 }
 
 var slabs = sync.Pool{New: func() any { return new(slab) }}
 
-// fill takes what has arrived, up to the slab's size.
-func (b *slab) fill(datagrams C.wtgram_transport) C.int64_t {
-	b.filled = time.Now()
-	return C.bridge_receive_batch(datagrams, (*C.uint8_t)(pointer(b.arena[:])), C.size_t(len(b.arena)),
-		&b.received[0], C.size_t(len(b.received)))
-}
-
-func (b *slab) at(i int) []byte {
-	one := &b.received[i]
-	return b.arena[one.offset : one.offset+one.length : one.offset+one.length]
-}
-
-// batch is a slab that is being handed out datagram by datagram.
-type batch struct {
-	batchMu     sync.Mutex
-	slab        *slab
-	next, count int
-}
-
-// pending says whether a datagram can be had without asking the library.
-func (b *batch) pending() bool {
-	b.batchMu.Lock()
-	defer b.batchMu.Unlock()
-	return b.slab != nil
-}
-
-// take copies the next datagram; the status is 0 or why there is none. metadata may be nil.
-func (b *batch) take(datagrams C.wtgram_transport, metadata *Metadata) (data []byte, status Status) {
-	b.batchMu.Lock()
-	defer b.batchMu.Unlock()
-	if b.slab == nil {
-		filled := slabs.Get().(*slab)
-		count := filled.fill(datagrams)
-		if count <= 0 {
-			slabs.Put(filled)
-			return nil, Status(count)
-		}
-		b.slab, b.next, b.count = filled, 0, int(count)
+// tryReceive takes one datagram, and no others with it: what nobody has asked for stays in the library's queue, where it
+// ages, is counted and can be read by others. The status is 0 or why there is none. metadata may be nil.
+func (s *session) tryReceive(metadata *C.wtgram_metadata, withChecksum bool) ([]byte, Status) {
+	room := slabs.Get().(*slab)
+	var length C.size_t
+	status := C.bridge_try_receive(s.datagrams.get(), (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
+		C.bool(withChecksum), metadata, &length)
+	var data []byte
+	if status == C.WTGRAM_OK {
+		data = make([]byte, length)
+		copy(data, room.arena[:length])
 	}
-	data = append([]byte{}, b.slab.at(b.next)...)
-	if metadata != nil {
-		one := &b.slab.received[b.next]
-		arrived := time.UnixMicro(int64(one.timestamp_us))
-		// By the wall clock until it left the library, by the monotonic one since.
-		*metadata = Metadata{Timestamp: arrived, Sequence: uint64(one.sequence),
-			Age: max(0, b.slab.filled.Sub(arrived)) + time.Since(b.slab.filled)}
-	}
-	b.next++
-	if b.next == b.count {
-		slabs.Put(b.slab)
-		b.slab = nil
-	}
-	return data, 0
-}
-
-// left is how many datagrams wait here; drop forgets them.
-func (b *batch) left() int {
-	b.batchMu.Lock()
-	defer b.batchMu.Unlock()
-	if b.slab == nil {
-		return 0
-	}
-	return b.count - b.next
-}
-
-func (b *batch) drop() int {
-	b.batchMu.Lock()
-	defer b.batchMu.Unlock()
-	if b.slab == nil {
-		return 0
-	}
-	dropped := b.count - b.next
-	slabs.Put(b.slab)
-	b.slab = nil
-	return dropped
-}
-
-// takeAll fills `into` with what is left here, or with what the library has.
-func (b *batch) takeAll(datagrams C.wtgram_transport, into *Batch) Status {
-	b.batchMu.Lock()
-	defer b.batchMu.Unlock()
-	if b.slab != nil {
-		into.slab, into.first, into.count = *b.slab, b.next, b.count-b.next
-		slabs.Put(b.slab)
-		b.slab = nil
-		return 0
-	}
-	count := into.slab.fill(datagrams)
-	if count <= 0 {
-		into.count = 0
-		return Status(count)
-	}
-	into.first, into.count = 0, int(count)
-	return 0
+	slabs.Put(room)
+	return data, Status(status)
 }
 
 // waitFor calls try until it says something else than ErrWouldBlock, and gives the error of what it said.
@@ -166,7 +86,7 @@ func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options Sen
 func (s *Session) ReceiveDatagram(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(s)
 	err = s.waitFor(ctx, &s.readable, func() (status Status) {
-		data, status = s.take(s.datagrams.get(), nil)
+		data, status = s.tryReceive(nil, false)
 		return status
 	})
 	return data, err
@@ -174,8 +94,11 @@ func (s *Session) ReceiveDatagram(ctx context.Context) (data []byte, err error) 
 
 // Batch is room for many datagrams, allocated once and filled again and again.
 type Batch struct {
-	slab         slab
-	first, count int
+	// Max is how many datagrams a call puts into it at most; 0 for 64, which is all there is room for.
+	Max int
+
+	slab  slab
+	count int
 }
 
 // Len is how many datagrams the last ReceiveDatagrams brought.
@@ -186,19 +109,38 @@ func (b *Batch) At(i int) []byte {
 	if i < 0 || i >= b.count {
 		panic("wtgram: index out of range of the batch")
 	}
-	return b.slab.at(b.first + i)
+	one := &b.slab.received[i]
+	return b.slab.arena[one.offset : one.offset+one.length : one.offset+one.length]
 }
 
 // Received is when datagram i arrived.
 func (b *Batch) Received(i int) time.Time {
-	return time.UnixMicro(int64(b.slab.received[b.first+i].timestamp_us))
+	return time.UnixMicro(int64(b.slab.received[i].timestamp_us))
 }
 
-// ReceiveDatagrams waits for the first datagram, then takes what is there, up to 64.
+// fill takes what has arrived, up to the batch's size.
+func (b *Batch) fill(datagrams C.wtgram_transport) Status {
+	most := len(b.slab.received)
+	if b.Max > 0 {
+		most = min(most, b.Max)
+	}
+	count := C.bridge_receive_batch(datagrams, (*C.uint8_t)(pointer(b.slab.arena[:])), C.size_t(len(b.slab.arena)),
+		&b.slab.received[0], C.size_t(most))
+	if count <= 0 {
+		return Status(count)
+	}
+	b.count = int(count)
+	return 0
+}
+
+// ReceiveDatagrams waits for the first datagram, then takes what is there, up to into.Max.
 func (s *Session) ReceiveDatagrams(ctx context.Context, into *Batch) (int, error) {
 	defer runtime.KeepAlive(s)
 	into.count = 0
-	err := s.waitFor(ctx, &s.readable, func() Status { return s.takeAll(s.datagrams.get(), into) })
+	if into.Max < 0 {
+		return 0, ErrInvalidArgument
+	}
+	err := s.waitFor(ctx, &s.readable, func() Status { return into.fill(s.datagrams.get()) })
 	return into.count, err
 }
 

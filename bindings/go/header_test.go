@@ -12,7 +12,6 @@ import (
 var notNeeded = map[string]string{
 	"wtgram_broadcaster_add_session":         "Add: a session is added by its transport, which is the same member",
 	"wtgram_broadcaster_remove_session":      "Remove: as above",
-	"wtgram_metadata_init":                   "ReceiveWithMetadata fills in what a batch brought",
 	"wtgram_poller_free":                     "the poller lives as long as the process",
 	"wtgram_poller_wake":                     "its goroutine is woken by Go's network poller",
 	"wtgram_reliability_open_over_transport": "the same as over the session",
@@ -23,12 +22,10 @@ var notNeeded = map[string]string{
 	"wtgram_session_wait_closed":             "Context is done",
 	"wtgram_structured_receive_obj":          "Receive waits in Go, and tries",
 	"wtgram_structured_send_obj":             "Send waits in Go, and tries",
-	"wtgram_transport_receive":               "Receive takes a batch and hands it out",
+	"wtgram_transport_receive":               "Receive waits in Go, and tries",
 	"wtgram_transport_receive_json":          "ReceiveJSON decodes what Receive got, as strictly",
-	"wtgram_transport_receive_with_metadata": "ReceiveWithMetadata takes a batch, whose entries have it",
 	"wtgram_transport_send":                  "Send waits in Go, and tries",
 	"wtgram_transport_session":               "a Transport has its Session",
-	"wtgram_transport_try_receive":           "TryReceive takes a batch and hands it out",
 }
 
 // source is this package without its tests and its comments.
@@ -76,10 +73,7 @@ func TestEveryFunctionOfTheHeaderIsCalledOrNotNeeded(t *testing.T) {
 
 // unusedFields are those of the header's structs that Go does without.
 var unusedFields = map[string]string{
-	"wtgram_metadata.age_us":       "ReceiveWithMetadata fills in what it knows",
-	"wtgram_metadata.checksum":     "as above",
-	"wtgram_metadata.size":         "as above",
-	"wtgram_metadata.waited_us":    "as above",
+	"wtgram_metadata.waited_us":    "the waiting is Go's",
 	"wtgram_serializer.free_bytes": "there is nothing to free",
 }
 

@@ -178,7 +178,6 @@ func (s *source) forget() {
 type waitQueue struct {
 	source  *source
 	what    uint32
-	pending func() bool // whether something is left on our side of the library; may be nil
 	lingers []linger
 
 	mu      sync.Mutex
@@ -263,11 +262,7 @@ func (q *waitQueue) next() {
 	q.mu.Lock()
 	waiting := len(q.waiters) > 0
 	q.mu.Unlock()
-	switch {
-	case !waiting:
-	case q.pending != nil && q.pending():
-		q.wakeOne()
-	default:
+	if waiting {
 		q.source.arm(q.what)
 	}
 }

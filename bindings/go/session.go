@@ -34,8 +34,6 @@ type session struct {
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 
-	batch // received and not yet handed out
-
 	mu     sync.Mutex
 	closed bool // by our side: nobody will look at the handle any more
 	ended  bool
@@ -147,7 +145,7 @@ func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.state = p.source(handle.id, func(uint32) { s.end() })
 	s.path = p.source(s.datagrams.get().id, s.ready)
-	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, pending: s.pending, lingers: whileReadable}
+	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, lingers: whileReadable}
 	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE, lingers: whileFull}
 	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_OUTCOME}
 	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_LOW_WATER}

@@ -136,14 +136,11 @@ func (t *Transport) ClearSendBuffer() (uint64, error) {
 	})
 }
 
-// ClearReceiveBuffer drops what waits for being received, and says how much that was. Of that, what a Receive had taken
-// from the library together with its own datagram is counted as delivered there.
+// ClearReceiveBuffer drops what waits for being received, and says how much that was.
 func (t *Transport) ClearReceiveBuffer() (uint64, error) {
-	here := t.session.drop()
-	cleared, err := t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
 		return C.wtgram_transport_clear_receive_buffer(t.session.datagrams.get(), into)
 	})
-	return cleared + uint64(here), err
 }
 
 // SendBufferSize is how many datagrams wait for being sent.
@@ -155,11 +152,9 @@ func (t *Transport) SendBufferSize() (uint64, error) {
 
 // ReceiveBufferSize is how many datagrams wait for being received.
 func (t *Transport) ReceiveBufferSize() (uint64, error) {
-	here := t.session.left()
-	waiting, err := t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
 		return C.wtgram_transport_get_receive_buffer_size(t.session.datagrams.get(), into)
 	})
-	return waiting + uint64(here), err
 }
 
 // inMicroseconds rounds up what is not 0: less than a microsecond is not none.

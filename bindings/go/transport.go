@@ -5,7 +5,6 @@ import "C"
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -95,14 +94,14 @@ func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
 // TryReceive is Receive that never waits: ErrWouldBlock where nothing is there.
 func (t *Transport) TryReceive() ([]byte, error) {
 	defer runtime.KeepAlive(t.session)
-	data, status := t.session.take(t.session.datagrams.get(), nil)
+	data, status := t.session.tryReceive(nil, false)
 	if status != 0 {
 		return nil, t.session.failure(status)
 	}
 	return data, nil
 }
 
-// ReceiveBatch waits for the first datagram, then takes what is there, up to 64.
+// ReceiveBatch waits for the first datagram, then takes what is there, up to into.Max.
 func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) {
 	return t.session.ReceiveDatagrams(ctx, into)
 }
@@ -120,22 +119,17 @@ type Metadata struct {
 // ReceiveWithMetadata waits for the next datagram and says what is known about it.
 func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) (data []byte, metadata Metadata, err error) {
 	defer runtime.KeepAlive(t.session)
-	// The transport has one order of datagrams, of which some may already be on this side of the library; so it is this
-	// side that fills in what it knows of them.
 	start := time.Now()
+	var c C.wtgram_metadata
 	err = t.session.waitFor(ctx, &t.session.readable, func() (status Status) {
-		data, status = t.session.take(t.session.datagrams.get(), &metadata)
+		data, status = t.session.tryReceive(&c, withChecksum)
 		return status
 	})
 	if err != nil {
 		return nil, Metadata{}, err
 	}
-	metadata.Size, metadata.Waited = len(data), time.Since(start)
-	if withChecksum {
-		sum := sha256.Sum256(data)
-		metadata.Checksum = hex.EncodeToString(sum[:4])
-	}
-	return data, metadata, nil
+	return data, Metadata{Timestamp: time.UnixMicro(int64(c.timestamp_us)), Size: int(c.size), Sequence: uint64(c.sequence),
+		Age: microseconds(c.age_us), Waited: time.Since(start), Checksum: C.GoString(&c.checksum[0])}, nil
 }
 
 // ReceiveJSON waits for the next datagram and decodes it into v. Where it is not acceptable JSON (UTF-8 throughout, no lone
@@ -303,7 +297,7 @@ func (t *Transport) IsClosed() bool {
 func (t *Transport) IsReadable() bool {
 	var readable C.bool
 	err := t.done(C.wtgram_transport_is_readable(t.session.datagrams.get(), &readable))
-	return err == nil && bool(readable) || t.session.pending()
+	return err == nil && bool(readable)
 }
 
 // IsWritable says whether the sending side is open.

@@ -227,7 +227,7 @@ func TestClearingSizesAndSequences(t *testing.T) {
 		}
 	}
 	eventually(t, "not all arrived", func() bool { return must[uint64](t)(in.ReceiveSequence()) == 5 })
-	receive(t, accepted) // the others come over with it
+	receive(t, accepted)
 	if size := must[uint64](t)(in.ReceiveBufferSize()); size != 4 {
 		t.Fatal(size)
 	}

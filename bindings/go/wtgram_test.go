@@ -111,7 +111,7 @@ func TestBatchesGoOverWholeAndInOrder(t *testing.T) {
 		t.Fatalf("%d accepted: %v", accepted1, err)
 	}
 	var batch wtgram.Batch
-	got := []string{string(receive(t, accepted))} // the rest of its slab goes to the batch
+	got := []string{string(receive(t, accepted))}
 	for len(got) < len(datagrams) {
 		count, err := accepted.ReceiveDatagrams(within(t, patience), &batch)
 		if err != nil || count == 0 || count != batch.Len() {

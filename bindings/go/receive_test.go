@@ -1,0 +1,158 @@
+package wtgram_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/wtgram"
+)
+
+// arrived waits until so many datagrams have arrived.
+func arrived(t testing.TB, transport *wtgram.Transport, datagrams uint64) {
+	t.Helper()
+	eventually(t, "not all arrived", func() bool { return must[uint64](t)(transport.ReceiveSequence()) == datagrams })
+}
+
+// holdsTen is a transport at which ten datagrams have arrived, of which one was received.
+func holdsTen(t *testing.T) *wtgram.Transport {
+	client, accepted := pair(t)
+	for i := range 10 {
+		if err := client.SendDatagram(fmt.Appendf(nil, "%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrived(t, accepted.Datagrams(), 10)
+	receive(t, accepted)
+	return accepted.Datagrams()
+}
+
+func TestADatagramThatIsTooOldIsNeverReceived(t *testing.T) {
+	in := holdsTen(t)
+	const age = 20 * time.Millisecond
+	time.Sleep(age)
+	if err := in.SetIncomingMaxAge(age); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := in.TryReceive(); !errors.Is(err, wtgram.ErrWouldBlock) {
+		t.Fatalf("%q: %v", data, err)
+	}
+	stats := must[wtgram.TransportStats](t)(in.Stats())
+	if stats.Received != 10 || stats.Delivered != 1 || stats.ReceiveExpired != 9 || stats.ReceiveQueued != 0 {
+		t.Fatalf("%+v", stats)
+	}
+}
+
+func TestADatagramCountsAsDeliveredWhenItIsReceived(t *testing.T) {
+	in := holdsTen(t)
+	stats := must[wtgram.TransportStats](t)(in.Stats())
+	if stats.Delivered != 1 || stats.ReceiveQueued != 9 || must[uint64](t)(in.ReceiveBufferSize()) != 9 {
+		t.Fatalf("%+v", stats)
+	}
+	if cleared := must[uint64](t)(in.ClearReceiveBuffer()); cleared != 9 {
+		t.Fatal(cleared)
+	}
+	if stats := must[wtgram.TransportStats](t)(in.Stats()); stats.Delivered != 1 || stats.ReceiveCleared != 9 {
+		t.Fatalf("%+v", stats)
+	}
+}
+
+func TestWhatNobodyReceivedIsThereForAStructuredOpenedLater(t *testing.T) {
+	client, accepted := pair(t)
+	values := must[*wtgram.Structured](t)(client.OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	send := func(text string) {
+		if err := values.Send(within(t, patience), chat{"a", text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		send(fmt.Sprint(i))
+	}
+	arrived(t, accepted.Datagrams(), 3)
+	receive(t, accepted)
+	// Beside the others it takes what arrives from now on.
+	beside := must[*wtgram.Structured](t)(accepted.OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	send("3")
+	if value := must[any](t)(beside.Receive(within(t, patience))); value != (chat{"a", "3"}) {
+		t.Fatal(value)
+	}
+	beside.Close()
+	// Over the transport it takes what waits there, too.
+	over := must[*wtgram.Structured](t)(accepted.Datagrams().OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	got := []string{}
+	for range 2 {
+		got = append(got, must[any](t)(over.Receive(within(t, patience))).(chat).Text)
+	}
+	if os.Getenv("WTGRAM_LINK_SIMULATOR") == "" && (got[0] != "1" || got[1] != "2") {
+		t.Fatal(got)
+	}
+}
+
+func TestABatchBringsNoMoreThanItsMax(t *testing.T) {
+	in := holdsTen(t)
+	batch := wtgram.Batch{Max: 4}
+	for _, want := range []int{4, 4, 1} {
+		if count := must[int](t)(in.ReceiveBatch(within(t, patience), &batch)); count != want || batch.Len() != want {
+			t.Fatalf("%d instead of %d", count, want)
+		}
+	}
+	batch.Max = -1
+	if _, err := in.ReceiveBatch(within(t, patience), &batch); !errors.Is(err, wtgram.ErrInvalidArgument) {
+		t.Fatal(err)
+	}
+}
+
+// To this program the wall clock stands an hour ahead of where it stood when the library stamped what arrived: as if it had
+// been set meanwhile.
+const clockAnHourBehind = `#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int failed = (int)syscall(SYS_clock_gettime, clock, now);
+    if (!failed && clock == CLOCK_REALTIME) now->tv_sec -= 3600;
+    return failed;
+}
+`
+
+func TestAnAgeIsThatOfTheMonotonicClockWhateverHappensToTheWallClock(t *testing.T) {
+	if os.Getenv("WTGRAM_TEST_CLOCK") == "" {
+		dir := t.TempDir()
+		source, library := filepath.Join(dir, "clock.c"), filepath.Join(dir, "clock.so")
+		if err := os.WriteFile(source, []byte(clockAnHourBehind), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if output, err := exec.Command("cc", "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		child.Env = append(os.Environ(), "WTGRAM_TEST_CLOCK=1", "LD_PRELOAD="+library)
+		if output, err := child.CombinedOutput(); err != nil || !strings.Contains(string(output), "--- PASS: "+t.Name()) {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		return
+	}
+	client, accepted := pair(t)
+	if err := client.SendDatagram([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	arrived(t, accepted.Datagrams(), 1)
+	const waits = 30 * time.Millisecond
+	time.Sleep(waits)
+	_, metadata, err := accepted.Datagrams().ReceiveWithMetadata(within(t, patience), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if apart := time.Since(metadata.Timestamp); apart < 59*time.Minute {
+		t.Fatalf("the clocks are %v apart", apart)
+	}
+	if metadata.Age < waits || metadata.Age > 30*time.Minute {
+		t.Fatal(metadata.Age)
+	}
+}
