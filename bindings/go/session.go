@@ -40,7 +40,9 @@ type session struct {
 	freed  bool
 }
 
-// dialSlots bounds the threads that connecting may hold: the library's connect blocks.
+// dialSlots bounds how many may connect at a time: the library's connect blocks a thread each. A Dial whose context ends
+// gives its slot back at once, though its thread stays until the library's own time-out: others must not wait for a server
+// that never answers.
 var dialSlots = make(chan struct{}, 16)
 
 // Dial connects to an https URL. The context bounds connecting only; it may end it early.
@@ -59,8 +61,8 @@ func Dial(ctx context.Context, url string, options ...DialOption) (*Session, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	defer func() { <-dialSlots }()
 	if err := ctx.Err(); err != nil {
-		<-dialSlots
 		return nil, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -76,7 +78,6 @@ func Dial(ctx context.Context, url string, options ...DialOption) (*Session, err
 	done := make(chan result, 1)
 	go func() {
 		handle, err := connect(url, &config)
-		<-dialSlots
 		done <- result{handle, err}
 	}()
 	select {

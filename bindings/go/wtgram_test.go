@@ -328,6 +328,30 @@ func TestDialReturnsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestACancelledDialKeepsNobodyFromDialling(t *testing.T) {
+	_, url, hash := listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancelled := make(chan error)
+	for range 32 {
+		go func() {
+			_, err := wtgram.Dial(ctx, silent(t), wtgram.WithInsecureSkipVerify(), wtgram.WithTimeout(2*patience))
+			cancelled <- err
+		}()
+	}
+	time.Sleep(100 * time.Millisecond) // from here into the library
+	cancel()
+	for range 32 {
+		if err := <-cancelled; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	client, err := wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+}
+
 func TestWaitsReturnWithTheirContext(t *testing.T) {
 	client, _ := pair(t)
 	server, _, _ := listen(t)
