@@ -25,54 +25,43 @@ type monitor struct {
 	maxAlerts  int
 }
 
-// MonitorOptions of a monitor. Zero fields keep the library's defaults.
+// MonitorOptions of a monitor. Zero fields keep the library's defaults; where 0 itself makes sense, a negative value stands
+// for it.
 type MonitorOptions struct {
 	Interval             time.Duration // between samples; default 5 s
 	MaxSamples           int           // that are kept; default 100
 	MaxAlerts            int           // that are kept, and that may wait; default 50
-	QueueSizeThreshold   float64       // of the high-water mark; default 0.9
-	SuccessRateThreshold float64       // default 0.8
+	QueueSizeThreshold   float64       // of the high-water mark; default 0.9, negative for 0: any queue is high
+	SuccessRateThreshold float64       // default 0.8, negative for 0: none is low
 	TrendWindow          uint64        // the fewest samples that make a trend; default 10
-	RTTRise              time.Duration // default 10 ms
-	LossRise             float64       // a part of all packets; default 0.01
+	RTTRise              time.Duration // the least that alerts; default 10 ms, negative for 0
+	LossRise             float64       // the least that alerts, as a part of all packets; default 0.01, negative for 0
 	Silence              time.Duration // from how long a silence on the peer is silent; default 15 s, negative for never
+}
+
+func (o *MonitorOptions) c() (c C.wtgram_monitor_options) {
+	C.wtgram_monitor_options_init(&c)
+	if o.Interval != 0 {
+		c.interval_us = inMicroseconds(o.Interval)
+	}
+	setUnlessZero(&c.max_samples, uint64(o.MaxSamples))
+	setUnlessZero(&c.max_alerts, uint64(o.MaxAlerts))
+	setUnlessZero(&c.trend_window, o.TrendWindow)
+	setOrZero(&c.queue_size_threshold, C.double(o.QueueSizeThreshold))
+	setOrZero(&c.success_rate_threshold, C.double(o.SuccessRateThreshold))
+	setOrZero(&c.rtt_rise_us, inMicroseconds(o.RTTRise))
+	setOrZero(&c.loss_rise, C.double(o.LossRise))
+	setOrZero(&c.silence_us, inMicroseconds(o.Silence))
+	return c
 }
 
 // OpenMonitor begins to watch the transport; the first sample comes after one interval.
 func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 	defer runtime.KeepAlive(t.session)
-	var c C.wtgram_monitor_options
-	C.wtgram_monitor_options_init(&c)
 	if options.MaxSamples < 0 || options.MaxAlerts < 0 {
 		return nil, ErrInvalidArgument
 	}
-	if options.Interval != 0 {
-		c.interval_us = inMicroseconds(options.Interval)
-	}
-	if options.MaxSamples != 0 {
-		c.max_samples = C.uint64_t(options.MaxSamples)
-	}
-	if options.MaxAlerts != 0 {
-		c.max_alerts = C.uint64_t(options.MaxAlerts)
-	}
-	if options.QueueSizeThreshold != 0 {
-		c.queue_size_threshold = C.double(options.QueueSizeThreshold)
-	}
-	if options.SuccessRateThreshold != 0 {
-		c.success_rate_threshold = C.double(options.SuccessRateThreshold)
-	}
-	if options.TrendWindow != 0 {
-		c.trend_window = C.uint64_t(options.TrendWindow)
-	}
-	if options.RTTRise != 0 {
-		c.rtt_rise_us = inMicroseconds(options.RTTRise)
-	}
-	if options.LossRise != 0 {
-		c.loss_rise = C.double(options.LossRise)
-	}
-	if options.Silence != 0 {
-		c.silence_us = inMicroseconds(max(0, options.Silence))
-	}
+	c := options.c()
 	m := &monitor{owner: t.session.session, maxSamples: int(c.max_samples), maxAlerts: int(c.max_alerts)}
 	if status := C.wtgram_monitor_open(t.session.datagrams.get(), &c, &m.handle.h); status != C.WTGRAM_OK {
 		return nil, t.session.failure(Status(status))

@@ -218,3 +218,10 @@ func setUnlessZero(to *C.uint64_t, value uint64) {
 		*to = C.uint64_t(value)
 	}
 }
+
+// setOrZero is the same where a negative value stands for 0.
+func setOrZero[T C.double | C.int64_t](to *T, value T) {
+	if value != 0 {
+		*to = max(0, value)
+	}
+}

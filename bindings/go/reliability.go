@@ -35,7 +35,7 @@ type reliability struct {
 // ReliabilityOptions of a layer. Zero fields keep the library's defaults.
 type ReliabilityOptions struct {
 	AckTimeout                  time.Duration // no message is given up before AckTimeout × (MaxRetries + 1); default 2 s
-	MaxRetries                  uint32        // nor before so many retransmissions by timer; default 5
+	MaxRetries                  int32         // nor before so many retransmissions by timer; default 5, negative for none
 	WindowMessages, WindowBytes uint64        // without an outcome; sending waits beyond
 	InboundMessages             uint64        // received and not yet read; the peer keeps more
 	InboundBytes                uint64
@@ -49,7 +49,7 @@ func (o *ReliabilityOptions) c() (c C.wtgram_reliability_options) {
 		c.ack_timeout_us = inMicroseconds(o.AckTimeout)
 	}
 	if o.MaxRetries != 0 {
-		c.max_retries = C.uint32_t(o.MaxRetries)
+		c.max_retries = C.uint32_t(max(0, o.MaxRetries))
 	}
 	if o.PlainFrames {
 		c.negotiate = 0

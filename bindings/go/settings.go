@@ -157,12 +157,16 @@ func (t *Transport) ReceiveBufferSize() (uint64, error) {
 	})
 }
 
-// inMicroseconds rounds up what is not 0: less than a microsecond is not none.
+// inMicroseconds rounds away from 0: less than a microsecond is not none.
 func inMicroseconds(d time.Duration) C.int64_t {
-	if d > 0 {
-		d += time.Microsecond - 1
+	us, rest := d.Microseconds(), d%time.Microsecond
+	switch {
+	case rest > 0:
+		us++
+	case rest < 0:
+		us--
 	}
-	return C.int64_t(d.Microseconds())
+	return C.int64_t(us)
 }
 
 func microseconds(us C.int64_t) time.Duration { return time.Duration(us) * time.Microsecond }
