@@ -117,21 +117,21 @@ type BroadcastResult struct {
 	Removed bool   // it is no member any more: it was closed, or slow for too long
 }
 
-// Broadcast queues one datagram at every member, waits for none of them, and gives the result of each. No member's trouble
-// is another's; the error is only that of the broadcast itself.
-func (b *Broadcaster) Broadcast(data []byte, options SendOptions) ([]BroadcastResult, error) {
+// Broadcast queues one datagram at every member and waits for none of them. It says how many members accepted it, and gives
+// the result of each. No member's trouble is another's; the error is only that of the broadcast itself.
+func (b *Broadcaster) Broadcast(data []byte, options SendOptions) (accepted int, results []BroadcastResult, err error) {
 	defer runtime.KeepAlive(b)
 	b.mu.RLock()
 	all := make([]C.wtgram_broadcast_result, len(b.members)+1)
-	var members, accepted C.size_t
+	var members, taken C.size_t
 	status := Status(C.bridge_broadcast(b.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
 		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID), &all[0],
-		C.size_t(len(all)), &members, &accepted))
+		C.size_t(len(all)), &members, &taken))
 	if status != 0 {
 		b.mu.RUnlock()
-		return nil, status
+		return 0, nil, status
 	}
-	results := make([]BroadcastResult, min(int(members), len(all)))
+	results = make([]BroadcastResult, min(int(members), len(all)))
 	removed := false
 	for i := range results {
 		c := &all[i]
@@ -149,7 +149,7 @@ func (b *Broadcaster) Broadcast(data []byte, options SendOptions) ([]BroadcastRe
 		}
 		b.mu.Unlock()
 	}
-	return results, nil
+	return int(taken), results, nil
 }
 
 // BroadcasterStats are what a broadcaster did so far: every member of every broadcast is in exactly one of Accepted,

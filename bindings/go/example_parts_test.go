@@ -159,10 +159,11 @@ func ExampleBroadcaster() {
 	if err := room.Add(accepted); err != nil {
 		log.Fatal(err)
 	}
-	results, err := room.Broadcast([]byte("news"), wtgram.SendOptions{})
+	reached, results, err := room.Broadcast([]byte("news"), wtgram.SendOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println(reached, "reached")
 	for _, result := range results {
 		fmt.Println(result.Member == accepted, result.Err)
 	}
@@ -172,6 +173,7 @@ func ExampleBroadcaster() {
 	}
 	fmt.Printf("%s\n", data)
 	// Output:
+	// 1 reached
 	// true <nil>
 	// news
 }

@@ -163,7 +163,10 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 	if all.Len() != 3 {
 		t.Fatal(all.Len())
 	}
-	results := must[[]wtgram.BroadcastResult](t)(all.Broadcast([]byte("to all"), wtgram.SendOptions{Priority: 1}))
+	accepted, results, err := all.Broadcast([]byte("to all"), wtgram.SendOptions{Priority: 1})
+	if err != nil || accepted != 3 {
+		t.Fatal(accepted, err)
+	}
 	for _, result := range results {
 		if result.Err != nil || result.Removed || result.Member == nil {
 			t.Fatalf("%+v", result)
@@ -176,7 +179,11 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 		t.Fatalf("%q", data)
 	}
 	// One that is too large is nobody's end.
-	for _, result := range must[[]wtgram.BroadcastResult](t)(all.Broadcast(make([]byte, 60000), wtgram.SendOptions{})) {
+	accepted, results, err = all.Broadcast(make([]byte, 60000), wtgram.SendOptions{})
+	if err != nil || accepted != 0 || len(results) != 3 {
+		t.Fatal(accepted, results, err)
+	}
+	for _, result := range results {
 		if !errors.Is(result.Err, wtgram.ErrTooLarge) || result.Removed {
 			t.Fatalf("%+v", result)
 		}
@@ -189,7 +196,7 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 	if err := all.Add(one); !errors.Is(err, wtgram.ErrClosed) {
 		t.Fatal(err)
 	}
-	results = must[[]wtgram.BroadcastResult](t)(all.Broadcast([]byte("x"), wtgram.SendOptions{}))
+	accepted, results, err = all.Broadcast([]byte("x"), wtgram.SendOptions{})
 	queued := 0
 	for _, result := range results {
 		if result.Err == nil {
@@ -198,8 +205,8 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 			t.Fatalf("%+v", result)
 		}
 	}
-	if queued != 1 || all.Len() != 1 {
-		t.Fatal(results, all.Len())
+	if err != nil || queued != 1 || accepted != 1 || all.Len() != 1 {
+		t.Fatal(accepted, results, all.Len(), err)
 	}
 	if stats := must[wtgram.BroadcasterStats](t)(all.Stats()); stats.Broadcasts != 3 || stats.TooLarge != 3 || stats.Accepted != 4 {
 		t.Fatalf("%+v", stats)
@@ -209,7 +216,7 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := all.Broadcast(nil, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrClosed) || all.Len() != 0 {
+	if _, _, err := all.Broadcast(nil, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrClosed) || all.Len() != 0 {
 		t.Fatal(err)
 	}
 	if err := all.Add(other); !errors.Is(err, wtgram.ErrClosed) || other.Context().Err() != nil {
