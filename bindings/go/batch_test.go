@@ -157,6 +157,73 @@ func TestWhatFindsNoRoomReturnsWithItsContextOrItsTTL(t *testing.T) {
 	})
 }
 
+func TestWhatExpiresWhileItWaitsForRoomIsCountedAndHasItsOutcome(t *testing.T) {
+	out, fill := stuck(t)
+	values := must[*wtgram.Structured](t)(out.Session().OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	one := func(err error) []error { return []error{err} }
+	id := uint64(0)
+	for name, send := range map[string]func(context.Context, wtgram.SendOptions) []error{
+		"send":  func(ctx context.Context, o wtgram.SendOptions) []error { return one(out.Send(ctx, []byte("x"), o)) },
+		"JSON":  func(ctx context.Context, o wtgram.SendOptions) []error { return one(out.SendJSON(ctx, "x", o)) },
+		"value": func(ctx context.Context, o wtgram.SendOptions) []error { return one(values.SendWith(ctx, chat{}, o)) },
+		"batch": func(ctx context.Context, o wtgram.SendOptions) []error {
+			_, errs := out.SendBatch(ctx, [][]byte{{1}, {2}, {3}}, o)
+			return errs
+		},
+		"values": func(ctx context.Context, o wtgram.SendOptions) []error {
+			_, errs := values.SendBatch(ctx, []any{chat{}, chat{}, chat{}}, o)
+			return errs
+		},
+	} {
+		eventually(t, name+" always finds room", func() bool {
+			fill()
+			id++
+			timedOut := 0
+			for _, err := range send(within(t, patience), wtgram.SendOptions{TTL: 5 * time.Millisecond, ReportID: id}) {
+				if err != nil && !errors.Is(err, wtgram.ErrTimedOut) {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if err != nil {
+					timedOut++
+				}
+			}
+			for left := timedOut; left > 0; {
+				outcome, err := out.NextOutcome(within(t, patience))
+				if err != nil {
+					t.Fatalf("%s: %d without an outcome: %v", name, left, err)
+				}
+				if outcome == (wtgram.Outcome{ReportID: id, Kind: wtgram.OutcomeExpired}) {
+					left--
+				}
+			}
+			return timedOut > 0
+		})
+	}
+	stats := must[wtgram.DatagramStats](t)(out.Session().DatagramStats())
+	if stats.SendExpired < 5 || stats.HandedIn != stats.Sent+stats.SendExpired+stats.SendEvicted+stats.SendRejected+
+		stats.SendTooLarge+stats.SendFailed+stats.SendCleared+stats.SendQueued {
+		t.Fatalf("%+v", stats)
+	}
+}
+
+func TestTheTTLOfABatchBeginsWithTheCall(t *testing.T) {
+	out, fill := stuck(t)
+	eventually(t, "a batch always finds room", func() bool {
+		fill()
+		// 200 crossings: with a TTL of its own for each, the context would end first.
+		accepted, errs := out.SendBatch(within(t, patience), make([][]byte, 200*64), wtgram.SendOptions{TTL: 400 * time.Millisecond})
+		for _, err := range errs {
+			if err != nil && !errors.Is(err, wtgram.ErrTimedOut) {
+				t.Fatal(err)
+			}
+		}
+		return accepted == 0
+	})
+	if stats := must[wtgram.DatagramStats](t)(out.Session().DatagramStats()); stats.SendExpired < 200*64 {
+		t.Fatalf("%+v", stats)
+	}
+}
+
 func TestABatchReturnsWithItsContext(t *testing.T) {
 	client, _ := pair(t)
 	ctx, cancel := context.WithCancel(t.Context())

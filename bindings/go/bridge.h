@@ -7,28 +7,30 @@
 #include <string.h>
 #include <wtgram.h>
 
-static inline wtgram_send_options bridge_send_options(int32_t priority, int64_t ttl_us, uint64_t report_id)
+static inline wtgram_send_options bridge_send_options(int32_t priority, int64_t ttl_us, int64_t timeout_us,
+                                                      uint64_t report_id)
 {
     wtgram_send_options options;
     wtgram_send_options_init(&options);
     options.priority = priority;
     options.ttl_us = ttl_us;
+    options.timeout_us = timeout_us;
     options.report_id = report_id;
-    options.timeout_us = 0; /* under WTGRAM_FULL_WAIT it is Go that waits */
     return options;
 }
 
-static inline int32_t bridge_try_send(wtgram_transport transport, const uint8_t *data, size_t length, int32_t priority,
-                                      int64_t ttl_us, uint64_t report_id)
+static inline int32_t bridge_send(wtgram_transport transport, const uint8_t *data, size_t length, int32_t priority,
+                                  int64_t ttl_us, int64_t timeout_us, uint64_t report_id)
 {
-    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
-    return wtgram_transport_try_send(transport, data, length, &options);
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, timeout_us, report_id);
+    return wtgram_transport_send(transport, data, length, &options);
 }
 
 static inline int32_t bridge_send_json(wtgram_transport transport, const char *text, size_t length, int32_t priority,
-                                       int64_t ttl_us, uint64_t report_id, char *detail, size_t detail_capacity)
+                                       int64_t ttl_us, int64_t timeout_us, uint64_t report_id, char *detail,
+                                       size_t detail_capacity)
 {
-    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, timeout_us, report_id);
     return wtgram_transport_send_json(transport, text, length, &options, detail, detail_capacity);
 }
 
@@ -46,13 +48,13 @@ static inline void bridge_set_results(int32_t *results, const size_t *places, co
 /* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH. Sends those whose result is WOULD_BLOCK,
  * as all are at first, and sets their results. Returns how many were accepted. */
 static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_t *arena, const size_t *lengths,
-                                        size_t count, int32_t priority, int64_t ttl_us, uint64_t report_id,
-                                        int32_t *results)
+                                        size_t count, int32_t priority, int64_t ttl_us, int64_t timeout_us,
+                                        uint64_t report_id, int32_t *results)
 {
     wtgram_slice slices[BRIDGE_BATCH];
     wtgram_status statuses[BRIDGE_BATCH];
     size_t places[BRIDGE_BATCH];
-    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, timeout_us, report_id);
     size_t left = 0, accepted = 0;
     for (size_t i = 0; i < count; arena += lengths[i++]) {
         if (results[i] != WTGRAM_ERROR_WOULD_BLOCK) continue;
@@ -201,7 +203,7 @@ static inline int32_t bridge_throughput_test(wtgram_transport transport, int64_t
                                              uintptr_t context, wtgram_throughput_report *report)
 {
     wtgram_throughput_options options;
-    wtgram_send_options send = bridge_send_options(priority, ttl_us, 0);
+    wtgram_send_options send = bridge_send_options(priority, ttl_us, 0, 0);
     wtgram_throughput_options_init(&options);
     wtgram_throughput_report_init(report);
     if (duration_us > 0) options.duration_us = duration_us;
@@ -218,7 +220,7 @@ static inline int32_t bridge_broadcast(wtgram_broadcaster broadcaster, const uin
                                        wtgram_broadcast_result *results, size_t capacity, size_t *members,
                                        size_t *accepted)
 {
-    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, 0, report_id);
     return wtgram_broadcaster_broadcast(broadcaster, data, length, &options, results, capacity, members, accepted);
 }
 
@@ -265,22 +267,23 @@ static inline int32_t bridge_structured_open(int over, uint64_t below, const wtg
     }
 }
 
-static inline int32_t bridge_try_send_obj(wtgram_structured structured, uint32_t type_id, const uint8_t *object,
-                                          size_t length, int32_t priority, int64_t ttl_us, uint64_t report_id)
+static inline int32_t bridge_send_obj(wtgram_structured structured, uint32_t type_id, const uint8_t *object,
+                                      size_t length, int32_t priority, int64_t ttl_us, int64_t timeout_us,
+                                      uint64_t report_id)
 {
-    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
-    return wtgram_structured_try_send_obj(structured, type_id, object, length, &options);
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, timeout_us, report_id);
+    return wtgram_structured_send_obj(structured, type_id, object, length, &options);
 }
 
 /* As bridge_send_batch, with a type for each. */
 static inline int32_t bridge_send_objects(wtgram_structured structured, const uint8_t *arena, const size_t *lengths,
                                           const uint32_t *type_ids, size_t count, int32_t priority, int64_t ttl_us,
-                                          uint64_t report_id, int32_t *results)
+                                          int64_t timeout_us, uint64_t report_id, int32_t *results)
 {
     wtgram_object objects[BRIDGE_BATCH];
     wtgram_status statuses[BRIDGE_BATCH];
     size_t places[BRIDGE_BATCH];
-    wtgram_send_options options = bridge_send_options(priority, ttl_us, report_id);
+    wtgram_send_options options = bridge_send_options(priority, ttl_us, timeout_us, report_id);
     size_t left = 0, accepted = 0;
     for (size_t i = 0; i < count; arena += lengths[i++]) {
         if (results[i] != WTGRAM_ERROR_WOULD_BLOCK) continue;

@@ -1,7 +1,7 @@
 package wtgram
 
-// #cgo noescape bridge_try_send
-// #cgo nocallback bridge_try_send
+// #cgo noescape bridge_send
+// #cgo nocallback bridge_send
 // #cgo noescape bridge_send_batch
 // #cgo nocallback bridge_send_batch
 // #cgo noescape bridge_try_receive
@@ -49,34 +49,65 @@ func (s *session) waitFor(ctx context.Context, queue *waitQueue, try func() Stat
 		status = try()
 		return status == ErrWouldBlock
 	})
-	switch {
-	case err == ErrClosed:
-		return s.failure(ErrClosed)
-	case err != nil:
+	if err != nil && err != ErrClosed {
 		return err
-	case status != 0:
-		return s.failure(status)
 	}
-	return nil
+	if err == ErrClosed {
+		status = ErrClosed
+	}
+	return s.result(status)
 }
 
-// waitForRoom is waitFor for what is sent with a TTL, which runs while it waits: each try gets what is left of it.
-func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options SendOptions,
-	try func(left SendOptions) Status) error {
-	if options.TTL <= 0 {
-		return s.waitFor(ctx, queue, func() Status { return try(options) })
+// result is nil for 0.
+func (s *session) result(status Status) error {
+	if status == 0 {
+		return nil
 	}
-	expires := time.Now().Add(options.TTL)
-	limited, cancel := context.WithDeadline(ctx, expires)
-	defer cancel()
-	err := s.waitFor(limited, queue, func() Status {
-		if options.TTL = time.Until(expires); options.TTL < time.Microsecond {
-			return ErrTimedOut // not 0, which would be no TTL at all
+	return s.failure(status)
+}
+
+// attempt is one call that sends. Under FullWait it is Go that waits, so the library is told not to; but it is the library
+// that counts and reports what expires. The last attempt, when the TTL has passed, therefore waits there until that is so.
+type attempt struct {
+	SendOptions
+	wait C.int64_t // microseconds
+}
+
+// lastWait is longer than the TTL of 1 µs that the last attempt has, even for many.
+const lastWait = 10_000
+
+// expires is when the TTL of what is handed in now has passed; the zero time for never.
+func (o SendOptions) expires() time.Time {
+	if o.TTL <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(o.TTL)
+}
+
+// until is an attempt with what is left of the TTL.
+func (o SendOptions) until(expires time.Time) attempt {
+	one := attempt{SendOptions: o}
+	if !expires.IsZero() {
+		if one.TTL = time.Until(expires); one.TTL < time.Microsecond {
+			one.TTL, one.wait = time.Microsecond, lastWait // a TTL of 0 would be none
 		}
-		return try(options)
-	})
+	}
+	return one
+}
+
+// waitForRoom is waitFor for what is sent with a TTL, which runs while it waits.
+func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options SendOptions, expires time.Time,
+	try func(attempt) Status) error {
+	limited := ctx
+	if !expires.IsZero() {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithDeadline(ctx, expires)
+		defer cancel()
+	}
+	once := func() Status { return try(options.until(expires)) }
+	err := s.waitFor(limited, queue, once)
 	if err == context.DeadlineExceeded && ctx.Err() == nil {
-		return ErrTimedOut
+		return s.result(once())
 	}
 	return err
 }
@@ -147,12 +178,13 @@ func (s *Session) ReceiveDatagrams(ctx context.Context, into *Batch) (int, error
 // SendOptions of one datagram.
 type SendOptions struct {
 	Priority int           // 0 (the default) to 2
-	TTL      time.Duration // what could not be sent by then is dropped; 0 = none
+	TTL      time.Duration // what could not be sent by then is dropped, and counted as expired; 0 = none
 	ReportID uint64        // report what becomes of it under this number, in Transport.NextOutcome; 0 = do not
 }
 
 // SendDatagram queues a datagram. It does not wait, except for room where the queue was configured with FullWait; a TTL
-// that passes meanwhile is ErrTimedOut.
+// that passes meanwhile is ErrTimedOut. A context that ends first leaves nothing behind: the datagram was not taken, counts
+// nowhere, and has no outcome.
 func (s *Session) SendDatagram(data []byte) error {
 	return s.SendDatagramContext(context.Background(), data, SendOptions{})
 }
@@ -163,19 +195,17 @@ func (s *Session) SendDatagramContext(ctx context.Context, data []byte, options 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	status := s.trySend(data, options)
+	expires := options.expires()
+	status := s.trySend(data, attempt{SendOptions: options})
 	if status == ErrWouldBlock { // only under FullWait
-		return s.waitForRoom(ctx, &s.writable, options, func(left SendOptions) Status { return s.trySend(data, left) })
+		return s.waitForRoom(ctx, &s.writable, options, expires, func(one attempt) Status { return s.trySend(data, one) })
 	}
-	if status != 0 {
-		return s.failure(status)
-	}
-	return nil
+	return s.result(status)
 }
 
-func (s *session) trySend(data []byte, options SendOptions) Status {
-	return Status(C.bridge_try_send(s.datagrams.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID)))
+func (s *session) trySend(data []byte, one attempt) Status {
+	return Status(C.bridge_send(s.datagrams.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
 // SendDatagrams queues many datagrams with few crossings into C. Like SendDatagram it waits only where the queue was
@@ -201,10 +231,10 @@ func (s *session) sendBatch(ctx context.Context, datagrams [][]byte, options Sen
 	failed func(i int, err error)) (accepted int) {
 	return s.sendAll(ctx, &s.writable, len(datagrams), options,
 		func(i int) (C.uint32_t, []byte, error) { return 0, datagrams[i], nil },
-		func(box *outbox, options SendOptions) C.int32_t {
+		func(box *outbox, one attempt) C.int32_t {
 			return C.bridge_send_batch(s.datagrams.get(), (*C.uint8_t)(pointer(box.arena[:])), &box.lengths[0],
-				C.size_t(box.count), C.int32_t(options.Priority), inMicroseconds(options.TTL),
-				C.uint64_t(options.ReportID), &box.results[0])
+				C.size_t(box.count), C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait,
+				C.uint64_t(one.ReportID), &box.results[0])
 		}, failed)
 }
 

@@ -21,11 +21,11 @@ var notNeeded = map[string]string{
 	"wtgram_server_local_port":               "Addr has it",
 	"wtgram_session_wait_closed":             "Context is done",
 	"wtgram_structured_receive_obj":          "Receive waits in Go, and tries",
-	"wtgram_structured_send_obj":             "Send waits in Go, and tries",
+	"wtgram_structured_try_send_obj":         "wtgram_structured_send_obj with no time to wait",
 	"wtgram_transport_receive":               "Receive waits in Go, and tries",
 	"wtgram_transport_receive_json":          "ReceiveJSON decodes what Receive got, as strictly",
-	"wtgram_transport_send":                  "Send waits in Go, and tries",
 	"wtgram_transport_session":               "a Transport has its Session",
+	"wtgram_transport_try_send":              "wtgram_transport_send with no time to wait",
 }
 
 // source is this package without its tests and its comments.

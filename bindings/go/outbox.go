@@ -47,12 +47,13 @@ func (b *outbox) status() Status {
 // the others. It waits for room until ctx ends, or, without one, not at all. `send` sends what in the box has the result
 // WOULD_BLOCK, and says how many were accepted.
 func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, options SendOptions,
-	item func(i int) (id C.uint32_t, data []byte, err error), send func(*outbox, SendOptions) C.int32_t,
+	item func(i int) (id C.uint32_t, data []byte, err error), send func(*outbox, attempt) C.int32_t,
 	failed func(i int, err error)) (accepted int) {
 	box := outboxes.Get().(*outbox)
 	defer outboxes.Put(box)
-	try := func(options SendOptions) Status {
-		accepted += int(send(box, options))
+	expires := options.expires()
+	try := func(one attempt) Status {
+		accepted += int(send(box, one))
 		return box.status()
 	}
 	flush := func() {
@@ -60,8 +61,8 @@ func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, opti
 		if ctx != nil {
 			ended = ctx.Err()
 		}
-		if ended == nil && box.count > 0 && try(options) == ErrWouldBlock && ctx != nil {
-			ended = s.waitForRoom(ctx, queue, options, try)
+		if ended == nil && box.count > 0 && try(options.until(expires)) == ErrWouldBlock && ctx != nil {
+			ended = s.waitForRoom(ctx, queue, options, expires, try)
 		}
 		for i, status := range box.results[:box.count] {
 			switch {

@@ -1,7 +1,7 @@
 package wtgram
 
-// #cgo noescape bridge_try_send_obj
-// #cgo nocallback bridge_try_send_obj
+// #cgo noescape bridge_send_obj
+// #cgo nocallback bridge_send_obj
 // #cgo noescape bridge_send_objects
 // #cgo nocallback bridge_send_objects
 // #cgo noescape bridge_receive_objects
@@ -117,7 +117,8 @@ func (s *Structured) SendWith(ctx context.Context, value any, options SendOption
 	if err != nil {
 		return err
 	}
-	return s.owner.waitForRoom(ctx, &s.writable, options, func(left SendOptions) Status { return s.trySend(id, data, left) })
+	return s.owner.waitForRoom(ctx, &s.writable, options, options.expires(),
+		func(one attempt) Status { return s.trySend(id, data, one) })
 }
 
 // TrySend is SendWith that never waits: where that would have to, the error is ErrWouldBlock.
@@ -127,10 +128,7 @@ func (s *Structured) TrySend(value any, options SendOptions) error {
 	if err != nil {
 		return err
 	}
-	if status := s.trySend(id, data, options); status != 0 {
-		return s.owner.failure(status)
-	}
-	return nil
+	return s.owner.result(s.trySend(id, data, attempt{SendOptions: options}))
 }
 
 // SendBatch sends many values with few crossings into C, waiting where Send would. It returns how many were accepted; the
@@ -139,10 +137,10 @@ func (s *Structured) SendBatch(ctx context.Context, values []any, options SendOp
 	defer runtime.KeepAlive(s)
 	accepted = s.owner.sendAll(ctx, &s.writable, len(values), options,
 		func(i int) (C.uint32_t, []byte, error) { return s.serialize(values[i]) },
-		func(box *outbox, options SendOptions) C.int32_t {
+		func(box *outbox, one attempt) C.int32_t {
 			return C.bridge_send_objects(s.handle.get(), (*C.uint8_t)(pointer(box.arena[:])), &box.lengths[0],
-				&box.types[0], C.size_t(box.count), C.int32_t(options.Priority), inMicroseconds(options.TTL),
-				C.uint64_t(options.ReportID), &box.results[0])
+				&box.types[0], C.size_t(box.count), C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait,
+				C.uint64_t(one.ReportID), &box.results[0])
 		}, intoSlice(len(values), &errs))
 	return accepted, errs
 }
@@ -159,9 +157,9 @@ func (s *structured) serialize(value any) (id C.uint32_t, data []byte, err error
 	return C.uint32_t(one.id), data, nil
 }
 
-func (s *structured) trySend(id C.uint32_t, data []byte, options SendOptions) Status {
-	return Status(C.bridge_try_send_obj(s.handle.get(), id, (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID)))
+func (s *structured) trySend(id C.uint32_t, data []byte, one attempt) Status {
+	return Status(C.bridge_send_obj(s.handle.get(), id, (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
 // Receive waits for the next value; it is of the type that was registered, so a type switch tells what it is. A datagram

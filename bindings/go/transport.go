@@ -43,10 +43,7 @@ func (t *Transport) Send(ctx context.Context, data []byte, options SendOptions) 
 // TrySend is Send that never waits: where that would have to, the error is ErrWouldBlock.
 func (t *Transport) TrySend(data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(t.session)
-	if status := t.session.trySend(data, options); status != 0 {
-		return t.session.failure(status)
-	}
-	return nil
+	return t.session.result(t.session.trySend(data, attempt{SendOptions: options}))
 }
 
 // SendBatch queues many datagrams with few crossings into C; under FullWait it waits for room. The errors are nil if all
@@ -75,9 +72,9 @@ func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) er
 		}
 	}
 	detail := make([]byte, 256)
-	err := t.session.waitForRoom(ctx, &t.session.writable, options, func(options SendOptions) Status {
+	err := t.session.waitForRoom(ctx, &t.session.writable, options, options.expires(), func(one attempt) Status {
 		return Status(C.bridge_send_json(t.session.datagrams.get(), (*C.char)(pointer(text)), C.size_t(len(text)),
-			C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID),
+			C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID),
 			(*C.char)(pointer(detail)), C.size_t(len(detail))))
 	})
 	if err == ErrSerialization {
