@@ -2,6 +2,7 @@ package wtgram_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -221,6 +222,27 @@ func TestTheTTLOfABatchBeginsWithTheCall(t *testing.T) {
 	})
 	if stats := must[wtgram.DatagramStats](t)(out.Session().DatagramStats()); stats.SendExpired < 200*64 {
 		t.Fatalf("%+v", stats)
+	}
+}
+
+func TestNothingIsLeftOfABatchWhoseCodecPanicked(t *testing.T) {
+	client, accepted := pair(t)
+	codec := wtgram.CodecFuncs(func(value any) ([]byte, error) {
+		if value.(*chat).Text == "" {
+			panic("no text")
+		}
+		return json.Marshal(value)
+	}, json.Unmarshal)
+	values := must[*wtgram.Structured](t)(client.OpenStructured(registry(t), wtgram.StructuredOptions{Codec: codec}))
+	func() {
+		defer func() { _ = recover() }()
+		values.SendBatch(within(t, patience), []any{chat{"a", "lost"}, chat{}}, wtgram.SendOptions{})
+	}()
+	if count, err := client.SendDatagrams([][]byte{[]byte("mine")}); err != nil || count != 1 {
+		t.Fatal(count, err)
+	}
+	if got := receive(t, accepted); string(got) != "mine" {
+		t.Fatalf("%q", got)
 	}
 }
 

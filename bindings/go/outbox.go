@@ -51,6 +51,7 @@ func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, opti
 	failed func(i int, err error)) (accepted int) {
 	box := outboxes.Get().(*outbox)
 	defer outboxes.Put(box)
+	box.used, box.count = 0, 0 // a codec that panicked may have left something
 	expires := options.expires()
 	try := func(one attempt) Status {
 		accepted += int(send(box, one))
