@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -136,6 +137,15 @@ func TestJSONIsStrictInBothDirections(t *testing.T) {
 	err := client.Datagrams().SendJSON(ctx, json.RawMessage(`{"a":nan}`), wtgram.SendOptions{})
 	if !errors.Is(err, wtgram.ErrSerialization) || !errors.As(err, &detailed) || detailed.Detail == "" {
 		t.Fatal(err)
+	}
+	values := must[*wtgram.Structured](t)(client.OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	for _, number := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if err := values.Send(ctx, &move{number, 0}); !errors.Is(err, wtgram.ErrSerialization) {
+			t.Fatal(err)
+		}
+		if err := client.Datagrams().SendJSON(ctx, number, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
+			t.Fatal(err)
+		}
 	}
 	if err := client.Datagrams().SendJSON(ctx, func() {}, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
 		t.Fatal(err)
