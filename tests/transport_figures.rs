@@ -4,6 +4,7 @@
 mod datagrams;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use datagrams::{Pair, eventually, receive, soon};
@@ -200,4 +201,45 @@ fn a_broadcast_keeps_to_the_limit_of_bytes_of_an_idle_member() {
         assert_eq!(outcome(), OutcomeKind::Handed);
         assert_eq!(pair.from().send(&[0; 51], &options, Deadline::Now), Err(Error::QueueFull));
     }
+}
+
+#[test]
+fn what_is_in_hand_is_queued_and_no_longer_waits() {
+    let limits = Limits { datagrams: 10_000, bytes: 1 << 24 };
+    let pair = Pair::open(&TransportOptions { outgoing_limits: limits, ..TransportOptions::default() });
+    let from = pair.from();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let payload = [7; 100];
+            while !over.load(Ordering::Relaxed) {
+                let payloads = (0..100).map(|_| Ok(&payload[..]));
+                from.send_batch(payloads, &SendOptions::default(), Deadline::Now, |_| {});
+            }
+        });
+        eventually("some are in hand", || {
+            let seen = from.snapshot();
+            let (waiting, in_hand) = (seen.waiting.outgoing.total_waiting(), seen.waiting.outgoing.in_hand);
+            assert_eq!(seen.stats.outbound.queued, waiting.plus(in_hand));
+            assert_eq!(in_hand.bytes, 100 * in_hand.datagrams);
+            in_hand.datagrams > 0
+        });
+        over.store(true, Ordering::Relaxed);
+    });
+    eventually("all are sent", || from.stats().outbound.queued.datagrams == 0);
+    assert_eq!(from.waiting().outgoing.in_hand.datagrams, 0);
+}
+
+#[test]
+fn a_closed_side_is_not_writable_and_readable_until_it_is_empty() {
+    let pair = Pair::open(&TransportOptions::default());
+    send(pair.from(), b"last");
+    eventually("it has arrived", || pair.to().receive_sequence() == 1);
+    assert!(pair.to().is_writable() && pair.to().is_readable());
+    pair.to().close();
+    assert!(!pair.to().is_writable() && pair.to().is_readable());
+    assert_eq!(receive(pair.to()), b"last");
+    eventually("nothing will come", || !pair.to().is_readable());
+    assert!(!pair.to().snapshot().is_readable);
+    assert_eq!(pair.to().receive(&mut [0; 9], Deadline::Never), Err(Error::Closed));
 }

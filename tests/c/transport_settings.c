@@ -1,4 +1,4 @@
-/* What can be changed while a transport runs: limits, policies, ages, marks, and emptying both queues. */
+/* What can be changed while a transport runs: limits, policies, ages, marks, and emptying the receive queue. */
 #include "check.h"
 #include "pair.h"
 
@@ -149,35 +149,6 @@ static void receive_queue(const struct pair *pair)
     CHECK_UINT(stats.receive_drops, 6);
 }
 
-static void send_queue(const struct pair *pair)
-{
-    wtgram_slice slices[100];
-    size_t accepted = 0;
-    uint64_t cleared = 0, size = 9;
-    wtgram_send_options options;
-    TEST("the send queue can be emptied; each datagram was sent or cleared");
-    for (size_t i = 0; i < 100; i++) slices[i].data = (const uint8_t *)"abc", slices[i].length = 3;
-    wtgram_send_options_init(&options);
-    options.priority = 1;
-    CHECK_OK(wtgram_transport_send_batch(pair->client_datagrams, slices, 100, &options, NULL, &accepted));
-    CHECK_OK(wtgram_transport_clear_send_buffer(pair->client_datagrams, &cleared));
-    wtgram_queue_statistics queues;
-    wtgram_queue_statistics_init(&queues);
-    CHECK_OK(wtgram_transport_get_queue_stats(pair->client_datagrams, &queues));
-    CHECK_UINT(queues.outgoing_datagrams, 0);
-    for (int i = 0; i < 3; i++)
-        CHECK_UINT(queues.outgoing_priority_datagrams[i] + queues.outgoing_priority_bytes[i], 0);
-    CHECK_OK(wtgram_transport_get_send_buffer_size(pair->client_datagrams, &size));
-    CHECK_UINT(size, 0);
-    wtgram_transport_statistics stats;
-    wtgram_transport_statistics_init(&stats);
-    do CHECK_OK(wtgram_transport_stats(pair->client_datagrams, &stats));
-    while (stats.send_queued > 0);
-    CHECK_UINT(stats.send_cleared, cleared);
-    CHECK_UINT(stats.sent + stats.send_cleared, stats.handed_in);
-    CHECK_UINT(stats.handed_in, 106);
-}
-
 int main(void)
 {
     struct pair pair;
@@ -185,7 +156,6 @@ int main(void)
     ages(pair.client_datagrams);
     water_marks(pair.client_datagrams);
     receive_queue(&pair);
-    send_queue(&pair);
     limits_and_policies(pair.client_datagrams);
     options_of_the_session();
     pair_free(&pair);

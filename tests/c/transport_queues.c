@@ -1,0 +1,179 @@
+/* What waits in both queues: by priority, in hand, cleared; and when a side is no longer readable or writable. */
+#include "check.h"
+#include "pair.h"
+#include "wire.h"
+
+static wtgram_queue_statistics queues_of(wtgram_transport transport)
+{
+    wtgram_queue_statistics queues;
+    wtgram_queue_statistics_init(&queues);
+    CHECK_OK(wtgram_transport_get_queue_stats(transport, &queues));
+    return queues;
+}
+
+static wtgram_transport_statistics stats_of(wtgram_transport transport)
+{
+    wtgram_transport_statistics stats;
+    wtgram_transport_statistics_init(&stats);
+    CHECK_OK(wtgram_transport_stats(transport, &stats));
+    return stats;
+}
+
+/* `count` datagrams of `size` bytes. */
+static void queue(wtgram_transport transport, int32_t priority, int count, size_t size)
+{
+    static const uint8_t data[16] = {0};
+    wtgram_send_options options;
+    wtgram_send_options_init(&options);
+    options.priority = priority;
+    for (int i = 0; i < count; i++) CHECK_OK(wtgram_transport_send(transport, data, size, &options));
+}
+
+static void what_waits_and_is_cleared(void)
+{
+    struct pair pair;
+    struct wire wire;
+    uint64_t waiting = 99, cleared = 99;
+    wire_open(&wire, &pair, NULL);
+    wire_stop(&wire, &pair);
+    wtgram_transport from = pair.client_datagrams;
+    TEST("what waits is told by priority, in datagrams and bytes, and nothing of it is in hand");
+    uint64_t sent = stats_of(from).sent, cleared_before = stats_of(from).send_cleared;
+    queue(from, 0, 2, 3);
+    queue(from, 1, 3, 5);
+    queue(from, 2, 4, 7);
+    wtgram_queue_statistics queues = queues_of(from);
+    static const uint64_t datagrams[3] = {2, 3, 4}, bytes[3] = {6, 15, 28};
+    for (int i = 0; i < 3; i++) {
+        CHECK_UINT(queues.outgoing_priority_datagrams[i], datagrams[i]);
+        CHECK_UINT(queues.outgoing_priority_bytes[i], bytes[i]);
+    }
+    CHECK_UINT(queues.outgoing_datagrams, 9);
+    CHECK_UINT(queues.outgoing_bytes, 49);
+    CHECK_UINT(queues.outgoing_in_hand_datagrams, 0);
+    CHECK_UINT(queues.outgoing_in_hand_bytes, 0);
+    CHECK_OK(wtgram_transport_get_send_buffer_size(from, &waiting));
+    CHECK_UINT(waiting, 9);
+    CHECK_UINT(stats_of(from).send_queued, 9);
+    CHECK_UINT(stats_of(from).send_queued_bytes, 49);
+    TEST("clearing drops all of it, says how many that were, and counts them");
+    CHECK_OK(wtgram_transport_clear_send_buffer(from, &cleared));
+    CHECK_UINT(cleared, 9);
+    wtgram_transport_statistics stats = stats_of(from);
+    CHECK_UINT(stats.send_cleared, cleared_before + 9);
+    CHECK_UINT(stats.send_queued + stats.send_queued_bytes, 0);
+    CHECK_UINT(stats.sent, sent);
+    CHECK_UINT(stats.handed_in, stats.sent + stats.send_expired + stats.send_evicted + stats.send_rejected +
+                                    stats.send_too_large + stats.send_failed + stats.send_cleared);
+    queues = queues_of(from);
+    for (int i = 0; i < 3; i++)
+        CHECK_UINT(queues.outgoing_priority_datagrams[i] + queues.outgoing_priority_bytes[i], 0);
+    CHECK_UINT(queues.outgoing_datagrams + queues.outgoing_bytes, 0);
+    CHECK_OK(wtgram_transport_get_send_buffer_size(from, &waiting));
+    CHECK_UINT(waiting, 0);
+    CHECK_OK(wtgram_transport_clear_send_buffer(from, &cleared));
+    CHECK_UINT(cleared, 0);
+    pair_free(&pair);
+    wire_close(&wire);
+}
+
+struct flood {
+    wtgram_transport transport;
+    pthread_mutex_t mutex;
+    int over;
+};
+
+enum { FLOOD_SIZE = 100 };
+
+static void *flood(void *argument)
+{
+    struct flood *flood = (struct flood *)argument;
+    static uint8_t data[FLOOD_SIZE];
+    wtgram_slice slices[100];
+    for (int i = 0; i < 100; i++) slices[i].data = data, slices[i].length = sizeof data;
+    for (int over = 0; !over;) {
+        size_t accepted = 0;
+        CHECK_OK(wtgram_transport_send_batch(flood->transport, slices, 100, NULL, NULL, &accepted));
+        pthread_mutex_lock(&flood->mutex);
+        over = flood->over;
+        pthread_mutex_unlock(&flood->mutex);
+    }
+    return NULL;
+}
+
+static void what_is_in_hand(void)
+{
+    struct pair pair;
+    struct flood work;
+    pthread_t thread;
+    pair_open(&pair, NULL);
+    TEST("what is being handed to QUIC is in hand");
+    memset(&work, 0, sizeof work);
+    work.transport = pair.client_datagrams;
+    pthread_mutex_init(&work.mutex, NULL);
+    CHECK(pthread_create(&thread, NULL, flood, &work) == 0);
+    wtgram_queue_statistics queues = queues_of(work.transport);
+    for (int64_t start = now_us(); queues.outgoing_in_hand_datagrams == 0 && now_us() - start < 30 * SECOND_US;)
+        queues = queues_of(work.transport);
+    CHECK(queues.outgoing_in_hand_datagrams > 0);
+    CHECK_UINT(queues.outgoing_in_hand_bytes, queues.outgoing_in_hand_datagrams * FLOOD_SIZE);
+    CHECK_UINT(queues.outgoing_bytes, queues.outgoing_datagrams * FLOOD_SIZE);
+    pthread_mutex_lock(&work.mutex);
+    work.over = 1;
+    pthread_mutex_unlock(&work.mutex);
+    pthread_join(thread, NULL);
+    pthread_mutex_destroy(&work.mutex);
+    TEST("and is not when all is sent");
+    for (int64_t start = now_us(); stats_of(work.transport).send_queued > 0 && now_us() - start < 30 * SECOND_US;)
+        sleep_us(MILLISECOND_US);
+    queues = queues_of(work.transport);
+    CHECK_UINT(queues.outgoing_in_hand_datagrams + queues.outgoing_in_hand_bytes + queues.outgoing_datagrams, 0);
+    pair_free(&pair);
+}
+
+static bool is_readable(wtgram_transport transport)
+{
+    bool readable = false;
+    CHECK_OK(wtgram_transport_is_readable(transport, &readable));
+    return readable;
+}
+
+static bool is_writable(wtgram_transport transport)
+{
+    bool writable = false;
+    CHECK_OK(wtgram_transport_is_writable(transport, &writable));
+    return writable;
+}
+
+static void open_and_closed_sides(void)
+{
+    struct pair pair;
+    uint8_t buffer[8];
+    size_t length = 0;
+    pair_open(&pair, NULL);
+    wtgram_transport to = pair.accepted_datagrams;
+    TEST("a transport is readable and writable while it is open, with nothing to read and with much");
+    CHECK(is_readable(to) && is_writable(to));
+    CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"last", 4, NULL));
+    for (int64_t start = now_us(); queues_of(to).incoming_datagrams == 0 && now_us() - start < 30 * SECOND_US;)
+        sleep_us(MILLISECOND_US);
+    CHECK_UINT(queues_of(to).incoming_bytes, 4);
+    TEST("closed, it is not writable, and readable until what has arrived was received");
+    CHECK_OK(wtgram_transport_close(to));
+    CHECK(!is_writable(to));
+    CHECK(is_readable(to));
+    CHECK_OK(wtgram_transport_receive(to, WTGRAM_FOREVER, buffer, sizeof buffer, &length));
+    CHECK_UINT(length, 4);
+    CHECK_STATUS(wtgram_transport_receive(to, WTGRAM_FOREVER, buffer, sizeof buffer, &length), WTGRAM_ERROR_CLOSED);
+    CHECK(!is_readable(to));
+    CHECK(!is_writable(to));
+    pair_free(&pair);
+}
+
+int main(void)
+{
+    what_waits_and_is_cleared();
+    what_is_in_hand();
+    open_and_closed_sides();
+    return 0;
+}
