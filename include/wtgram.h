@@ -654,7 +654,8 @@ typedef struct wtgram_transport_statistics {
   uint64_t send_queued_bytes;
   // Of `sent`: dropped by QUIC before they left (the path's MTU shrank, or the connection ended).
   uint64_t sent_dropped_by_quic;
-  // Datagrams that arrived for the queue.
+  // Datagrams that arrived for the transport's own queue, and those for which a reliability layer or structured
+  // transport had no room.
   uint64_t received;
   // Payload bytes of those.
   uint64_t received_bytes;
@@ -666,7 +667,8 @@ typedef struct wtgram_transport_statistics {
   uint64_t receive_expired;
   // Payload bytes of those.
   uint64_t receive_expired_bytes;
-  // Dropped after arrival: the queue was full.
+  // Dropped after arrival: the queue was full, be it the transport's own or that of a reliability layer or structured
+  // transport.
   uint64_t receive_dropped_full;
   // Payload bytes of those.
   uint64_t receive_dropped_full_bytes;
@@ -678,7 +680,7 @@ typedef struct wtgram_transport_statistics {
   uint64_t receive_queued;
   // Payload bytes of those.
   uint64_t receive_queued_bytes;
-  // Arrived and taken by a reliability layer or structured transport, before `received`.
+  // Arrived and taken by a reliability layer or structured transport; not in `received`.
   uint64_t receive_routed;
   // Payload bytes of those.
   uint64_t receive_routed_bytes;
@@ -707,13 +709,14 @@ typedef struct wtgram_transport_statistics {
   int64_t total_send_time_us;
   // The longest of those.
   int64_t max_send_time_us;
-  // Time spent waiting in receive calls that got something, in microseconds.
+  // Time spent waiting in receive calls that got something, in microseconds: in those of the transport, and of the
+  // reliability layers and structured transports that read from it.
   int64_t total_receive_time_us;
   // The longest of those.
   int64_t max_receive_time_us;
-  // Payload bytes of the smallest datagram sent or delivered; 0 with none.
+  // Payload bytes of the smallest datagram of `datagrams_sent` and `datagrams_received`; 0 with none.
   uint64_t min_datagram_size;
-  // Payload bytes of the largest datagram sent or delivered; 0 with none.
+  // Payload bytes of the largest datagram of `datagrams_sent` and `datagrams_received`; 0 with none.
   uint64_t max_datagram_size;
   // `bytes_sent` + `bytes_received`.
   uint64_t total_datagram_size;

@@ -60,7 +60,8 @@ pub struct wtgram_transport_statistics {
     pub send_queued_bytes: u64,
     /// Of `sent`: dropped by QUIC before they left (the path's MTU shrank, or the connection ended).
     pub sent_dropped_by_quic: u64,
-    /// Datagrams that arrived for the queue.
+    /// Datagrams that arrived for the transport's own queue, and those for which a reliability layer or structured
+    /// transport had no room.
     pub received: u64,
     /// Payload bytes of those.
     pub received_bytes: u64,
@@ -72,7 +73,8 @@ pub struct wtgram_transport_statistics {
     pub receive_expired: u64,
     /// Payload bytes of those.
     pub receive_expired_bytes: u64,
-    /// Dropped after arrival: the queue was full.
+    /// Dropped after arrival: the queue was full, be it the transport's own or that of a reliability layer or structured
+    /// transport.
     pub receive_dropped_full: u64,
     /// Payload bytes of those.
     pub receive_dropped_full_bytes: u64,
@@ -84,7 +86,7 @@ pub struct wtgram_transport_statistics {
     pub receive_queued: u64,
     /// Payload bytes of those.
     pub receive_queued_bytes: u64,
-    /// Arrived and taken by a reliability layer or structured transport, before `received`.
+    /// Arrived and taken by a reliability layer or structured transport; not in `received`.
     pub receive_routed: u64,
     /// Payload bytes of those.
     pub receive_routed_bytes: u64,
@@ -113,13 +115,14 @@ pub struct wtgram_transport_statistics {
     pub total_send_time_us: i64,
     /// The longest of those.
     pub max_send_time_us: i64,
-    /// Time spent waiting in receive calls that got something, in microseconds.
+    /// Time spent waiting in receive calls that got something, in microseconds: in those of the transport, and of the
+    /// reliability layers and structured transports that read from it.
     pub total_receive_time_us: i64,
     /// The longest of those.
     pub max_receive_time_us: i64,
-    /// Payload bytes of the smallest datagram sent or delivered; 0 with none.
+    /// Payload bytes of the smallest datagram of `datagrams_sent` and `datagrams_received`; 0 with none.
     pub min_datagram_size: u64,
-    /// Payload bytes of the largest datagram sent or delivered; 0 with none.
+    /// Payload bytes of the largest datagram of `datagrams_sent` and `datagrams_received`; 0 with none.
     pub max_datagram_size: u64,
     /// `bytes_sent` + `bytes_received`.
     pub total_datagram_size: u64,
