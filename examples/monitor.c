@@ -78,7 +78,7 @@ static int watch(wtgram_transport datagrams, wtgram_monitor monitor, int seconds
         if (status == WTGRAM_OK) status = print_alerts(monitor);
         if (status == WTGRAM_OK) status = wtgram_monitor_samples(monitor, &sample, 1, &count);
         if (status != WTGRAM_OK) return failed("watch", status);
-        if (count == 1) print_sample(&sample);
+        if (count > 0) print_sample(&sample);
         fflush(stdout);
     }
     static char text[16384];

@@ -2228,7 +2228,8 @@ enum wtgram_status wtgram_monitor_is_monitoring(struct wtgram_monitor monitor,
 
 // Copies the newest samples, oldest first; they stay. Also after the end.
 //
-// `samples`, `limit`: where they go, and how many at most. `count`: how many there were.
+// `samples`, `limit`: where they go, and how many at most. `count`: how many there are, which may be more than `limit`;
+// with NULL and 0 this is all that you get.
 //
 // Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
 WTGRAM_MUST_USE
@@ -2239,7 +2240,8 @@ enum wtgram_status wtgram_monitor_samples(struct wtgram_monitor monitor,
 
 // Copies the newest alerts, oldest first, whether they were fetched or not; they stay. Also after the end.
 //
-// `alerts`, `limit`: where they go, and how many at most. `count`: how many there were.
+// `alerts`, `limit`: where they go, and how many at most. `count`: how many there are, which may be more than `limit`;
+// with NULL and 0 this is all that you get.
 //
 // Statuses: as for `wtgram_monitor_samples`.
 WTGRAM_MUST_USE

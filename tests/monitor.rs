@@ -170,6 +170,7 @@ fn the_newest_samples_are_kept_oldest_first_and_a_limit_gives_the_newest_of_them
         assert_eq!(monitor.samples(limit), kept[4 - limit..]);
     }
 }
+        assert_eq!(monitor.newest_samples(limit).1, 4, "how many there are does not depend on the limit");
 
 #[test]
 fn a_high_queue_is_told_once_when_it_begins_and_once_when_it_ends() {

@@ -112,7 +112,7 @@ func (m *Monitor) Samples(limit int) ([]Sample, error) {
 	if status := C.wtgram_monitor_samples(m.handle.get(), &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
 		return nil, m.owner.failure(Status(status))
 	}
-	samples := make([]Sample, count)
+	samples := make([]Sample, min(int(count), limit))
 	for i := range samples {
 		c := &all[i]
 		samples[i] = Sample{
@@ -171,7 +171,7 @@ func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 	if status := C.wtgram_monitor_alerts(m.handle.get(), &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
 		return nil, m.owner.failure(Status(status))
 	}
-	alerts := make([]Alert, count)
+	alerts := make([]Alert, min(int(count), limit))
 	for i := range alerts {
 		alerts[i] = alert(&all[i])
 	}

@@ -213,7 +213,8 @@ impl From<&Sample> for wtgram_sample {
 
 /// Copies the newest samples, oldest first; they stay. Also after the end.
 ///
-/// `samples`, `limit`: where they go, and how many at most. `count`: how many there were.
+/// `samples`, `limit`: where they go, and how many at most. `count`: how many there are, which may be more than `limit`;
+/// with NULL and 0 this is all that you get.
 ///
 /// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
 ///
@@ -231,16 +232,17 @@ pub unsafe extern "C" fn wtgram_monitor_samples(
     unsafe {
         give(count, || {
             let (monitor, places) = (monitor.get()?, elements_mut(samples, limit)?);
-            Ok(write_all(places, &monitor.samples(limit)))
+            let (samples, count) = monitor.newest_samples(limit);
+            write_all(places, &samples);
+            Ok(count)
         })
     }
 }
 
-fn write_all<'a, C: From<&'a T>, T>(places: &mut [C], items: &'a [T]) -> usize {
+fn write_all<'a, C: From<&'a T>, T>(places: &mut [C], items: &'a [T]) {
     for (place, item) in places.iter_mut().zip(items) {
         *place = item.into();
     }
-    items.len()
 }
 
 /// What an alert is about.
@@ -316,7 +318,8 @@ impl From<&Alert> for wtgram_alert {
 
 /// Copies the newest alerts, oldest first, whether they were fetched or not; they stay. Also after the end.
 ///
-/// `alerts`, `limit`: where they go, and how many at most. `count`: how many there were.
+/// `alerts`, `limit`: where they go, and how many at most. `count`: how many there are, which may be more than `limit`;
+/// with NULL and 0 this is all that you get.
 ///
 /// Statuses: as for `wtgram_monitor_samples`.
 ///
@@ -334,7 +337,9 @@ pub unsafe extern "C" fn wtgram_monitor_alerts(
     unsafe {
         give(count, || {
             let (monitor, places) = (monitor.get()?, elements_mut(alerts, limit)?);
-            Ok(write_all(places, &monitor.alerts(limit)))
+            let (alerts, count) = monitor.newest_alerts(limit);
+            write_all(places, &alerts);
+            Ok(count)
         })
     }
 }

@@ -119,11 +119,21 @@ impl Monitor {
 
     /// The newest `limit` samples, oldest first.
     pub fn samples(&self, limit: usize) -> Vec<Sample> {
+        self.newest_samples(limit).0
+    }
+
+    /// The newest `limit` samples, oldest first, and how many are kept.
+    pub fn newest_samples(&self, limit: usize) -> (Vec<Sample>, usize) {
         newest(&self.shared.state.lock().samples, limit)
     }
 
     /// The newest `limit` alerts, oldest first, whether they were fetched or not.
     pub fn alerts(&self, limit: usize) -> Vec<Alert> {
+        self.newest_alerts(limit).0
+    }
+
+    /// The newest `limit` alerts, oldest first, and how many are kept.
+    pub fn newest_alerts(&self, limit: usize) -> (Vec<Alert>, usize) {
         newest(&self.shared.state.lock().alerts, limit)
     }
 
@@ -175,8 +185,8 @@ fn keep<T>(ring: &mut VecDeque<T>, item: T, most: usize) -> bool {
     full
 }
 
-fn newest<T: Clone>(ring: &VecDeque<T>, limit: usize) -> Vec<T> {
-    ring.iter().skip(ring.len().saturating_sub(limit)).cloned().collect()
+fn newest<T: Clone>(ring: &VecDeque<T>, limit: usize) -> (Vec<T>, usize) {
+    (ring.iter().skip(ring.len().saturating_sub(limit)).cloned().collect(), ring.len())
 }
 
 impl Shared {

@@ -35,6 +35,9 @@ TEST(Monitor, TakesASampleInEachInterval)
     monitor.close();
     EXPECT_FALSE(monitor.is_monitoring());
     EXPECT_EQ(monitor.samples(room).size(), 3u);
+    wtgram::sample newest[1];
+    ASSERT_EQ(monitor.samples(newest).size(), 1u);
+    EXPECT_EQ(newest[0].taken(), samples[2].taken());
     EXPECT_EQ(monitor.try_next_alert().error(), wtgram::errc::closed);
 }
 

@@ -2,6 +2,8 @@
 #ifndef WTGRAM_MONITOR_HPP
 #define WTGRAM_MONITOR_HPP
 
+#include <algorithm>
+
 #include <wtgram/handle.hpp>
 #include <wtgram/transport.hpp>
 
@@ -95,14 +97,14 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
     {
         std::size_t count = 0;
         const wtgram_status status = wtgram_monitor_samples(handle_, room.data(), room.size(), &count);
-        return detail::result(status, room.first(status == WTGRAM_OK ? count : 0));
+        return detail::result(status, room.first(std::min(count, room.size())));
     }
     span<alert> alerts(span<alert> room) const { return detail::unwrap(try_alerts(room)); }
     [[nodiscard]] expected<span<alert>> try_alerts(span<alert> room) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status = wtgram_monitor_alerts(handle_, room.data(), room.size(), &count);
-        return detail::result(status, room.first(status == WTGRAM_OK ? count : 0));
+        return detail::result(status, room.first(std::min(count, room.size())));
     }
     // Waits for an alert that was not fetched yet.
     alert next_alert(duration timeout = forever) const { return detail::unwrap(try_next_alert_for(timeout)); }
