@@ -985,11 +985,11 @@ typedef struct wtgram_broadcaster_statistics {
 typedef struct wtgram_monitor_options {
   // Size of this struct, filled by `wtgram_monitor_options_init`.
   size_t struct_size;
-  // Time between samples, in microseconds, above 0. Default 5 s.
+  // Time between samples, in microseconds, at least 10000. Default 5 s.
   int64_t interval_us;
-  // Samples that are kept, 1 to 1048576. Default 100.
+  // Samples that are kept, 1 to 65536. Default 100.
   uint64_t max_samples;
-  // Alerts that are kept, and that may wait for being fetched, 1 to 1048576. Default 50.
+  // Alerts that are kept, and that may wait for being fetched, 1 to 65536. Default 50.
   uint64_t max_alerts;
   // Of the outgoing queue's high-water mark, the part above which the queue is high. Default 0.9.
   double queue_size_threshold;
@@ -2212,7 +2212,7 @@ void wtgram_monitor_options_init(struct wtgram_monitor_options *options);
 //
 // `options`: NULL for the defaults.
 //
-// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: also an interval of 0; `CLOSED`: the transport is; `LIMIT_REACHED`;
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: also an interval below 10 ms; `CLOSED`: the transport is; `LIMIT_REACHED`;
 // `INVALID_HANDLE`; `FORKED`.
 WTGRAM_MUST_USE
 enum wtgram_status wtgram_monitor_open(struct wtgram_transport transport,

@@ -25,8 +25,9 @@ use wtgram::datagram::message::{Limits, Priority};
 use wtgram::datagram::outbound::FullPolicy;
 use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
 use wtgram::error::Error;
-use wtgram::monitor::rules::{Alert, Kind, Thresholds, Trend, trend};
-use wtgram::monitor::{MAX_KEPT, Monitor, MonitorOptions};
+use wtgram::monitor::rules::{Alert, Kind, Thresholds};
+use wtgram::monitor::trend::{Series, Trend};
+use wtgram::monitor::{MAX_KEPT, MIN_INTERVAL, Monitor, MonitorOptions};
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::runtime::readiness::Ready;
 use wtgram::runtime::wait::Deadline;
@@ -104,6 +105,7 @@ fn options_that_make_no_sense_are_refused_and_so_is_a_closed_transport() {
     let pair = Pair::open(&TransportOptions::default());
     let bad = [
         every(Duration::ZERO),
+        every(MIN_INTERVAL - Duration::from_nanos(1)),
         MonitorOptions { samples: 0, ..MonitorOptions::default() },
         MonitorOptions { alerts: 0, ..MonitorOptions::default() },
         MonitorOptions { samples: MAX_KEPT + 1, ..MonitorOptions::default() },
@@ -168,9 +170,9 @@ fn the_newest_samples_are_kept_oldest_first_and_a_limit_gives_the_newest_of_them
     assert!(kept.is_sorted_by(|one, next| one.timestamp_us < next.timestamp_us));
     for limit in 0..=4 {
         assert_eq!(monitor.samples(limit), kept[4 - limit..]);
+        assert_eq!(monitor.newest_samples(limit).1, 4, "how many there are does not depend on the limit");
     }
 }
-        assert_eq!(monitor.newest_samples(limit).1, 4, "how many there are does not depend on the limit");
 
 #[test]
 fn a_high_queue_is_told_once_when_it_begins_and_once_when_it_ends() {
@@ -513,8 +515,9 @@ proptest! {
         window in 0_usize..20,
     ) {
         if let Some(expected) = exact_trend(&values, window) {
-            let series: Vec<f64> = values.iter().map(|value| *value as f64).collect();
-            prop_assert_eq!(trend(&series, window), expected);
+            let mut series = Series::new(usize::MAX);
+            values.iter().for_each(|value| series.push(*value));
+            prop_assert_eq!(series.trend(window), expected);
         }
     }
 }

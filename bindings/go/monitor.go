@@ -28,7 +28,7 @@ type monitor struct {
 // MonitorOptions of a monitor. Zero fields keep the library's defaults; where 0 itself makes sense, a negative value stands
 // for it.
 type MonitorOptions struct {
-	Interval             time.Duration // between samples; default 5 s
+	Interval             time.Duration // between samples; default 5 s, at least 10 ms
 	MaxSamples           int           // that are kept; default 100
 	MaxAlerts            int           // that are kept, and that may wait; default 50
 	QueueSizeThreshold   float64       // of the high-water mark; default 0.9, negative for 0: any queue is high

@@ -33,11 +33,11 @@ names!(wtgram_monitor => Monitor, MONITOR, polled as |monitor| monitor);
 pub struct wtgram_monitor_options {
     /// Size of this struct, filled by `wtgram_monitor_options_init`.
     pub struct_size: usize,
-    /// Time between samples, in microseconds, above 0. Default 5 s.
+    /// Time between samples, in microseconds, at least 10000. Default 5 s.
     pub interval_us: i64,
-    /// Samples that are kept, 1 to 1048576. Default 100.
+    /// Samples that are kept, 1 to 65536. Default 100.
     pub max_samples: u64,
-    /// Alerts that are kept, and that may wait for being fetched, 1 to 1048576. Default 50.
+    /// Alerts that are kept, and that may wait for being fetched, 1 to 65536. Default 50.
     pub max_alerts: u64,
     /// Of the outgoing queue's high-water mark, the part above which the queue is high. Default 0.9.
     pub queue_size_threshold: f64,
@@ -107,7 +107,7 @@ fn options(raw: wtgram_monitor_options) -> Result<MonitorOptions, Failure> {
 ///
 /// `options`: NULL for the defaults.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: also an interval of 0; `CLOSED`: the transport is; `LIMIT_REACHED`;
+/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: also an interval below 10 ms; `CLOSED`: the transport is; `LIMIT_REACHED`;
 /// `INVALID_HANDLE`; `FORKED`.
 ///
 /// # Safety

@@ -1,6 +1,7 @@
 //! Watches a transport: samples at an interval, alerts when a condition begins and when it ends.
 //!
-//! - [`sample`]: what is looked at; [`rules`]: what is worth an alert, without clock or threads.
+//! - [`sample`]: what is looked at; [`rules`]: what is worth an alert, without clock or threads; [`trend`]: where a figure
+//!   goes.
 //! - [`timer`]: one for all monitors of a lane.
 //! - [`prometheus`]: the same figures for a monitoring system.
 
@@ -8,6 +9,7 @@ pub mod prometheus;
 pub mod rules;
 pub mod sample;
 mod timer;
+pub mod trend;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +25,11 @@ use crate::runtime::wait::{Deadline, wait_for};
 use rules::{Alert, Rules, Thresholds};
 use sample::{Observer, Sample};
 
-/// The most samples or alerts that can be asked to be kept.
-pub const MAX_KEPT: usize = 1 << 20;
+/// The most samples or alerts that can be asked to be kept: 11 MiB of samples.
+pub const MAX_KEPT: usize = 1 << 16;
+
+/// The shortest time between samples. Each takes some microseconds of the lane that carries the transport.
+pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How a monitor works; the defaults are the reference's.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,8 +78,11 @@ struct State {
 impl Monitor {
     /// Begins to watch `transport`. The first sample comes after one interval.
     pub fn open(transport: Arc<Transport>, options: MonitorOptions) -> Result<Arc<Self>> {
-        if options.interval.is_zero() {
-            return Err(Error::InvalidArgument("the interval of a monitor is not 0".into()));
+        if options.interval < MIN_INTERVAL {
+            let least = MIN_INTERVAL.as_millis();
+            return Err(Error::InvalidArgument(
+                format!("the interval of a monitor is at least {least} ms").into(),
+            ));
         }
         if [options.samples, options.alerts].iter().any(|kept| !(1..=MAX_KEPT).contains(kept)) {
             return Err(Error::InvalidArgument(
@@ -91,7 +99,7 @@ impl Monitor {
                 alerts: VecDeque::new(),
                 unread: VecDeque::new(),
                 missed: 0,
-                rules: Rules::new(options.thresholds, before),
+                rules: Rules::new(options.thresholds, before, options.samples),
             }),
             changed: Condvar::new(),
             watchers: Watchers::default(),
@@ -160,8 +168,7 @@ impl Monitor {
         };
         let mut state = self.shared.state.lock();
         keep(&mut state.samples, sample, self.options.samples);
-        let State { rules, samples, .. } = &mut *state;
-        let alerts = rules.check(samples.make_contiguous());
+        let alerts = state.rules.check(&sample);
         let any = !alerts.is_empty();
         for alert in alerts {
             keep(&mut state.alerts, alert.clone(), self.options.alerts);

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use super::sample::Sample;
+use super::trend::{Series, Trend};
 
-/// From which change between two halves of a series it counts as a trend, as in the reference.
-const TREND: f64 = 0.25;
+/// Whole numbers of these are what a [`Series`] adds up: nanoseconds, and as fine a part of all packets.
+const BILLIONTHS: f64 = 1e9;
 
 /// When conditions hold.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,67 +111,37 @@ pub struct Alert {
     pub message: String,
 }
 
-/// Where a series goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trend {
-    /// Nowhere, or there are too few values to tell.
-    Stable,
-    /// The second half is more than a quarter above the first.
-    Increasing,
-    /// The second half is more than a quarter below the first.
-    Decreasing,
-}
-
-/// The trend of a series, as the reference defines it: the means of its halves are compared.
-pub fn trend(values: &[f64], window: usize) -> Trend {
-    let Some((first, second)) = halves(values, window) else { return Trend::Stable };
-    if first == 0.0 && second > 0.0 {
-        return Trend::Increasing;
-    }
-    if first > 0.0 {
-        let change = (second - first) / first;
-        if change > TREND {
-            return Trend::Increasing;
-        }
-        if change < -TREND {
-            return Trend::Decreasing;
-        }
-    }
-    Trend::Stable
-}
-
-/// The means of both halves, the middle one being in the second; nothing when there are fewer than `window` values.
-fn halves(values: &[f64], window: usize) -> Option<(f64, f64)> {
-    let (first, second) = values.split_at(values.len() / 2);
-    let enough = values.len() >= window && !first.is_empty() && !second.is_empty();
-    let mean = |half: &[f64]| half.iter().sum::<f64>() / half.len() as f64;
-    enough.then(|| (mean(first), mean(second)))
-}
-
 /// Which conditions stand.
 #[derive(Debug)]
 pub struct Rules {
     thresholds: Thresholds,
     standing: [bool; Kind::ALL.len()],
     previous: Sample,
+    send_time: Series,
+    rtt: Series,
+    loss: Series,
 }
 
 impl Rules {
-    /// No condition stands; `before` is what was counted when watching began.
-    pub fn new(thresholds: Thresholds, before: Sample) -> Self {
-        Self { thresholds, standing: [false; Kind::ALL.len()], previous: before }
+    /// No condition stands; `before` is what was counted when watching began. Trends are those of the newest `kept`
+    /// samples.
+    pub fn new(thresholds: Thresholds, before: Sample, kept: usize) -> Self {
+        let [send_time, rtt, loss] = std::array::from_fn(|_| Series::new(kept));
+        Self { thresholds, standing: [false; Kind::ALL.len()], previous: before, send_time, rtt, loss }
     }
 
-    /// Looks at the samples that are kept, the last of which is new.
-    pub fn check(&mut self, samples: &[Sample]) -> Vec<Alert> {
-        let Some(current) = samples.last() else { return Vec::new() };
+    /// Looks at the next sample.
+    pub fn check(&mut self, current: &Sample) -> Vec<Alert> {
+        self.send_time.push(nanoseconds(current.avg_send_time));
+        self.rtt.push(nanoseconds(current.rtt));
+        self.loss.push((current.loss * BILLIONTHS).round() as i64);
         let mut alerts = Vec::new();
-        for (kind, stood) in Kind::ALL.into_iter().zip(&mut self.standing) {
-            let (stands, value, threshold) = judge(kind, &self.thresholds, &self.previous, samples, current);
-            if stands == *stood {
+        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+            let (stands, value, threshold) = self.judge(kind, current);
+            if stands == self.standing[place] {
                 continue;
             }
-            *stood = stands;
+            self.standing[place] = stands;
             alerts.push(Alert {
                 kind,
                 began: stands,
@@ -183,47 +154,46 @@ impl Rules {
         self.previous = *current;
         alerts
     }
-}
 
-/// Whether a condition holds, the figure, and what it is compared with.
-fn judge(
-    kind: Kind,
-    thresholds: &Thresholds,
-    previous: &Sample,
-    samples: &[Sample],
-    current: &Sample,
-) -> (bool, f64, f64) {
-    let rise = |total: fn(&Sample) -> u64| {
-        let rise = total(current).saturating_sub(total(previous)) as f64;
-        (rise > 0.0, rise, 0.0)
-    };
-    let rising = |figure: fn(&Sample) -> f64, least: f64| {
-        let series: Vec<f64> = samples.iter().map(figure).collect();
-        let (first, second) = halves(&series, thresholds.trend_window).unwrap_or_default();
-        let increasing = trend(&series, thresholds.trend_window) == Trend::Increasing;
-        (increasing && second - first >= least, figure(current), first)
-    };
-    match kind {
-        Kind::HighQueueSize => {
-            let size = current.outgoing_queue_size as f64;
-            let limit = current.outgoing_high_water as f64 * thresholds.queue_size;
-            (size > limit, size, limit)
-        }
-        Kind::LowSuccessRate => {
-            let rate = current.send_success_rate;
-            (rate < thresholds.success_rate, rate, thresholds.success_rate)
-        }
-        Kind::IncreasingSendTime => rising(|sample| sample.avg_send_time.as_secs_f64(), 0.0),
-        Kind::Evictions => rise(|sample| sample.evicted),
-        Kind::Expiries => rise(|sample| sample.expired),
-        Kind::InboundDrops => rise(|sample| sample.inbound_dropped),
-        Kind::RttRise => rising(|sample| sample.rtt.as_secs_f64(), thresholds.rtt_rise.as_secs_f64()),
-        Kind::LossRise => rising(|sample| sample.loss, thresholds.loss_rise),
-        Kind::SilentPeer => {
-            let silent = !thresholds.silence.is_zero() && current.silence >= thresholds.silence;
-            (silent, current.silence.as_secs_f64(), thresholds.silence.as_secs_f64())
+    /// Whether a condition holds, the figure, and what it is compared with.
+    fn judge(&self, kind: Kind, current: &Sample) -> (bool, f64, f64) {
+        let Self { thresholds, previous, .. } = self;
+        let rise = |total: fn(&Sample) -> u64| {
+            let rise = total(current).saturating_sub(total(previous)) as f64;
+            (rise > 0.0, rise, 0.0)
+        };
+        let rising = |series: &Series, figure: f64, least: f64| {
+            let (first, second) = series.means(thresholds.trend_window).unwrap_or_default();
+            let increasing = series.trend(thresholds.trend_window) == Trend::Increasing;
+            let first_mean = first / BILLIONTHS;
+            (increasing && second / BILLIONTHS - first_mean >= least, figure, first_mean)
+        };
+        match kind {
+            Kind::HighQueueSize => {
+                let size = current.outgoing_queue_size as f64;
+                let limit = current.outgoing_high_water as f64 * thresholds.queue_size;
+                (size > limit, size, limit)
+            }
+            Kind::LowSuccessRate => {
+                let rate = current.send_success_rate;
+                (rate < thresholds.success_rate, rate, thresholds.success_rate)
+            }
+            Kind::IncreasingSendTime => rising(&self.send_time, current.avg_send_time.as_secs_f64(), 0.0),
+            Kind::Evictions => rise(|sample| sample.evicted),
+            Kind::Expiries => rise(|sample| sample.expired),
+            Kind::InboundDrops => rise(|sample| sample.inbound_dropped),
+            Kind::RttRise => rising(&self.rtt, current.rtt.as_secs_f64(), thresholds.rtt_rise.as_secs_f64()),
+            Kind::LossRise => rising(&self.loss, current.loss, thresholds.loss_rise),
+            Kind::SilentPeer => {
+                let silent = !thresholds.silence.is_zero() && current.silence >= thresholds.silence;
+                (silent, current.silence.as_secs_f64(), thresholds.silence.as_secs_f64())
+            }
         }
     }
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn message(kind: Kind, began: bool, value: f64) -> String {
@@ -253,42 +223,16 @@ mod tests {
 
     /// Feeds samples one by one, as a monitor does, and collects what was told: at which sample, what, began or ended.
     fn told(change: impl Fn(u64, &mut Sample), count: u64) -> Vec<(u64, Kind, bool)> {
-        let mut rules = Rules::new(Thresholds::default(), quiet(0));
-        let mut samples = Vec::new();
+        let mut rules = Rules::new(Thresholds::default(), quiet(0), 100);
         let mut told = Vec::new();
         for number in 1..=count {
             let mut sample = quiet(number);
             change(number, &mut sample);
-            samples.push(sample);
             told.extend(
-                rules.check(&samples).iter().map(|alert| (alert.timestamp_us, alert.kind, alert.began)),
+                rules.check(&sample).iter().map(|alert| (alert.timestamp_us, alert.kind, alert.began)),
             );
         }
         told
-    }
-
-    #[test]
-    fn trends_are_those_of_the_reference() {
-        // pywebtransport 0.6.1, DatagramMonitor._analyze_trend with a window of 4.
-        let cases: [(&[f64], Trend); 12] = [
-            (&[], Trend::Stable),
-            (&[1.0, 2.0, 3.0], Trend::Stable),
-            (&[1.0, 1.0, 1.25, 1.25], Trend::Stable),
-            (&[1.0, 1.0, 1.25, 1.26], Trend::Increasing),
-            (&[1.0, 1.0, 0.75, 0.75], Trend::Stable),
-            (&[1.0, 1.0, 0.75, 0.74], Trend::Decreasing),
-            (&[0.0, 0.0, 0.0, 0.0], Trend::Stable),
-            (&[0.0, 0.0, 0.0, 1e-9], Trend::Increasing),
-            (&[1.0, 1.0, 0.0, 0.0], Trend::Decreasing),
-            // With an odd number the middle one is in the second half.
-            (&[1.0, 1.0, 1.6, 1.0, 1.0], Trend::Stable),
-            (&[1.0, 1.0, 3.0, 1.0, 1.0], Trend::Increasing),
-            (&[-1.0, -1.0, 5.0, 5.0], Trend::Stable),
-        ];
-        for (values, expected) in cases {
-            assert_eq!(trend(values, 4), expected, "{values:?}");
-        }
-        assert_eq!(trend(&[5.0], 0), Trend::Stable, "one value has no halves");
     }
 
     #[test]
@@ -342,8 +286,8 @@ mod tests {
 
     #[test]
     fn every_alert_says_its_figure_and_what_it_was_compared_with() {
-        let mut rules = Rules::new(Thresholds::default(), quiet(0));
-        let alerts = rules.check(&[Sample { outgoing_queue_size: 95, ..quiet(1) }]);
+        let mut rules = Rules::new(Thresholds::default(), quiet(0), 100);
+        let alerts = rules.check(&Sample { outgoing_queue_size: 95, ..quiet(1) });
         assert_eq!((alerts[0].value, alerts[0].threshold), (95.0, 90.0));
         assert_eq!(alerts[0].message, "outgoing queue size high: 95");
         for (place, kind) in Kind::ALL.into_iter().enumerate() {

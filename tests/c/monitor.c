@@ -211,15 +211,17 @@ static void options_are_checked(void)
     wtgram_monitor_options options;
     wtgram_monitor monitor = {1};
     pair_open(&pair, NULL);
-    TEST("no interval of 0, no empty rings, no thresholds that are no numbers");
+    TEST("no interval below 10 ms, no empty or huge rings, no thresholds that are no numbers");
     wtgram_monitor_options_init(&options);
     options.interval_us = 0;
     CHECK_STATUS(wtgram_monitor_open(pair.client_datagrams, &options, &monitor), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_UINT(monitor.id, 0);
+    options.interval_us = 10 * MILLISECOND_US - 1;
+    CHECK_STATUS(wtgram_monitor_open(pair.client_datagrams, &options, &monitor), WTGRAM_ERROR_INVALID_ARGUMENT);
     wtgram_monitor_options_init(&options);
     options.max_samples = 0;
     CHECK_STATUS(wtgram_monitor_open(pair.client_datagrams, &options, &monitor), WTGRAM_ERROR_INVALID_ARGUMENT);
-    options.max_samples = UINT64_MAX;
+    options.max_samples = 65537;
     CHECK_STATUS(wtgram_monitor_open(pair.client_datagrams, &options, &monitor), WTGRAM_ERROR_INVALID_ARGUMENT);
     wtgram_monitor_options_init(&options);
     options.loss_rise = -1;
@@ -227,6 +229,7 @@ static void options_are_checked(void)
     TEST("an interval beyond the clock is never, not a fault");
     wtgram_monitor_options_init(&options);
     options.interval_us = INT64_MAX;
+    options.max_samples = options.max_alerts = 65536;
     CHECK_OK(wtgram_monitor_open(pair.client_datagrams, &options, &monitor));
     wtgram_monitor_free(monitor);
     pair_free(&pair);
