@@ -188,7 +188,12 @@ impl Poller {
             drop(state);
             // Off the list before the look: a change that the look does not see lists the object again.
             fence(Ordering::SeqCst);
+            let reported = count;
             batch.retain(|entry| {
+                // Its turn comes again only where another one has left the list meanwhile.
+                if events[..reported].iter().any(|event| event.object == entry.object) {
+                    return true;
+                }
                 let Some(Found { event, again }) = entry.look() else { return false };
                 events[count] = event;
                 count += 1;
