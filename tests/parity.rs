@@ -1,17 +1,25 @@
-//! `docs/parity.md` names only what exists.
+//! `docs/parity.md` has a row for everything that the reference documents, and its rows name what exists and is tested.
+
+#[path = "parity/cpp.rs"]
+mod cpp;
+#[path = "parity/go.rs"]
+mod go;
+#[path = "parity/proofs.rs"]
+mod proofs;
+#[path = "parity/reference.rs"]
+mod reference;
+#[path = "parity/rows.rs"]
+mod rows;
+#[path = "parity/source.rs"]
+mod source;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The columns of a row after the reference's.
-struct Row {
-    line: usize,
-    reference: String,
-    c: String,
-    cpp: String,
-    go: String,
-    proof: String,
-}
+use proofs::{Language, Proof};
+use reference::items;
+use rows::{Row, names, rows};
+use source::{code, has_word};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -21,111 +29,129 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn rows() -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (index, line) in read("docs/parity.md").lines().enumerate() {
-        if !line.starts_with('|') || line.starts_with("|---") || line.starts_with("| reference |") {
-            continue;
-        }
-        let cells: Vec<_> = line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
-        let [reference, c, cpp, go, _difference, proof] = &cells[..] else {
-            panic!("line {}: {} columns instead of 6", index + 1, cells.len());
-        };
-        rows.push(Row {
-            line: index + 1,
-            reference: reference.clone(),
-            c: c.clone(),
-            cpp: cpp.clone(),
-            go: go.clone(),
-            proof: proof.clone(),
-        });
-    }
-    assert!(rows.len() > 80, "only {} rows were found", rows.len());
-    rows
+/// The texts of the files of `folder` whose names end so.
+fn sources(folder: &str, is_source: impl Fn(&str) -> bool) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("a folder can be listed");
+    let files = entries.map(|entry| entry.expect("an entry can be read").path());
+    let texts = files
+        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(&is_source))
+        .map(|path| fs::read_to_string(path).expect("a source can be read"));
+    let texts: Vec<_> = texts.collect();
+    assert!(!texts.is_empty(), "{folder} has no sources");
+    texts
 }
 
-/// What a cell has in code type.
-fn names(cell: &str) -> impl Iterator<Item = &str> {
-    cell.split('`').skip(1).step_by(2)
+/// Fails with all that is wrong.
+fn report(faults: &[String]) {
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// Whether `word` occurs as a whole identifier.
-fn has_word(text: &str, word: &str) -> bool {
-    let part_of_word = |character: char| character.is_alphanumeric() || character == '_';
-    text.match_indices(word).any(|(at, _)| {
-        !text[..at].ends_with(part_of_word) && !text[at + word.len()..].starts_with(part_of_word)
-    })
-}
-
-/// The source of all files below `folder` with this extension.
-fn sources(folder: &str, extension: &str) -> String {
-    let mut pending: Vec<PathBuf> = vec![root().join(folder)];
-    let mut all = String::new();
-    while let Some(path) = pending.pop() {
-        if path.is_dir() {
-            let entries = fs::read_dir(&path).expect("a folder can be listed");
-            pending.extend(entries.map(|entry| entry.expect("an entry can be read").path()));
-        } else if path.extension().is_some_and(|found| found == extension) {
-            all += &fs::read_to_string(&path).expect("a source can be read");
+/// One line for each name of a cell that `is_declared` does not know.
+fn undeclared(cell: fn(&Row) -> &String, is_declared: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut faults = Vec::new();
+    for row in rows() {
+        for name in names(cell(&row)).filter(|name| !is_declared(name)) {
+            faults.push(format!("line {}: {name} is not declared", row.line));
         }
     }
-    all
+    faults
 }
 
 #[test]
-fn every_c_name_is_in_the_header() {
-    let header = read("include/wtgram.h");
-    for row in rows() {
-        assert!(!row.c.is_empty(), "line {}: {} has no C name", row.line, row.reference);
-        for name in names(&row.c) {
-            // A function is declared, a field or type is there; a comment that mentions it does not count.
-            let declared =
-                header.lines().any(|line| !line.trim_start().starts_with("//") && has_word(line, name));
-            assert!(declared, "line {}: {name} is not in the header", row.line);
-        }
-    }
+fn everything_that_the_reference_documents_has_a_row() {
+    let rows = rows();
+    let has_row = |item: &reference::Item| {
+        let signature = (item.version, item.signature.clone());
+        rows.iter().any(|row| row.group == item.group && row.signatures.contains(&signature))
+    };
+    let missing = items().into_iter().filter(|item| !has_row(item));
+    report(&missing.map(|item| format!("no row: {item:?}")).collect::<Vec<_>>());
 }
 
 #[test]
-fn every_cpp_and_go_name_is_in_its_binding() {
-    let (cpp, go) = (sources("bindings/cpp/include", "hpp"), sources("bindings/go", "go"));
+fn every_signature_of_a_row_is_documented_by_the_reference() {
+    let items = items();
+    let mut faults = Vec::new();
     for row in rows() {
-        for (cell, source) in [(&row.cpp, &cpp), (&row.go, &go)] {
+        for (version, signature) in &row.signatures {
+            let is_this = |item: &reference::Item| {
+                (item.version, &item.group) == (*version, &row.group)
+                    && (item.signature == *signature || item.parameters.contains(signature))
+            };
+            if !items.iter().any(is_this) {
+                faults
+                    .push(format!("line {}: {version} documents no {signature} of {}", row.line, row.group));
+            }
+        }
+    }
+    report(&faults);
+}
+
+#[test]
+fn every_c_name_is_declared_in_the_header() {
+    let header = cpp::Declarations::read(&[read("include/wtgram.h")]);
+    let is_declared = |name: &str| {
+        name.split_once('.').map_or_else(|| header.has("", name), |(scope, field)| header.has(scope, field))
+    };
+    report(&undeclared(|row| &row.c, is_declared));
+}
+
+#[test]
+fn every_cpp_name_is_declared_for_all_in_its_class_or_in_the_namespace() {
+    let mut headers = sources("bindings/cpp/include/wtgram", |name| name.ends_with(".hpp"));
+    headers.push(read("include/wtgram.h"));
+    let declared = cpp::Declarations::read(&headers);
+    let is_declared = |name: &str| {
+        let (scope, last) = name
+            .rsplit_once("::")
+            .map_or(("wtgram".to_owned(), name), |(class, last)| (format!("wtgram::{class}"), last));
+        declared.has(&scope, last)
+    };
+    report(&undeclared(|row| &row.cpp, is_declared));
+}
+
+#[test]
+fn every_go_name_is_declared_on_its_type_or_in_the_package() {
+    let is_source = |name: &str| name.ends_with(".go") && !name.ends_with("_test.go");
+    let declared = go::Declarations::read(&sources("bindings/go", is_source));
+    report(&undeclared(|row| &row.go, |name| declared.has(name)));
+}
+
+#[test]
+fn every_row_has_a_test_that_exists_in_each_language_that_it_claims() {
+    let mut faults = Vec::new();
+    for row in rows() {
+        let mut proofs = Vec::new();
+        for name in names(&row.proof) {
+            let proof = Proof::read(name);
+            if !proof.exists() {
+                faults.push(format!("line {}: {name} does not exist", row.line));
+            }
+            proofs.push(proof);
+        }
+        if proofs.is_empty() {
+            faults.push(format!("line {}: nothing proves {}", row.line, row.reference));
+        }
+        for (cell, language) in [(&row.c, Language::C), (&row.cpp, Language::Cpp), (&row.go, Language::Go)] {
+            if names(cell).next().is_none() && cell != "none" {
+                faults.push(format!("line {}: {language:?} names nothing and does not say `none`", row.line));
+            }
             for name in names(cell) {
                 let last = name.rsplit(['.', ':']).next().unwrap_or(name);
-                assert!(has_word(source, last), "line {}: {name} is in no binding", row.line);
+                if !proofs.iter().any(|proof| proof.language == language && proof.uses(last)) {
+                    faults.push(format!("line {}: no {language:?} test that is named uses {name}", row.line));
+                }
             }
         }
     }
-}
-
-#[test]
-fn every_row_that_is_not_planned_names_a_test_that_exists() {
-    for row in rows() {
-        let planned = row.c.starts_with("planned");
-        assert!(planned || !row.proof.is_empty(), "line {}: nothing proves {}", row.line, row.reference);
-        for proof in names(&row.proof) {
-            let (file, function) =
-                proof.split_once("::").map_or((proof, None), |(file, name)| (file, Some(name)));
-            let source = read(file);
-            if let Some(function) = function {
-                let rust = format!("fn {function}(");
-                let c = format!("void {function}(");
-                assert!(
-                    source.contains(&rust) || source.contains(&c),
-                    "line {}: {proof} does not exist",
-                    row.line
-                );
-            }
-        }
-    }
+    report(&faults);
 }
 
 #[test]
 fn every_exported_function_of_the_transport_is_in_a_row_or_belongs_to_one() {
     // Initializers belong to their structs, which rows name by their functions.
     let text = read("docs/parity.md");
-    let header = read("include/wtgram.h");
+    let header = code(&read("include/wtgram.h"));
     let functions = header.split(|character: char| !(character.is_alphanumeric() || character == '_'));
     for name in functions.filter(|name| name.starts_with("wtgram_transport_") && !name.ends_with("_init")) {
         let is_type = matches!(name, "wtgram_transport_options" | "wtgram_transport_statistics");

@@ -1,0 +1,86 @@
+package wtgram_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"example.com/wtgram"
+)
+
+func TestEveryFigureOfTheReferenceIsCounted(t *testing.T) {
+	client, accepted := pair(t, wtgram.WithQueues(wtgram.QueueOptions{IncomingMaxDatagrams: 2}))
+	out, in := client.Datagrams(), accepted.Datagrams()
+	send := func(size int) {
+		t.Helper()
+		if err := out.TrySend(make([]byte, size), wtgram.SendOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stats := func(transport *wtgram.Transport) wtgram.TransportStats {
+		t.Helper()
+		return must[wtgram.TransportStats](t)(transport.Stats())
+	}
+	send(400)
+	must[[]byte](t)(in.Receive(within(t, patience)))
+	send(100)
+	must[[]byte](t)(in.Receive(within(t, patience)))
+	if err := out.TrySend(make([]byte, 60000), wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrTooLarge) {
+		t.Fatal(err)
+	}
+	for range 4 {
+		send(100)
+	}
+	eventually(t, "nothing is dropped at the other end", func() bool { return stats(in).ReceiveDrops == 2 })
+	if err := out.SetOutgoingMaxAge(time.Microsecond); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nothing is dropped on its way out", func() bool {
+		send(100)
+		must[uint64](t)(out.ClearSendBuffer())
+		return stats(out).SendDrops > 0
+	})
+	sent, received := stats(out), stats(in)
+	if sent.SessionID != must[uint64](t)(out.SessionID()) || sent.Created.Before(time.Unix(1_600_000_000, 0)) {
+		t.Fatalf("%+v", sent)
+	}
+	if sent.SendFailures != 1 || sent.DatagramsSent != sent.Sent || sent.DatagramsSent < 6 || sent.BytesSent != sent.SentBytes {
+		t.Fatalf("%+v", sent)
+	}
+	if sent.MaxSendTime <= 0 || sent.TotalSendTime < sent.MaxSendTime || sent.AvgSendTime <= 0 {
+		t.Fatalf("%+v", sent)
+	}
+	if sent.SendSuccessRate <= 0.5 || sent.SendSuccessRate >= 1 {
+		t.Fatalf("%+v", sent)
+	}
+	if received.DatagramsReceived != 2 || received.BytesReceived != 500 || received.TotalDatagramSize != 500 ||
+		received.MinDatagramSize != 100 || received.MaxDatagramSize != 400 || math.Abs(received.AvgDatagramSize-250) > 0.1 {
+		t.Fatalf("%+v", received)
+	}
+	if received.TotalReceiveTime < received.MaxReceiveTime || received.AvgReceiveTime > received.TotalReceiveTime {
+		t.Fatalf("%+v", received)
+	}
+	// Another session's datagrams would be errors; what was dropped is no failure.
+	if received.ReceiveErrors != 0 || received.ReceiveSuccessRate != 1 {
+		t.Fatalf("%+v", received)
+	}
+}
+
+func TestTheTimeInTheCallIsCounted(t *testing.T) {
+	client, accepted := pair(t)
+	// On a busy machine the call may begin after the pause: then a longer one.
+	for pause := 50 * time.Millisecond; ; pause *= 2 {
+		time.AfterFunc(pause, func() { _ = client.SendDatagram([]byte("late")) })
+		_, metadata, err := accepted.Datagrams().ReceiveWithMetadata(within(t, patience), false)
+		if err != nil || metadata.Age > metadata.Waited && metadata.Waited > 0 {
+			t.Fatalf("%+v %v", metadata, err)
+		}
+		if metadata.Waited >= pause/2 {
+			return
+		}
+		if pause > patience {
+			t.Fatalf("%v of %v", metadata.Waited, pause)
+		}
+	}
+}

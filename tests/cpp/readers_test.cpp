@@ -1,0 +1,65 @@
+// One datagram has one reader, and what closing one of them ends.
+#include "pair.hpp"
+
+#include <gtest/gtest.h>
+
+using namespace wtgram_tests;
+
+namespace
+{
+const wtgram_object_type types[] = {wtgram::registered(1)};
+}
+
+TEST(Readers, ALayerKeepsItsFrames)
+{
+    pair p;
+    const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted);
+    std::uint8_t buffer[16];
+    from.send("message", patience, 1);
+    EXPECT_EQ(to.receive(buffer, patience), 7u);
+    EXPECT_EQ(from.next_outcome(patience).what(), wtgram::reliability_result::acknowledged);
+    EXPECT_EQ(p.accepted.datagrams().try_receive(buffer).error(), wtgram::errc::would_block);
+    EXPECT_EQ(p.client.datagrams().try_receive(buffer).error(), wtgram::errc::would_block);
+    p.client.datagrams().send("plain");
+    EXPECT_EQ(p.accepted.datagrams().receive(buffer, patience), 5u);
+    EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
+}
+
+TEST(Readers, ASessionsObjectsDoNotReachItsTransport)
+{
+    pair p;
+    const auto to =
+        wtgram::structured::open(p.accepted, types, wtgram::structured_options().queue_datagrams(2));
+    const auto from = wtgram::structured::open(p.client, types);
+    std::uint8_t buffer[16];
+    for (int i = 0; i < 5; i++) from.send_obj(1, "1");
+    p.client.datagrams().send("plain");
+    EXPECT_EQ(p.accepted.datagrams().receive(buffer, patience), 5u);
+    EXPECT_EQ(p.accepted.datagrams().try_receive(buffer).error(), wtgram::errc::would_block);
+    // What comes while its queue is full is dropped and counted.
+    EXPECT_EQ(to.stats().receive_dropped_full, 3u);
+    for (int i = 0; i < 2; i++) EXPECT_EQ(to.receive_obj(buffer, patience).type_id, 1u);
+    EXPECT_EQ(to.try_receive_obj(buffer).error(), wtgram::errc::would_block);
+}
+
+TEST(Readers, CloseEndsWhatIsUnderItOrDetaches)
+{
+    pair p;
+    const auto beside = wtgram::structured::open(p.client, types);
+    beside.close();
+    EXPECT_TRUE(beside.is_closed());
+    EXPECT_FALSE(p.client.datagrams().is_closed());
+    // Over a transport it closes that, also for others that are over it.
+    const auto one = wtgram::structured::open(p.client.datagrams(), types);
+    const auto other = wtgram::structured::open(p.client.datagrams(), types);
+    EXPECT_FALSE(other.is_closed());
+    one.close();
+    EXPECT_TRUE(other.is_closed());
+    EXPECT_TRUE(p.client.datagrams().is_closed());
+    EXPECT_EQ(p.client.state(), wtgram::session_state::connected);
+    const auto layer = wtgram::reliability::open(p.accepted);
+    const auto above = wtgram::structured::open(layer, types);
+    above.close();
+    EXPECT_TRUE(layer.is_closed());
+    EXPECT_FALSE(p.accepted.datagrams().is_closed());
+}
