@@ -84,7 +84,7 @@ impl Transport {
             }
         }
         self.peer_silent.store(false, Ordering::Relaxed);
-        self.session().lane().spawn(beat(Arc::downgrade(self), options, stop));
+        self.session().spawn(beat(Arc::downgrade(self), options, stop));
         Ok(())
     }
 

@@ -185,9 +185,8 @@ impl Transport {
         transport.census.join(&transport);
         let watch = SessionWatch(Arc::downgrade(&transport));
         transport.session.watchers().add(Arc::new(watch));
-        let lane = transport.session.lane();
-        lane.spawn(SendPump(Arc::clone(&transport)).run());
-        lane.spawn(ReceivePump(Arc::clone(&transport)).run());
+        transport.session.spawn(SendPump(Arc::clone(&transport)).run());
+        transport.session.spawn(ReceivePump(Arc::clone(&transport)).run());
         // The session may have ended before the watch was there.
         transport.follow_session();
         Ok(transport)

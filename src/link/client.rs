@@ -171,7 +171,7 @@ impl Attempt {
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&session) as _;
         runtime::close_on_shutdown(closer);
         guard.0 = None;
-        self.lane.spawn(driver.run(connect, control, socket));
+        driver.run(connect, control, socket);
         Ok(session)
     }
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use wtransport::quinn::{self, SendDatagramError};
 
 use super::congestion::PathView;
-use super::driver::{Broken, varint};
+use super::driver::{Broken, break_off};
 use super::early;
 use super::h3::error::H3_DATAGRAM_ERROR;
 use super::h3::{ConnectionError, DatagramVerdict, QuarterStreamId};
@@ -200,8 +200,7 @@ impl DatagramPath {
                 // RFC 9297 section 2.1: a connection error.
                 let reason = "a datagram without a quarter stream id";
                 let error = ConnectionError::new(H3_DATAGRAM_ERROR, reason);
-                let error = self.broken.get_or_init(|| error);
-                self.connection.close(varint(error.code), error.reason.as_bytes());
+                break_off(&self.connection, &self.broken, error);
                 return Err(Error::Closed);
             }
         }

@@ -19,8 +19,8 @@ use wtransport::quinn::{
     self, Connection, ConnectionError as QuicError, ReadError, RecvStream, SendStream, VarInt,
 };
 
-use super::h3::error::H3_NO_ERROR;
-use super::h3::{self, Event, StreamVerdict, close_bytes};
+use super::h3::error::{H3_INTERNAL_ERROR, H3_NO_ERROR};
+use super::h3::{self, ConnectionError, Event, StreamVerdict, close_bytes};
 use super::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES, Session};
 use crate::error::{Error, Result};
 use crate::runtime::{Lane, LiveGuard};
@@ -36,11 +36,41 @@ const GRACE: Duration = Duration::from_millis(250);
 /// read it, and as many again to be sure.
 pub(super) const LAST_TURNS: usize = 4;
 
-/// How the peer broke the protocol, from whichever task found out.
-pub(super) type Broken = Arc<OnceCell<h3::ConnectionError>>;
+/// How the protocol was broken, by the peer or by a defect of ours, from whichever task found out.
+pub(super) type Broken = Arc<OnceCell<ConnectionError>>;
 
 /// Bytes read from a stream at once; its flow-control window is the bound on what can wait.
 const CHUNK_BYTES: usize = 16 * 1024;
+
+/// Ends a connection, and its session with it, when it is dropped by a panic.
+pub(super) struct EndsOnPanic(pub(super) Connection, pub(super) Broken);
+
+impl EndsOnPanic {
+    /// Runs `task` on `lane`.
+    pub(super) fn spawn(self, lane: &Lane, task: impl Future<Output = ()> + Send + 'static) {
+        // Boxed: a future that another one awaits takes its room twice.
+        let task = Box::pin(task);
+        lane.spawn(async move {
+            let _this = self;
+            task.await;
+        });
+    }
+}
+
+impl Drop for EndsOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = ConnectionError::new(H3_INTERNAL_ERROR, "a defect of the library, which panicked");
+            break_off(&self.0, &self.1, error);
+        }
+    }
+}
+
+/// Ends a connection, and says why to the peer and to whoever looks at `broken`.
+pub(super) fn break_off(connection: &Connection, broken: &Broken, error: ConnectionError) {
+    let error = broken.get_or_init(|| error);
+    connection.close(varint(error.code), error.reason.as_bytes());
+}
 
 /// One connection and its HTTP/3 state.
 pub(super) struct Driver {
@@ -75,6 +105,15 @@ impl Driver {
         &self.connection
     }
 
+    /// What ends the connection if it is dropped by a panic.
+    pub(super) fn ends_on_panic(&self) -> EndsOnPanic {
+        EndsOnPanic(self.connection.clone(), self.broken())
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.ends_on_panic().spawn(&self.lane, task);
+    }
+
     /// Where whoever breaks off this connection leaves the reason.
     pub(super) fn broken(&self) -> Broken {
         Arc::clone(&self.broken)
@@ -85,7 +124,7 @@ impl Driver {
         let mut control = self.connection.open_uni().await.map_err(|error| lost(&error))?;
         let preface = self.state.lock().control_preface();
         control.write_all(&preface).await.map_err(write_failed)?;
-        self.lane.spawn(Arc::clone(self).accept());
+        self.spawn(Arc::clone(self).accept());
         Ok(control)
     }
 
@@ -124,7 +163,7 @@ impl Driver {
 
     /// Begins to read `stream`, the client's own CONNECT stream.
     pub(super) fn read_own(self: &Arc<Self>, stream: RecvStream) {
-        self.lane.spawn(Arc::clone(self).read(stream, Direction::Bidi));
+        self.spawn(Arc::clone(self).read(stream, Direction::Bidi));
     }
 
     /// Drives an established session to its end, and keeps `kept` until then. `connect` is the send half of its CONNECT
@@ -134,15 +173,15 @@ impl Driver {
         mut connect: SendStream,
         control: SendStream,
         kept: impl Send + 'static,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    ) {
         // Made before the first turn, so that a session whose task never gets one ends as well.
         let finish = Finish(Arc::clone(&self.session));
-        async move {
+        Arc::clone(&self).spawn(async move {
             let _finish = finish;
             self.drive(&mut connect).await;
             // Not before the connection is over: a critical stream may not end.
             drop((control, kept));
-        }
+        });
     }
 
     async fn drive(self: &Arc<Self>, connect: &mut SendStream) {
@@ -153,7 +192,7 @@ impl Driver {
                 result = &mut stopped, if watching => {
                     watching = false;
                     if let Ok(Some(code)) = result {
-                        self.lane.spawn(Arc::clone(self).give_up(connect.id().into(), code.into_inner()));
+                        self.spawn(Arc::clone(self).give_up(connect.id().into(), code.into_inner()));
                     }
                 }
                 event = self.event() => match event {
@@ -223,10 +262,9 @@ impl Driver {
     }
 
     /// Ends the connection because the peer broke its protocol.
-    fn break_off(&self, error: h3::ConnectionError) {
+    fn break_off(&self, error: ConnectionError) {
         tracing::debug!(code = error.code, reason = %error.reason, "closing: the peer broke the protocol");
-        let error = self.broken.get_or_init(|| error);
-        self.connection.close(varint(error.code), error.reason.as_bytes());
+        break_off(&self.connection, &self.broken, error);
         self.happened.notify_one();
     }
 
@@ -236,12 +274,12 @@ impl Driver {
             tokio::select! {
                 stream = self.connection.accept_uni() => {
                     let Ok(stream) = stream else { return };
-                    self.lane.spawn(Arc::clone(&self).read(stream, Direction::Uni));
+                    self.spawn(Arc::clone(&self).read(stream, Direction::Uni));
                 }
                 streams = self.connection.accept_bi() => {
                     let Ok((send, receive)) = streams else { return };
                     self.replies.lock().insert(receive.id().into(), send);
-                    self.lane.spawn(Arc::clone(&self).read(receive, Direction::Bidi));
+                    self.spawn(Arc::clone(&self).read(receive, Direction::Bidi));
                 }
             }
         }
@@ -294,7 +332,7 @@ impl Driver {
                         let reply = self.replies.lock().remove(&id);
                         if let Some(reply) = reply {
                             // Not in here, where room for it would be kept for each stream that is read.
-                            self.lane.spawn(answer(reply, bytes));
+                            self.spawn(answer(reply, bytes));
                         }
                         return;
                     }

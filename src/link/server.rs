@@ -198,12 +198,12 @@ impl<T: Send + 'static> Server<T> {
         });
         let Ok((connecting, view)) = connecting else { return };
         let session = Session::new(self.lane.clone());
-        let mut started: Option<Arc<Driver>> = None;
+        let mut started = None;
         let mut closing = self.closing.subscribe();
         let handshake = timeout(self.handshake_timeout, async {
             let connection = connecting.await.map_err(|error| Error::Protocol(error.to_string()))?;
             let driver = Driver::new(connection.clone(), h3::Session::server(), Arc::clone(&session));
-            started = Some(Arc::clone(&driver));
+            started = Some((Arc::clone(&driver), driver.ends_on_panic()));
             let control = driver.open().await?;
             let mut problem = None;
             let mut early = Early::default();
@@ -264,17 +264,17 @@ impl<T: Send + 'static> Server<T> {
                     let _ = session.close(0, "");
                 }
                 // A task of its own: this one is as large as a handshake needs, which is nothing to keep for years.
-                self.lane.spawn(driver.run(connect, control, place));
+                driver.run(connect, control, place);
             }
             Ok(Err(error)) => {
                 tracing::debug!(%remote, %error, "a handshake failed");
-                if let Some(driver) = started {
+                if let Some((driver, _)) = started {
                     driver.connection().close(varint(H3_NO_ERROR), b"");
                 }
             }
             Err(_) => {
                 tracing::debug!(%remote, "a handshake took too long");
-                if let Some(driver) = started {
+                if let Some((driver, _)) = started {
                     driver.connection().close(varint(H3_REQUEST_CANCELLED), b"no session in time");
                 }
             }

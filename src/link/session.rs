@@ -13,7 +13,7 @@ use wtransport::quinn;
 
 use super::congestion::PathView;
 use super::datagram_path::DatagramPath;
-use super::driver::Broken;
+use super::driver::{Broken, EndsOnPanic};
 use super::early::Early;
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
@@ -179,6 +179,16 @@ impl Session {
     /// The lane its tasks run on.
     pub fn lane(&self) -> &Lane {
         &self.lane
+    }
+
+    /// Runs a task of the established session on its lane. A panic in it ends the session.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        match self.established.get() {
+            Some(Established { connection, broken, .. }) => {
+                EndsOnPanic(connection.clone(), Arc::clone(broken)).spawn(&self.lane, task);
+            }
+            None => self.lane.spawn(task),
+        }
     }
 
     /// The way its datagrams take; the first of it begins with those that came before the session was established.

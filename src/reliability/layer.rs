@@ -186,7 +186,7 @@ impl Layer {
         history.open = Arc::downgrade(&layer);
         drop(history);
         let task = Task::new(&layer);
-        layer.transport.session().lane().spawn(task.run());
+        layer.transport.session().spawn(task.run());
         Ok(layer)
     }
 

@@ -56,8 +56,8 @@ impl Lane {
 
     /// Runs `task` on the lane.
     ///
-    /// A panic inside is contained by tokio: it ends that task only, and whatever the task owned is dropped, which is
-    /// how its session learns of it.
+    /// A panic inside is contained by tokio: it ends that task only, and whatever the task owned is dropped. The tasks of a
+    /// session run by `link::Session::spawn`, which ends the session then.
     pub fn spawn<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -146,7 +146,7 @@ impl ReceivePump {
                     // What arrived before the end is still worth reading.
                     transport.path.receive_ready(usize::MAX, |batch| transport.arrived(batch));
                     // A task of its own: it outlives the transport.
-                    transport.session.lane().spawn(transport.path.drop_arrivals());
+                    transport.session.spawn(transport.path.drop_arrivals());
                     return;
                 }
             }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 pub const H3_DATAGRAM_ERROR: u64 = 0x33;
 /// `H3_NO_ERROR`, RFC 9114 section 8.1, like all that follow it.
 pub const H3_NO_ERROR: u64 = 0x100;
+/// `H3_INTERNAL_ERROR`.
+pub const H3_INTERNAL_ERROR: u64 = 0x102;
 /// `H3_STREAM_CREATION_ERROR`.
 pub const H3_STREAM_CREATION_ERROR: u64 = 0x103;
 /// `H3_CLOSED_CRITICAL_STREAM`.

@@ -1,0 +1,55 @@
+//! A defect of ours, or of code that is called on a lane, costs its session and nothing else.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use support::pair::*;
+use wtgram::datagram::channel::{Offered, Route, RouteOrder};
+use wtgram::datagram::session::Session;
+use wtgram::link::session::ClosedBy;
+
+const H3_INTERNAL_ERROR: u64 = 0x102;
+
+struct Panics;
+
+impl Route for Panics {
+    fn offer(&self, _: Instant, _: &Bytes) -> Offered {
+        panic!("as a defect of ours would");
+    }
+}
+
+#[test]
+fn a_panic_in_any_task_of_a_session_ends_that_session_on_both_sides_and_no_other() {
+    type Deed = fn(&Session, &Session);
+    let in_the_receive_pump: Deed = |ours, other| {
+        ours.datagrams.add_route(RouteOrder::Structured, Arc::new(Panics));
+        other.datagrams.send(b"to the route", &Default::default(), soon()).expect("sent");
+    };
+    let in_another_task: Deed = |ours, _| ours.link.spawn(async { panic!("as a defect of ours would") });
+    let server = listen();
+    let bystander = pair(&server);
+    for deed in [in_the_receive_pump, in_another_task] {
+        let (client, accepted) = pair(&server);
+        for (ours, other) in [(client, accepted), {
+            let (client, accepted) = pair(&server);
+            (accepted, client)
+        }] {
+            exchange(&ours, &other);
+            deed(&ours, &other);
+            for end in [wait_closed(&ours), wait_closed(&other)] {
+                assert_eq!(
+                    (end.by, end.transport_error),
+                    (ClosedBy::Transport, H3_INTERNAL_ERROR),
+                    "{end:?}"
+                );
+                assert!(end.reason.contains("defect"), "{end:?}");
+            }
+            exchange(&bystander.0, &bystander.1);
+            exchange(&bystander.1, &bystander.0);
+        }
+    }
+    server.link.close();
+}
