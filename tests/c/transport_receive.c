@@ -1,12 +1,54 @@
 /* Datagrams with their metadata, and JSON datagrams. */
+#include "blocked.h"
 #include "check.h"
 #include "pair.h"
+
+struct waiting {
+    wtgram_transport transport;
+    wtgram_metadata metadata;
+};
+
+static wtgram_status receive_forever(void *argument)
+{
+    struct waiting *waiting = (struct waiting *)argument;
+    uint8_t byte;
+    wtgram_metadata_init(&waiting->metadata);
+    return wtgram_transport_receive_with_metadata(waiting->transport, WTGRAM_FOREVER, false, &byte, 1,
+                                                  &waiting->metadata);
+}
+
+static void ages_and_waits(const struct pair *pair)
+{
+    enum { PAUSE_US = 20 * MILLISECOND_US };
+    struct waiting waiting;
+    struct blocked blocked;
+    uint64_t waits = 0;
+    memset(&waiting, 0, sizeof waiting);
+    waiting.transport = pair->accepted_datagrams;
+    TEST("the age is the time since arrival; what is there is not waited for");
+    CHECK_OK(wtgram_transport_send(pair->client_datagrams, (const uint8_t *)"x", 1, NULL));
+    for (int64_t end = now_us() + PATIENCE_US; waits == 0 && now_us() < end; sleep_us(MILLISECOND_US))
+        CHECK_OK(wtgram_transport_get_receive_buffer_size(pair->accepted_datagrams, &waits));
+    sleep_us(PAUSE_US);
+    CHECK_OK(receive_forever(&waiting));
+    CHECK(waiting.metadata.age_us >= PAUSE_US);
+    CHECK(waiting.metadata.age_us < PATIENCE_US);
+    CHECK_UINT(waiting.metadata.waited_us, 0);
+    TEST("a call that waits says how long");
+    for (int64_t end = now_us() + PATIENCE_US; waiting.metadata.waited_us < PAUSE_US && now_us() < end;) {
+        blocked_start(&blocked, receive_forever, &waiting);
+        CHECK_OK(wtgram_transport_send(pair->client_datagrams, (const uint8_t *)"x", 1, NULL));
+        blocked_expect(&blocked, WTGRAM_OK);
+    }
+    CHECK(waiting.metadata.waited_us >= PAUSE_US);
+    CHECK(waiting.metadata.age_us >= 0 && waiting.metadata.age_us <= waiting.metadata.waited_us);
+}
 
 static void metadata_of_a_datagram(const struct pair *pair)
 {
     uint8_t buffer[16];
     wtgram_metadata metadata;
-    TEST("a datagram comes with its size, sequence, time, age, wait, and its checksum if that is asked for");
+    TEST("a datagram comes with its size, sequence, time, and its checksum if that is asked for");
     wtgram_metadata_init(&metadata);
     CHECK_OK(wtgram_transport_send(pair->client_datagrams, (const uint8_t *)"abc", 3, NULL));
     CHECK_OK(wtgram_transport_receive_with_metadata(pair->accepted_datagrams, PATIENCE_US, true, buffer, sizeof buffer,
@@ -14,7 +56,6 @@ static void metadata_of_a_datagram(const struct pair *pair)
     CHECK_BYTES(buffer, "abc", 3);
     CHECK(metadata.size == 3 && metadata.sequence == 0);
     CHECK(metadata.timestamp_us > INT64_C(1600000000) * SECOND_US);
-    CHECK(metadata.age_us >= 0 && metadata.age_us < PATIENCE_US && metadata.waited_us >= 0);
     CHECK_TEXT(metadata.checksum, "ba7816bf"); /* SHA-256 of "abc", FIPS 180-4 */
     CHECK_OK(wtgram_transport_send(pair->client_datagrams, NULL, 0, NULL));
     CHECK_OK(wtgram_transport_receive_with_metadata(pair->accepted_datagrams, PATIENCE_US, false, NULL, 0, &metadata));
@@ -120,6 +161,7 @@ int main(void)
     struct pair pair;
     pair_open(&pair, NULL);
     metadata_of_a_datagram(&pair);
+    ages_and_waits(&pair);
     json_both_ways(&pair);
     what_is_no_json(&pair);
     pair_free(&pair);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 using namespace wtgram_tests;
 
 TEST(Error, CodesCompareWithTheStandardConditions)
@@ -90,9 +92,19 @@ TEST(Library, TheRuntimeCannotBeConfiguredOnceItRuns)
 
 TEST(Library, TheLogTakesACallbackAndLetsGoOfIt)
 {
-    EXPECT_TRUE(wtgram::try_configure_log(
-        wtgram::log_level::warn, [](void *, std::int32_t, const char *, const char *) {}, nullptr));
+    static std::atomic<int> lines{0}; // outlives lines that are still on their way
+    const auto count = [](void *context, std::int32_t, const char *, const char *) {
+        ++*static_cast<std::atomic<int> *>(context);
+    };
+    EXPECT_TRUE(wtgram::try_configure_log(wtgram::log_level::trace, count, &lines));
+    const pair talks;
+    EXPECT_TRUE(eventually([&] { return lines > 0; }));
     EXPECT_NO_THROW(wtgram::configure_log(wtgram::log_level::off, nullptr));
+    EXPECT_TRUE(eventually([&] {
+        const int heard = lines;
+        const pair talks_unheard;
+        return lines == heard;
+    }));
 }
 
 TEST(Hash, HexGoesBothWays)
