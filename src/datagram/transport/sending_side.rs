@@ -32,9 +32,9 @@ pub(super) enum Pump {
 pub(super) struct Sending {
     pub(super) pump: Pump,
     pub(super) time: TimeSpent,
-    pub(super) queue: Outbound,
     /// What the queue said when the lock was last given back.
     told: Signs,
+    pub(super) queue: Outbound,
 }
 
 impl Sending {
