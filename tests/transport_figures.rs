@@ -72,7 +72,8 @@ fn the_time_that_a_batch_waits_for_room_is_counted_once() {
 fn sizes_are_those_of_everything_received_also_of_what_a_layer_took() {
     let pair = Pair::open(&TransportOptions::default());
     let open = |transport| Layer::open(Arc::clone(transport), &LayerOptions::default()).unwrap();
-    let (near, far) = (open(pair.from()), open(pair.to()));
+    // In this order: what the near one says first finds the other.
+    let (far, near) = (open(pair.to()), open(pair.from()));
     send(pair.from(), b"small");
     assert_eq!(receive(pair.to()), b"small");
     near.send(&[1; 1000], Some(1), soon()).unwrap();
@@ -101,8 +102,8 @@ fn sizes_are_also_those_of_what_a_structured_transport_took() {
 fn waiting_to_receive_is_counted_whoever_reads() {
     const PAUSE: Duration = Duration::from_millis(30);
     let pair = Pair::open(&TransportOptions::default());
-    let near = Layer::open(Arc::clone(pair.from()), &LayerOptions::default()).unwrap();
     let layer = Layer::open(Arc::clone(pair.to()), &LayerOptions::default()).unwrap();
+    let near = Layer::open(Arc::clone(pair.from()), &LayerOptions::default()).unwrap();
     let structured = over_session(pair.to(), 10);
     let mut waited = Duration::ZERO;
     let mut waits = |who: &str, send: &(dyn Fn() + Sync), receive: &mut dyn FnMut()| {
@@ -158,17 +159,19 @@ fn what_a_full_structured_queue_drops_is_a_drop_of_the_transport_and_not_receive
 #[test]
 fn what_a_full_layer_refuses_is_a_drop_of_the_transport() {
     let pair = Pair::open(&TransportOptions::default());
-    let near = Layer::open(Arc::clone(pair.from()), &LayerOptions::default()).unwrap();
     let small = LayerOptions { inbound_messages: 1, ..LayerOptions::default() };
     let far = Layer::open(Arc::clone(pair.to()), &small).unwrap();
+    let near = Layer::open(Arc::clone(pair.from()), &LayerOptions::default()).unwrap();
     for _ in 0..3 {
         near.send(b"message", None, soon()).unwrap();
     }
     eventually("one is refused", || far.stats().receiver.refused_full > 0);
     eventually("and counted", || pair.to().stats().receive_drops() > 0);
+    // It is tried again meanwhile.
+    let before = pair.to().receive_sequence();
     let stats = pair.to().stats();
     assert_eq!(stats.inbound.dropped_full, stats.inbound.received);
-    assert_eq!(arrived(&stats), pair.to().receive_sequence());
+    assert!((before..=pair.to().receive_sequence()).contains(&arrived(&stats)));
 }
 
 #[test]
@@ -217,14 +220,18 @@ fn what_is_in_hand_is_queued_and_no_longer_waits() {
                 from.send_batch(payloads, &SendOptions::default(), Deadline::Now, |_| {});
             }
         });
-        eventually("some are in hand", || {
+        // Looking all the time: a batch is not in hand for long.
+        let started = Instant::now();
+        let mut seen_some = false;
+        while !seen_some && started.elapsed() < datagrams::PATIENCE {
             let seen = from.snapshot();
             let (waiting, in_hand) = (seen.waiting.outgoing.total_waiting(), seen.waiting.outgoing.in_hand);
             assert_eq!(seen.stats.outbound.queued, waiting.plus(in_hand));
             assert_eq!(in_hand.bytes, 100 * in_hand.datagrams);
-            in_hand.datagrams > 0
-        });
+            seen_some = in_hand.datagrams > 0;
+        }
         over.store(true, Ordering::Relaxed);
+        assert!(seen_some, "none were in hand");
     });
     eventually("all are sent", || from.stats().outbound.queued.datagrams == 0);
     assert_eq!(from.waiting().outgoing.in_hand.datagrams, 0);
