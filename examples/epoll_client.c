@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <wtgram.h>
 
-enum { SEND_INTERVAL_NS = 10 * 1000 * 1000, GRACE_TICKS = 100 }; /* waits a second for the last echoes */
+enum { SEND_INTERVAL_NS = 10 * 1000 * 1000, GRACE_TICKS = 3000 }; /* waits half a minute at most for the last echoes */
 
 static uint64_t sent, echoed;
 

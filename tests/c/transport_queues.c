@@ -113,7 +113,7 @@ static void what_is_in_hand(void)
     pthread_mutex_init(&work.mutex, NULL);
     CHECK(pthread_create(&thread, NULL, flood, &work) == 0);
     wtgram_queue_statistics queues = queues_of(work.transport);
-    for (int64_t start = now_us(); queues.outgoing_in_hand_datagrams == 0 && now_us() - start < 30 * SECOND_US;)
+    for (int64_t start = now_us(); queues.outgoing_in_hand_datagrams == 0 && now_us() - start < PATIENCE_US;)
         queues = queues_of(work.transport);
     CHECK(queues.outgoing_in_hand_datagrams > 0);
     CHECK_UINT(queues.outgoing_in_hand_bytes, queues.outgoing_in_hand_datagrams * FLOOD_SIZE);
@@ -124,7 +124,7 @@ static void what_is_in_hand(void)
     pthread_join(thread, NULL);
     pthread_mutex_destroy(&work.mutex);
     TEST("and is not when all is sent");
-    for (int64_t start = now_us(); stats_of(work.transport).send_queued > 0 && now_us() - start < 30 * SECOND_US;)
+    for (int64_t start = now_us(); stats_of(work.transport).send_queued > 0 && now_us() - start < PATIENCE_US;)
         sleep_us(MILLISECOND_US);
     queues = queues_of(work.transport);
     CHECK_UINT(queues.outgoing_in_hand_datagrams + queues.outgoing_in_hand_bytes + queues.outgoing_datagrams, 0);
@@ -155,7 +155,7 @@ static void open_and_closed_sides(void)
     TEST("a transport is readable and writable while it is open, with nothing to read and with much");
     CHECK(is_readable(to) && is_writable(to));
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"last", 4, NULL));
-    for (int64_t start = now_us(); queues_of(to).incoming_datagrams == 0 && now_us() - start < 30 * SECOND_US;)
+    for (int64_t start = now_us(); queues_of(to).incoming_datagrams == 0 && now_us() - start < PATIENCE_US;)
         sleep_us(MILLISECOND_US);
     CHECK_UINT(queues_of(to).incoming_bytes, 4);
     TEST("closed, it is not writable, and readable until what has arrived was received");

@@ -107,7 +107,7 @@ class echo_loop
     descriptor signals_{signals()};
     const std::uint64_t count_;
     std::uint64_t sent_ = 0, echoed_ = 0;
-    int grace_ticks_ = 100; // waits a second for the last echoes
+    int grace_ticks_ = 3000; // waits half a minute at most for the last echoes
     bool stopping_ = false;
 };
 
