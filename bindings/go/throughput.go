@@ -55,6 +55,7 @@ func (t *Transport) ThroughputTest(ctx context.Context, options ThroughputOption
 		return ThroughputReport{}, ctx.Err()
 	}
 	test := &throughputTest{progress: make(chan ThroughputReport, 1)}
+	defer test.cancelled.Store(true) // also where Progress panics
 	context := cgo.NewHandle(test)
 	type result struct {
 		report ThroughputReport
