@@ -53,6 +53,42 @@ TEST(Transport, NothingThereWouldBlockOrTimesOut)
     EXPECT_FALSE(to.is_closed());
 }
 
+TEST(Transport, WhatIsClosedIsNeitherReadableNorWritable)
+{
+    pair p(network::loses);
+    const auto from = p.client.datagrams();
+    from.close();
+    EXPECT_FALSE(from.is_writable());
+    EXPECT_TRUE(from.is_closed());
+    std::uint8_t buffer[1];
+    EXPECT_EQ(from.try_receive_for(buffer, patience).error(), wtgram::errc::closed);
+    EXPECT_FALSE(from.is_readable());
+}
+
+TEST(Transport, WhatWaitsIsCountedByItsPriority)
+{
+    pair p(wtgram::transport_options().outgoing_max_datagrams(100'000).outgoing_max_bytes(1 << 30), network::loses);
+    const auto from = p.client.datagrams();
+    const std::vector<std::uint8_t> data(1000);
+    const std::vector<wtgram_slice> slices(1000, wtgram_slice{data.data(), data.size()});
+    wtgram_queue_statistics stats{};
+    // The path takes what it can meanwhile, the highest priority first.
+    for (int rounds = 0; rounds < 1000 && stats.outgoing_priority_datagrams[1] == 0; rounds++) {
+        for (const int priority : {0, 1})
+            EXPECT_EQ(from.send_batch(slices, wtgram::send_options().priority(priority)).accepted, 1000u);
+        stats = from.get_queue_stats();
+        const auto &datagrams = stats.outgoing_priority_datagrams;
+        EXPECT_EQ(datagrams[2], 0u);
+        EXPECT_EQ(stats.outgoing_datagrams, datagrams[0] + datagrams[1]);
+        EXPECT_EQ(stats.outgoing_bytes, 1000 * stats.outgoing_datagrams);
+        for (int i = 0; i < 3; i++) EXPECT_EQ(stats.outgoing_priority_bytes[i], 1000 * datagrams[i]);
+        EXPECT_EQ(stats.outgoing_in_hand_bytes, 1000 * stats.outgoing_in_hand_datagrams);
+    }
+    EXPECT_GT(stats.outgoing_priority_datagrams[1], 0u);
+    EXPECT_GT(from.clear_send_buffer(), 0u);
+    EXPECT_GT(from.stats().send_cleared, 0u);
+}
+
 TEST(Transport, ASmallBufferSaysHowLongTheDatagramIs)
 {
     pair p(network::reorders);
