@@ -109,24 +109,29 @@ type Metadata struct {
 	Size      int           // bytes
 	Sequence  uint64        // place in the order of arrival, from 0; gaps are datagrams dropped after arrival
 	Age       time.Duration // between arriving and being received
-	Waited    time.Duration // how long the call waited
+	Waited    time.Duration // how long the call waited; 0 where the datagram was there
 	Checksum  string        // first 8 hex digits of the SHA-256, if asked for
 }
 
 // ReceiveWithMetadata waits for the next datagram and says what is known about it.
 func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) (data []byte, metadata Metadata, err error) {
 	defer runtime.KeepAlive(t.session)
-	start := time.Now()
 	var c C.wtgram_metadata
+	start, tries := time.Now(), 0
 	err = t.session.waitFor(ctx, &t.session.readable, func() (status Status) {
 		data, status = t.session.tryReceive(&c, withChecksum)
+		tries++
 		return status
 	})
 	if err != nil {
 		return nil, Metadata{}, err
 	}
-	return data, Metadata{Timestamp: time.UnixMicro(int64(c.timestamp_us)), Size: int(c.size), Sequence: uint64(c.sequence),
-		Age: microseconds(c.age_us), Waited: time.Since(start), Checksum: C.GoString(&c.checksum[0])}, nil
+	metadata = Metadata{Timestamp: time.UnixMicro(int64(c.timestamp_us)), Size: int(c.size), Sequence: uint64(c.sequence),
+		Age: microseconds(c.age_us), Checksum: C.GoString(&c.checksum[0])}
+	if tries > 1 {
+		metadata.Waited = time.Since(start)
+	}
+	return data, metadata, nil
 }
 
 // ReceiveJSON waits for the next datagram and decodes it into v. Where it is not acceptable JSON (UTF-8 throughout, no lone
