@@ -73,8 +73,8 @@ type attempt struct {
 	wait C.int64_t // microseconds
 }
 
-// lastWait is longer than the TTL of 1 µs that the last attempt has, even for many.
-const lastWait = 10_000
+// lastWait is longer than what many with a TTL of 1 µs each take to expire, on a busy machine, too: 1 s.
+const lastWait = 1_000_000
 
 // expires is when the TTL of what is handed in now has passed; the zero time for never.
 func (o SendOptions) expires() time.Time {
