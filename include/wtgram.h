@@ -237,12 +237,15 @@ typedef enum wtgram_log_level {
 typedef enum wtgram_reliability_result {
   // The peer's layer has it.
   WTGRAM_RELIABILITY_ACKNOWLEDGED = 0,
-  // Retransmitted long enough without an acknowledgement; whether it was delivered is unknown.
+  // Retransmitted long enough without an acknowledgement, or no layer of the peer answered for as long; whether it was
+  // delivered is unknown if `transmissions` is not 0.
   WTGRAM_RELIABILITY_GAVE_UP = 1,
   // It no longer fitted the path when it was to be transmitted.
   WTGRAM_RELIABILITY_TOO_LARGE = 2,
   // The layer closed first; whether it was delivered is unknown if `transmissions` is not 0.
   WTGRAM_RELIABILITY_CLOSED = 3,
+  // Its TTL passed first; whether it was delivered is unknown if `transmissions` is not 0.
+  WTGRAM_RELIABILITY_EXPIRED = 4,
 } wtgram_reliability_result;
 
 // What became of a datagram.
@@ -264,6 +267,24 @@ typedef enum wtgram_outcome_kind {
   // The transport closed first.
   WTGRAM_OUTCOME_CLOSED = 8,
 } wtgram_outcome_kind;
+
+// What a reliability layer speaks, and how it treats *plain frames*: datagrams in pywebtransport's form, which begin with the
+// bytes `04 'DATA'` or `03 'ACK'`. They carry no mark, so a program's own datagrams may look like them.
+typedef enum wtgram_negotiation {
+  // Speaks with every peer. Plain frames are sent until a HELLO of the peer's layer is answered, and taken until one arrives
+  // that answers this layer's: usually within two round trips of the first message. In this window the layer also takes
+  // datagrams of the peer's program that look like plain frames; `plain_taken` of the statistics counts all that it took,
+  // and `takes_plain` says whether the window is open. After the window, and for all later layers on the session, they go
+  // to the transport's reader. To a peer that never answers the window stays open. The default.
+  WTGRAM_NEGOTIATION_AUTO = 0,
+  // Speaks only with a layer of this library that negotiates. It says HELLO first, messages wait for the answer, and plain
+  // frames are never taken. A message is given up when no layer answers for `ack_timeout_us × (max_retries + 1)`. For
+  // programs whose own datagrams may look like plain frames; both ends should ask for it.
+  WTGRAM_NEGOTIATION_REQUIRED = 1,
+  // pywebtransport's protocol and nothing else: plain frames are always taken. A layer like this does not reach one that
+  // had another on the same session with a negotiation before.
+  WTGRAM_NEGOTIATION_OFF = 2,
+} wtgram_negotiation;
 
 // How objects become bytes.
 typedef enum wtgram_serializer_kind {
@@ -849,8 +870,8 @@ typedef struct wtgram_reliability_options {
   uint64_t inbound_bytes;
   // Nor is a message given up before so many retransmissions by timer. Default 5.
   uint32_t max_retries;
-  // 1, the default: speak better acknowledgements with a peer that understands them; 0: only pywebtransport's frames.
-  uint32_t negotiate;
+  // A `wtgram_negotiation`. Default `WTGRAM_NEGOTIATION_AUTO`.
+  uint32_t negotiation;
   // The first sequence on a session that had no layer before. Default 0.
   uint32_t first_sequence;
   // Zero.
@@ -881,7 +902,7 @@ typedef struct wtgram_reliability_outcome {
 typedef struct wtgram_reliability_statistics {
   // Size of this struct, filled by `wtgram_reliability_statistics_init`.
   size_t struct_size;
-  // Messages accepted. Always the sum of the next four and `unresolved`.
+  // Messages accepted. Always the sum of the next four, `unresolved` and `expired`.
   uint64_t submitted;
   // Messages acknowledged.
   uint64_t acknowledged;
@@ -917,7 +938,7 @@ typedef struct wtgram_reliability_statistics {
   uint64_t receive_queued;
   // Frames that were malformed.
   uint64_t malformed;
-  // Times the peer's layer was opened anew.
+  // Times the peer's layer was found to have been opened again.
   uint64_t peer_restarts;
   // Smoothed round-trip time, in microseconds; 0 before the first measurement.
   int64_t rtt_us;
@@ -927,6 +948,17 @@ typedef struct wtgram_reliability_statistics {
   uint32_t negotiated;
   // 1 while the peer says that its inbound queue is full.
   uint32_t peer_full;
+  // Messages whose TTL passed first.
+  uint64_t expired;
+  // Plain frames that this layer took, among them such datagrams of the peer's program as look like them; with
+  // `WTGRAM_NEGOTIATION_AUTO` all of them came before the window closed.
+  uint64_t plain_taken;
+  // Datagrams that look like plain frames and were left to the transport's reader.
+  uint64_t plain_left;
+  // 1 while this layer takes plain frames.
+  uint32_t takes_plain;
+  // Zero.
+  uint32_t reserved;
 } wtgram_reliability_statistics;
 
 // Options of a broadcaster.
@@ -1991,35 +2023,43 @@ enum wtgram_status wtgram_reliability_open_over_session(struct wtgram_session se
                                                         const struct wtgram_reliability_options *options,
                                                         struct wtgram_reliability *reliability);
 
-// Opens a reliability layer over a transport as pywebtransport 0.6.1's factory `create` does: 1 s and 3 retries.
+// Opens a reliability layer over a transport with the parameters of pywebtransport 0.6.1's factory `create`, whose defaults
+// are 1 s and 3 retries. All else is as by default.
 //
-// Parameters and statuses as for `wtgram_reliability_open_over_transport`.
+// `ack_timeout_us`, `max_retries`: as in `wtgram_reliability_options`. `reliability`: the handle, to be freed.
+//
+// Statuses: as for `wtgram_reliability_open_over_transport`.
 WTGRAM_MUST_USE
 enum wtgram_status wtgram_reliability_create(struct wtgram_transport transport,
+                                             int64_t ack_timeout_us,
+                                             uint32_t max_retries,
                                              struct wtgram_reliability *reliability);
 
 // Accepts a message to be delivered, waiting for room in the window. Messages arrive in the order in which the network
 // delivers them, each at most once.
 //
-// `data`, `length`: the message, at most `wtgram_reliability_max_message_size`. `timeout_us`: microseconds,
-// `WTGRAM_FOREVER`, or 0. `report_id`: fetch its outcome under this number; 0 reports nothing (it is counted anyway).
+// `data`, `length`: the message, at most `wtgram_reliability_max_message_size`. `options`: NULL for the defaults.
+// `timeout_us` there: how long to wait for room in the window. `priority`: the highest is transmitted first, also again.
+// `ttl_us`: age from which the message is not transmitted any more; its outcome is then `WTGRAM_RELIABILITY_EXPIRED`.
+// `report_id`: `wtgram_reliability_next_outcome` gives its outcome under this number; 0 reports nothing (it is counted
+// anyway).
 //
-// Statuses: `WTGRAM_OK`: accepted, and there will be exactly one outcome; `TIMED_OUT`, `WOULD_BLOCK`: no room in time;
-// `TOO_LARGE`; `UNSUPPORTED`; `LIMIT_REACHED`: too many outcomes are unfetched; `CLOSED`; `INVALID_HANDLE`;
-// `INVALID_ARGUMENT`; `FORKED`. Any thread.
+// Statuses: `WTGRAM_OK`: accepted, and there will be exactly one outcome; `TIMED_OUT`, `WOULD_BLOCK`: no room in time, or
+// its TTL passed first (`TIMED_OUT`); `TOO_LARGE`; `UNSUPPORTED`; `LIMIT_REACHED`: too many outcomes are unfetched;
+// `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`. After any other status than `WTGRAM_OK` there is no outcome.
+// Any thread.
 WTGRAM_MUST_USE
 enum wtgram_status wtgram_reliability_send(struct wtgram_reliability reliability,
                                            const uint8_t *data,
                                            size_t length,
-                                           int64_t timeout_us,
-                                           uint64_t report_id);
+                                           const struct wtgram_send_options *options);
 
 // `wtgram_reliability_send` that never waits: `WOULD_BLOCK` when the window is full.
 WTGRAM_MUST_USE
 enum wtgram_status wtgram_reliability_try_send(struct wtgram_reliability reliability,
                                                const uint8_t *data,
                                                size_t length,
-                                               uint64_t report_id);
+                                               const struct wtgram_send_options *options);
 
 // Waits for the next message and copies it.
 //
@@ -2171,7 +2211,8 @@ enum wtgram_status wtgram_broadcaster_count(struct wtgram_broadcaster broadcaste
 // the same id. Closed members are removed. No member's trouble is another's.
 //
 // `data`, `length`: the payload. `options`: priority, TTL and report id for each member; NULL for the defaults; the timeout
-// is not used. `results`, `capacity`: NULL and 0, or where the result of each member goes; what does not fit is left out.
+// is not used. Each member that accepted has an outcome of the report id: `wtgram_transport_next_outcome` of its transport,
+// `wtgram_reliability_next_outcome` of its layer. `results`, `capacity`: NULL and 0, or where the result of each member goes; what does not fit is left out.
 // `members`: NULL, or gets how many members there were. `accepted`: how many queued it.
 //
 // Statuses: `WTGRAM_OK`, also when no member accepted; `CLOSED`: shut down; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.
@@ -2320,7 +2361,8 @@ enum wtgram_status wtgram_structured_open_over_session(struct wtgram_session ses
                                                        struct wtgram_structured *structured);
 
 // Opens a structured transport over a reliability layer: objects arrive, each once. It receives what the layer receives, and
-// closing it closes the layer.
+// closing it closes the layer. Priority and TTL of an object are those of its message. The outcome of a `report_id` comes from
+// the layer: `wtgram_reliability_next_outcome`.
 //
 // Parameters and statuses: as for `wtgram_structured_open_over_transport`.
 WTGRAM_MUST_USE
@@ -2333,7 +2375,9 @@ enum wtgram_status wtgram_structured_open_over_reliability(struct wtgram_reliabi
 // Serializes an object and sends it as one datagram: its type id in two bytes, then what the serializer makes.
 //
 // `type_id`: a registered one. `object`, `length`: JSON text, without a NUL, or what the program's serializer takes.
-// `options`: NULL for the defaults.
+// `options`: NULL for the defaults. The outcome of a `report_id` comes from what carries the datagram:
+// `wtgram_transport_next_outcome` of the session's transport or, over a reliability layer,
+// `wtgram_reliability_next_outcome` of the layer.
 //
 // Statuses: `WTGRAM_OK`: queued; `UNKNOWN_TYPE`; `SERIALIZATION`: the object does not serialize; `TOO_LARGE`: more bytes than
 // its type, or the path, allows; every status of `wtgram_transport_send`. Each is counted, and the transport goes on. Any

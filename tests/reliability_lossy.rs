@@ -12,10 +12,16 @@ use std::time::{Duration, Instant};
 use session::LossyPair;
 use simulator::{Bursts, Conditions, Direction};
 use wtgram::datagram::session::Session;
+use wtgram::datagram::transport::SendOptions;
 use wtgram::error::Error;
 use wtgram::reliability::Outcome;
 use wtgram::reliability::layer::{Layer, LayerOptions};
+use wtgram::reliability::negotiation::Mode;
 use wtgram::runtime::wait::{Deadline, Timeout};
+
+fn reported(report_id: u64) -> SendOptions {
+    SendOptions { report_id: Some(report_id), ..SendOptions::default() }
+}
 
 fn soon() -> Deadline {
     // Generous: QUIC's congestion control backs off far under such loss, and machines that run tests are busy.
@@ -35,7 +41,7 @@ fn exactly_once(near: &Layer, far: &Layer, count: u64) {
         for (from, to) in [(near, far), (far, near)] {
             scope.spawn(move || {
                 for number in 1..=count {
-                    from.send(&number.to_be_bytes(), Some(number), soon()).unwrap();
+                    from.send(&number.to_be_bytes(), &reported(number), soon()).unwrap();
                 }
             });
             scope.spawn(move || {
@@ -111,7 +117,7 @@ fn sequences_wrap_under_loss_and_reordering_without_a_message_lost_or_doubled() 
     const BEFORE_THE_WRAP: u32 = 7_000;
     let options = LayerOptions { first_sequence: u32::MAX - BEFORE_THE_WRAP, ..patient() };
     under("the wrap", 13, loss_and_reordering(), options, 20_000);
-    let plain = LayerOptions { negotiate: false, ..options };
+    let plain = LayerOptions { negotiation: Mode::Off, ..options };
     under("the wrap, plain protocol", 14, loss_and_reordering(), plain, 20_000);
 }
 
@@ -138,7 +144,7 @@ fn a_receiver_that_stops_reading_under_loss_bounds_memory_and_loses_nothing() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0..COUNT {
-                near.send(&number.to_be_bytes(), Some(number + 1), soon()).unwrap();
+                near.send(&number.to_be_bytes(), &reported(number + 1), soon()).unwrap();
             }
         });
         let mut seen = vec![false; COUNT as usize];

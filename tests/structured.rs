@@ -21,6 +21,7 @@ use wtgram::datagram::session::Session;
 use wtgram::datagram::transport::{SendOptions, TransportOptions};
 use wtgram::error::{Error, Result};
 use wtgram::poller::{Event, Interest, Poller};
+use wtgram::reliability;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::runtime::readiness::{Pollable, Ready};
 use wtgram::runtime::wait::Deadline;
@@ -93,7 +94,7 @@ impl Ends {
     /// Sends a datagram as it is.
     fn send_raw(&self, datagram: &[u8]) {
         match &self.near_layer {
-            Some(layer) => layer.send(datagram, None, soon()).unwrap(),
+            Some(layer) => layer.send(datagram, &SendOptions::default(), soon()).unwrap(),
             None => send_raw(&self.pair, datagram),
         }
     }
@@ -631,7 +632,7 @@ fn beside_other_readers_each_takes_its_types_and_the_transport_keeps_the_rest() 
     for datagram in datagrams {
         send_raw(&pair, datagram);
     }
-    near_layer.send(b"\0\x01reliable", None, soon()).unwrap();
+    near_layer.send(b"\0\x01reliable", &SendOptions::default(), soon()).unwrap();
     // Of two that want a type the one that was opened first has it.
     assert_eq!([next(&first), next(&first)], [object(1, "[1]"), object(1, "\"x\"")]);
     assert_eq!(next(&second), object(2, "[2]"));
@@ -716,6 +717,34 @@ fn priority_ttl_and_report_are_those_of_each_object() {
     }
     let told: Vec<_> = outcomes.iter().map(|outcome| (outcome.report_id, outcome.kind)).collect();
     assert_eq!(told, [(3, OutcomeKind::Expired), (2, OutcomeKind::Handed), (1, OutcomeKind::Handed)]);
+}
+
+#[test]
+fn over_a_layer_too_priority_and_ttl_are_those_of_each_object_and_the_layer_has_the_outcomes() {
+    let (pair, link) = blocked(&TransportOptions::default());
+    // What is not of the layer takes all the room there is, so that it transmits nothing yet.
+    let below = pair.from();
+    while below.send_room() > 0 {
+        below.send(b"first", &SendOptions::default(), Deadline::Now).unwrap();
+    }
+    let (layer, far) = (layer(&pair.client), layer(&pair.accepted));
+    let near = Structured::over_channel(Arc::clone(&layer) as _, registry(), Box::new(Json)).unwrap();
+    let far = Structured::over_channel(far as _, registry(), Box::new(Json)).unwrap();
+    let send = |number: u64, priority, ttl| {
+        let options = SendOptions { priority: Priority::clamped(priority), ttl, report_id: Some(number) };
+        near.send(1, number.to_string().as_bytes(), &options, Deadline::Now).unwrap();
+    };
+    send(1, 0, None);
+    send(2, 2, None);
+    send(3, 2, Some(Duration::from_micros(1)));
+    let expired = layer.next_outcome(soon()).unwrap();
+    assert_eq!((expired.id, expired.outcome, expired.transmissions), (3, reliability::Outcome::Expired, 0));
+    link.resume();
+    assert_eq!(next(&far), object(1, "2"));
+    assert_eq!(next(&far), object(1, "1"));
+    for _ in 0..2 {
+        assert_eq!(layer.next_outcome(soon()).unwrap().outcome, reliability::Outcome::Acknowledged);
+    }
 }
 
 #[test]

@@ -76,7 +76,8 @@ fn sizes_are_those_of_everything_received_also_of_what_a_layer_took() {
     let (far, near) = (open(pair.to()), open(pair.from()));
     send(pair.from(), b"small");
     assert_eq!(receive(pair.to()), b"small");
-    near.send(&[1; 1000], Some(1), soon()).unwrap();
+    let reported = SendOptions { report_id: Some(1), ..SendOptions::default() };
+    near.send(&[1; 1000], &reported, soon()).unwrap();
     assert_eq!(far.receive(&mut [0; 2000], soon()).unwrap().size, 1000);
     near.next_outcome(soon()).unwrap();
     let stats = pair.to().stats();
@@ -120,7 +121,7 @@ fn waiting_to_receive_is_counted_whoever_reads() {
         waited = total;
     };
     waits("the transport", &|| send(pair.from(), b"plain"), &mut || drop(receive(pair.to())));
-    waits("a layer", &|| near.send(b"message", None, soon()).unwrap(), &mut || {
+    waits("a layer", &|| near.send(b"message", &SendOptions::default(), soon()).unwrap(), &mut || {
         layer.receive(&mut [0; 100], soon()).unwrap();
     });
     waits("a structured transport", &|| send(pair.from(), b"\x00\x011"), &mut || {
@@ -133,7 +134,7 @@ fn waiting_to_receive_is_counted_whoever_reads() {
         over_transport.receive(&mut [0; 100], soon()).unwrap();
     });
     let channel: &dyn Channel = &*layer;
-    waits("a channel", &|| near.send(b"message", None, soon()).unwrap(), &mut || {
+    waits("a channel", &|| near.send(b"message", &SendOptions::default(), soon()).unwrap(), &mut || {
         channel.receive(&mut Vec::new(), soon()).unwrap();
     });
     let stats = pair.to().stats();
@@ -163,7 +164,7 @@ fn what_a_full_layer_refuses_is_a_drop_of_the_transport() {
     let far = Layer::open(Arc::clone(pair.to()), &small).unwrap();
     let near = Layer::open(Arc::clone(pair.from()), &LayerOptions::default()).unwrap();
     for _ in 0..3 {
-        near.send(b"message", None, soon()).unwrap();
+        near.send(b"message", &SendOptions::default(), soon()).unwrap();
     }
     eventually("one is refused", || far.stats().receiver.refused_full > 0);
     eventually("and counted", || pair.to().stats().receive_drops() > 0);

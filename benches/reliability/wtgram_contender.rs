@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use wtgram::datagram::transport::SendOptions;
 use wtgram::reliability::layer::{Layer, LayerOptions};
+use wtgram::reliability::negotiation::Mode;
 use wtgram::runtime::wait::{Deadline, Timeout};
 
 use crate::Failure;
@@ -14,7 +16,8 @@ use crate::simulator::Conditions;
 
 pub fn run(load: Load, seed: u64, conditions: Conditions, negotiate: bool) -> Result<(), Failure> {
     let pair = LossyPair::new(seed);
-    let options = LayerOptions { negotiate, ..LayerOptions::default() };
+    let negotiation = if negotiate { Mode::Auto } else { Mode::Off };
+    let options = LayerOptions { negotiation, ..LayerOptions::default() };
     let near = Layer::open(Arc::clone(&pair.client.datagrams), &options)?;
     let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &options)?;
     pair.link.set(conditions);
@@ -29,7 +32,7 @@ pub fn run(load: Load, seed: u64, conditions: Conditions, negotiate: bool) -> Re
         });
         for number in 0..load.count() {
             sleep_until(load.due(number));
-            near.send(&Load::message(number), None, Deadline::Never).expect("accepted");
+            near.send(&Load::message(number), &SendOptions::default(), Deadline::Never).expect("accepted");
         }
         load.wait();
         let (sender, receiver) = (near.stats().sender, far.stats().receiver);

@@ -16,7 +16,7 @@ var notNeeded = map[string]string{
 	"wtgram_poller_wake":                     "its goroutine is woken by Go's network poller",
 	"wtgram_reliability_open_over_transport": "the same as over the session",
 	"wtgram_reliability_receive":             "Receive waits in Go, and tries",
-	"wtgram_reliability_send":                "Send waits in Go, and tries",
+	"wtgram_reliability_try_send":            "wtgram_reliability_send with no time to wait",
 	"wtgram_server_close":                    "Close frees, which closes",
 	"wtgram_server_local_port":               "Addr has it",
 	"wtgram_session_wait_closed":             "Context is done",

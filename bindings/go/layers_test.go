@@ -51,7 +51,7 @@ func TestMessagesArriveAndAreAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	size := must[int](t)(client.MaxMessageSize())
-	if err := client.TrySend(make([]byte, size+1), 0); !errors.Is(err, wtgram.ErrTooLarge) {
+	if err := client.TrySend(make([]byte, size+1), wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrTooLarge) {
 		t.Fatal(err)
 	}
 	if _, err := client.Session().OpenReliability(wtgram.ReliabilityOptions{}); !errors.Is(err, wtgram.ErrInvalidState) {
@@ -72,7 +72,7 @@ func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 	if err := layer.Send(ctx, []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
-	if err := layer.TrySend([]byte("x"), 0); !errors.Is(err, wtgram.ErrWouldBlock) {
+	if err := layer.TrySend([]byte("x"), wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrWouldBlock) {
 		t.Fatal(err)
 	}
 	if _, err := layer.Receive(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -88,24 +88,48 @@ func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestALayerFromTheFactoryGivesUpEarlier(t *testing.T) {
+func TestALayerFromTheFactoryGivesUpAsItsParametersSay(t *testing.T) {
 	one, _ := pair(t) // nobody acknowledges
 	another, _ := pair(t)
 	longer := must[*wtgram.Reliability](t)(another.OpenReliability(wtgram.ReliabilityOptions{}))
 	if err := longer.Send(t.Context(), []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	layer := must[*wtgram.Reliability](t)(one.Datagrams().CreateReliability())
+	layer := must[*wtgram.Reliability](t)(one.Datagrams().CreateReliability(100*time.Millisecond, 0))
 	if err := layer.SendReported(t.Context(), []byte("x"), 1); err != nil {
 		t.Fatal(err)
 	}
 	outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
-	// 1 s × (3 + 1), where the defaults are 2 s × (5 + 1).
-	if outcome.Result != wtgram.MessageGaveUp || outcome.Elapsed < 4*time.Second {
+	if outcome.Result != wtgram.MessageGaveUp || outcome.Elapsed < 100*time.Millisecond {
 		t.Fatalf("%+v", outcome)
 	}
 	if stats := must[wtgram.ReliabilityStats](t)(longer.Stats()); stats.GaveUp != 0 {
 		t.Fatalf("the one with the defaults gave up as early: %+v", stats)
+	}
+}
+
+func TestATTLOverALayerIsKeptAndTheLayerHasTheOutcome(t *testing.T) {
+	one, other := pair(t)
+	options := wtgram.ReliabilityOptions{Negotiation: wtgram.NegotiationRequired}
+	layer := must[*wtgram.Reliability](t)(one.OpenReliability(options)) // nothing goes before a layer answers
+	late := wtgram.SendOptions{Priority: 2, TTL: time.Millisecond, ReportID: 7}
+	if err := layer.SendWith(t.Context(), []byte("late"), late); err != nil {
+		t.Fatal(err)
+	}
+	outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
+	if outcome.ReportID != 7 || outcome.Result != wtgram.MessageExpired || outcome.Transmissions != 0 {
+		t.Fatalf("%+v", outcome)
+	}
+	far := must[*wtgram.Reliability](t)(other.OpenReliability(options))
+	if err := layer.Send(t.Context(), []byte("in time")); err != nil {
+		t.Fatal(err)
+	}
+	if data := must[[]byte](t)(far.Receive(within(t, patience))); string(data) != "in time" {
+		t.Fatalf("%q", data)
+	}
+	stats := must[wtgram.ReliabilityStats](t)(layer.Stats())
+	if stats.Expired != 1 || stats.TakesPlain || !stats.Negotiated {
+		t.Fatalf("%+v", stats)
 	}
 }
 

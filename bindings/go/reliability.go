@@ -2,8 +2,8 @@ package wtgram
 
 // #cgo noescape wtgram_reliability_try_receive
 // #cgo nocallback wtgram_reliability_try_receive
-// #cgo noescape wtgram_reliability_try_send
-// #cgo nocallback wtgram_reliability_try_send
+// #cgo noescape bridge_send_message
+// #cgo nocallback bridge_send_message
 // #include "bridge.h"
 import "C"
 
@@ -40,8 +40,17 @@ type ReliabilityOptions struct {
 	InboundMessages             uint64        // received and not yet read; the peer keeps more
 	InboundBytes                uint64
 	FirstSequence               uint32
-	PlainFrames                 bool // speak only the plain protocol, whatever the peer understands
+	Negotiation                 Negotiation // what the layer speaks, and how it treats datagrams that look like its frames
 }
+
+// Negotiation says what a layer speaks, and how it treats datagrams in pywebtransport's form of a frame.
+type Negotiation uint32
+
+const (
+	NegotiationAuto     Negotiation = C.WTGRAM_NEGOTIATION_AUTO     // with every peer; takes such datagrams until its layer has answered
+	NegotiationRequired Negotiation = C.WTGRAM_NEGOTIATION_REQUIRED // only with a layer that negotiates; never takes them
+	NegotiationOff      Negotiation = C.WTGRAM_NEGOTIATION_OFF      // pywebtransport's protocol
+)
 
 func (o *ReliabilityOptions) c() (c C.wtgram_reliability_options) {
 	C.wtgram_reliability_options_init(&c)
@@ -51,9 +60,7 @@ func (o *ReliabilityOptions) c() (c C.wtgram_reliability_options) {
 	if o.MaxRetries != 0 {
 		c.max_retries = C.uint32_t(max(0, o.MaxRetries))
 	}
-	if o.PlainFrames {
-		c.negotiate = 0
-	}
+	c.negotiation = C.uint32_t(o.Negotiation)
 	setUnlessZero(&c.window_messages, o.WindowMessages)
 	setUnlessZero(&c.window_bytes, o.WindowBytes)
 	setUnlessZero(&c.inbound_messages, o.InboundMessages)
@@ -76,10 +83,11 @@ func (t *Transport) OpenReliability(options ReliabilityOptions) (*Reliability, e
 	return t.session.OpenReliability(options)
 }
 
-// CreateReliability opens a layer as pywebtransport 0.6.1's factory does: with an AckTimeout of 1 s and 3 MaxRetries.
-func (t *Transport) CreateReliability() (*Reliability, error) {
+// CreateReliability opens a layer with the parameters of pywebtransport 0.6.1's factory, whose defaults are 1 s and 3.
+func (t *Transport) CreateReliability(ackTimeout time.Duration, maxRetries uint32) (*Reliability, error) {
 	return t.session.openReliability(func(layer *C.wtgram_reliability) C.enum_wtgram_status {
-		return C.wtgram_reliability_create(t.session.datagrams.get(), layer)
+		return C.wtgram_reliability_create(t.session.datagrams.get(), inMicroseconds(ackTimeout), C.uint32_t(maxRetries),
+			layer)
 	})
 }
 
@@ -120,30 +128,35 @@ func (r *Reliability) Session() *Session { return r.session }
 
 // Send accepts a message to be delivered, waiting for room in the window.
 func (r *Reliability) Send(ctx context.Context, data []byte) error {
-	return r.SendReported(ctx, data, 0)
+	return r.SendWith(ctx, data, SendOptions{})
+}
+
+// SendWith is Send with options. The highest Priority is transmitted first, also again; a message whose TTL passes is not
+// transmitted any more and has the outcome MessageExpired, or none if it was still waiting for room: ErrTimedOut.
+// NextOutcome gives the outcome under the ReportID.
+func (r *Reliability) SendWith(ctx context.Context, data []byte, options SendOptions) error {
+	defer runtime.KeepAlive(r)
+	return r.owner.waitForRoom(ctx, &r.writable, options, options.expires(),
+		func(one attempt) Status { return r.trySend(data, one) })
 }
 
 // SendReported is Send whose outcome NextOutcome gives under reportID; 0 reports nothing.
 func (r *Reliability) SendReported(ctx context.Context, data []byte, reportID uint64) error {
-	defer runtime.KeepAlive(r)
-	return r.owner.waitFor(ctx, &r.writable, func() Status { return r.trySend(data, reportID) })
+	return r.SendWith(ctx, data, SendOptions{ReportID: reportID})
 }
 
-// TrySend is SendReported that never waits: ErrWouldBlock when the window is full.
-func (r *Reliability) TrySend(data []byte, reportID uint64) error {
+// TrySend is SendWith that never waits: ErrWouldBlock when the window is full.
+func (r *Reliability) TrySend(data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(r)
-	if status := r.trySend(data, reportID); status != 0 {
-		return r.owner.failure(status)
-	}
-	return nil
+	return r.owner.result(r.trySend(data, attempt{SendOptions: options}))
 }
 
-func (l *reliability) trySend(data []byte, reportID uint64) Status {
+func (l *reliability) trySend(data []byte, one attempt) Status {
 	if l.draining.Load() {
 		return ErrClosed
 	}
-	return Status(C.wtgram_reliability_try_send(l.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
-		C.uint64_t(reportID)))
+	return Status(C.bridge_send_message(l.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
+		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
 // Receive waits for the next message. What arrived before the end is still received.
@@ -200,9 +213,10 @@ type ReliabilityResult uint32
 
 const (
 	MessageAcknowledged ReliabilityResult = C.WTGRAM_RELIABILITY_ACKNOWLEDGED // the peer's layer has it
-	MessageGaveUp       ReliabilityResult = C.WTGRAM_RELIABILITY_GAVE_UP      // whether it was delivered is unknown
+	MessageGaveUp       ReliabilityResult = C.WTGRAM_RELIABILITY_GAVE_UP      // whether it was delivered is unknown if it was transmitted
 	MessageTooLarge     ReliabilityResult = C.WTGRAM_RELIABILITY_TOO_LARGE    // for the path, by then
 	MessageClosed       ReliabilityResult = C.WTGRAM_RELIABILITY_CLOSED       // the layer closed first
+	MessageExpired      ReliabilityResult = C.WTGRAM_RELIABILITY_EXPIRED      // its TTL passed first
 )
 
 // ReliabilityOutcome is the outcome of a message.
@@ -250,15 +264,18 @@ func reliabilityOutcome(c *C.wtgram_reliability_outcome) ReliabilityOutcome {
 
 // ReliabilityStats are counters and momentary values.
 type ReliabilityStats struct {
-	// Submitted is always the sum of the five after it.
-	Submitted, Acknowledged, GaveUp, TooLarge, Closed, Unresolved uint64
-	UnresolvedBytes, Transmissions, BytesTransmitted              uint64
-	EarlyRetransmits, TimerRetransmits, SpuriousRetransmits       uint64
-	Received, Delivered, Duplicates, RefusedFull, ReceiveQueued   uint64
-	Malformed, PeerRestarts                                       uint64
-	RTT, RTO                                                      time.Duration
-	Negotiated                                                    bool // both ends speak more than the plain protocol
-	PeerFull                                                      bool // the peer says that its inbound queue is full
+	// Submitted is always the sum of the six after it.
+	Submitted, Acknowledged, GaveUp, TooLarge, Closed, Expired, Unresolved uint64
+	UnresolvedBytes, Transmissions, BytesTransmitted                       uint64
+	EarlyRetransmits, TimerRetransmits, SpuriousRetransmits                uint64
+	Received, Delivered, Duplicates, RefusedFull, ReceiveQueued            uint64
+	Malformed, PeerRestarts                                                uint64
+	PlainTaken                                                             uint64 // datagrams in the form of plain frames that the layer took
+	PlainLeft                                                              uint64 // those that it left to the transport's reader
+	RTT, RTO                                                               time.Duration
+	Negotiated                                                             bool // both ends speak more than the plain protocol
+	PeerFull                                                               bool // the peer says that its inbound queue is full
+	TakesPlain                                                             bool // the layer takes plain frames now
 }
 
 // Stats are the counters, as one consistent snapshot.
@@ -278,7 +295,8 @@ func (r *Reliability) Stats() (ReliabilityStats, error) {
 		Received: uint64(c.received), Delivered: uint64(c.delivered), Duplicates: uint64(c.duplicates),
 		RefusedFull: uint64(c.refused_full), ReceiveQueued: uint64(c.receive_queued), Malformed: uint64(c.malformed),
 		PeerRestarts: uint64(c.peer_restarts), RTT: microseconds(c.rtt_us), RTO: microseconds(c.rto_us),
-		Negotiated: c.negotiated != 0, PeerFull: c.peer_full != 0,
+		Negotiated: c.negotiated != 0, PeerFull: c.peer_full != 0, Expired: uint64(c.expired),
+		PlainTaken: uint64(c.plain_taken), PlainLeft: uint64(c.plain_left), TakesPlain: c.takes_plain != 0,
 	}, nil
 }
 

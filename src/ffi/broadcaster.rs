@@ -235,7 +235,8 @@ impl From<&MemberResult> for wtgram_broadcast_result {
 /// the same id. Closed members are removed. No member's trouble is another's.
 ///
 /// `data`, `length`: the payload. `options`: priority, TTL and report id for each member; NULL for the defaults; the timeout
-/// is not used. `results`, `capacity`: NULL and 0, or where the result of each member goes; what does not fit is left out.
+/// is not used. Each member that accepted has an outcome of the report id: `wtgram_transport_next_outcome` of its transport,
+/// `wtgram_reliability_next_outcome` of its layer. `results`, `capacity`: NULL and 0, or where the result of each member goes; what does not fit is left out.
 /// `members`: NULL, or gets how many members there were. `accepted`: how many queued it.
 ///
 /// Statuses: `WTGRAM_OK`, also when no member accepted; `CLOSED`: shut down; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.

@@ -10,11 +10,13 @@ use super::pointer::{
     Versioned, bytes, clear, deadline, elements_mut, fill, give, invalid, micros, output, read_options,
     sized_output,
 };
+use super::send::{send_options, wtgram_send_options};
 use super::session::wtgram_session;
 use super::status::wtgram_status;
 use super::transport::{narrow, wtgram_transport};
 use crate::error::Error;
 use crate::reliability::layer::{Layer, LayerOptions};
+use crate::reliability::negotiation::Mode;
 use crate::reliability::{Outcome, Report, Stats};
 use crate::runtime::wait::Deadline;
 
@@ -27,6 +29,26 @@ pub struct wtgram_reliability {
 }
 
 names!(wtgram_reliability => Layer, RELIABILITY, polled as |layer| layer);
+
+/// What a reliability layer speaks, and how it treats *plain frames*: datagrams in pywebtransport's form, which begin with the
+/// bytes `04 'DATA'` or `03 'ACK'`. They carry no mark, so a program's own datagrams may look like them.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum wtgram_negotiation {
+    /// Speaks with every peer. Plain frames are sent until a HELLO of the peer's layer is answered, and taken until one arrives
+    /// that answers this layer's: usually within two round trips of the first message. In this window the layer also takes
+    /// datagrams of the peer's program that look like plain frames; `plain_taken` of the statistics counts all that it took,
+    /// and `takes_plain` says whether the window is open. After the window, and for all later layers on the session, they go
+    /// to the transport's reader. To a peer that never answers the window stays open. The default.
+    WTGRAM_NEGOTIATION_AUTO = 0,
+    /// Speaks only with a layer of this library that negotiates. It says HELLO first, messages wait for the answer, and plain
+    /// frames are never taken. A message is given up when no layer answers for `ack_timeout_us × (max_retries + 1)`. For
+    /// programs whose own datagrams may look like plain frames; both ends should ask for it.
+    WTGRAM_NEGOTIATION_REQUIRED = 1,
+    /// pywebtransport's protocol and nothing else: plain frames are always taken. A layer like this does not reach one that
+    /// had another on the same session with a negotiation before.
+    WTGRAM_NEGOTIATION_OFF = 2,
+}
 
 /// Options of a reliability layer.
 #[repr(C)]
@@ -46,8 +68,8 @@ pub struct wtgram_reliability_options {
     pub inbound_bytes: u64,
     /// Nor is a message given up before so many retransmissions by timer. Default 5.
     pub max_retries: u32,
-    /// 1, the default: speak better acknowledgements with a peer that understands them; 0: only pywebtransport's frames.
-    pub negotiate: u32,
+    /// A `wtgram_negotiation`. Default `WTGRAM_NEGOTIATION_AUTO`.
+    pub negotiation: u32,
     /// The first sequence on a session that had no layer before. Default 0.
     pub first_sequence: u32,
     /// Zero.
@@ -64,7 +86,11 @@ impl wtgram_reliability_options {
             inbound_messages: defaults.inbound_messages as u64,
             inbound_bytes: defaults.inbound_bytes as u64,
             max_retries: defaults.max_retries,
-            negotiate: u32::from(defaults.negotiate),
+            negotiation: match defaults.negotiation {
+                Mode::Auto => 0,
+                Mode::Required => 1,
+                Mode::Off => 2,
+            },
             first_sequence: defaults.first_sequence,
             reserved: 0,
         }
@@ -80,10 +106,11 @@ impl wtgram_reliability_options {
             window_bytes: narrow(self.window_bytes),
             inbound_messages: narrow(self.inbound_messages),
             inbound_bytes: narrow(self.inbound_bytes),
-            negotiate: match self.negotiate {
-                0 => false,
-                1 => true,
-                _ => return Err(invalid("negotiate is 0 or 1")),
+            negotiation: match self.negotiation {
+                0 => Mode::Auto,
+                1 => Mode::Required,
+                2 => Mode::Off,
+                _ => return Err(invalid("there is no such negotiation")),
             },
             first_sequence: self.first_sequence,
         })
@@ -156,9 +183,12 @@ pub unsafe extern "C" fn wtgram_reliability_open_over_session(
     }
 }
 
-/// Opens a reliability layer over a transport as pywebtransport 0.6.1's factory `create` does: 1 s and 3 retries.
+/// Opens a reliability layer over a transport with the parameters of pywebtransport 0.6.1's factory `create`, whose defaults
+/// are 1 s and 3 retries. All else is as by default.
 ///
-/// Parameters and statuses as for `wtgram_reliability_open_over_transport`.
+/// `ack_timeout_us`, `max_retries`: as in `wtgram_reliability_options`. `reliability`: the handle, to be freed.
+///
+/// Statuses: as for `wtgram_reliability_open_over_transport`.
 ///
 /// # Safety
 /// `reliability` is NULL or writable.
@@ -166,13 +196,16 @@ pub unsafe extern "C" fn wtgram_reliability_open_over_session(
 #[must_use]
 pub unsafe extern "C" fn wtgram_reliability_create(
     transport: wtgram_transport,
+    ack_timeout_us: i64,
+    max_retries: u32,
     reliability: *mut wtgram_reliability,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
         give(reliability, || {
             let transport = Arc::clone(&transport.get()?.transport);
-            Handle::new(Layer::open(transport, &LayerOptions::factory())?)
+            let options = wtgram_reliability_options { ack_timeout_us, max_retries, ..Versioned::initial() };
+            Handle::new(Layer::open(transport, &options.layer_options()?)?)
         })
     }
 }
@@ -180,29 +213,32 @@ pub unsafe extern "C" fn wtgram_reliability_create(
 /// Accepts a message to be delivered, waiting for room in the window. Messages arrive in the order in which the network
 /// delivers them, each at most once.
 ///
-/// `data`, `length`: the message, at most `wtgram_reliability_max_message_size`. `timeout_us`: microseconds,
-/// `WTGRAM_FOREVER`, or 0. `report_id`: fetch its outcome under this number; 0 reports nothing (it is counted anyway).
+/// `data`, `length`: the message, at most `wtgram_reliability_max_message_size`. `options`: NULL for the defaults.
+/// `timeout_us` there: how long to wait for room in the window. `priority`: the highest is transmitted first, also again.
+/// `ttl_us`: age from which the message is not transmitted any more; its outcome is then `WTGRAM_RELIABILITY_EXPIRED`.
+/// `report_id`: `wtgram_reliability_next_outcome` gives its outcome under this number; 0 reports nothing (it is counted
+/// anyway).
 ///
-/// Statuses: `WTGRAM_OK`: accepted, and there will be exactly one outcome; `TIMED_OUT`, `WOULD_BLOCK`: no room in time;
-/// `TOO_LARGE`; `UNSUPPORTED`; `LIMIT_REACHED`: too many outcomes are unfetched; `CLOSED`; `INVALID_HANDLE`;
-/// `INVALID_ARGUMENT`; `FORKED`. Any thread.
+/// Statuses: `WTGRAM_OK`: accepted, and there will be exactly one outcome; `TIMED_OUT`, `WOULD_BLOCK`: no room in time, or
+/// its TTL passed first (`TIMED_OUT`); `TOO_LARGE`; `UNSUPPORTED`; `LIMIT_REACHED`: too many outcomes are unfetched;
+/// `CLOSED`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`. After any other status than `WTGRAM_OK` there is no outcome.
+/// Any thread.
 ///
 /// # Safety
-/// `data` points to `length` bytes.
+/// `data` points to `length` bytes; `options` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_reliability_send(
     reliability: wtgram_reliability,
     data: *const u8,
     length: usize,
-    timeout_us: i64,
-    report_id: u64,
+    options: *const wtgram_send_options,
 ) -> wtgram_status {
     guard(|| {
         let layer = reliability.get()?;
         // SAFETY: the caller's promise.
-        let data = unsafe { bytes(data, length) }?;
-        Ok(layer.send(data, (report_id != 0).then_some(report_id), deadline(timeout_us)?)?)
+        let (data, (options, deadline)) = unsafe { (bytes(data, length)?, send_options(options)?) };
+        Ok(layer.send(data, &options, deadline)?)
     })
 }
 
@@ -216,10 +252,14 @@ pub unsafe extern "C" fn wtgram_reliability_try_send(
     reliability: wtgram_reliability,
     data: *const u8,
     length: usize,
-    report_id: u64,
+    options: *const wtgram_send_options,
 ) -> wtgram_status {
-    // SAFETY: the caller's promise.
-    unsafe { wtgram_reliability_send(reliability, data, length, 0, report_id) }
+    guard(|| {
+        let layer = reliability.get()?;
+        // SAFETY: the caller's promise.
+        let (data, (options, _)) = unsafe { (bytes(data, length)?, send_options(options)?) };
+        Ok(layer.send(data, &options, Deadline::Now)?)
+    })
 }
 
 /// Waits for the next message and copies it.
@@ -310,12 +350,15 @@ pub unsafe extern "C" fn wtgram_reliability_is_closed(
 pub enum wtgram_reliability_result {
     /// The peer's layer has it.
     WTGRAM_RELIABILITY_ACKNOWLEDGED = 0,
-    /// Retransmitted long enough without an acknowledgement; whether it was delivered is unknown.
+    /// Retransmitted long enough without an acknowledgement, or no layer of the peer answered for as long; whether it was
+    /// delivered is unknown if `transmissions` is not 0.
     WTGRAM_RELIABILITY_GAVE_UP = 1,
     /// It no longer fitted the path when it was to be transmitted.
     WTGRAM_RELIABILITY_TOO_LARGE = 2,
     /// The layer closed first; whether it was delivered is unknown if `transmissions` is not 0.
     WTGRAM_RELIABILITY_CLOSED = 3,
+    /// Its TTL passed first; whether it was delivered is unknown if `transmissions` is not 0.
+    WTGRAM_RELIABILITY_EXPIRED = 4,
 }
 
 /// The outcome of a message.
@@ -344,6 +387,7 @@ impl From<Report> for wtgram_reliability_outcome {
                 Outcome::GaveUp => 1,
                 Outcome::TooLarge => 2,
                 Outcome::Closed => 3,
+                Outcome::Expired => 4,
             },
             transmissions: report.transmissions,
             reserved: [0; 2],
@@ -410,7 +454,7 @@ pub unsafe extern "C" fn wtgram_reliability_outcomes(
 pub struct wtgram_reliability_statistics {
     /// Size of this struct, filled by `wtgram_reliability_statistics_init`.
     pub struct_size: usize,
-    /// Messages accepted. Always the sum of the next four and `unresolved`.
+    /// Messages accepted. Always the sum of the next four, `unresolved` and `expired`.
     pub submitted: u64,
     /// Messages acknowledged.
     pub acknowledged: u64,
@@ -446,7 +490,7 @@ pub struct wtgram_reliability_statistics {
     pub receive_queued: u64,
     /// Frames that were malformed.
     pub malformed: u64,
-    /// Times the peer's layer was opened anew.
+    /// Times the peer's layer was found to have been opened again.
     pub peer_restarts: u64,
     /// Smoothed round-trip time, in microseconds; 0 before the first measurement.
     pub rtt_us: i64,
@@ -456,6 +500,17 @@ pub struct wtgram_reliability_statistics {
     pub negotiated: u32,
     /// 1 while the peer says that its inbound queue is full.
     pub peer_full: u32,
+    /// Messages whose TTL passed first.
+    pub expired: u64,
+    /// Plain frames that this layer took, among them such datagrams of the peer's program as look like them; with
+    /// `WTGRAM_NEGOTIATION_AUTO` all of them came before the window closed.
+    pub plain_taken: u64,
+    /// Datagrams that look like plain frames and were left to the transport's reader.
+    pub plain_left: u64,
+    /// 1 while this layer takes plain frames.
+    pub takes_plain: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl From<Stats> for wtgram_reliability_statistics {
@@ -486,6 +541,11 @@ impl From<Stats> for wtgram_reliability_statistics {
             rto_us: micros(stats.rto),
             negotiated: u32::from(stats.negotiated),
             peer_full: u32::from(stats.peer_full),
+            expired: sender.expired,
+            plain_taken: stats.plain_taken,
+            plain_left: stats.plain_left,
+            takes_plain: u32::from(stats.takes_plain),
+            reserved: 0,
         }
     }
 }

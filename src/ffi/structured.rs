@@ -252,7 +252,8 @@ pub unsafe extern "C" fn wtgram_structured_open_over_session(
 }
 
 /// Opens a structured transport over a reliability layer: objects arrive, each once. It receives what the layer receives, and
-/// closing it closes the layer.
+/// closing it closes the layer. Priority and TTL of an object are those of its message. The outcome of a `report_id` comes from
+/// the layer: `wtgram_reliability_next_outcome`.
 ///
 /// Parameters and statuses: as for `wtgram_structured_open_over_transport`.
 ///
@@ -280,7 +281,9 @@ pub unsafe extern "C" fn wtgram_structured_open_over_reliability(
 /// Serializes an object and sends it as one datagram: its type id in two bytes, then what the serializer makes.
 ///
 /// `type_id`: a registered one. `object`, `length`: JSON text, without a NUL, or what the program's serializer takes.
-/// `options`: NULL for the defaults.
+/// `options`: NULL for the defaults. The outcome of a `report_id` comes from what carries the datagram:
+/// `wtgram_transport_next_outcome` of the session's transport or, over a reliability layer,
+/// `wtgram_reliability_next_outcome` of the layer.
 ///
 /// Statuses: `WTGRAM_OK`: queued; `UNKNOWN_TYPE`; `SERIALIZATION`: the object does not serialize; `TOO_LARGE`: more bytes than
 /// its type, or the path, allows; every status of `wtgram_transport_send`. Each is counted, and the transport goes on. Any

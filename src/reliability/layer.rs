@@ -11,6 +11,9 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+use super::negotiation::{Mode, Past};
+use super::outstanding::Message;
+use super::sender::Transmit;
 use super::{Machine, Options, Received, Report, Stats, Verdict};
 use crate::datagram::channel::{Channel, Offered, Route, RouteOrder};
 use crate::datagram::message::Metadata;
@@ -40,8 +43,8 @@ pub struct LayerOptions {
     pub inbound_messages: usize,
     /// The most payload bytes of those. Default 1 MiB.
     pub inbound_bytes: usize,
-    /// Whether to speak more than the reference's protocol with a peer that can. Default yes.
-    pub negotiate: bool,
+    /// Whether to speak more than the reference's protocol, and how plain frames are treated. Default [`Mode::Auto`].
+    pub negotiation: Mode,
     /// Where sequences begin on a session that had no layer before. Default 0.
     pub first_sequence: u32,
 }
@@ -55,7 +58,7 @@ impl Default for LayerOptions {
             window_bytes,
             inbound_messages,
             inbound_bytes,
-            negotiate,
+            negotiation,
             first_sequence,
             ..
         } = Options::default();
@@ -66,18 +69,13 @@ impl Default for LayerOptions {
             window_bytes,
             inbound_messages,
             inbound_bytes,
-            negotiate,
+            negotiation,
             first_sequence,
         }
     }
 }
 
 impl LayerOptions {
-    /// What the reference's factory `create` sets: 1 s and 3 retries.
-    pub fn factory() -> Self {
-        Self { ack_timeout: Duration::from_secs(1), max_retries: 3, ..Self::default() }
-    }
-
     fn check(&self) -> Result<()> {
         const LONGEST: Duration = Duration::from_secs(24 * 3600);
         let positive = [self.window_messages, self.window_bytes, self.inbound_messages, self.inbound_bytes];
@@ -103,8 +101,6 @@ pub struct Layer {
     /// Wakes the task.
     work: Notify,
     history: Arc<Mutex<History>>,
-    /// Whether the session had a layer before, whose frames may still come.
-    follows_another: bool,
 }
 
 struct State {
@@ -127,6 +123,7 @@ struct State {
 struct History {
     opened: u32,
     next_sequence: Option<u32>,
+    past: Past,
     open: Weak<Layer>,
 }
 
@@ -154,9 +151,10 @@ impl Layer {
                 window_bytes: options.window_bytes,
                 inbound_messages: options.inbound_messages,
                 inbound_bytes: options.inbound_bytes,
-                negotiate: options.negotiate,
+                negotiation: options.negotiation,
                 epoch: random(),
                 generation: history.opened,
+                past: history.past.clone(),
                 first_sequence: history.next_sequence.unwrap_or(options.first_sequence),
             },
         );
@@ -179,7 +177,6 @@ impl Layer {
             watchers: Watchers::default(),
             work: Notify::new(),
             history: Arc::clone(&shared),
-            follows_another: history.opened > 0,
             transport,
         });
         history.opened = history.opened.saturating_add(1);
@@ -205,27 +202,34 @@ impl Layer {
         Machine::max_payload(self.transport.max_datagram_size()?).ok_or(Error::Unsupported)
     }
 
-    /// Accepts a message, waiting until `deadline` for room in the window. With a `report_id` its outcome can be
-    /// fetched; every outcome is counted.
-    pub fn send(&self, payload: &[u8], report_id: Option<u64>, deadline: Deadline) -> Result<()> {
+    /// Accepts a message, waiting until `deadline` for room in the window, but no longer than its TTL. With a report id its
+    /// outcome can be fetched ([`Layer::next_outcome`]); every outcome is counted.
+    ///
+    /// The highest priority is transmitted first. A message whose TTL has passed is transmitted no more:
+    /// [`super::Outcome::Expired`].
+    pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+        let now = Instant::now();
         let max_size = self.transport.max_datagram_size()?;
+        let expires_at = options.ttl.filter(|ttl| !ttl.is_zero()).and_then(|ttl| now.checked_add(ttl));
         let payload = Bytes::copy_from_slice(payload);
+        let id = options.report_id.unwrap_or(UNREPORTED);
+        let message =
+            || Message { priority: options.priority, expires_at, ..Message::new(now, id, payload.clone()) };
         let mut state = self.state.lock();
-        let result = wait_for(&mut state, &self.progressed, deadline, |state| {
+        let result = wait_for(&mut state, &self.progressed, deadline.at_most(expires_at), |state| {
             if state.closing {
                 return Some(Err(Error::Closed));
             }
-            if report_id.is_some() && state.reports_promised >= MAX_REPORTS {
+            if options.report_id.is_some() && state.reports_promised >= MAX_REPORTS {
                 return Some(Err(Error::LimitReached("outcomes nobody has fetched".into())));
             }
-            let id = report_id.unwrap_or(UNREPORTED);
-            match state.machine.submit(Instant::now(), payload.clone(), id, max_size) {
+            match state.machine.submit(message(), max_size) {
                 Err(Error::WouldBlock) => None,
                 result => Some(result),
             }
         });
         if result.is_ok() {
-            state.reports_promised += usize::from(report_id.is_some());
+            state.reports_promised += usize::from(options.report_id.is_some());
             drop(state);
             self.work.notify_one();
         }
@@ -298,6 +302,7 @@ impl Layer {
         self.collect(&mut state);
         state.settled = true;
         history.next_sequence = Some(state.machine.next_sequence());
+        history.past = state.machine.past();
     }
 
     /// Counters and momentary values.
@@ -380,16 +385,19 @@ impl Route for Layer {
                 self.work.notify_one();
                 if refused { Offered::Dropped } else { Offered::Taken }
             }
-            Verdict::Stale if self.follows_another => Offered::Taken,
-            Verdict::Stale | Verdict::NotAFrame => Offered::Left,
+            Verdict::Stale => {
+                // The peer is to be told which opening this is.
+                self.work.notify_one();
+                Offered::Taken
+            }
+            Verdict::NotAFrame => Offered::Left,
         }
     }
 }
 
 impl Channel for Layer {
-    /// Priority and TTL do not apply: a message that is not worth delivering late is not one for this layer.
     fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
-        Self::send(self, payload, options.report_id, deadline)
+        Self::send(self, payload, options, deadline)
     }
 
     fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata> {
@@ -443,7 +451,7 @@ struct Task {
     layer: Arc<Layer>,
     route: u64,
     watch: Token,
-    frames: Vec<Bytes>,
+    frames: Vec<Transmit>,
 }
 
 impl Task {
@@ -463,10 +471,15 @@ impl Task {
                 return;
             }
             let (wake_at, ended) = self.turn(max_size);
-            for frame in self.frames.drain(..) {
+            for Transmit { frame, priority, expires_at } in self.frames.drain(..) {
+                // Zero would be none.
+                let left =
+                    |at: Instant| at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+                let ttl = expires_at.map(left);
                 // Room was seen, and only this task fills it with frames; what a program's own datagrams took since
                 // is a loss like any other, and is repaired like one.
-                let _ = layer.transport.send(&frame, &SendOptions::default(), Deadline::Now);
+                let options = SendOptions { priority, ttl, report_id: None };
+                let _ = layer.transport.send(&frame, &options, Deadline::Now);
             }
             if ended {
                 return;

@@ -11,15 +11,17 @@ use bytes::Bytes;
 
 use super::ack::RangeAck;
 use super::frame::{self, DATA_OVERHEAD_BYTES, Frame, NotAFrame};
-use super::negotiation::{Change, Negotiation, PlainData};
+use super::negotiation::{Change, Form, Mode, Negotiation, Owner, Past};
 use super::outcome::Report;
+use super::outstanding::Message;
 use super::receiver::{Received, Receiver};
-use super::sender::{Sender, SenderConfig};
+use super::sender::{Sender, SenderConfig, Transmit};
 use super::stats::Stats;
+use crate::datagram::message::Priority;
 use crate::error::{Error, Result};
 
 /// How a layer behaves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// A message is not given up before `ack_timeout × (max_retries + 1)`.
     pub ack_timeout: Duration,
@@ -33,12 +35,14 @@ pub struct Options {
     pub inbound_messages: usize,
     /// The most payload bytes of those.
     pub inbound_bytes: usize,
-    /// Whether to negotiate with a peer that can. Without it only the reference's frames are sent.
-    pub negotiate: bool,
+    /// Whether to negotiate with a peer that can, and how plain frames are treated.
+    pub negotiation: Mode,
     /// A random number for this opening of the layer.
     pub epoch: u64,
     /// How many layers were opened on this session at this end before.
     pub generation: u32,
+    /// What those learnt of the peer: [`Machine::past`].
+    pub past: Past,
     /// The first sequence: 0, or where the last layer on this session ended.
     pub first_sequence: u32,
 }
@@ -52,9 +56,10 @@ impl Default for Options {
             window_bytes: 1 << 20,
             inbound_messages: 4096,
             inbound_bytes: 1 << 20,
-            negotiate: true,
+            negotiation: Mode::Auto,
             epoch: 1,
             generation: 0,
+            past: Past::default(),
             first_sequence: 0,
         }
     }
@@ -65,7 +70,7 @@ impl Default for Options {
 pub enum Verdict {
     /// This layer's; it has been dealt with.
     Consumed,
-    /// In the form of a frame bound to an opening of the layer that is not this one, or a message that is.
+    /// Bound to an earlier opening of this layer or the peer's; it has been dropped.
     Stale,
     /// No frame of this layer.
     NotAFrame,
@@ -80,6 +85,8 @@ pub struct Machine {
     closed: bool,
     malformed: u64,
     stale: u64,
+    plain_taken: u64,
+    plain_left: u64,
 }
 
 impl Machine {
@@ -95,10 +102,17 @@ impl Machine {
         Self {
             sender: Sender::new(now, config),
             receiver: Receiver::new(now, options.inbound_messages, options.inbound_bytes),
-            negotiation: Negotiation::new(options.negotiate, options.epoch, options.generation),
+            negotiation: Negotiation::new(
+                options.negotiation,
+                options.epoch,
+                options.generation,
+                options.past,
+            ),
             closed: false,
             malformed: 0,
             stale: 0,
+            plain_taken: 0,
+            plain_left: 0,
         }
     }
 
@@ -109,37 +123,41 @@ impl Machine {
 
     /// Whether a message of `bytes` would be accepted now.
     pub fn can_submit(&self, bytes: usize) -> bool {
-        self.sender.can_submit(bytes, self.negotiation.outgoing_tag().is_some())
+        self.sender.can_submit(bytes)
     }
 
     /// Accepts a message to be sent in datagrams of `max_size`, or says why not: [`Error::Closed`],
-    /// [`Error::TooLarge`], [`Error::WouldBlock`]. An accepted message has exactly one outcome under `id`.
-    pub fn submit(&mut self, now: Instant, payload: Bytes, id: u64, max_size: usize) -> Result<()> {
+    /// [`Error::TooLarge`], [`Error::WouldBlock`]. An accepted message has exactly one outcome under its id.
+    pub fn submit(&mut self, message: Message, max_size: usize) -> Result<()> {
+        let size = message.payload.len();
         let limit = Self::max_payload(max_size).unwrap_or(0);
-        if payload.len() > limit || max_size < DATA_OVERHEAD_BYTES {
-            return Err(Error::TooLarge { size: payload.len(), limit });
+        if size > limit || max_size < DATA_OVERHEAD_BYTES {
+            return Err(Error::TooLarge { size, limit });
         }
-        self.sender.submit(now, payload, id, self.negotiation.outgoing_tag().is_some())
+        self.sender.submit(message)
     }
 
     /// The next frame to transmit, if one may go now; it counts as transmitted. A message that no longer fits
     /// `max_size` gets its outcome instead; 0 stands for a path that carries no datagrams.
-    pub fn poll_transmit(&mut self, now: Instant, max_size: usize) -> Option<Bytes> {
-        let tag = self.negotiation.outgoing_tag();
-        if let Some(ack) = self.receiver.poll(now, max_size, tag) {
-            if tag.is_none() {
-                self.negotiation.on_activity();
+    pub fn poll_transmit(&mut self, now: Instant, max_size: usize) -> Option<Transmit> {
+        let form = self.negotiation.form();
+        if let Some(ack) = self.receiver.poll(now, max_size, form) {
+            if form == Form::Plain {
+                self.negotiation.on_plain_sent();
             }
-            return Some(ack);
+            // What it acknowledges may be of any priority, and it is small.
+            return Some(Transmit { frame: ack, priority: Priority::HIGHEST, expires_at: None });
         }
-        if let Some(hello) = self.negotiation.poll(now, self.sender.rtt().srtt())
+        if let Some(hello) = self.negotiation.poll(now, self.sender.rtt().srtt(), self.is_held())
             && max_size >= frame::HELLO_BYTES
         {
-            return Some(frame::hello_frame(hello));
+            // It overtakes no plain frame, which the peer would no longer take.
+            let frame = frame::hello_frame(hello);
+            return Some(Transmit { frame, priority: Priority::LOWEST, expires_at: None });
         }
-        let data = self.sender.poll(now, max_size, tag)?;
-        if tag.is_none() {
-            self.negotiation.on_activity();
+        let data = self.sender.poll(now, max_size, form)?;
+        if form == Form::Plain {
+            self.negotiation.on_plain_sent();
         }
         Some(data)
     }
@@ -147,35 +165,42 @@ impl Machine {
     /// Takes a datagram, or says that it is not this layer's. The message is not copied.
     pub fn on_frame(&mut self, now: Instant, datagram: &Bytes) -> Verdict {
         match Frame::parse(datagram) {
-            Ok(Frame::Data { sequence, payload }) => self.on_plain_data(now, sequence, payload),
+            Ok(Frame::Data { .. } | Frame::Ack { .. }) if !self.negotiation.takes_plain() => {
+                self.plain_left += 1;
+                return Verdict::NotAFrame;
+            }
+            Ok(Frame::Data { sequence, payload }) => {
+                self.plain_taken += 1;
+                // Nobody will read what arrives after closing, so it is not acknowledged.
+                if !self.closed {
+                    self.receiver.on_plain_data(now, sequence, payload);
+                }
+            }
             Ok(Frame::Ack { sequence }) => {
+                self.plain_taken += 1;
                 self.sender.on_plain_ack(now, sequence);
             }
             Ok(Frame::Hello(hello)) => match self.negotiation.on_hello(hello) {
                 Change::None | Change::Identified => {}
-                Change::Restarted => self.on_peer_restart(),
+                Change::Restarted => {
+                    self.receiver.on_peer_restart();
+                    self.sender.on_peer_restart();
+                }
             },
             Ok(Frame::BoundData { tag, transmission, sequence, payload }) => {
-                if !self.negotiation.is_for_us(tag) {
-                    self.stale += 1;
-                    return Verdict::Stale;
+                match self.negotiation.owner(tag) {
+                    Owner::Present if self.closed => {}
+                    Owner::Present => self.receiver.on_bound_data(now, sequence, transmission, payload),
+                    other => return self.not_present(other),
                 }
-                // Nobody will read what arrives after closing, so it is not acknowledged.
-                if self.closed {
-                    return Verdict::Consumed;
-                }
-                self.receiver.on_bound_data(now, sequence, transmission, payload);
             }
-            Ok(Frame::BoundAck { tag, flags, body }) => {
-                if !self.negotiation.is_for_us(tag) {
-                    self.stale += 1;
-                    return Verdict::Stale;
-                }
-                match RangeAck::decode(flags, &body) {
+            Ok(Frame::BoundAck { tag, flags, body }) => match self.negotiation.owner(tag) {
+                Owner::Present => match RangeAck::decode(flags, &body) {
                     Some(ack) => self.sender.on_range_ack(now, &ack),
                     None => self.malformed += 1,
-                }
-            }
+                },
+                other => return self.not_present(other),
+            },
             Err(NotAFrame::Malformed) => {
                 self.malformed += 1;
                 return Verdict::NotAFrame;
@@ -192,14 +217,18 @@ impl Machine {
 
     /// When [`Machine::on_timeout`] is to be called next.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let deadlines =
-            [self.sender.next_deadline(), self.receiver.next_deadline(), self.negotiation.next_deadline()];
+        let form = self.negotiation.form();
+        let deadlines = [
+            self.sender.next_deadline(form),
+            self.receiver.next_deadline(form),
+            self.negotiation.next_deadline(self.is_held()),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
     /// Lets time pass.
     pub fn on_timeout(&mut self, now: Instant) {
-        self.sender.advance(now);
+        self.sender.advance(now, self.negotiation.form());
     }
 
     /// The next message for the reader. Afterwards there may be something to transmit.
@@ -253,6 +282,8 @@ impl Machine {
             receiver: self.receiver.stats(),
             malformed: self.malformed,
             stale: self.stale,
+            plain_taken: self.plain_taken,
+            plain_left: self.plain_left,
             srtt: self.sender.rtt().srtt(),
             min_rtt: self.sender.rtt().min_rtt(),
             rto: self.sender.rto(),
@@ -261,28 +292,28 @@ impl Machine {
             unresolved_bytes,
             inbound,
             inbound_bytes,
-            negotiated: self.negotiation.outgoing_tag().is_some(),
+            negotiated: matches!(self.negotiation.form(), Form::Bound(_)),
+            takes_plain: self.negotiation.takes_plain(),
             peer_full: self.sender.peer_full(),
         }
     }
 
-    fn on_plain_data(&mut self, now: Instant, sequence: u32, payload: Bytes) {
-        if self.closed {
-            return;
-        }
-        match self.negotiation.on_plain_data(now) {
-            PlainData::Accept => {}
-            PlainData::Demoted => self.on_peer_restart(),
-            PlainData::Refuse => {
-                self.stale += 1;
-                return;
-            }
-        }
-        self.receiver.on_plain_data(now, sequence, payload);
+    /// What the next layer on this session should know of the peer.
+    pub fn past(&self) -> Past {
+        self.negotiation.past()
     }
 
-    fn on_peer_restart(&mut self) {
-        self.receiver.on_peer_restart();
-        self.sender.on_peer_restart();
+    /// Whether something waits for the peer's answer.
+    fn is_held(&self) -> bool {
+        let something = !self.sender.is_idle() || self.receiver.has_plain_acks();
+        something && self.negotiation.form() == Form::Held
+    }
+
+    fn not_present(&mut self, owner: Owner) -> Verdict {
+        if owner == Owner::Unknown {
+            return Verdict::NotAFrame;
+        }
+        self.stale += 1;
+        Verdict::Stale
     }
 }

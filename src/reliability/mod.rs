@@ -6,11 +6,11 @@
 //!
 //! - [`frame`]: the bytes, and what of them is the reference's;
 //! - [`ack`]: one acknowledgement of many sequences;
-//! - [`negotiation`]: whether the peer understands more than the reference, and which opening of its layer
-//!   it is;
+//! - [`negotiation`]: whether the peer understands more than the reference, which opening of its layer it is, and whether
+//!   plain frames are its layer's or its program's;
 //! - [`rtt`], [`reorder`], [`throttle`]: when a message counts as lost, and how fast it may be sent again;
 //! - [`path_clock`]: time that does not count towards giving up;
-//! - [`sender`] over [`outstanding`], [`receiver`] over [`seen`]: the two halves;
+//! - [`sender`] over [`waiting`] and [`outstanding`], [`receiver`] over [`seen`]: the two halves;
 //! - [`outcome`], [`stats`]: what is reported;
 //! - [`layer`]: the driver, which alone knows transport, clock and threads.
 //!
@@ -30,13 +30,13 @@
 //! - It ignores types other than `DATA` and `ACK`, datagrams shorter than their type, `DATA` shorter than four
 //!   bytes, and acknowledgements it does not wait for. It reads an `ACK` with Python's `int()`, which takes
 //!   signs, spaces, underscores and other scripts' digits; this parser takes ASCII digits only.
-//! - Opened anew, it starts at 0 again. The payloads of numbers 0 to 63 are remembered by a hash, so that a
+//! - Opened again, it starts at 0 again. The payloads of numbers 0 to 63 are remembered by a hash, so that a
 //!   number with a different payload is seen for what it is ([`receiver`]).
 //!
-//! # What "exactly once" means when a layer is opened anew
+//! # What "at most once" means when a layer is opened again
 //!
 //! It holds within one opening of the receiving layer. Messages that were under way while the *peer* opened
-//! its layer anew are transmitted to the new one, which cannot know whether the old one delivered them.
+//! its layer again are transmitted to the new one, which cannot know whether the old one delivered them.
 
 pub mod ack;
 pub mod frame;
@@ -53,6 +53,7 @@ pub mod seen;
 pub mod sender;
 pub mod stats;
 pub mod throttle;
+pub mod waiting;
 
 #[cfg(test)]
 mod simulation;

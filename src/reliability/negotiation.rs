@@ -1,25 +1,27 @@
 //! Whether the peer is a wtgram layer, and which opening of it.
 //!
-//! Each opening of a layer has a random *epoch*. A HELLO frame, which the reference ignores, says "I am A, and I
-//! know you as B (or not yet)". One is sent after the first DATA or ACK frame, never before it, and again
-//! with growing pauses only while there is traffic, so that a peer that never answers sees next to none of them.
+//! Each opening of a layer has a random *epoch*. A HELLO frame, which the reference ignores, carries it. A HELLO that names no
+//! peer asks; one that names the peer's epoch answers. An end asks while it has something to say and does not know that the
+//! peer knows it, with growing pauses, so that a peer that never answers sees few of them.
 //!
 //! ```text
 //! A                                B
-//! |-- DATA 0 ---------------------->|
+//! |-- DATA 0 ---------------------->|   B takes plain frames
 //! |-- HELLO(A, -) ----------------->|   B knows A
-//! |<------------------ ACK 0 -------|
-//! |<---------- HELLO(B, A) ---------|   A knows B, and that B knows A: A sends bound frames
-//! |-- HELLO(A, B) ----------------->|   B knows that A knows B: B sends bound frames
-//! |-- D tag(A, B), sequence 1 ----->|   (which says the same, should the HELLO be lost)
+//! |<---------------------- ACK 0 ---|
+//! |<---------- HELLO(B, A) ---------|   B sends no plain frames after it; A takes none, and sends bound ones
+//! |-- HELLO(A, B) ----------------->|   A sends no plain frames after it; B takes none, and sends bound ones
+//! |-- D tag(A, B), sequence 1 ----->|
 //! ```
 //!
-//! - Frames are bound only once the peer is known to know this epoch; until then they are the reference's.
-//! - Plain DATA is accepted until the peer's first bound frame. After that it comes from a layer opened anew
-//!   (or is late, and will be retransmitted bound): it is not acknowledged but answered with a HELLO. If plain
-//!   DATA keeps coming and no HELLO does, the peer has become one that does not negotiate, and is treated so.
-//! - A HELLO with another epoch is taken if its generation is not lower than the known one's, and its epoch
-//!   is none of those replaced before: HELLOs may arrive late and out of order.
+//! - Frames are bound only once the peer is known to know this epoch. Until then they are the reference's, if the mode is
+//!   [`Mode::Auto`] and this end has not answered a HELLO of the peer; otherwise they wait ([`Form::Held`]).
+//! - Once an end has answered, neither it nor a layer that follows it on the session sends plain frames. So a HELLO that names
+//!   this epoch says that no plain frames of the peer's layer come after it: those that come are the program's own, for as
+//!   long as the session lives. ([`Mode::Required`] does not take any before that either.) A HELLO that asks does not say
+//!   so: its sender has not heard of this end yet.
+//! - A HELLO with another epoch is the peer's layer opened again. It is taken if its generation is not lower than the known
+//!   one's, and its epoch is none of those replaced before: HELLOs may arrive late and out of order.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -30,34 +32,67 @@ use super::frame::{Hello, Tag};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause while frames wait for the answer, unless three round trips are longer.
+const LAST_HELD_PAUSE: Duration = Duration::from_millis(500);
 /// The least pause between answers.
 const REPLY_PAUSE: Duration = Duration::from_millis(20);
-/// Plain DATA from a negotiated peer is refused until so many HELLOs went unanswered, for at least this long.
-const CHALLENGES: u32 = 5;
-const CHALLENGE_TIME: Duration = Duration::from_secs(2);
-/// Epochs remembered as replaced.
+/// Epochs, and tags, remembered as replaced.
 const RETIRED: usize = 8;
+
+/// Whether a layer speaks more than the reference's protocol, and how it treats plain frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Plain frames are sent and taken until the peer has answered.
+    #[default]
+    Auto,
+    /// Nothing but HELLOs is sent before the peer has answered; plain frames are never taken.
+    Required,
+    /// The reference's protocol: only plain frames.
+    Off,
+}
+
+/// In which form frames may go to the peer now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As the reference's.
+    Plain,
+    /// Bound to both openings.
+    Bound(Tag),
+    /// Not at all: the peer is yet to say that it knows this layer.
+    Held,
+}
+
+/// What the layers of one session end know of the peer, each from the one before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// A HELLO of the peer was answered: this end sends no plain frames after it.
+    answered: bool,
+    /// The peer's layer sends no plain frames after what has arrived.
+    plain_is_over: bool,
+    /// Tags of frames between earlier openings, which may still arrive.
+    tags: VecDeque<Tag>,
+}
 
 /// What a HELLO changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Nothing that concerns the two halves.
     None,
-    /// The peer, which was plain so far, has an epoch: its sequences go on.
+    /// The peer has an epoch: its sequences go on.
     Identified,
-    /// The peer's layer has been opened anew: its sequences begin afresh.
+    /// The peer's layer has been opened again: its sequences begin afresh.
     Restarted,
 }
 
-/// What to do with plain DATA.
+/// Whose a bound frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlainData {
-    /// It is of the current opening.
-    Accept,
-    /// It is not known to be: neither accept nor acknowledge.
-    Refuse,
-    /// The peer no longer negotiates: forget its epoch and sequences, then accept.
-    Demoted,
+pub enum Owner {
+    /// From the peer's present layer to this one.
+    Present,
+    /// Between earlier openings.
+    Past,
+    /// Nobody's that is known.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -65,170 +100,168 @@ struct Peer {
     epoch: u64,
     generation: u32,
     knows_us: bool,
-    bound_frame_seen: bool,
 }
 
 /// The state of the negotiation.
 #[derive(Debug)]
 pub struct Negotiation {
-    enabled: bool,
+    mode: Mode,
     epoch: u64,
     generation: u32,
     peer: Option<Peer>,
+    past: Past,
     retired: VecDeque<u64>,
     attempts: u32,
     next_attempt: Option<Instant>,
     wanted: bool,
     reply: bool,
     replied: Option<Instant>,
-    challenges: u32,
-    challenged_since: Option<Instant>,
 }
 
 impl Negotiation {
-    /// Nothing is known of the peer. With `enabled` false nothing ever will be.
-    pub fn new(enabled: bool, epoch: u64, generation: u32) -> Self {
+    /// An opening that knows what those before it learnt.
+    pub fn new(mode: Mode, epoch: u64, generation: u32, past: Past) -> Self {
         Self {
-            enabled,
+            mode,
             epoch: epoch.max(1),
             generation,
             peer: None,
+            past,
             retired: VecDeque::new(),
             attempts: 0,
             next_attempt: None,
             wanted: false,
             reply: false,
             replied: None,
-            challenges: 0,
-            challenged_since: None,
         }
     }
 
-    /// The tag of frames to the peer, once it can understand them.
-    pub fn outgoing_tag(&self) -> Option<Tag> {
-        self.peer.as_ref().filter(|peer| peer.knows_us).map(|peer| Tag::new(self.epoch, peer.epoch))
+    /// In which form frames may go now.
+    pub fn form(&self) -> Form {
+        match (&self.peer, self.mode) {
+            (_, Mode::Off) => Form::Plain,
+            (Some(peer), _) if peer.knows_us => Form::Bound(Tag::new(self.epoch, peer.epoch)),
+            (_, Mode::Auto) if !self.past.answered => Form::Plain,
+            _ => Form::Held,
+        }
     }
 
-    /// Whether a frame with `tag` is from the peer's present layer to this one. If it is, that the peer
-    /// knows this epoch is thereby proven. If not, the peer is to be told what this layer's epoch is.
-    pub fn is_for_us(&mut self, tag: Tag) -> bool {
+    /// Whether plain frames are the peer's layer's, and not the program's own.
+    pub fn takes_plain(&self) -> bool {
+        match self.mode {
+            Mode::Auto => !self.past.plain_is_over,
+            Mode::Required => false,
+            Mode::Off => true,
+        }
+    }
+
+    /// Whose a frame with `tag` is. One from the peer's present layer proves that the peer knows this epoch; one between
+    /// earlier openings asks for a HELLO.
+    pub fn owner(&mut self, tag: Tag) -> Owner {
         match &mut self.peer {
             Some(peer) if tag == Tag::new(peer.epoch, self.epoch) => {
                 peer.knows_us = true;
-                peer.bound_frame_seen = true;
-                if self.challenged_since.take().is_some() {
-                    self.challenges = 0;
-                    self.attempts = 0;
-                }
-                true
+                // Of higher priority, it may have overtaken plain frames. The answer to a HELLO overtakes none.
+                self.wanted |= self.takes_plain();
+                Owner::Present
             }
-            _ => {
+            _ if self.past.tags.contains(&tag) => {
                 self.wanted = true;
-                false
+                Owner::Past
             }
+            _ => Owner::Unknown,
         }
     }
 
-    /// A DATA or plain ACK frame has been sent: a HELLO may follow it.
-    pub fn on_activity(&mut self) {
-        if self.outgoing_tag().is_none() {
-            self.wanted = true;
-        }
+    /// A plain frame has been sent: a HELLO may follow it.
+    pub fn on_plain_sent(&mut self) {
+        self.wanted = true;
     }
 
     /// A HELLO arrived.
     pub fn on_hello(&mut self, hello: Hello) -> Change {
         // One's own epoch comes back from a reflector; 0 is no epoch.
-        if !self.enabled || hello.epoch == self.epoch || hello.epoch == 0 {
+        if self.mode == Mode::Off || hello.epoch == self.epoch || hello.epoch == 0 {
             return Change::None;
         }
         let knows_us = hello.peer_epoch == self.epoch;
+        let mut change = Change::Identified;
         if let Some(peer) = &mut self.peer {
             if peer.epoch == hello.epoch {
                 peer.knows_us |= knows_us;
+                self.past.plain_is_over |= knows_us;
                 self.reply |= !knows_us;
-                if self.challenged_since.take().is_some() {
-                    self.challenges = 0;
-                    self.attempts = 0;
-                }
                 return Change::None;
             }
             if hello.generation < peer.generation || self.retired.contains(&hello.epoch) {
                 return Change::None;
             }
-            if self.retired.len() == RETIRED {
-                self.retired.pop_front();
-            }
-            self.retired.push_back(peer.epoch);
+            remember(&mut self.retired, peer.epoch);
+            remember(&mut self.past.tags, Tag::new(peer.epoch, self.epoch));
+            change = Change::Restarted;
         }
-        let change = if self.peer.is_some() { Change::Restarted } else { Change::Identified };
-        self.peer = Some(Peer {
-            epoch: hello.epoch,
-            generation: hello.generation,
-            knows_us,
-            bound_frame_seen: false,
-        });
+        self.peer = Some(Peer { epoch: hello.epoch, generation: hello.generation, knows_us });
+        self.past.plain_is_over |= knows_us;
         self.attempts = 0;
         self.next_attempt = None;
         self.reply = true;
-        self.challenges = 0;
-        self.challenged_since = None;
         change
     }
 
-    /// Plain DATA arrived.
-    pub fn on_plain_data(&mut self, now: Instant) -> PlainData {
-        if self.peer.as_ref().is_none_or(|peer| !peer.bound_frame_seen) {
-            return PlainData::Accept;
-        }
-        let since = *self.challenged_since.get_or_insert(now);
-        if self.challenges >= CHALLENGES && now.saturating_duration_since(since) >= CHALLENGE_TIME {
-            // Not retired: if it is there after all, it may identify itself again.
-            self.peer = None;
-            self.challenges = 0;
-            self.challenged_since = None;
-            return PlainData::Demoted;
-        }
-        self.wanted = true;
-        PlainData::Refuse
-    }
-
-    /// The HELLO to send now, if one is due.
-    pub fn poll(&mut self, now: Instant, rtt: Option<Duration>) -> Option<Hello> {
-        if !self.enabled {
+    /// The HELLO to send now, if one is due. Frames may be `held` until the peer has answered.
+    pub fn poll(&mut self, now: Instant, rtt: Option<Duration>, held: bool) -> Option<Hello> {
+        if self.mode == Mode::Off {
             return None;
         }
         let reply_due =
             self.reply && self.replied.is_none_or(|at| now.saturating_duration_since(at) >= REPLY_PAUSE);
-        let attempt_due = self.wanted && self.next_attempt.is_none_or(|at| at <= now);
+        let attempt_due = (self.wanted || held) && self.next_attempt.is_none_or(|at| at <= now);
         // A wish that came in the middle of a pause is not kept: traffic will renew it.
         self.wanted = false;
+        let mut hello = Hello { generation: self.generation, epoch: self.epoch, peer_epoch: 0 };
         if reply_due {
             self.reply = false;
             self.replied = Some(now);
+            hello.peer_epoch = self.peer.as_ref().map_or(0, |peer| peer.epoch);
+            self.past.answered = true;
         } else if !attempt_due {
             return None;
         }
         if attempt_due {
             let first = FIRST_PAUSE.max(rtt.unwrap_or_default() * 3);
-            let pause = first.saturating_mul(1 << self.attempts.min(10)).min(LAST_PAUSE.max(first));
+            let last = if held { LAST_HELD_PAUSE } else { LAST_PAUSE };
+            self.next_attempt =
+                Some(now + first.saturating_mul(1 << self.attempts.min(10)).min(last.max(first)));
             self.attempts = self.attempts.saturating_add(1);
-            self.next_attempt = Some(now + pause);
-            if self.challenged_since.is_some() {
-                self.challenges += 1;
-            }
         }
-        let peer_epoch = self.peer.as_ref().map_or(0, |peer| peer.epoch);
-        Some(Hello { generation: self.generation, epoch: self.epoch, peer_epoch })
+        Some(hello)
     }
 
-    /// When an answer that has to wait will be due.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.enabled || !self.reply {
+    /// When the next HELLO will be due by itself.
+    pub fn next_deadline(&self, held: bool) -> Option<Instant> {
+        if self.mode == Mode::Off {
             return None;
         }
-        self.replied.map(|at| at + REPLY_PAUSE)
+        let reply = self.replied.filter(|_| self.reply).map(|at| at + REPLY_PAUSE);
+        let attempt = self.next_attempt.filter(|_| held);
+        [reply, attempt].into_iter().flatten().min()
     }
+
+    /// What the next layer of this session end should know.
+    pub fn past(&self) -> Past {
+        let mut past = self.past.clone();
+        if let Some(peer) = &self.peer {
+            remember(&mut past.tags, Tag::new(peer.epoch, self.epoch));
+        }
+        past
+    }
+}
+
+fn remember<T>(list: &mut VecDeque<T>, item: T) {
+    if list.len() == RETIRED {
+        list.pop_front();
+    }
+    list.push_back(item);
 }
 
 #[cfg(test)]
@@ -236,14 +269,29 @@ mod tests {
     use super::*;
 
     fn pair() -> (Negotiation, Negotiation, Instant) {
-        (Negotiation::new(true, 0xA << 40, 0), Negotiation::new(true, 0xB << 40, 0), Instant::now())
+        (opening(Mode::Auto, 0xA), opening(Mode::Auto, 0xB), Instant::now())
+    }
+
+    fn opening(mode: Mode, epoch: u64) -> Negotiation {
+        Negotiation::new(mode, epoch << 40, 0, Past::default())
+    }
+
+    fn tag(negotiation: &Negotiation) -> Option<Tag> {
+        match negotiation.form() {
+            Form::Bound(tag) => Some(tag),
+            Form::Plain | Form::Held => None,
+        }
+    }
+
+    fn is_for(negotiation: &mut Negotiation, tag: Option<Tag>) -> bool {
+        negotiation.owner(tag.unwrap()) == Owner::Present
     }
 
     /// Carries HELLOs to and fro until there are none; how many there were.
     fn exchange(a: &mut Negotiation, b: &mut Negotiation, now: Instant) -> usize {
         let mut count = 0;
         loop {
-            let (from_a, from_b) = (a.poll(now, None), b.poll(now, None));
+            let (from_a, from_b) = (a.poll(now, None, false), b.poll(now, None, false));
             if from_a.is_none() && from_b.is_none() {
                 return count;
             }
@@ -258,23 +306,23 @@ mod tests {
     fn three_frames_are_enough_and_the_tags_agree() {
         let (mut a, mut b, now) = pair();
         assert_eq!(exchange(&mut a, &mut b, now), 0);
-        a.on_activity();
+        a.on_plain_sent();
         assert_eq!(exchange(&mut a, &mut b, now), 3);
-        assert!(b.is_for_us(a.outgoing_tag().unwrap()));
-        assert!(a.is_for_us(b.outgoing_tag().unwrap()));
-        assert_ne!(a.outgoing_tag(), b.outgoing_tag());
+        assert!(is_for(&mut b, tag(&a)));
+        assert!(is_for(&mut a, tag(&b)));
+        assert_ne!(tag(&a), tag(&b));
     }
 
     #[test]
     fn a_bound_frame_replaces_the_lost_third_hello() {
         let (mut a, mut b, now) = pair();
-        a.on_activity();
-        b.on_hello(a.poll(now, None).unwrap());
-        a.on_hello(b.poll(now, None).unwrap());
-        assert!(a.poll(now, None).is_some());
-        assert_eq!(b.outgoing_tag(), None);
-        assert!(b.is_for_us(a.outgoing_tag().unwrap()));
-        assert!(a.is_for_us(b.outgoing_tag().unwrap()));
+        a.on_plain_sent();
+        b.on_hello(a.poll(now, None, false).unwrap());
+        a.on_hello(b.poll(now, None, false).unwrap());
+        assert!(a.poll(now, None, false).is_some());
+        assert_eq!(tag(&b), None);
+        assert!(is_for(&mut b, tag(&a)));
+        assert!(is_for(&mut a, tag(&b)));
     }
 
     #[test]
@@ -282,32 +330,98 @@ mod tests {
         let (mut a, _, start) = pair();
         let mut sent = 0;
         for ms in 0..60_000 {
-            a.on_activity();
-            sent += usize::from(a.poll(start + Duration::from_millis(ms), None).is_some());
+            a.on_plain_sent();
+            sent += usize::from(a.poll(start + Duration::from_millis(ms), None, false).is_some());
         }
         assert!((8..=13).contains(&sent), "{sent}");
-        assert_eq!(a.poll(start + Duration::from_secs(3600), None), None);
+        assert_eq!(a.poll(start + Duration::from_secs(3600), None, false), None);
     }
 
     #[test]
-    fn a_peer_opened_anew_is_found_and_the_old_one_s_late_frames_are_not_taken() {
+    fn a_peer_that_opens_again_is_found_and_frames_of_its_old_opening_are_known_as_such() {
         let (mut a, mut b, now) = pair();
-        a.on_activity();
-        let late = a.poll(now, None).unwrap();
+        a.on_plain_sent();
+        let late = a.poll(now, None, false).unwrap();
         b.on_hello(late);
         exchange(&mut a, &mut b, now);
-        let old_tag = a.outgoing_tag().unwrap();
-        let mut a2 = Negotiation::new(true, 0xC << 40, 1);
+        let old_tag = tag(&a).unwrap();
+        let mut a2 = Negotiation::new(Mode::Auto, 0xC << 40, 1, a.past());
+        // It knows that the peer negotiates, and waits for it.
+        assert_eq!((a2.form(), a2.takes_plain()), (Form::Held, false));
         // Whatever B still sends to A's first opening makes the second speak up.
-        assert!(!a2.is_for_us(b.outgoing_tag().unwrap()));
+        assert_eq!(a2.owner(tag(&b).unwrap()), Owner::Past);
         let later = now + Duration::from_secs(1);
-        let hello = a2.poll(later, None).unwrap();
+        let hello = a2.poll(later, None, false).unwrap();
         assert_eq!(b.on_hello(hello), Change::Restarted);
         exchange(&mut a2, &mut b, later);
-        assert!(b.is_for_us(a2.outgoing_tag().unwrap()));
-        assert!(!b.is_for_us(old_tag));
+        assert!(is_for(&mut b, tag(&a2)));
+        assert_eq!(b.owner(old_tag), Owner::Past);
+        assert_eq!(b.owner(Tag(old_tag.0 ^ 1)), Owner::Unknown, "a program's own datagram");
         assert_eq!(b.on_hello(late), Change::None);
-        assert!(b.is_for_us(a2.outgoing_tag().unwrap()));
+        assert!(is_for(&mut b, tag(&a2)));
+    }
+
+    #[test]
+    fn plain_frames_are_taken_until_the_peer_s_hello_names_this_opening() {
+        let (mut a, mut b, now) = pair();
+        assert!(a.takes_plain() && b.takes_plain());
+        a.on_plain_sent();
+        b.on_hello(a.poll(now, None, false).unwrap());
+        // A has not heard of B: its plain frames are under way. B sends none from its answer on.
+        assert_eq!((b.takes_plain(), b.form()), (true, Form::Plain));
+        a.on_hello(b.poll(now, None, false).unwrap());
+        assert_eq!((b.takes_plain(), b.form()), (true, Form::Held));
+        assert!(!a.takes_plain() && tag(&a).is_some());
+        b.on_hello(a.poll(now, None, false).unwrap());
+        assert!(!b.takes_plain());
+        // For good, also for the layers that follow.
+        b.on_hello(Hello { generation: 1, epoch: 99, peer_epoch: 0 });
+        let b2 = Negotiation::new(Mode::Auto, 5, 1, b.past());
+        assert!(!b.takes_plain() && !b2.takes_plain());
+    }
+
+    #[test]
+    fn a_bound_frame_that_overtakes_plain_ones_leaves_the_window_open_and_asks_for_the_end_of_it() {
+        let (mut a, mut b, now) = pair();
+        a.on_plain_sent();
+        b.on_hello(a.poll(now, None, false).unwrap());
+        a.on_hello(b.poll(now, None, false).unwrap());
+        let lost = a.poll(now, None, false).unwrap();
+        assert!(is_for(&mut b, tag(&a)) && b.takes_plain());
+        let later = now + Duration::from_secs(1);
+        let question = b.poll(later, None, false).unwrap();
+        assert_eq!(question.peer_epoch, 0);
+        a.on_hello(question);
+        assert_eq!(a.poll(later, None, false), Some(lost));
+        b.on_hello(lost);
+        assert!(!b.takes_plain());
+    }
+
+    #[test]
+    fn what_waits_for_an_answer_asks_often_enough_and_gets_one_also_when_answers_are_lost() {
+        let (mut a, mut b, start) =
+            (opening(Mode::Required, 0xA), opening(Mode::Required, 0xB), Instant::now());
+        assert_eq!((a.form(), a.takes_plain()), (Form::Held, false));
+        let mut asked = 0;
+        for ms in 0..10_000 {
+            let now = start + Duration::from_millis(ms);
+            if let Some(question) = a.poll(now, None, true) {
+                asked += 1;
+                b.on_hello(question);
+            }
+            let answer = b.poll(now, None, false);
+            // Only the last answer arrives.
+            if let Some(answer) = answer.filter(|_| ms > 9_000) {
+                a.on_hello(answer);
+                break;
+            }
+        }
+        assert!((18..=24).contains(&asked), "{asked}");
+        assert!(tag(&a).is_some());
+        assert_eq!(b.form(), Form::Held);
+        let later = start + Duration::from_secs(20);
+        b.on_hello(a.poll(later, None, false).unwrap());
+        assert!(tag(&b).is_some());
     }
 
     #[test]
@@ -322,11 +436,11 @@ mod tests {
     #[test]
     fn one_s_own_hello_reflected_and_one_without_epoch_change_nothing() {
         let (mut a, _, now) = pair();
-        a.on_activity();
-        let own = a.poll(now, None).unwrap();
+        a.on_plain_sent();
+        let own = a.poll(now, None, false).unwrap();
         assert_eq!(a.on_hello(own), Change::None);
         assert_eq!(a.on_hello(Hello { epoch: 0, ..own }), Change::None);
-        assert_eq!(a.outgoing_tag(), None);
+        assert_eq!(tag(&a), None);
     }
 
     #[test]
@@ -336,39 +450,16 @@ mod tests {
             a.on_hello(Hello { generation: 0, epoch, peer_epoch: 7 });
         }
         assert!(a.retired.len() <= RETIRED);
-        let answers = (0..1000).filter(|_| a.poll(now, None).is_some()).count();
+        let answers = (0..1000).filter(|_| a.poll(now, None, false).is_some()).count();
         assert_eq!(answers, 1);
     }
 
     #[test]
-    fn plain_data_from_a_negotiated_peer_is_refused_until_it_clearly_no_longer_negotiates() {
-        let (mut a, mut b, start) = pair();
-        a.on_activity();
-        exchange(&mut a, &mut b, start);
-        assert_eq!(b.on_plain_data(start), PlainData::Accept);
-        assert!(b.is_for_us(a.outgoing_tag().unwrap()));
-        let mut demoted_at = None;
-        for ms in (0..20_000).step_by(10) {
-            let now = start + Duration::from_millis(ms);
-            match b.on_plain_data(now) {
-                PlainData::Refuse => drop(b.poll(now, None)),
-                PlainData::Demoted => {
-                    demoted_at = Some(ms);
-                    break;
-                }
-                PlainData::Accept => unreachable!(),
-            }
-        }
-        assert!(demoted_at.is_some_and(|ms| (2_000..10_000).contains(&ms)), "{demoted_at:?}");
-        assert_eq!(b.outgoing_tag(), None);
-    }
-
-    #[test]
-    fn without_leave_to_negotiate_nothing_is_sent_or_taken() {
-        let mut a = Negotiation::new(false, 1 << 50, 0);
-        a.on_activity();
-        assert_eq!(a.poll(Instant::now(), None), None);
+    fn with_the_negotiation_off_no_hello_is_sent_or_taken_and_plain_frames_always_are() {
+        let mut a = opening(Mode::Off, 1 << 10);
+        a.on_plain_sent();
+        assert_eq!(a.poll(Instant::now(), None, false), None);
         assert_eq!(a.on_hello(Hello { generation: 0, epoch: 9, peer_epoch: 1 << 50 }), Change::None);
-        assert_eq!(a.outgoing_tag(), None);
+        assert_eq!((a.form(), a.takes_plain()), (Form::Plain, true));
     }
 }

@@ -7,12 +7,15 @@ use std::time::Duration;
 pub enum Outcome {
     /// The peer's layer has it.
     Acknowledged,
-    /// Retransmitted long enough without an acknowledgement. Whether it was delivered is unknown.
+    /// Retransmitted long enough without an acknowledgement, or no layer of the peer answered for as long. Whether it was
+    /// delivered is unknown if it was ever transmitted.
     GaveUp,
     /// It did not fit the path when it was to be transmitted.
     TooLarge,
     /// The layer closed first. Whether it was delivered is unknown if it was ever transmitted.
     Closed,
+    /// Its TTL passed first. Whether it was delivered is unknown if it was ever transmitted.
+    Expired,
 }
 
 /// One message's outcome.

@@ -1,11 +1,15 @@
-//! The messages from the oldest without an outcome to the newest, by sequence.
+//! The messages that were transmitted and have no outcome yet, by sequence.
 //!
-//! Sequences are `u64` here and are cut to their low 32 bits on the wire, so the wrap is no event.
+//! A message gets its sequence when it is transmitted first, so that sequences leave in their order whatever the priorities
+//! are. They are `u64` here and are cut to their low 32 bits on the wire, so the wrap is no event.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+
+use crate::datagram::message::Priority;
 
 /// Where a message is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,10 @@ pub struct Message {
     pub id: u64,
     /// What it says.
     pub payload: Bytes,
+    /// Its urgency.
+    pub priority: Priority,
+    /// From then on it is not worth transmitting.
+    pub expires_at: Option<Instant>,
     /// When it was accepted.
     pub accepted: Instant,
     /// When it was transmitted first; before that, when it was accepted.
@@ -52,11 +60,13 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message just accepted.
+    /// A message just accepted, of the lowest priority and never too late.
     pub fn new(now: Instant, id: u64, payload: Bytes) -> Self {
         Self {
             id,
             payload,
+            priority: Priority::LOWEST,
+            expires_at: None,
             accepted: now,
             first_sent: now,
             blocked_before: Duration::ZERO,
@@ -70,57 +80,64 @@ impl Message {
             sent_plain: false,
         }
     }
+
+    /// Whether it is not worth transmitting any longer.
+    pub fn is_expired(&self, now: Instant) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
 }
 
-/// The messages, and which of them is the next to be transmitted for the first time.
+/// The messages.
 #[derive(Debug)]
 pub struct Outstanding {
-    /// The sequence of `slots[0]`.
-    base: u64,
-    /// `None` has its outcome; the first is never `None`.
-    slots: VecDeque<Option<Message>>,
-    next_new: u64,
-    unresolved: usize,
+    messages: BTreeMap<u64, Message>,
+    /// The sequence of the next message.
+    end: u64,
     bytes: usize,
+    /// How often a message was looked for: what acknowledgements cost.
+    #[cfg(test)]
+    looked_at: std::cell::Cell<u64>,
 }
 
 impl Outstanding {
     /// None yet; the first will have this sequence.
     pub fn new(first_sequence: u32) -> Self {
         // One turn above zero, so that nothing underflows.
-        let base = (1 << 32) + u64::from(first_sequence);
-        Self { base, slots: VecDeque::new(), next_new: base, unresolved: 0, bytes: 0 }
+        Self {
+            messages: BTreeMap::new(),
+            end: (1 << 32) + u64::from(first_sequence),
+            bytes: 0,
+            #[cfg(test)]
+            looked_at: std::cell::Cell::default(),
+        }
     }
 
-    /// Adds a message after the others.
-    pub fn push(&mut self, message: Message) {
-        self.unresolved += 1;
+    /// Adds a message after the others; returns its sequence.
+    pub fn push(&mut self, message: Message) -> u64 {
+        let sequence = self.end;
+        self.end += 1;
         self.bytes += message.payload.len();
-        self.slots.push_back(Some(message));
+        self.messages.insert(sequence, message);
+        sequence
     }
 
     /// Takes a message out, if it is there.
     pub fn take(&mut self, sequence: u64) -> Option<Message> {
-        let index = usize::try_from(sequence.checked_sub(self.base)?).ok()?;
-        let message = self.slots.get_mut(index)?.take()?;
-        self.unresolved -= 1;
+        let message = self.messages.remove(&sequence)?;
         self.bytes -= message.payload.len();
-        while let Some(None) = self.slots.front() {
-            self.slots.pop_front();
-            self.base += 1;
-        }
-        self.next_new = self.next_new.max(self.base);
         Some(message)
     }
 
     /// A message.
     pub fn get(&self, sequence: u64) -> Option<&Message> {
-        self.slots.get(usize::try_from(sequence.checked_sub(self.base)?).ok()?)?.as_ref()
+        #[cfg(test)]
+        self.looked_at.set(self.looked_at.get() + 1);
+        self.messages.get(&sequence)
     }
 
     /// A message, to change.
     pub fn get_mut(&mut self, sequence: u64) -> Option<&mut Message> {
-        self.slots.get_mut(usize::try_from(sequence.checked_sub(self.base)?).ok()?)?.as_mut()
+        self.messages.get_mut(&sequence)
     }
 
     /// Whether the message is there and in `state`.
@@ -128,67 +145,72 @@ impl Outstanding {
         self.get(sequence).is_some_and(|message| message.state == state)
     }
 
-    /// Whether there are messages that were not transmitted yet.
-    pub fn has_new(&self) -> bool {
-        self.next_new < self.end()
-    }
-
-    /// The next message to be transmitted for the first time; it counts as transmitted from here on.
-    pub fn next_new(&mut self) -> Option<u64> {
-        while self.has_new() {
-            self.next_new += 1;
-            if self.is_in(self.next_new - 1, State::New) {
-                return Some(self.next_new - 1);
-            }
+    /// The sequence of the oldest message at or after `from` and not after `last`. Asking again from behind each one costs what
+    /// is found, however wide the range is.
+    pub fn next_in(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        #[cfg(test)]
+        self.looked_at.set(self.looked_at.get() + 1);
+        if range.is_empty() {
+            return None;
         }
-        None
+        self.messages.range(range).next().map(|(sequence, _)| *sequence)
     }
 
-    /// All sequences, with and without outcome.
-    pub fn sequences(&self) -> std::ops::Range<u64> {
-        self.base..self.end()
+    #[cfg(test)]
+    pub(super) fn looked_at(&self) -> u64 {
+        self.looked_at.get()
     }
 
-    /// The sequence after the newest.
+    /// The oldest message's sequence.
+    pub fn first(&self) -> Option<u64> {
+        self.messages.first_key_value().map(|(sequence, _)| *sequence)
+    }
+
+    /// The sequence of the next message.
     pub fn end(&self) -> u64 {
-        self.base + self.slots.len() as u64
+        self.end
     }
 
-    /// From the oldest message without an outcome to the newest, in sequences.
+    /// From the oldest message to the newest, in sequences.
     pub fn span(&self) -> usize {
-        self.slots.len()
+        (self.end - self.base()) as usize
     }
 
-    /// Messages without an outcome.
+    /// How many there are.
     pub fn len(&self) -> usize {
-        self.unresolved
+        self.messages.len()
     }
 
-    /// Whether every message has its outcome.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.unresolved == 0
+        self.messages.is_empty()
     }
 
-    /// Payload bytes of the messages without an outcome.
+    /// Their payload bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The full sequence of one on the wire, if it was transmitted and is not older than all here.
+    /// The full sequence of one on the wire, if it was given away and is not older than all here.
     pub fn unwrap(&self, sequence: u32) -> Option<u64> {
-        let offset = u64::from(sequence.wrapping_sub(self.base as u32));
-        (offset < self.next_new - self.base).then(|| self.base + offset)
+        let offset = u64::from(sequence.wrapping_sub(self.base() as u32));
+        (offset < self.end - self.base()).then(|| self.base() + offset)
     }
 
-    /// The part of a range on the wire that was transmitted and is not older than all here.
-    pub fn clamp(&self, start: u32, end: u32) -> Option<(u64, u64)> {
+    /// The part of a range on the wire that was given away and is not older than all here.
+    pub fn clamp(&self, start: u32, end: u32) -> Option<RangeInclusive<u64>> {
         // Relative to the oldest; what lies below it is far above, so a range that ends there is clamped away and
         // one that crosses it has its start above its end.
-        let start = u64::from(start.wrapping_sub(self.base as u32));
-        let end = u64::from(end.wrapping_sub(self.base as u32));
-        let last = (self.next_new - self.base).checked_sub(1)?;
+        let base = self.base();
+        let start = u64::from(start.wrapping_sub(base as u32));
+        let end = u64::from(end.wrapping_sub(base as u32));
+        let last = (self.end - base).checked_sub(1)?;
         let first = if start <= end { start } else { 0 };
-        (first <= last).then(|| (self.base + first, self.base + end.min(last)))
+        (first <= last).then(|| base + first..=base + end.min(last))
+    }
+
+    fn base(&self) -> u64 {
+        self.first().unwrap_or(self.end)
     }
 }
 
@@ -196,17 +218,14 @@ impl Outstanding {
 mod tests {
     use super::*;
 
-    /// Ten messages around the wrap, of which the first eight have been transmitted and the first two resolved.
+    /// Eight messages around the wrap, of which the first two are resolved.
     fn outstanding() -> (Outstanding, u64) {
-        let first = u32::MAX - 4;
-        let mut outstanding = Outstanding::new(first);
-        for id in 0..10 {
-            outstanding.push(Message::new(Instant::now(), id, Bytes::from_static(b"four")));
+        let mut outstanding = Outstanding::new(u32::MAX - 4);
+        let base = outstanding.end();
+        for id in 0..8 {
+            let message = Message::new(Instant::now(), id, Bytes::from_static(b"four"));
+            assert_eq!(outstanding.push(message), base + id);
         }
-        for _ in 0..8 {
-            outstanding.next_new();
-        }
-        let base = outstanding.sequences().start;
         assert!(outstanding.take(base + 1).is_some() && outstanding.take(base).is_some());
         (outstanding, base)
     }
@@ -220,28 +239,31 @@ mod tests {
             assert_eq!(outstanding.unwrap(wire(offset)), expected);
         }
         assert_eq!(outstanding.unwrap(wire(2).wrapping_add(1 << 31)), None);
-        let all = Some((base + 2, base + 7));
+        let all = Some(base + 2..=base + 7);
         assert_eq!(outstanding.clamp(wire(2), wire(7)), all);
         assert_eq!(outstanding.clamp(wire(0).wrapping_sub(900), wire(0).wrapping_add(900)), all);
-        assert_eq!(outstanding.clamp(wire(4), wire(5)), Some((base + 4, base + 5)));
-        assert_eq!(outstanding.clamp(wire(0), wire(3)), Some((base + 2, base + 3)));
+        assert_eq!(outstanding.clamp(wire(4), wire(5)), Some(base + 4..=base + 5));
+        assert_eq!(outstanding.clamp(wire(0), wire(3)), Some(base + 2..=base + 3));
         assert_eq!(outstanding.clamp(wire(0).wrapping_sub(900), wire(1)), None);
         assert_eq!(outstanding.clamp(wire(8), wire(9)), None);
         assert_eq!(outstanding.clamp(wire(8), wire(8).wrapping_add(1 << 31)), None);
     }
 
     #[test]
-    fn it_counts_what_has_no_outcome() {
+    fn it_counts_what_has_no_outcome_and_finds_it_in_a_range() {
         let (mut outstanding, base) = outstanding();
-        assert_eq!((outstanding.len(), outstanding.bytes(), outstanding.span()), (8, 32, 8));
+        assert_eq!((outstanding.len(), outstanding.bytes(), outstanding.span()), (6, 24, 6));
         assert!(outstanding.take(base + 1).is_none());
-        assert!(outstanding.take(base + 9).is_some());
-        assert_eq!((outstanding.len(), outstanding.bytes(), outstanding.span()), (7, 28, 8));
-        for sequence in outstanding.sequences() {
+        assert!(outstanding.take(base + 4).is_some());
+        assert_eq!((outstanding.len(), outstanding.bytes(), outstanding.span()), (5, 20, 6));
+        assert_eq!(outstanding.next_in(base + 4..=base + 7), Some(base + 5));
+        assert_eq!(outstanding.next_in(base + 4..=base + 4), None);
+        assert_eq!(outstanding.next_in(base + 8..=base + 7), None);
+        while let Some(sequence) = outstanding.first() {
             outstanding.take(sequence);
         }
-        assert!(outstanding.is_empty() && !outstanding.has_new());
-        assert_eq!((outstanding.span(), outstanding.end()), (0, base + 10));
+        assert!(outstanding.is_empty());
+        assert_eq!((outstanding.span(), outstanding.end()), (0, base + 8));
         assert_eq!(outstanding.clamp(0, u32::MAX), None);
     }
 }

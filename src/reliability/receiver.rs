@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::ack::{Echo, MAX_DUPLICATES, RangeAck};
-use super::frame::{self, Tag};
+use super::frame;
+use super::negotiation::Form;
 use super::seen::{Seen, SeenWindow};
 use super::sender::MAX_SPAN;
 use super::stats::ReceiverStats;
@@ -181,23 +182,33 @@ impl Receiver {
         Some(received)
     }
 
-    /// The next acknowledgement to transmit, if one is due; range ACKs only with the `tag` for them.
-    pub fn poll(&mut self, now: Instant, max_size: usize, tag: Option<Tag>) -> Option<Bytes> {
+    /// The next acknowledgement to transmit, if one is due: plain ones or range ACKs, as `form` says.
+    pub fn poll(&mut self, now: Instant, max_size: usize, form: Form) -> Option<Bytes> {
         if max_size < MIN_ACK_SPACE {
             // Nothing can be sent on such a path; the peer will ask again if it ever can be.
             self.plain_acks.clear();
             self.range.due = None;
             return None;
         }
-        if let Some(sequence) = self.plain_acks.pop_front() {
-            self.stats.plain_acks_sent += 1;
-            return Some(frame::ack(sequence));
+        let tag = match form {
+            Form::Held => return None,
+            Form::Plain => {
+                self.range.due = None;
+                let sequence = self.plain_acks.pop_front()?;
+                self.stats.plain_acks_sent += 1;
+                return Some(frame::ack(sequence));
+            }
+            Form::Bound(tag) => tag,
+        };
+        if !self.plain_acks.is_empty() {
+            // To a peer that negotiated meanwhile there are no plain ones.
+            self.range.fresh.extend(self.plain_acks.drain(..));
+            self.hasten_range_ack(now);
         }
-        if self.next_deadline()? > now {
+        if self.next_deadline(form)? > now {
             return None;
         }
         self.range.due = None;
-        let tag = tag?;
         let ack = self.range_ack(now);
         self.range.count = 0;
         self.range.last_sent = Some(now);
@@ -206,15 +217,12 @@ impl Receiver {
     }
 
     /// When the next range ACK is due.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.plain_acks.is_empty() {
-            return None;
-        }
-        let due = self.range.due?;
+    pub fn next_deadline(&self, form: Form) -> Option<Instant> {
+        let due = self.range.due.filter(|_| matches!(form, Form::Bound(_)))?;
         Some(self.range.last_sent.map_or(due, |last| due.max(last + MIN_ACK_GAP)))
     }
 
-    /// Whether plain ACKs wait for transmission.
+    /// Whether plain DATA waits for being acknowledged.
     pub fn has_plain_acks(&self) -> bool {
         !self.plain_acks.is_empty()
     }
@@ -227,7 +235,7 @@ impl Receiver {
         }
     }
 
-    /// The peer's layer was opened anew: its sequences begin afresh. What lies in the queue stays there.
+    /// The peer's layer was opened again: its sequences begin afresh. What lies in the queue stays there.
     pub fn on_peer_restart(&mut self) {
         self.stats.peer_restarts += 1;
         self.forget_peer();
@@ -366,7 +374,7 @@ impl Default for Fingerprints {
 
 #[cfg(test)]
 mod tests {
-    use super::super::frame::Frame;
+    use super::super::frame::{Frame, Tag};
     use super::*;
 
     const TAG: Tag = Tag(5);
@@ -378,7 +386,7 @@ mod tests {
 
     fn plain_acks(receiver: &mut Receiver, now: Instant) -> Vec<u32> {
         let mut acks = Vec::new();
-        while let Some(frame) = receiver.poll(now, 1200, None) {
+        while let Some(frame) = receiver.poll(now, 1200, Form::Plain) {
             let Ok(Frame::Ack { sequence }) = Frame::parse(&frame) else { panic!("{frame:?}") };
             acks.push(sequence);
         }
@@ -386,7 +394,7 @@ mod tests {
     }
 
     fn range_ack(receiver: &mut Receiver, now: Instant) -> Option<RangeAck> {
-        let frame = receiver.poll(now, 1200, Some(TAG))?;
+        let frame = receiver.poll(now, 1200, Form::Bound(TAG))?;
         let Ok(Frame::BoundAck { tag: TAG, flags, body }) = Frame::parse(&frame) else { panic!("{frame:?}") };
         RangeAck::decode(flags, &body)
     }
@@ -450,7 +458,7 @@ mod tests {
             receiver.on_bound_data(now, sequence, 0, Bytes::new());
         }
         assert_eq!(range_ack(&mut receiver, now), None);
-        assert_eq!(receiver.next_deadline(), Some(now + MAX_ACK_DELAY));
+        assert_eq!(receiver.next_deadline(Form::Bound(TAG)), Some(now + MAX_ACK_DELAY));
         let later = now + Duration::from_millis(3);
         receiver.on_bound_data(later, 4, 0, Bytes::new());
         let ack = range_ack(&mut receiver, later).unwrap();

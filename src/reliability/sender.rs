@@ -1,6 +1,6 @@
 //! The sending half: from a message accepted to its one outcome.
 //!
-//! A message is *new* until its first transmission, then *in flight* until it is resolved or counts as lost:
+//! A message waits until its first transmission ([`Waiting`]), then it is *in flight* until it is resolved or counts as lost:
 //!
 //! - **early**, when a frame transmitted later was acknowledged and the round trip of that frame plus the
 //!   reordering window have passed since its own transmission (RFC 8985 §6.2); or
@@ -10,7 +10,11 @@
 //! It is given up when its timer runs out, `ack_timeout × (max_retries + 1)` have passed since its first
 //! transmission, and it was retransmitted `max_retries` times by timer. As long as the peer says that its inbound
 //! queue is full, that clock starts again: a reader that does not read is not a peer that is gone. And it stands
-//! still while the path takes nothing ([`PathClock`]).
+//! still while the path takes nothing ([`PathClock`]). While the peer is yet to answer a HELLO nothing is transmitted
+//! ([`Form::Held`]); a message that waits for that as long is given up as well.
+//!
+//! Of what may go, the highest priority goes first. A message whose TTL has passed is not transmitted (again): one that
+//! waits or is lost expires at once, one in flight when it would count as lost.
 
 mod acknowledgement;
 #[cfg(test)]
@@ -21,7 +25,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::frame::{self, DATA_OVERHEAD_BYTES, MAX_TRANSMISSION, Tag};
+use super::frame::{self, DATA_OVERHEAD_BYTES, MAX_TRANSMISSION};
+use super::negotiation::Form;
 use super::outcome::{Outcome, Report};
 use super::outstanding::{Message, Outstanding, State};
 use super::path_clock::PathClock;
@@ -30,6 +35,8 @@ use super::reorder::ReorderingWindow;
 use super::rtt::{MAX_RTO, RttEstimator};
 use super::stats::SenderStats;
 use super::throttle::Throttle;
+use super::waiting::Waiting;
+use crate::datagram::message::Priority;
 use crate::error::{Error, Result};
 
 /// The most sequences between the oldest unresolved and the newest message to a peer that negotiated; far less
@@ -78,6 +85,35 @@ struct Newest {
     rtt: Duration,
 }
 
+/// A frame to hand to the transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// The frame.
+    pub frame: Bytes,
+    /// Its urgency.
+    pub priority: Priority,
+    /// From then on it is not worth sending.
+    pub expires_at: Option<Instant>,
+}
+
+/// Sequences by the priority of their messages.
+#[derive(Debug, Default)]
+struct Queues([VecDeque<u64>; Priority::COUNT]);
+
+impl Queues {
+    fn push(&mut self, priority: Priority, sequence: u64) {
+        self.0[priority.index()].push_back(sequence);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(VecDeque::is_empty)
+    }
+
+    fn clear(&mut self) {
+        self.0.iter_mut().for_each(VecDeque::clear);
+    }
+}
+
 /// The sending half.
 #[derive(Debug)]
 pub struct Sender {
@@ -86,10 +122,15 @@ pub struct Sender {
     reordering: ReorderingWindow,
     throttle: Throttle,
     path: PathClock,
+    waiting: Waiting,
     outstanding: Outstanding,
-    lost_early: VecDeque<u64>,
-    lost_by_timer: VecDeque<u64>,
+    lost_early: Queues,
+    lost_by_timer: Queues,
+    /// Lost messages with a TTL, by its end.
+    lost_expiries: BTreeSet<(Instant, u64)>,
     new_is_next: bool,
+    /// Since when nothing may go because the peer is yet to answer, and how long the path had been blocked then.
+    held: Option<(Instant, Duration)>,
     /// `(sequence, number)` in order of transmission; an entry counts if it is its message's last transmission.
     log: VecDeque<(u64, u64)>,
     timers: BTreeSet<(Instant, u64)>,
@@ -115,10 +156,13 @@ impl Sender {
             reordering: ReorderingWindow::default(),
             throttle: Throttle::new(now),
             path: PathClock::default(),
+            waiting: Waiting::default(),
             outstanding: Outstanding::new(config.first_sequence),
-            lost_early: VecDeque::new(),
-            lost_by_timer: VecDeque::new(),
+            lost_early: Queues::default(),
+            lost_by_timer: Queues::default(),
+            lost_expiries: BTreeSet::new(),
             new_is_next: false,
+            held: None,
             log: VecDeque::new(),
             timers: BTreeSet::new(),
             transmitted: 0,
@@ -135,47 +179,50 @@ impl Sender {
         }
     }
 
-    /// Whether a message of `bytes` would be accepted, to a peer that negotiated or not.
-    pub fn can_submit(&self, bytes: usize, negotiated: bool) -> bool {
-        let span = if negotiated { MAX_SPAN } else { MAX_PLAIN_SPAN };
-        let all = &self.outstanding;
+    /// Whether a message of `bytes` would be accepted.
+    pub fn can_submit(&self, bytes: usize) -> bool {
+        let (messages, held) = self.unresolved();
         !self.closed
-            && all.len() < self.config.window_messages.max(1)
-            && all.span() < span
-            && (all.is_empty() || all.bytes().saturating_add(bytes) <= self.config.window_bytes)
+            && messages < self.config.window_messages.max(1)
+            && (messages == 0 || held.saturating_add(bytes) <= self.config.window_bytes)
     }
 
     /// Accepts a message, which will have exactly one outcome. [`Error::WouldBlock`] when the window is full.
-    pub fn submit(&mut self, now: Instant, payload: Bytes, id: u64, negotiated: bool) -> Result<()> {
+    pub fn submit(&mut self, message: Message) -> Result<()> {
         if self.closed {
             return Err(Error::Closed);
         }
-        if !self.can_submit(payload.len(), negotiated) {
+        if !self.can_submit(message.payload.len()) {
             return Err(Error::WouldBlock);
         }
         self.stats.submitted += 1;
-        self.outstanding.push(Message::new(now, id, payload));
+        self.waiting.push(message);
         Ok(())
     }
 
     /// The next DATA frame to transmit, if one may go now. A message that does not fit `max_size` is resolved
     /// as too large.
-    pub fn poll(&mut self, now: Instant, max_size: usize, tag: Option<Tag>) -> Option<Bytes> {
-        self.throttle.refill(now, self.outstanding.len(), self.config.ack_timeout);
+    pub fn poll(&mut self, now: Instant, max_size: usize, form: Form) -> Option<Transmit> {
+        if form == Form::Held {
+            return None;
+        }
+        self.throttle.refill(now, self.unresolved().0, self.config.ack_timeout);
+        self.expire(now);
         loop {
-            let sequence = self.next_to_send(now)?;
+            let sequence = self.next_to_send(now, form)?;
             let Some(message) = self.outstanding.get(sequence) else { continue };
             if message.payload.len().saturating_add(DATA_OVERHEAD_BYTES) > max_size {
                 self.resolve(now, sequence, Outcome::TooLarge);
                 continue;
             }
-            return Some(self.transmit(now, sequence, tag));
+            return Some(self.transmit(now, sequence, form));
         }
     }
 
     /// Lets time pass: timers run out, messages count as lost.
-    pub fn advance(&mut self, now: Instant) {
-        self.throttle.refill(now, self.outstanding.len(), self.config.ack_timeout);
+    pub fn advance(&mut self, now: Instant, form: Form) {
+        self.throttle.refill(now, self.unresolved().0, self.config.ack_timeout);
+        self.expire(now);
         let expired = |at: Instant| now.saturating_duration_since(at) >= FULL_EXPIRES;
         if self.peer_full && self.peer_full_at.is_some_and(expired) {
             self.peer_full = false;
@@ -188,33 +235,40 @@ impl Sender {
             self.timers.pop_first();
             if self.is_to_be_given_up(now, sequence) {
                 self.resolve(now, sequence, Outcome::GaveUp);
-            } else if let Some(message) = self.outstanding.get_mut(sequence) {
-                message.state = State::LostByTimer;
-                let silence = message.by_timer >= 1
-                    && progressed.is_none_or(|progressed| progressed < message.last_sent);
-                self.lost_by_timer.push_back(sequence);
-                if silence {
-                    self.throttle.activate();
-                }
+                continue;
+            }
+            let Some(message) = self.outstanding.get(sequence) else { continue };
+            let silence =
+                message.by_timer >= 1 && progressed.is_none_or(|progressed| progressed < message.last_sent);
+            self.lose(now, sequence, State::LostByTimer);
+            if silence {
+                self.throttle.activate();
             }
         }
         self.detect_loss(now);
+        self.give_up_held(now, form);
     }
 
     /// When [`Sender::advance`] or [`Sender::poll`] will have something to do next.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub fn next_deadline(&self, form: Form) -> Option<Instant> {
         let timer = self.timers.first().map(|&(due, _)| due);
-        let new = self.outstanding.has_new() && !(self.peer_full && self.has_probe());
+        let expiry = self.lost_expiries.first().map(|&(at, _)| at);
+        let unhurried = [timer, expiry, self.waiting.next_expiry(), self.reordering_deadline];
+        let unhurried = unhurried.into_iter().flatten().min();
+        if form == Form::Held {
+            return unhurried;
+        }
+        let new = self.has_new(form) && !(self.peer_full && self.has_probe());
         let waits_for_token = (!self.lost_by_timer.is_empty() && !self.peer_full)
             || (self.throttle.is_active() && (new || !self.lost_early.is_empty()));
-        let token = waits_for_token
-            .then(|| self.throttle.next_token(self.outstanding.len(), self.config.ack_timeout));
+        let token =
+            waits_for_token.then(|| self.throttle.next_token(self.unresolved().0, self.config.ack_timeout));
         let probe = if self.peer_full && !self.lost_by_timer.is_empty() {
             self.probed.map(|at| at + PROBE_PAUSE).or(self.peer_full_at)
         } else {
             None
         };
-        [timer, token, probe, self.reordering_deadline].into_iter().flatten().min()
+        [unhurried, token, probe].into_iter().flatten().min()
     }
 
     /// `left` frames have left for the network in all, and others are `waiting` for it or not.
@@ -227,7 +281,7 @@ impl Sender {
         self.rtt.seed(rtt);
     }
 
-    /// The peer's layer was opened anew, or stopped negotiating.
+    /// The peer's layer was opened again.
     pub fn on_peer_restart(&mut self) {
         self.peer_full = false;
         self.peer_full_at = None;
@@ -241,11 +295,15 @@ impl Sender {
     /// Resolves everything as closed; nothing is accepted or transmitted afterwards.
     pub fn close(&mut self, now: Instant) {
         self.closed = true;
-        for sequence in self.outstanding.sequences() {
+        while let Some(message) = self.waiting.pop() {
+            self.settle(now, &message, Outcome::Closed);
+        }
+        while let Some(sequence) = self.outstanding.first() {
             self.resolve(now, sequence, Outcome::Closed);
         }
         self.lost_early.clear();
         self.lost_by_timer.clear();
+        self.lost_expiries.clear();
         self.timers.clear();
         self.log.clear();
         self.reordering_deadline = None;
@@ -253,10 +311,10 @@ impl Sender {
 
     /// Whether every message has its outcome.
     pub fn is_idle(&self) -> bool {
-        self.outstanding.is_empty()
+        self.waiting.is_empty() && self.outstanding.is_empty()
     }
 
-    /// The sequence that the next message accepted will have.
+    /// The sequence that the next message transmitted will have.
     pub fn next_sequence(&self) -> u32 {
         self.outstanding.end() as u32
     }
@@ -273,7 +331,7 @@ impl Sender {
 
     /// Messages without outcome and their payload bytes.
     pub fn unresolved(&self) -> (usize, usize) {
-        (self.outstanding.len(), self.outstanding.bytes())
+        (self.waiting.len() + self.outstanding.len(), self.waiting.bytes() + self.outstanding.bytes())
     }
 
     /// Whether the peer's last acknowledgement said that its inbound queue is full.
@@ -295,32 +353,38 @@ impl Sender {
 
     // ---- transmission ----
 
-    fn next_to_send(&mut self, now: Instant) -> Option<u64> {
+    fn next_to_send(&mut self, now: Instant, form: Form) -> Option<u64> {
+        (0..Priority::COUNT).rev().find_map(|priority| self.next_of(priority, now, form))
+    }
+
+    fn next_of(&mut self, priority: usize, now: Instant, form: Form) -> Option<u64> {
         if self.may_send_freely()
-            && let Some(sequence) = self.next_lost_early()
+            && let Some(sequence) = self.next_lost_early(priority)
         {
             return Some(sequence);
         }
         // Where tokens are scarce, those that were never sent get every other one: their clock starts with it.
-        if self.throttle.is_active() && self.throttle.has_token() && self.new_is_next {
+        if self.throttle.is_active()
+            && self.throttle.has_token()
+            && self.new_is_next
+            && let Some(sequence) = self.next_new(priority, form)
+        {
             self.new_is_next = false;
-            if let Some(sequence) = self.next_new() {
-                return Some(sequence);
-            }
+            return Some(sequence);
         }
-        if let Some(sequence) = self.next_lost_by_timer(now) {
+        if let Some(sequence) = self.next_lost_by_timer(priority, now) {
             self.new_is_next = true;
             return Some(sequence);
         }
-        self.next_new()
+        self.next_new(priority, form)
     }
 
     fn may_send_freely(&self) -> bool {
         !self.throttle.is_active() || self.throttle.has_token()
     }
 
-    fn next_lost_early(&mut self) -> Option<u64> {
-        while let Some(sequence) = self.lost_early.pop_front() {
+    fn next_lost_early(&mut self, priority: usize) -> Option<u64> {
+        while let Some(sequence) = self.lost_early.0[priority].pop_front() {
             if self.outstanding.is_in(sequence, State::LostEarly) {
                 return Some(sequence);
             }
@@ -328,10 +392,10 @@ impl Sender {
         None
     }
 
-    fn next_lost_by_timer(&mut self, now: Instant) -> Option<u64> {
+    fn next_lost_by_timer(&mut self, priority: usize, now: Instant) -> Option<u64> {
         let probe = self.probed.is_none_or(|at| now.saturating_duration_since(at) >= PROBE_PAUSE);
         while if self.peer_full { probe } else { self.throttle.has_token() } {
-            let sequence = self.lost_by_timer.pop_front()?;
+            let sequence = self.lost_by_timer.0[priority].pop_front()?;
             if !self.outstanding.is_in(sequence, State::LostByTimer) {
                 continue;
             }
@@ -346,22 +410,32 @@ impl Sender {
     }
 
     /// While the peer refuses messages, those refused are the probe, on their timers.
-    fn next_new(&mut self) -> Option<u64> {
-        let may = self.may_send_freely() && !(self.peer_full && self.has_probe());
-        may.then(|| self.outstanding.next_new()).flatten()
+    fn next_new(&mut self, priority: usize, form: Form) -> Option<u64> {
+        let is_next = self.waiting.next_priority().is_some_and(|next| usize::from(next) == priority);
+        let may =
+            is_next && self.has_new(form) && self.may_send_freely() && !(self.peer_full && self.has_probe());
+        may.then(|| self.waiting.pop()).flatten().map(|message| self.outstanding.push(message))
+    }
+
+    /// Whether a message may be transmitted for the first time, as far as the span goes.
+    fn has_new(&self, form: Form) -> bool {
+        let span = if form == Form::Plain { MAX_PLAIN_SPAN } else { MAX_SPAN };
+        !self.waiting.is_empty() && self.outstanding.span() < span
     }
 
     fn has_probe(&self) -> bool {
         !self.timers.is_empty() || !self.lost_by_timer.is_empty()
     }
 
-    fn transmit(&mut self, now: Instant, sequence: u64, tag: Option<Tag>) -> Bytes {
+    fn transmit(&mut self, now: Instant, sequence: u64, form: Form) -> Transmit {
         let rto = self.rto();
         let longest = MAX_BACKOFF.min(self.config.ack_timeout).max(rto);
         self.transmitted += 1;
         let number = self.transmitted;
         let mut takes_token = self.throttle.is_active();
-        let Some(message) = self.outstanding.get_mut(sequence) else { return Bytes::new() };
+        let Some(message) = self.outstanding.get_mut(sequence) else {
+            return Transmit { frame: Bytes::new(), priority: Priority::LOWEST, expires_at: None };
+        };
         match message.state {
             State::New => {
                 message.first_sent = now;
@@ -383,11 +457,15 @@ impl Sender {
         message.last_sent = now;
         message.last_number = number;
         message.due = now + rto.saturating_mul(1 << message.by_timer.min(16)).min(longest);
-        message.sent_plain |= tag.is_none();
+        message.sent_plain |= form == Form::Plain;
         self.timers.insert((message.due, sequence));
-        let frame = match tag {
-            Some(tag) => frame::bound_data(tag, transmission, sequence as u32, &message.payload),
-            None => frame::data(sequence as u32, &message.payload),
+        let (priority, expires_at) = (message.priority, message.expires_at);
+        if let Some(at) = expires_at {
+            self.lost_expiries.remove(&(at, sequence));
+        }
+        let frame = match form {
+            Form::Bound(tag) => frame::bound_data(tag, transmission, sequence as u32, &message.payload),
+            Form::Plain | Form::Held => frame::data(sequence as u32, &message.payload),
         };
         if takes_token {
             self.throttle.take();
@@ -400,7 +478,35 @@ impl Sender {
             log.retain(|&(sequence, number)| self.is_last_transmission(sequence, number));
             self.log = log;
         }
-        frame
+        Transmit { frame, priority, expires_at }
+    }
+
+    /// A message in flight counts as lost: it is to be transmitted again, unless it has expired.
+    fn lose(&mut self, now: Instant, sequence: u64, state: State) {
+        let Some(message) = self.outstanding.get_mut(sequence) else { return };
+        if message.is_expired(now) {
+            self.resolve(now, sequence, Outcome::Expired);
+            return;
+        }
+        self.timers.remove(&(message.due, sequence));
+        message.state = state;
+        if let Some(at) = message.expires_at {
+            self.lost_expiries.insert((at, sequence));
+        }
+        let queue = if state == State::LostEarly { &mut self.lost_early } else { &mut self.lost_by_timer };
+        queue.push(message.priority, sequence);
+    }
+
+    /// Resolves what waits, or is lost, and has expired by now.
+    fn expire(&mut self, now: Instant) {
+        while let Some(message) = self.waiting.pop_expired(now) {
+            self.settle(now, &message, Outcome::Expired);
+        }
+        while let Some(&(at, sequence)) = self.lost_expiries.first()
+            && at <= now
+        {
+            self.resolve(now, sequence, Outcome::Expired);
+        }
     }
 
     // ---- outcome ----
@@ -408,11 +514,36 @@ impl Sender {
     fn is_to_be_given_up(&self, now: Instant, sequence: u64) -> bool {
         let Some(message) = self.outstanding.get(sequence) else { return false };
         let since = self.peer_full_at.map_or(message.first_sent, |full| full.max(message.first_sent));
-        let patience = self.config.ack_timeout.saturating_mul(self.config.max_retries.saturating_add(1));
         let blocked = self.path.blocked(now).saturating_sub(message.blocked_before);
         message.by_timer >= self.config.max_retries
             && !self.path.is_blocked(now)
-            && now.saturating_duration_since(since).saturating_sub(blocked) >= patience
+            && now.saturating_duration_since(since).saturating_sub(blocked) >= self.patience()
+    }
+
+    fn patience(&self) -> Duration {
+        self.config.ack_timeout.saturating_mul(self.config.max_retries.saturating_add(1))
+    }
+
+    /// Gives up what has waited for the peer's answer for long enough.
+    fn give_up_held(&mut self, now: Instant, form: Form) {
+        if form != Form::Held || self.is_idle() {
+            self.held = None;
+            return;
+        }
+        let blocked = self.path.blocked(now);
+        let (since, blocked_before) = *self.held.get_or_insert((now, blocked));
+        let patience = self.patience().saturating_add(blocked.saturating_sub(blocked_before));
+        if self.path.is_blocked(now) || now.saturating_duration_since(since) < patience {
+            return;
+        }
+        while let Some(sequence) = self.outstanding.first() {
+            self.resolve(now, sequence, Outcome::GaveUp);
+        }
+        while let Some(message) =
+            now.checked_sub(patience).and_then(|then| self.waiting.pop_accepted_by(then))
+        {
+            self.settle(now, &message, Outcome::GaveUp);
+        }
     }
 
     fn resolve(&mut self, now: Instant, sequence: u64, outcome: Outcome) {
@@ -420,11 +551,19 @@ impl Sender {
         if message.state == State::InFlight {
             self.timers.remove(&(message.due, sequence));
         }
+        if let Some(at) = message.expires_at {
+            self.lost_expiries.remove(&(at, sequence));
+        }
+        self.settle(now, &message, outcome);
+    }
+
+    fn settle(&mut self, now: Instant, message: &Message, outcome: Outcome) {
         let counter = match outcome {
             Outcome::Acknowledged => &mut self.stats.acknowledged,
             Outcome::GaveUp => &mut self.stats.gave_up,
             Outcome::TooLarge => &mut self.stats.too_large,
             Outcome::Closed => &mut self.stats.closed,
+            Outcome::Expired => &mut self.stats.expired,
         };
         *counter += 1;
         self.outcomes.push_back(Report {

@@ -1,12 +1,15 @@
 //! Two machines over an invented, seeded network, with invented time: what the model tests run in.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Machine, Options, Outcome};
+use super::outstanding::Message;
+use super::sender::Transmit;
+use super::{Machine, Options, Outcome, Verdict};
+use crate::datagram::message::Priority;
 
 mod model_tests;
 
@@ -66,8 +69,12 @@ struct End {
     /// When each message was submitted, when it was delivered first, and how often.
     submitted_at: Vec<Instant>,
     outcomes: HashMap<u64, Outcome>,
+    /// Messages that have an outcome and were never transmitted.
+    never_sent: HashSet<u64>,
     /// By message of the *other* end.
     delivered: HashMap<u64, (u32, Instant)>,
+    /// What the layer left to the transport's reader.
+    left: Vec<Bytes>,
     datagrams_sent: u64,
     bytes_sent: u64,
     sent_log: Vec<Instant>,
@@ -83,7 +90,9 @@ impl End {
             reads: true,
             submitted_at: Vec::new(),
             outcomes: HashMap::new(),
+            never_sent: HashSet::new(),
             delivered: HashMap::new(),
+            left: Vec::new(),
             datagrams_sent: 0,
             bytes_sent: 0,
             sent_log: Vec::new(),
@@ -133,6 +142,10 @@ impl World {
     }
 
     fn submit(&mut self, end: usize, bytes: usize) -> bool {
+        self.submit_with(end, bytes, Priority::LOWEST, None)
+    }
+
+    fn submit_with(&mut self, end: usize, bytes: usize, priority: Priority, ttl: Option<Duration>) -> bool {
         let now = self.now;
         let end = &mut self.ends[end];
         if !end.machine.can_submit(bytes.max(8)) {
@@ -142,10 +155,23 @@ impl World {
         let mut payload = BytesMut::with_capacity(bytes);
         payload.put_u64(id);
         payload.resize(bytes.max(8), 0);
-        end.machine.submit(now, payload.freeze(), id, MAX_SIZE).unwrap();
+        let expires_at = ttl.map(|ttl| now + ttl);
+        let message = Message { priority, expires_at, ..Message::new(now, id, payload.freeze()) };
+        end.machine.submit(message, MAX_SIZE).unwrap();
         end.submitted += 1;
         end.submitted_at.push(now);
         true
+    }
+
+    /// Opens the layer of an end again, as a driver does: what the old one learnt goes to the new one.
+    fn open_again(&mut self, index: usize, options: Options) {
+        let now = self.now;
+        let end = &mut self.ends[index];
+        end.machine.close(now);
+        while let Some(report) = end.machine.next_outcome() {
+            end.outcomes.insert(report.id, report.outcome);
+        }
+        end.machine = Machine::new(now, Options { past: end.machine.past(), ..options });
     }
 
     /// Lets an end do what it can, as a driver would.
@@ -162,10 +188,14 @@ impl World {
             }
             let datagram = end.machine.poll_transmit(now, end.max_size);
             while let Some(report) = end.machine.next_outcome() {
+                if report.transmissions == 0 {
+                    end.never_sent.insert(report.id);
+                }
                 let before = end.outcomes.insert(report.id, report.outcome);
                 assert_eq!(before, None, "message {} has a second outcome", report.id);
             }
-            let Some(datagram) = datagram else { break };
+            let Some(Transmit { frame: datagram, expires_at, .. }) = datagram else { break };
+            assert!(expires_at.is_none_or(|at| at > now), "it is not worth sending");
             assert!(datagram.len() <= end.max_size);
             self.transmit(index, datagram);
         }
@@ -209,7 +239,9 @@ impl World {
             self.now = self.now.max(next);
             if arrival == Some(next) {
                 let Reverse((_, _, to, datagram)) = self.under_way.pop().unwrap();
-                self.ends[to].machine.on_frame(self.now, &datagram);
+                if self.ends[to].machine.on_frame(self.now, &datagram) == Verdict::NotAFrame {
+                    self.ends[to].left.push(datagram);
+                }
                 self.drive(to);
             }
             for (end, timer) in timers.into_iter().enumerate() {

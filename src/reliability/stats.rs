@@ -15,6 +15,8 @@ pub struct SenderStats {
     pub too_large: u64,
     /// Messages that the closing layer cut off.
     pub closed: u64,
+    /// Messages whose TTL passed first.
+    pub expired: u64,
     /// DATA frames transmitted, first transmissions and all others.
     pub transmissions: u64,
     /// Retransmissions because later messages were acknowledged.
@@ -61,8 +63,12 @@ pub struct Stats {
     pub receiver: ReceiverStats,
     /// Frames that were malformed and were not taken.
     pub malformed: u64,
-    /// Frames bound to another opening of this or the peer's layer.
+    /// Frames bound to an earlier opening of this or the peer's layer.
     pub stale: u64,
+    /// Plain frames taken for the peer's layer's.
+    pub plain_taken: u64,
+    /// Datagrams that look like plain frames and were left to the transport's reader.
+    pub plain_left: u64,
     /// Smoothed round-trip time, momentary; `None` before the first sample or seed.
     pub srtt: Option<Duration>,
     /// Least round-trip time of the last seconds, momentary.
@@ -81,6 +87,8 @@ pub struct Stats {
     pub inbound_bytes: usize,
     /// Whether both ends know that they speak more than the reference's protocol.
     pub negotiated: bool,
+    /// Whether plain frames are taken now.
+    pub takes_plain: bool,
     /// Whether the peer says that its inbound queue is full.
     pub peer_full: bool,
 }

@@ -42,6 +42,15 @@ pub enum Deadline {
 }
 
 impl Deadline {
+    /// The earlier of this one and `moment`; one that allows no waiting stays that.
+    pub fn at_most(self, moment: Option<Instant>) -> Self {
+        match (self, moment) {
+            (Self::Never, Some(moment)) => Self::At(moment),
+            (Self::At(at), Some(moment)) => Self::At(at.min(moment)),
+            (deadline, _) => deadline,
+        }
+    }
+
     /// Sleeps until `condvar` is notified or the deadline is over; says whether it is over.
     pub fn sleep<T>(self, guard: &mut MutexGuard<'_, T>, condvar: &Condvar) -> bool {
         match self {

@@ -63,6 +63,7 @@ VALUES = [
     (r"uint64_t (max_\w+|datagrams)", "1000"),
     (r"uint32_t policy", "0"),
     (r"uint32_t type_id", "1"),
+    (r"uint32_t max_retries", "3"),
     (r"const wtgram_object_type \*object_types", "object_types"),
     (r"uint32_t code", "0"),
     (r"int32_t (level|status)", "0"),
@@ -265,7 +266,7 @@ int main(void)
 {
     pair_open(&freed_pair, NULL);
     CHECK_OK(wtgram_poller_new(&freed_poller));
-    CHECK_OK(wtgram_reliability_create(freed_pair.client_datagrams, &freed_layer));
+    CHECK_OK(wtgram_reliability_create(freed_pair.client_datagrams, SECOND_US, 3, &freed_layer));
     CHECK_OK(wtgram_broadcaster_new(NULL, &freed_broadcaster));
     CHECK_OK(wtgram_monitor_open(freed_pair.client_datagrams, NULL, &freed_monitor));
     CHECK_OK(wtgram_structured_open_over_session(freed_pair.client, object_types, 1, NULL, &freed_structured_transport));
@@ -277,7 +278,7 @@ int main(void)
     pair_free(&freed_pair);
     pair_open(&pair, NULL);
     CHECK_OK(wtgram_poller_new(&poller));
-    CHECK_OK(wtgram_reliability_create(pair.client_datagrams, &layer));
+    CHECK_OK(wtgram_reliability_create(pair.client_datagrams, SECOND_US, 3, &layer));
     CHECK_OK(wtgram_broadcaster_new(NULL, &broadcaster));
     CHECK_OK(wtgram_monitor_open(pair.client_datagrams, NULL, &monitor));
     CHECK_OK(wtgram_structured_open_over_session(pair.client, object_types, 1, NULL, &structured_transport));

@@ -21,6 +21,17 @@ static void free_both(const struct layers *layers)
     wtgram_reliability_free(layers->far_end);
 }
 
+/* Sends within `timeout_us`; its outcome is reported under `report_id` unless that is 0. */
+static wtgram_status send_within(wtgram_reliability layer, const void *data, size_t length, int64_t timeout_us,
+                                 uint64_t report_id)
+{
+    wtgram_send_options options;
+    wtgram_send_options_init(&options);
+    options.timeout_us = timeout_us;
+    options.report_id = report_id;
+    return wtgram_reliability_send(layer, (const uint8_t *)data, length, &options);
+}
+
 static void receive_is(wtgram_reliability layer, const void *expected, size_t expected_length)
 {
     uint8_t buffer[SIZE];
@@ -43,7 +54,7 @@ static void options_have_the_documented_defaults(void)
     CHECK_UINT(options.window_bytes, 1 << 20);
     CHECK_UINT(options.inbound_messages, 4096);
     CHECK_UINT(options.inbound_bytes, 1 << 20);
-    CHECK_UINT(options.negotiate, 1);
+    CHECK_UINT(options.negotiation, WTGRAM_NEGOTIATION_AUTO);
     CHECK_UINT(options.first_sequence, 0);
 }
 
@@ -55,8 +66,7 @@ static void messages_arrive_once_and_each_has_one_outcome(const struct pair *pai
     wtgram_reliability_statistics stats;
     TEST("500 messages arrive, each once, and each has one outcome");
     open_both(pair, &layers);
-    for (uint64_t i = 0; i < COUNT; i++)
-        CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)&i, sizeof i, PATIENCE_US, i + 1));
+    for (uint64_t i = 0; i < COUNT; i++) CHECK_OK(send_within(layers.near_end, &i, sizeof i, PATIENCE_US, i + 1));
     for (int i = 0; i < COUNT; i++) {
         uint64_t number = COUNT;
         size_t length = 0;
@@ -97,9 +107,12 @@ static void messages_arrive_once_and_each_has_one_outcome(const struct pair *pai
     CHECK_UINT(stats.receive_queued, 0);
 
     TEST("a message without a report_id has no outcome to fetch, and the try forms do not wait");
-    CHECK_OK(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"quiet", 5, 0));
+    CHECK_OK(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"quiet", 5, NULL));
     receive_is(layers.far_end, "quiet", 5);
-    CHECK_OK(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"loud", 4, 77));
+    wtgram_send_options reported;
+    wtgram_send_options_init(&reported);
+    reported.report_id = 77;
+    CHECK_OK(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"loud", 4, &reported));
     CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, outcomes));
     CHECK_UINT(outcomes[0].report_id, 77);
     uint8_t buffer[SIZE];
@@ -113,13 +126,13 @@ static void messages_arrive_once_and_each_has_one_outcome(const struct pair *pai
                  WTGRAM_ERROR_TIMED_OUT);
 
     TEST("an empty message is a message, and its data pointer may be NULL");
-    CHECK_OK(wtgram_reliability_send(layers.near_end, NULL, 0, PATIENCE_US, 0));
+    CHECK_OK(send_within(layers.near_end, NULL, 0, PATIENCE_US, 0));
     length = 99;
     CHECK_OK(wtgram_reliability_receive(layers.far_end, PATIENCE_US, NULL, 0, &length));
     CHECK_UINT(length, 0);
 
     TEST("a buffer that is too small is told what is needed, and loses nothing");
-    CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)"0123456789", 10, PATIENCE_US, 0));
+    CHECK_OK(send_within(layers.near_end, "0123456789", 10, PATIENCE_US, 0));
     CHECK_STATUS(wtgram_reliability_receive(layers.far_end, PATIENCE_US, buffer, 9, &length),
                  WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK_UINT(length, 10);
@@ -135,11 +148,11 @@ static void sizes_and_windows(const struct pair *pair)
     wtgram_status status = WTGRAM_OK;
     size_t largest = 0;
     TEST("the largest message is accepted, one that no path carries is TOO_LARGE");
-    CHECK_OK(wtgram_reliability_create(pair->client_datagrams, &layer));
+    CHECK_OK(wtgram_reliability_create(pair->client_datagrams, SECOND_US, 3, &layer));
     CHECK_OK(wtgram_reliability_max_message_size(layer, &largest));
     CHECK(largest > 1000 && largest < 65000);
-    CHECK_STATUS(wtgram_reliability_send(layer, data, sizeof data, 0, 0), WTGRAM_ERROR_TOO_LARGE);
-    CHECK_OK(wtgram_reliability_send(layer, data, largest, 0, 0));
+    CHECK_STATUS(send_within(layer, data, sizeof data, 0, 0), WTGRAM_ERROR_TOO_LARGE);
+    CHECK_OK(send_within(layer, data, largest, 0, 0));
     TEST("one transport carries one layer at a time");
     wtgram_reliability second = {99};
     CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, NULL, &second), WTGRAM_ERROR_INVALID_STATE);
@@ -149,9 +162,9 @@ static void sizes_and_windows(const struct pair *pair)
     wtgram_reliability_options_init(&options);
     options.window_messages = 3;
     CHECK_OK(wtgram_reliability_open_over_transport(pair->client_datagrams, &options, &layer));
-    for (int i = 0; i < 3; i++) CHECK_OK(wtgram_reliability_try_send(layer, data, 1, 0));
-    CHECK_STATUS(wtgram_reliability_try_send(layer, data, 1, 0), WTGRAM_ERROR_WOULD_BLOCK);
-    CHECK_STATUS(wtgram_reliability_send(layer, data, 1, MILLISECOND_US, 0), WTGRAM_ERROR_TIMED_OUT);
+    for (int i = 0; i < 3; i++) CHECK_OK(wtgram_reliability_try_send(layer, data, 1, NULL));
+    CHECK_STATUS(wtgram_reliability_try_send(layer, data, 1, NULL), WTGRAM_ERROR_WOULD_BLOCK);
+    CHECK_STATUS(send_within(layer, data, 1, MILLISECOND_US, 0), WTGRAM_ERROR_TIMED_OUT);
     wtgram_reliability_free(layer);
     TEST("a message that nobody acknowledges is given up, not before its time");
     wtgram_reliability_options_init(&options);
@@ -159,13 +172,88 @@ static void sizes_and_windows(const struct pair *pair)
     options.max_retries = 1;
     CHECK_OK(wtgram_reliability_open_over_transport(pair->client_datagrams, &options, &layer));
     wtgram_reliability_outcome outcome;
-    CHECK_OK(wtgram_reliability_send(layer, data, 1, 0, 5));
+    CHECK_OK(send_within(layer, data, 1, 0, 5));
     status = wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome);
     CHECK_OK(status);
     CHECK_UINT(outcome.report_id, 5);
     CHECK_UINT(outcome.result, WTGRAM_RELIABILITY_GAVE_UP);
     CHECK(outcome.elapsed_us >= 200 * MILLISECOND_US && outcome.transmissions >= 2);
     wtgram_reliability_free(layer);
+}
+
+static void the_factory_s_parameters(const struct pair *pair)
+{
+    wtgram_reliability layer;
+    wtgram_reliability_outcome outcome;
+    TEST("a layer from create gives up as its two parameters say");
+    CHECK_OK(wtgram_reliability_create(pair->client_datagrams, 50 * MILLISECOND_US, 1, &layer));
+    CHECK_OK(send_within(layer, "x", 1, 0, 5));
+    CHECK_OK(wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome));
+    CHECK_UINT(outcome.result, WTGRAM_RELIABILITY_GAVE_UP);
+    /* With the defaults of the reference, 1 s and 3, it were 4 s at least; with those of open 12 s. */
+    CHECK(outcome.elapsed_us >= 100 * MILLISECOND_US && outcome.transmissions >= 2);
+    wtgram_reliability_free(layer);
+    CHECK_OK(wtgram_reliability_create(pair->client_datagrams, 400 * MILLISECOND_US, 0, &layer));
+    CHECK_OK(send_within(layer, "x", 1, 0, 6));
+    CHECK_OK(wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome));
+    CHECK_UINT(outcome.result, WTGRAM_RELIABILITY_GAVE_UP);
+    CHECK(outcome.elapsed_us >= 400 * MILLISECOND_US);
+    wtgram_reliability_free(layer);
+}
+
+static void ttl_and_negotiation(void)
+{
+    struct pair pair;
+    wtgram_reliability_options options;
+    wtgram_reliability near_end, far_end;
+    wtgram_send_options short_lived;
+    wtgram_reliability_outcome outcome;
+    wtgram_reliability_statistics stats;
+    pair_open(&pair, NULL);
+    wtgram_reliability_options_init(&options);
+    options.negotiation = WTGRAM_NEGOTIATION_REQUIRED;
+    TEST("a message whose TTL passes first has the outcome EXPIRED");
+    CHECK_OK(wtgram_reliability_open_over_transport(pair.client_datagrams, &options, &near_end));
+    wtgram_send_options_init(&short_lived);
+    short_lived.ttl_us = 1;
+    short_lived.priority = 2;
+    short_lived.report_id = 9;
+    CHECK_OK(wtgram_reliability_send(near_end, (const uint8_t *)"late", 4, &short_lived));
+    CHECK_OK(wtgram_reliability_next_outcome(near_end, PATIENCE_US, &outcome));
+    CHECK(outcome.report_id == 9 && outcome.result == WTGRAM_RELIABILITY_EXPIRED && outcome.transmissions == 0);
+    wtgram_reliability_statistics_init(&stats);
+    CHECK_OK(wtgram_reliability_stats(near_end, &stats));
+    CHECK_UINT(stats.expired, 1);
+    CHECK_UINT(stats.submitted, 1);
+
+    TEST("the report of an object over a layer comes from the layer");
+    wtgram_object_type type = {.type_id = 1};
+    wtgram_structured objects;
+    CHECK_OK(wtgram_structured_open_over_reliability(near_end, &type, 1, NULL, &objects));
+    short_lived.report_id = 10;
+    CHECK_OK(wtgram_structured_send_obj(objects, 1, (const uint8_t *)"1", 1, &short_lived));
+    CHECK_OK(wtgram_reliability_next_outcome(near_end, PATIENCE_US, &outcome));
+    CHECK(outcome.report_id == 10 && outcome.result == WTGRAM_RELIABILITY_EXPIRED);
+
+    TEST("layers that require the negotiation never take plain frames: they are the program's own");
+    CHECK_OK(wtgram_reliability_open_over_session(pair.accepted, &options, &far_end));
+    CHECK_OK(wtgram_reliability_send(near_end, (const uint8_t *)"message", 7, NULL));
+    CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"\004DATA\0\0\0\0mine", 13, NULL));
+    receive_is(far_end, "message", 7);
+    uint8_t buffer[SIZE];
+    size_t length = 0;
+    CHECK_OK(wtgram_transport_receive(pair.accepted_datagrams, PATIENCE_US, buffer, sizeof buffer, &length));
+    CHECK_UINT(length, 13);
+    CHECK_BYTES(buffer, "\004DATA\0\0\0\0mine", 13);
+    wtgram_reliability_statistics_init(&stats);
+    CHECK_OK(wtgram_reliability_stats(far_end, &stats));
+    CHECK_UINT(stats.plain_left, 1);
+    CHECK_UINT(stats.plain_taken, 0);
+    CHECK_UINT(stats.takes_plain, 0);
+    wtgram_structured_free(objects);
+    wtgram_reliability_free(near_end);
+    wtgram_reliability_free(far_end);
+    pair_free(&pair);
 }
 
 static wtgram_status wait_for_a_message(void *layer)
@@ -191,9 +279,9 @@ static void closing(const struct pair *pair)
     open_both(pair, &layers);
     CHECK_OK(wtgram_reliability_is_closed(layers.near_end, &closed));
     CHECK(!closed);
-    CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)"last", 4, 0, 1));
+    CHECK_OK(send_within(layers.near_end, "last", 4, 0, 1));
     CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome));
-    CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)"words", 5, 0, 2));
+    CHECK_OK(send_within(layers.near_end, "words", 5, 0, 2));
     blocked_start(&blocked[0], wait_for_a_message, &layers.near_end);
     CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome));
     blocked_start(&blocked[1], wait_for_an_outcome, &layers.near_end);
@@ -201,7 +289,7 @@ static void closing(const struct pair *pair)
     for (int i = 0; i < 2; i++) blocked_expect(&blocked[i], WTGRAM_ERROR_CLOSED);
     CHECK_OK(wtgram_reliability_is_closed(layers.near_end, &closed));
     CHECK(closed);
-    CHECK_STATUS(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"x", 1, 0), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_reliability_try_send(layers.near_end, (const uint8_t *)"x", 1, NULL), WTGRAM_ERROR_CLOSED);
     CHECK_OK(wtgram_reliability_close(layers.far_end, 0));
     receive_is(layers.far_end, "last", 4);
     receive_is(layers.far_end, "words", 5);
@@ -211,7 +299,7 @@ static void closing(const struct pair *pair)
 
     TEST("closing with a message under way that nobody acknowledges gives it its outcome");
     CHECK_OK(wtgram_reliability_open_over_session(pair->client, NULL, &layers.near_end));
-    CHECK_OK(wtgram_reliability_send(layers.near_end, (const uint8_t *)"x", 1, 0, 9));
+    CHECK_OK(send_within(layers.near_end, "x", 1, 0, 9));
     CHECK_STATUS(wtgram_reliability_close(layers.near_end, 10 * MILLISECOND_US), WTGRAM_ERROR_TIMED_OUT);
     CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome));
     CHECK(outcome.report_id == 9 && outcome.result == WTGRAM_RELIABILITY_CLOSED);
@@ -230,7 +318,7 @@ static void bad_input(const struct pair *pair)
     size_t count = 0;
     bool closed;
     TEST("options that make no sense are INVALID_ARGUMENT and open nothing");
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < 10; i++) {
         wtgram_reliability_options_init(&options);
         if (i == 0) options.struct_size = 0;
         if (i == 1) options.struct_size = 4096;
@@ -241,6 +329,7 @@ static void bad_input(const struct pair *pair)
         if (i == 6) options.window_bytes = 0;
         if (i == 7) options.inbound_messages = 0;
         if (i == 8) options.inbound_bytes = 0;
+        if (i == 9) options.negotiation = WTGRAM_NEGOTIATION_OFF + 1;
         layer.id = 99;
         CHECK_STATUS(wtgram_reliability_open_over_transport(pair->client_datagrams, &options, &layer),
                      WTGRAM_ERROR_INVALID_ARGUMENT);
@@ -248,14 +337,18 @@ static void bad_input(const struct pair *pair)
         CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, &options, &layer),
                      WTGRAM_ERROR_INVALID_ARGUMENT);
     }
+    layer.id = 99;
+    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, 0, 3, &layer), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, -1, 3, &layer), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_UINT(layer.id, 0);
     TEST("NULL where something must be, and negative times, are INVALID_ARGUMENT");
     CHECK_STATUS(wtgram_reliability_open_over_transport(pair->client_datagrams, NULL, NULL),
                  WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, NULL, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, SECOND_US, 3, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
     open_both(pair, &layers);
-    CHECK_STATUS(wtgram_reliability_send(layers.near_end, NULL, 1, 0, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_send(layers.near_end, buffer, 1, -2, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_send(layers.near_end, NULL, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(send_within(layers.near_end, buffer, 1, -2, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_try_send(layers.near_end, NULL, 1, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_receive(layers.near_end, 0, NULL, 1, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_receive(layers.near_end, 0, buffer, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
@@ -284,8 +377,8 @@ static void bad_input(const struct pair *pair)
     bad[2].id = pair->client.id;
     for (int i = 0; i < 3; i++) {
         wtgram_reliability_statistics_init(&stats);
-        CHECK_STATUS(wtgram_reliability_send(bad[i], buffer, 1, 0, 0), WTGRAM_ERROR_INVALID_HANDLE);
-        CHECK_STATUS(wtgram_reliability_try_send(bad[i], buffer, 1, 0), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_send(bad[i], buffer, 1, NULL), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_try_send(bad[i], buffer, 1, NULL), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_receive(bad[i], 0, buffer, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_try_receive(bad[i], buffer, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_max_message_size(bad[i], &count), WTGRAM_ERROR_INVALID_HANDLE);
@@ -300,7 +393,7 @@ static void bad_input(const struct pair *pair)
     wtgram_session no_session = {0};
     CHECK_STATUS(wtgram_reliability_open_over_transport(no_transport, NULL, &layer), WTGRAM_ERROR_INVALID_HANDLE);
     CHECK_STATUS(wtgram_reliability_open_over_session(no_session, NULL, &layer), WTGRAM_ERROR_INVALID_HANDLE);
-    CHECK_STATUS(wtgram_reliability_create(no_transport, &layer), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_reliability_create(no_transport, SECOND_US, 3, &layer), WTGRAM_ERROR_INVALID_HANDLE);
 }
 
 static void the_session_s_end(struct pair *pair)
@@ -322,20 +415,24 @@ static void the_session_s_end(struct pair *pair)
     CHECK_STATUS(wtgram_reliability_max_message_size(layers.near_end, &size), WTGRAM_ERROR_CLOSED);
     wtgram_reliability layer;
     CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, NULL, &layer), WTGRAM_ERROR_CLOSED);
-    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, &layer), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, SECOND_US, 3, &layer), WTGRAM_ERROR_CLOSED);
     free_both(&layers);
 }
 
 int main(void)
 {
-    struct pair pair;
+    struct pair pair, quiet;
     options_have_the_documented_defaults();
     pair_open(&pair, NULL);
     messages_arrive_once_and_each_has_one_outcome(&pair);
     closing(&pair);
     bad_input(&pair);
-    /* Last of those on this session: here the other end has no layer. */
-    sizes_and_windows(&pair);
+    /* Here the other end never has a layer. */
+    pair_open(&quiet, NULL);
+    sizes_and_windows(&quiet);
+    the_factory_s_parameters(&quiet);
+    pair_free(&quiet);
+    ttl_and_negotiation();
     the_session_s_end(&pair);
     pair_free(&pair);
     CHECK_OK(wtgram_shutdown(PATIENCE_US));

@@ -22,12 +22,13 @@ TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
     pair p(network::loses);
     const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted.datagrams());
     const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
-    from.send("text", patience, 1);
-    from.send(vector, patience, 2);
-    EXPECT_TRUE(from.try_send("try", 3));
-    EXPECT_TRUE(from.try_send(vector, 4));
-    EXPECT_TRUE(from.try_send_for("for", patience, 5));
-    EXPECT_TRUE(from.try_send_for(vector, patience, 6));
+    const auto as = [](std::uint64_t id) { return wtgram::send_options().timeout(patience).report_id(id); };
+    from.send("text", as(1));
+    from.send(vector, as(2));
+    EXPECT_TRUE(from.try_send("try", as(3)));
+    EXPECT_TRUE(from.try_send(vector, as(4)));
+    EXPECT_TRUE(from.try_send_for("for", patience, as(5)));
+    EXPECT_TRUE(from.try_send_for(vector, patience, as(6)));
     std::multiset<std::string> got;
     std::uint8_t buffer[64];
     for (int i = 0; i < 6; i++) got.insert(text_of(buffer, to.receive(buffer, patience)));
@@ -75,13 +76,42 @@ TEST(Reliability, WithoutAPeerAMessageIsGivenUpAndTheWindowFills)
 {
     pair p(network::loses);
     const auto from = wtgram::reliability::open(
-        p.client, wtgram::reliability_options().ack_timeout(50ms).max_retries(1).window_messages(1).negotiate(false));
-    from.send("nobody listens", patience, 11);
+        p.client, wtgram::reliability_options().ack_timeout(50ms).max_retries(1).window_messages(1).negotiation(
+                      wtgram::negotiation::off));
+    from.send("nobody listens", wtgram::send_options().report_id(11));
     EXPECT_EQ(from.try_send("no room").error(), wtgram::errc::would_block);
     const auto outcome = from.next_outcome(patience);
     EXPECT_EQ(outcome.report_id, 11u);
     EXPECT_EQ(outcome.what(), wtgram::reliability_result::gave_up);
     EXPECT_GE(outcome.elapsed(), 100ms);
+}
+
+TEST(Reliability, AMessageWhoseTtlPassesExpiresAndWhatLooksLikeAFrameIsTheProgramsOwn)
+{
+    pair p(network::loses);
+    const auto options = wtgram::reliability_options().negotiation(wtgram::negotiation::required);
+    const auto from = wtgram::reliability::open(p.client, options); // nothing goes before a layer answers
+    from.send("late", wtgram::send_options().priority(2).ttl(1ms).report_id(3));
+    const auto outcome = from.next_outcome(patience);
+    EXPECT_EQ(outcome.report_id, 3u);
+    EXPECT_EQ(outcome.what(), wtgram::reliability_result::expired);
+    const auto to = wtgram::reliability::open(p.accepted, options);
+    from.send("in time");
+    std::uint8_t buffer[64];
+    EXPECT_EQ(text_of(buffer, to.receive(buffer, patience)), "in time");
+    EXPECT_EQ(to.stats().takes_plain, 0u);
+    EXPECT_EQ(to.stats().plain_taken, 0u);
+}
+
+TEST(Reliability, TheFactoryTakesItsTwoParameters)
+{
+    pair p(network::loses);
+    EXPECT_EQ(wtgram::reliability::try_create(p.client.datagrams(), 0s).error(), wtgram::errc::invalid_argument);
+    const auto layer = wtgram::reliability::create(p.client.datagrams(), 50ms, 0);
+    layer.send("never acknowledged", wtgram::send_options().report_id(1));
+    const auto outcome = layer.next_outcome(patience);
+    EXPECT_EQ(outcome.what(), wtgram::reliability_result::gave_up);
+    EXPECT_GE(outcome.elapsed(), 50ms);
 }
 
 TEST(Reliability, OneLayerAtATimeAndClosingLeavesTheTransport)
@@ -91,7 +121,7 @@ TEST(Reliability, OneLayerAtATimeAndClosingLeavesTheTransport)
     EXPECT_EQ(wtgram::reliability::try_open(p.client).error(), wtgram::errc::invalid_state);
     EXPECT_EQ(wtgram::reliability::try_create(p.client.datagrams()).error(), wtgram::errc::invalid_state);
     EXPECT_FALSE(layer.is_closed());
-    layer.send("never acknowledged", patience, 1);
+    layer.send("never acknowledged", wtgram::send_options().report_id(1));
     EXPECT_EQ(layer.try_close(20ms).error(), wtgram::errc::timed_out);
     EXPECT_TRUE(layer.is_closed());
     EXPECT_EQ(layer.next_outcome(patience).what(), wtgram::reliability_result::closed);

@@ -45,7 +45,11 @@ static void *send_all(void *argument)
     for (uint32_t number = 0; number < work->count; number++) {
         uint8_t bytes[SIZE_MAX_BYTES];
         size_t size = make_message(number, bytes);
-        wtgram_status status = wtgram_reliability_send(work->layer, bytes, size, PATIENCE_US, (uint64_t)number + 1);
+        wtgram_send_options options;
+        wtgram_send_options_init(&options);
+        options.timeout_us = PATIENCE_US;
+        options.report_id = (uint64_t)number + 1;
+        wtgram_status status = wtgram_reliability_send(work->layer, bytes, size, &options);
         if (status != WTGRAM_OK) {
             fail("send", status, NULL);
             return NULL;

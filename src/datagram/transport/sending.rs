@@ -198,7 +198,7 @@ impl Transport {
             };
             let size = item.size();
             // No longer than the datagram is worth: it then expires in the next round.
-            let until = earlier(deadline, item.expires_at);
+            let until = deadline.at_most(item.expires_at);
             let waited = sending.wait_for(For::Room, until, |sending| {
                 let config = sending.queue.config();
                 let hopeless = config.policy != FullPolicy::Wait || size > config.limits.bytes;
@@ -213,14 +213,6 @@ impl Transport {
             }
             now = Instant::now();
         }
-    }
-}
-
-fn earlier(deadline: Deadline, expires_at: Option<Instant>) -> Deadline {
-    match (deadline, expires_at) {
-        (Deadline::Never, Some(expiry)) => Deadline::At(expiry),
-        (Deadline::At(at), Some(expiry)) => Deadline::At(at.min(expiry)),
-        (deadline, _) => deadline,
     }
 }
 

@@ -33,12 +33,12 @@ impl Sender {
         }
         let mut acknowledged = 0;
         for &(start, end) in &ack.ranges {
-            let Some((first, last)) = self.outstanding.clamp(start, end) else { continue };
-            for sequence in first..=last {
-                if self.outstanding.get(sequence).is_some_and(|message| message.transmissions > 0) {
-                    self.acknowledge(now, sequence, newest, false, ack.echo);
-                    acknowledged += 1;
-                }
+            let Some(range) = self.outstanding.clamp(start, end) else { continue };
+            let (mut from, last) = range.into_inner();
+            while let Some(sequence) = self.outstanding.next_in(from..=last) {
+                self.acknowledge(now, sequence, newest, false, ack.echo);
+                acknowledged += 1;
+                from = sequence + 1;
             }
         }
         for &(sequence, transmission) in &ack.duplicates {
@@ -162,7 +162,7 @@ impl Sender {
     fn after_acks(&mut self, now: Instant, acknowledged: usize) {
         if acknowledged > 0 {
             self.progressed = Some(now);
-            self.throttle.on_progress(acknowledged, self.outstanding.len());
+            self.throttle.on_progress(acknowledged, self.unresolved().0);
         }
         self.detect_loss(now);
     }
@@ -183,17 +183,14 @@ impl Sender {
                 self.log.pop_front();
                 continue;
             }
-            let Some(message) = self.outstanding.get_mut(sequence) else { break };
+            let Some(message) = self.outstanding.get(sequence) else { break };
             let deadline = message.last_sent + wait;
             if deadline > now {
                 self.reordering_deadline = Some(deadline);
                 break;
             }
             if message.state == State::InFlight && message.early < MAX_EARLY {
-                message.state = State::LostEarly;
-                let due = message.due;
-                self.timers.remove(&(due, sequence));
-                self.lost_early.push_back(sequence);
+                self.lose(now, sequence, State::LostEarly);
             }
             self.log.pop_front();
         }
@@ -202,15 +199,15 @@ impl Sender {
     /// The peer has room again: what it refused need not wait for its timer.
     fn lose_everything_refused(&mut self, now: Instant) {
         let rtt = self.rtt.srtt().unwrap_or_default();
-        let in_flight: Vec<(Instant, u64)> = self.timers.iter().copied().collect();
-        for (due, sequence) in in_flight {
-            if let Some(message) = self.outstanding.get_mut(sequence)
-                && message.last_sent + rtt <= now
-            {
-                message.state = State::LostEarly;
-                self.timers.remove(&(due, sequence));
-                self.lost_early.push_back(sequence);
+        // In order of transmission, up to those that the peer cannot have answered yet.
+        while let Some(&(sequence, number)) = self.log.front() {
+            if self.is_last_transmission(sequence, number) {
+                if self.outstanding.get(sequence).is_none_or(|message| message.last_sent + rtt > now) {
+                    break;
+                }
+                self.lose(now, sequence, State::LostEarly);
             }
+            self.log.pop_front();
         }
     }
 }

@@ -1,9 +1,9 @@
 use super::acknowledgement::MAX_EARLY;
 use super::*;
 use crate::reliability::ack::{Echo, RangeAck};
-use crate::reliability::frame::Frame;
+use crate::reliability::frame::{Frame, Tag};
 
-const TAG: Tag = Tag(1);
+const BOUND: Form = Form::Bound(Tag(1));
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -25,19 +25,27 @@ fn sender(ack_timeout: Duration, max_retries: u32) -> (Sender, Instant) {
 
 /// The sequences transmitted now.
 fn transmitted(sender: &mut Sender, now: Instant) -> Vec<u32> {
-    sender.advance(now);
-    let frames = std::iter::from_fn(|| sender.poll(now, 1200, Some(TAG)));
+    transmitted_as(BOUND, sender, now)
+}
+
+fn transmitted_as(form: Form, sender: &mut Sender, now: Instant) -> Vec<u32> {
+    sender.advance(now, form);
+    let frames = std::iter::from_fn(|| sender.poll(now, 1200, form));
     frames
-        .map(|frame| match Frame::parse(&frame) {
+        .map(|transmit| match Frame::parse(&transmit.frame) {
             Ok(Frame::BoundData { sequence, .. } | Frame::Data { sequence, .. }) => sequence,
             other => panic!("{other:?}"),
         })
         .collect()
 }
 
+fn message(now: Instant, id: u64) -> Message {
+    Message::new(now, id, Bytes::from_static(b"m"))
+}
+
 fn submit(sender: &mut Sender, now: Instant, count: u64) {
     for id in 0..count {
-        sender.submit(now, Bytes::from_static(b"m"), id, true).unwrap();
+        sender.submit(message(now, id)).unwrap();
     }
 }
 
@@ -85,7 +93,7 @@ fn later_acknowledgements_bring_a_message_again_before_its_timer() {
     assert_eq!(transmitted(&mut sender, start), [u32::MAX, 0, 1]);
     sender.on_range_ack(start + ms(100), &acknowledge(&[(1, 1)]));
     // A round trip and a quarter after its transmission.
-    assert_eq!(sender.next_deadline(), Some(start + ms(125)));
+    assert_eq!(sender.next_deadline(BOUND), Some(start + ms(125)));
     assert!(transmitted(&mut sender, start + ms(124)).is_empty());
     assert_eq!(transmitted(&mut sender, start + ms(125)), [u32::MAX, 0]);
     assert_eq!(sender.stats().early_retransmits, 2);
@@ -98,7 +106,7 @@ fn a_message_that_alone_is_never_acknowledged_is_not_sent_in_every_round_trip() 
     submit(&mut sender, start, 1);
     for round in 0..80u32 {
         let now = start + ms(100) * round;
-        sender.submit(now, Bytes::from_static(b"m"), 100, true).unwrap();
+        sender.submit(message(now, 100)).unwrap();
         transmitted(&mut sender, now);
         let answer = now + ms(99);
         sender.on_range_ack(answer, &acknowledge(&[(0, round)]));
@@ -114,8 +122,8 @@ fn a_message_that_alone_is_never_acknowledged_is_not_sent_in_every_round_trip() 
 fn a_plain_ack_settles_only_what_was_sent_plain() {
     let (mut sender, now) = sender(ms(2000), 5);
     submit(&mut sender, now, 2);
-    assert!(sender.poll(now, 1200, Some(TAG)).is_some());
-    assert!(sender.poll(now, 1200, None).is_some());
+    assert!(sender.poll(now, 1200, BOUND).is_some());
+    assert!(sender.poll(now, 1200, Form::Plain).is_some());
     assert!(!sender.on_plain_ack(now, u32::MAX));
     assert!(sender.on_plain_ack(now, 0));
     assert_eq!((sender.stats().acknowledged, sender.stats().unexpected_acks), (1, 1));
@@ -170,7 +178,7 @@ fn a_range_that_covers_everything_settles_only_what_was_transmitted() {
     let (mut sender, now) = sender(ms(2000), 5);
     submit(&mut sender, now, 5);
     for _ in 0..3 {
-        sender.poll(now, 1200, Some(TAG));
+        sender.poll(now, 1200, BOUND);
     }
     sender.on_range_ack(now, &acknowledge(&[(1 << 30, 1 << 29)]));
     assert_eq!((sender.stats().acknowledged, sender.unresolved().0), (3, 2));
@@ -209,4 +217,110 @@ fn a_path_that_takes_nothing_makes_nothing_be_given_up_until_its_time_has_passed
     let (passed, outcome) = given_up.unwrap();
     assert_eq!(outcome, Outcome::GaveUp);
     assert!((blocked.end + 200..blocked.end + 1_000).contains(&passed), "{passed}");
+}
+
+#[test]
+fn a_message_whose_ttl_has_passed_is_not_transmitted_and_has_no_sequence() {
+    let (mut sender, start) = sender(ms(2000), 5);
+    for (id, ttl) in [(1, Some(ms(10))), (2, None)] {
+        let message = Message { expires_at: ttl.map(|ttl| start + ttl), ..message(start, id) };
+        sender.submit(message).unwrap();
+    }
+    assert_eq!(sender.next_deadline(Form::Held), Some(start + ms(10)));
+    assert_eq!(
+        transmitted(&mut sender, start + ms(10)),
+        [u32::MAX],
+        "the other message takes the first sequence"
+    );
+    let report = sender.next_outcome().unwrap();
+    assert_eq!((report.id, report.outcome, report.transmissions), (1, Outcome::Expired, 0));
+    assert_eq!((sender.next_outcome(), sender.stats().expired), (None, 1));
+}
+
+#[test]
+fn a_ttl_stops_retransmission_and_an_acknowledgement_in_time_still_counts() {
+    for acknowledged in [true, false] {
+        let (mut sender, start) = sender(ms(2000), 5);
+        let expires_at = Some(start + ms(150));
+        sender.submit(Message { expires_at, ..message(start, 1) }).unwrap();
+        assert_eq!(transmitted(&mut sender, start).len(), 1);
+        assert!(transmitted(&mut sender, start + ms(200)).is_empty(), "in flight, its answer may still come");
+        assert_eq!(sender.next_outcome(), None);
+        if acknowledged {
+            sender.on_range_ack(start + ms(201), &acknowledge(&[(u32::MAX, u32::MAX)]));
+        }
+        for passed in 201..3000 {
+            assert!(transmitted(&mut sender, start + ms(passed)).is_empty());
+        }
+        let expected = if acknowledged { Outcome::Acknowledged } else { Outcome::Expired };
+        let report = sender.next_outcome().unwrap();
+        assert_eq!((report.outcome, report.transmissions), (expected, 1));
+        assert!(sender.is_idle());
+    }
+}
+
+#[test]
+fn a_lost_message_that_waits_for_its_turn_expires_when_its_ttl_passes() {
+    let (mut sender, start) = sender(ms(2000), 5);
+    for id in 0..200 {
+        sender.submit(Message { expires_at: Some(start + ms(900)), ..message(start, id) }).unwrap();
+    }
+    assert_eq!(transmitted(&mut sender, start).len(), 200);
+    // The timers run out; tokens let few of them go again.
+    transmitted(&mut sender, start + ms(700));
+    assert!(sender.next_outcome().is_none());
+    sender.advance(start + ms(900), BOUND);
+    let waiting = std::iter::from_fn(|| sender.next_outcome()).count();
+    assert!(waiting > 100, "{waiting}");
+}
+
+#[test]
+fn the_highest_priority_goes_first_also_when_it_goes_again() {
+    let (mut sender, start) = sender(ms(2000), 5);
+    for id in 0..6 {
+        let priority = Priority::clamped(id as i64 % 3);
+        sender.submit(Message { priority, ..message(start, id) }).unwrap();
+    }
+    let order = |sender: &mut Sender, now| -> Vec<u8> {
+        sender.advance(now, BOUND);
+        std::iter::from_fn(|| sender.poll(now, 1200, BOUND)).map(|transmit| transmit.priority.get()).collect()
+    };
+    assert_eq!(order(&mut sender, start), [2, 2, 1, 1, 0, 0]);
+    assert_eq!(order(&mut sender, start + ms(700)), [2, 2, 1, 1, 0, 0]);
+}
+
+#[test]
+fn while_the_peer_has_not_answered_nothing_goes_and_after_the_patience_messages_are_given_up() {
+    let (mut sender, start) = sender(ms(100), 3);
+    submit(&mut sender, start, 2);
+    let mut given_up = Vec::new();
+    for passed in 0..1000 {
+        let now = start + ms(passed);
+        if passed == 200 {
+            submit(&mut sender, now, 1);
+        }
+        assert!(transmitted_as(Form::Held, &mut sender, now).is_empty());
+        while let Some(report) = sender.next_outcome() {
+            assert_eq!((report.outcome, report.transmissions), (Outcome::GaveUp, 0));
+            given_up.push(passed);
+        }
+    }
+    assert_eq!(given_up, [400, 400, 600]);
+}
+
+#[test]
+fn a_range_that_covers_a_wide_span_costs_what_it_newly_acknowledges() {
+    let (mut sender, start) = sender(ms(2000), 5);
+    sender.config.window_messages = MAX_SPAN;
+    submit(&mut sender, start, MAX_SPAN as u64);
+    let last = *transmitted(&mut sender, start).last().unwrap();
+    // All but the oldest, which keeps the span wide.
+    let wide = acknowledge(&[(0, last)]);
+    sender.on_range_ack(start + ms(50), &wide);
+    assert_eq!((sender.stats().acknowledged, sender.outstanding.span()), (MAX_SPAN as u64 - 1, MAX_SPAN));
+    let looked_at = sender.outstanding.looked_at();
+    for _ in 0..1000 {
+        sender.on_range_ack(start + ms(60), &wide);
+    }
+    assert!(sender.outstanding.looked_at() - looked_at <= 10_000, "each looks at nothing that is resolved");
 }

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::super::frame::{self, Frame};
+use super::super::negotiation::Mode;
+use super::super::outstanding::Message;
 use super::super::sender::MAX_PLAIN_SPAN;
 use super::super::{Machine, Options, Outcome, Verdict};
 use super::{MAX_SIZE, Network, Random, World, ms};
+use crate::datagram::message::Priority;
 use crate::error::Error;
 
 fn options(epoch: u64) -> Options {
@@ -16,7 +19,11 @@ fn options(epoch: u64) -> Options {
 }
 
 fn plain(epoch: u64) -> Options {
-    Options { negotiate: false, ..options(epoch) }
+    Options { negotiation: Mode::Off, ..options(epoch) }
+}
+
+fn required(epoch: u64) -> Options {
+    Options { negotiation: Mode::Required, ..options(epoch) }
 }
 
 fn both(make: fn(u64) -> Options) -> [Options; 2] {
@@ -322,8 +329,7 @@ fn a_layer_opened_anew_is_not_mistaken_for_the_old_one() {
         world.drive(0);
         assert_eq!(world.ends[0].count(Outcome::Closed), 50);
         let first_sequence = if continues { world.ends[0].machine.next_sequence() } else { 0 };
-        world.ends[0].machine =
-            Machine::new(now, Options { generation: 1, first_sequence, ..options(0xfeed_0000_0000_0001) });
+        world.open_again(0, Options { generation: 1, first_sequence, ..options(0xfeed_0000_0000_0001) });
         for end in &mut world.ends {
             end.delivered.clear();
             end.outcomes.clear();
@@ -358,8 +364,7 @@ fn a_layer_that_only_receives_and_is_opened_anew_is_found_by_the_sender() {
     }
     world.run_until(world.now + ms(200));
     assert_eq!(world.ends[0].count(Outcome::Acknowledged), 100);
-    let now = world.now;
-    world.ends[1].machine = Machine::new(now, Options { generation: 1, ..options(99) });
+    world.open_again(1, Options { generation: 1, ..options(99) });
     for _ in 0..100 {
         world.submit(0, 100);
         world.run_until(world.now + ms(5));
@@ -369,22 +374,191 @@ fn a_layer_that_only_receives_and_is_opened_anew_is_found_by_the_sender() {
     assert_eq!(world.ends[1].delivered.len(), 200);
 }
 
+/// A datagram of a program that looks like a plain frame.
+fn lookalike(number: u32) -> Bytes {
+    if number.is_multiple_of(2) { frame::data(number, b"the program's own") } else { frame::ack(number) }
+}
+
 #[test]
-fn a_peer_that_comes_back_speaking_only_the_reference_s_protocol_is_served_after_a_moment() {
+fn a_peer_that_comes_back_speaking_only_the_reference_s_protocol_is_left_to_the_reader_and_changes_nothing() {
     let network = Network { loss_percent: 5, ..Network::perfect(ms(10)) };
     let mut world = World::new(19, network, both(options));
     world.transfer(200, Duration::from_secs(10));
     world.assert_exactly_once(200);
-    let now = world.now;
-    world.ends[1].machine = Machine::new(now, plain(5));
+    let before = world.ends[0].machine.stats();
+    world.open_again(1, Options { generation: 1, max_retries: 5, ..plain(5) });
+    for _ in 0..100 {
+        assert!(world.submit(1, 100));
+    }
+    world.run_until(world.now + Duration::from_secs(15));
+    assert_eq!(world.ends[1].count(Outcome::GaveUp), 100);
+    assert!(world.ends[0].left.len() >= 100);
+    assert_eq!((world.ends[0].delivered.len(), world.ends[1].outcomes.len()), (200, 300));
+    let stats = world.ends[0].machine.stats();
+    assert!(stats.negotiated && !stats.takes_plain);
+    assert_eq!((stats.plain_taken, stats.receiver.peer_restarts), (before.plain_taken, 0));
+    // One that negotiates says so by HELLO, and is found.
+    world.open_again(1, Options { generation: 2, ..options(6) });
     for index in 0..2 {
-        for _ in 0..100 {
-            assert!(world.submit(index, 100));
+        assert!(world.submit(index, 100));
+    }
+    world.run_until(world.now + Duration::from_secs(5));
+    assert_eq!(
+        (world.ends[0].count(Outcome::Acknowledged), world.ends[1].count(Outcome::Acknowledged)),
+        (201, 201)
+    );
+    assert_eq!(world.ends[0].machine.stats().receiver.peer_restarts, 1);
+}
+
+#[test]
+fn after_the_negotiation_a_program_s_own_datagrams_that_look_like_plain_frames_are_left_to_the_reader() {
+    for make in [options as fn(u64) -> Options, required] {
+        let mut world = World::new(24, Network::perfect(ms(10)), both(make));
+        world.transfer(20, Duration::from_secs(10));
+        for number in 0..100 {
+            world.transmit(0, lookalike(number));
+            assert!(world.submit(1, 100));
+            world.run_until(world.now + ms(3));
+        }
+        world.run_until(world.now + Duration::from_secs(1));
+        assert_eq!(world.ends[1].left, (0..100).map(lookalike).collect::<Vec<_>>());
+        assert_eq!(world.ends[1].delivered.len(), 20);
+        assert_eq!(world.ends[1].count(Outcome::Acknowledged), 120);
+        let stats = world.ends[1].machine.stats();
+        assert_eq!((stats.plain_left, stats.receiver.peer_restarts, stats.negotiated), (100, 0, true));
+        assert_eq!(stats.plain_taken > 0, make(1).negotiation == Mode::Auto);
+    }
+}
+
+#[test]
+fn in_the_window_plain_frames_of_anybody_are_taken_and_counted() {
+    let mut world = World::new(25, Network::perfect(ms(10)), both(options));
+    for number in 0..10 {
+        world.transmit(0, frame::data(number, &u64::from(number).to_be_bytes()));
+    }
+    // Its own HELLO is under way, and not answered yet.
+    world.run_until(world.now + ms(15));
+    assert_eq!((world.ends[1].delivered.len(), world.ends[1].left.len()), (10, 0));
+    let stats = world.ends[1].machine.stats();
+    assert_eq!((stats.plain_taken, stats.plain_left, stats.takes_plain), (10, 0, true));
+}
+
+#[test]
+fn no_frame_of_a_layer_reaches_the_reader_whatever_is_lost_and_whoever_opens_again() {
+    for seed in 0..40 {
+        let network = Network { loss_percent: seed % 4 * 10, ..Network::perfect(ms(10)) };
+        let makes = [options as fn(u64) -> Options, required];
+        // Both require it, or neither: one that takes no plain frames leaves those of one that sends them.
+        let mut world = World::new(seed, network, both(makes[usize::from(seed >= 20)]));
+        let mut generations = [0; 2];
+        for round in 0..6 {
+            for _ in 0..20 {
+                for index in 0..2 {
+                    assert!(world.submit(index, 100));
+                }
+                world.run_until(world.now + ms(2));
+            }
+            let index = (world.random.next() % 2) as usize;
+            generations[index] += 1;
+            let first_sequence = world.ends[index].machine.next_sequence();
+            let again = Options { generation: generations[index], first_sequence, ..options(100 + round) };
+            let negotiation = if seed >= 20 { Mode::Required } else { Mode::Auto };
+            // Sometimes before the ends know each other.
+            if round > 0 || seed % 2 == 0 {
+                world.open_again(index, Options { negotiation, ..again });
+            }
+        }
+        world.run_until(world.now + Duration::from_secs(10));
+        for end in &world.ends {
+            assert_eq!(end.left, Vec::<Bytes>::new(), "seed {seed}");
+            assert!(end.machine.is_idle() && end.machine.stats().negotiated, "seed {seed}");
+            assert_eq!(end.count(Outcome::GaveUp), 0, "seed {seed}");
         }
     }
-    world.run_until(now + Duration::from_secs(8));
-    world.assert_exactly_once(300);
-    assert!(!world.ends[0].machine.stats().negotiated);
+}
+
+#[test]
+fn an_end_that_requires_the_negotiation_says_hello_first_and_never_speaks_plain() {
+    let network = Network { loss_percent: 20, ..Network::perfect(ms(10)) };
+    let mut world = World::new(26, network, both(required));
+    assert!(world.submit(0, 100));
+    let now = world.now;
+    let first = world.ends[0].machine.poll_transmit(now, MAX_SIZE).unwrap().frame;
+    assert!(matches!(Frame::parse(&first), Ok(Frame::Hello(_))));
+    assert_eq!(world.ends[0].machine.poll_transmit(now, MAX_SIZE), None, "the message waits for the answer");
+    world.transfer(5_000, Duration::from_secs(60));
+    world.assert_exactly_once(5_000);
+    for end in &world.ends {
+        let stats = end.machine.stats();
+        assert_eq!((stats.plain_taken, stats.plain_left, stats.receiver.plain_acks_sent), (0, 0, 0));
+    }
+}
+
+#[test]
+fn where_no_layer_answers_messages_are_given_up_and_few_hellos_are_sent() {
+    let mut world = World::new(27, Network::perfect(ms(10)), [required(1), plain(2)]);
+    world.ends[0].machine = Machine::new(world.now, Options { max_retries: 5, ..required(1) });
+    for _ in 0..50 {
+        assert!(world.submit(0, 100));
+    }
+    world.run_until(world.now + ms(11_900));
+    assert_eq!(world.ends[0].outcomes.len(), 0, "never before 2 s × (5 + 1)");
+    world.run_until(world.now + ms(1_000));
+    assert_eq!(world.ends[0].count(Outcome::GaveUp), 50);
+    assert_eq!(world.ends[0].never_sent.len(), 50);
+    assert!(world.ends[0].datagrams_sent < 40, "{}", world.ends[0].datagrams_sent);
+}
+
+#[test]
+fn messages_with_a_ttl_have_one_outcome_and_none_arrives_that_expired_before_it_was_sent() {
+    for make in [options as fn(u64) -> Options, plain, required] {
+        let network = Network { loss_percent: 30, rate: 2_000, ..Network::perfect(ms(20)) };
+        let mut world = World::new(28, network, both(make));
+        for _ in 0..2_000 {
+            let ttl = ms(1 + world.random.next() % 150);
+            let priority = Priority::clamped((world.random.next() % 3) as i64);
+            world.submit_with(0, 100, priority, Some(ttl));
+            world.run_until(world.now + ms(1));
+        }
+        world.run_until(world.now + Duration::from_secs(5));
+        let (near, far) = (&world.ends[0], &world.ends[1]);
+        assert!(near.machine.is_idle());
+        assert_eq!(near.outcomes.len() as u64, near.submitted);
+        let (acknowledged, expired) = (near.count(Outcome::Acknowledged), near.count(Outcome::Expired));
+        assert_eq!((acknowledged + expired) as u64, near.submitted);
+        assert!(acknowledged > 100 && expired > 100, "{acknowledged} {expired}");
+        assert!(far.delivered.iter().all(|(id, (times, _))| *times == 1 && !near.never_sent.contains(id)));
+        for (id, outcome) in &near.outcomes {
+            assert!(*outcome == Outcome::Expired || far.delivered.contains_key(id));
+        }
+    }
+}
+
+#[test]
+fn a_message_of_high_priority_overtakes_a_backlog_of_low_ones() {
+    // To a plain peer those that are under way keep their places: the span is bounded.
+    for (make, overtaken) in [(options as fn(u64) -> Options, 800), (plain, 900 - MAX_PLAIN_SPAN)] {
+        let mut world = World::new(29, Network::perfect(ms(20)), both(make));
+        world.transfer(100, Duration::from_secs(10));
+        // The backlog waits for the way to open.
+        world.black_hole = true;
+        world.run_until(world.now + Duration::from_secs(3));
+        let first = world.ends[0].submitted;
+        while world.ends[0].submitted < first + 900 {
+            assert!(world.submit(0, 100));
+        }
+        world.run_until(world.now + Duration::from_secs(2));
+        let urgent = world.ends[0].submitted;
+        for _ in 0..20 {
+            assert!(world.submit_with(0, 100, Priority::HIGHEST, None));
+        }
+        world.black_hole = false;
+        world.run_until(world.now + Duration::from_secs(20));
+        let at = |id: &u64| world.ends[1].delivered[id].1;
+        let last_urgent = (urgent..urgent + 20).map(|id| at(&id)).max().unwrap();
+        let later = (first..urgent).filter(|id| at(id) > last_urgent).count();
+        assert!(later >= overtaken, "{later} of 900 came after the urgent ones");
+    }
 }
 
 #[test]
@@ -420,7 +594,7 @@ fn a_flood_of_hellos_costs_little_and_the_true_one_is_still_heard() {
         }
     }
     assert!(answers <= 2, "{answers}");
-    world.ends[1].machine = Machine::new(now, Options { generation: 1, ..options(77) });
+    world.open_again(1, Options { generation: 1, ..options(77) });
     for _ in 0..50 {
         assert!(world.submit(1, 100));
         world.run_until(world.now + ms(5));
@@ -441,7 +615,7 @@ fn on_a_path_that_carries_nothing_no_deadline_stays_in_the_past() {
         let hello = frame::Hello { generation: 9, epoch: 1 + max_size as u64, peer_epoch: 0 };
         machine.on_frame(now, &frame::hello_frame(hello));
         machine.on_frame(now, &frame::data(5, b"m"));
-        let _ = machine.submit(now, Bytes::new(), 1000 + max_size as u64, MAX_SIZE);
+        let _ = machine.submit(Message::new(now, 1000 + max_size as u64, Bytes::new()), MAX_SIZE);
         machine.on_timeout(now);
         while machine.poll_transmit(now, max_size).is_some() {}
         assert!(machine.next_timeout().is_none_or(|at| at > now), "{max_size}");
@@ -457,8 +631,8 @@ fn the_first_frames_are_the_reference_s_and_a_hello_comes_only_after_them() {
         world.submit(0, 100);
     }
     let mut kinds = Vec::new();
-    while let Some(frame) = world.ends[0].machine.poll_transmit(now, MAX_SIZE) {
-        kinds.push(match Frame::parse(&frame).unwrap() {
+    while let Some(transmit) = world.ends[0].machine.poll_transmit(now, MAX_SIZE) {
+        kinds.push(match Frame::parse(&transmit.frame).unwrap() {
             Frame::Data { .. } => "DATA",
             Frame::Hello(_) => "HELLO",
             _ => "other",
@@ -472,7 +646,8 @@ fn what_no_longer_fits_is_reported_and_not_retried() {
     let mut world = World::new(15, Network::perfect(ms(10)), both(options));
     assert!(world.submit(0, 1000) && world.submit(0, 100) && world.submit(0, 1191));
     let now = world.now;
-    let error = world.ends[0].machine.submit(now, Bytes::from(vec![0; 1192]), 9, MAX_SIZE).unwrap_err();
+    let message = Message::new(now, 9, Bytes::from(vec![0; 1192]));
+    let error = world.ends[0].machine.submit(message, MAX_SIZE).unwrap_err();
     assert_eq!(error, Error::TooLarge { size: 1192, limit: 1191 });
     world.black_hole = true;
     world.ends[0].max_size = 1100;
@@ -491,25 +666,25 @@ fn what_no_longer_fits_is_reported_and_not_retried() {
 }
 
 #[test]
-fn the_window_is_backpressure_in_messages_bytes_and_span() {
+fn the_window_is_backpressure_in_messages_and_bytes_and_the_span_bounds_what_is_under_way() {
     let now = Instant::now();
-    let machine = |messages, bytes| {
-        Machine::new(now, Options { window_messages: messages, window_bytes: bytes, ..Options::default() })
-    };
-    let fill = |mut machine: Machine| {
-        let mut count = 0;
-        while machine.submit(now, Bytes::from(vec![0; 100]), count, MAX_SIZE).is_ok() {
-            count += 1;
-        }
+    let message = || Message::new(now, 0, Bytes::from(vec![0; 100]));
+    let fill = |messages, bytes| {
+        let options = Options { window_messages: messages, window_bytes: bytes, ..Options::default() };
+        let mut machine = Machine::new(now, options);
+        let count = std::iter::from_fn(|| machine.submit(message(), MAX_SIZE).ok()).count();
         assert!(!machine.can_submit(100));
-        let error = machine.submit(now, Bytes::from(vec![0; 100]), 0, MAX_SIZE).unwrap_err();
-        assert_eq!(error, Error::WouldBlock);
-        count
+        assert_eq!(machine.submit(message(), MAX_SIZE).unwrap_err(), Error::WouldBlock);
+        (count, machine)
     };
-    assert_eq!(fill(machine(10, 1 << 20)), 10);
-    assert_eq!(fill(machine(1000, 550)), 5);
-    assert_eq!(fill(machine(1000, 50)), 1);
-    assert_eq!(fill(machine(100_000, 1 << 30)), MAX_PLAIN_SPAN as u64);
+    assert_eq!(fill(10, 1 << 20).0, 10);
+    assert_eq!(fill(1000, 550).0, 5);
+    assert_eq!(fill(1000, 50).0, 1);
+    let (count, mut machine) = fill(2_000, 1 << 30);
+    let frames = std::iter::from_fn(|| machine.poll_transmit(now, MAX_SIZE));
+    let data =
+        frames.filter(|transmit| matches!(Frame::parse(&transmit.frame), Ok(Frame::Data { .. }))).count();
+    assert_eq!((count, data), (2_000, MAX_PLAIN_SPAN));
 }
 
 #[test]
@@ -555,7 +730,7 @@ fn closing_gives_every_message_its_outcome_once() {
         (world.ends[0].count(Outcome::Acknowledged), world.ends[0].count(Outcome::Closed));
     assert!(acknowledged > 0 && closed > 0 && acknowledged + closed == 500);
     assert!(world.ends[0].machine.is_idle());
-    let error = world.ends[0].machine.submit(now, Bytes::new(), 0, MAX_SIZE).unwrap_err();
+    let error = world.ends[0].machine.submit(Message::new(now, 0, Bytes::new()), MAX_SIZE).unwrap_err();
     assert_eq!(error, Error::Closed);
 }
 
@@ -584,5 +759,5 @@ fn a_stranger_s_noise_neither_panics_nor_resolves_nor_grows() {
     }
     let stats = world.ends[0].machine.stats();
     assert_eq!((stats.unresolved, stats.sender.acknowledged), (100, 100));
-    assert!(stats.malformed > 0 && stats.stale > 0);
+    assert!(stats.malformed > 0 && stats.stale == 0);
 }

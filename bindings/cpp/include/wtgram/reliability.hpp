@@ -8,6 +8,12 @@
 namespace wtgram
 {
 
+enum class negotiation : std::uint32_t {
+    automatic = WTGRAM_NEGOTIATION_AUTO, // with every peer; takes plain frames until the peer's layer has answered
+    required = WTGRAM_NEGOTIATION_REQUIRED, // only with a layer that negotiates; never takes plain frames
+    off = WTGRAM_NEGOTIATION_OFF, // pywebtransport's protocol
+};
+
 class reliability_options
 {
   public:
@@ -21,8 +27,11 @@ class reliability_options
     // Messages received and not yet read.
     reliability_options &inbound_messages(std::uint64_t count) noexcept { return c_.inbound_messages = count, *this; }
     reliability_options &inbound_bytes(std::uint64_t bytes) noexcept { return c_.inbound_bytes = bytes, *this; }
-    // false: only pywebtransport's frames, whatever the peer understands.
-    reliability_options &negotiate(bool value) noexcept { return c_.negotiate = value ? 1 : 0, *this; }
+    // What the layer speaks, and how it treats datagrams that look like pywebtransport's frames.
+    reliability_options &negotiation(wtgram::negotiation value) noexcept
+    {
+        return c_.negotiation = static_cast<std::uint32_t>(value), *this;
+    }
     reliability_options &first_sequence(std::uint32_t value) noexcept { return c_.first_sequence = value, *this; }
     wtgram_reliability_options &raw() noexcept { return c_; }
     const wtgram_reliability_options &raw() const noexcept { return c_; }
@@ -36,6 +45,7 @@ enum class reliability_result : std::uint32_t {
     gave_up = WTGRAM_RELIABILITY_GAVE_UP, // whether it was delivered is unknown
     too_large = WTGRAM_RELIABILITY_TOO_LARGE,
     closed = WTGRAM_RELIABILITY_CLOSED, // unknown, too, if it was transmitted
+    expired = WTGRAM_RELIABILITY_EXPIRED, // the same
 };
 
 // What became of the message that was sent with `report_id`. An array of these is an array of the C struct.
@@ -73,41 +83,41 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         wtgram_reliability handle{};
         return made(wtgram_reliability_open_over_session(below.handle(), &options.raw(), &handle), handle);
     }
-    // As pywebtransport's factory does: 1 s and 3 retries.
-    [[nodiscard]] static reliability create(const transport &below) { return detail::unwrap(try_create(below)); }
-    [[nodiscard]] static expected<reliability> try_create(const transport &below) noexcept
+    // As pywebtransport's factory does, with its parameters and their defaults.
+    [[nodiscard]] static reliability create(const transport &below, duration ack_timeout = std::chrono::seconds(1),
+                                            std::uint32_t max_retries = 3)
+    {
+        return detail::unwrap(try_create(below, ack_timeout, max_retries));
+    }
+    [[nodiscard]] static expected<reliability> try_create(const transport &below,
+                                                          duration ack_timeout = std::chrono::seconds(1),
+                                                          std::uint32_t max_retries = 3) noexcept
     {
         wtgram_reliability handle{};
-        return made(wtgram_reliability_create(below.handle(), &handle), handle);
+        return made(wtgram_reliability_create(below.handle(), ack_timeout.count(), max_retries, &handle), handle);
     }
 
-    // Accepts a message, waiting for room in the window; there will be exactly one outcome. `report_id`: fetch it under
-    // this number; 0 reports nothing.
-    void send(bytes_view data, duration timeout = forever, std::uint64_t report_id = 0) const
+    // Accepts a message, waiting for room in the window; there will be exactly one outcome, which next_outcome() gives
+    // if the options name a report id.
+    void send(bytes_view data, optional_send_options options = {}) const { detail::unwrap(send_with(data, options)); }
+    void send(std::string_view text, optional_send_options options = {}) const { send(view(text), options); }
+    [[nodiscard]] expected<void> try_send(bytes_view data, optional_send_options options = {}) const noexcept
     {
-        detail::unwrap(try_send_for(data, timeout, report_id));
+        return detail::result(wtgram_reliability_try_send(handle_, data.data(), data.size(), options.raw()));
     }
-    void send(std::string_view text, duration timeout = forever, std::uint64_t report_id = 0) const
+    [[nodiscard]] expected<void> try_send(std::string_view text, optional_send_options options = {}) const noexcept
     {
-        send(view(text), timeout, report_id);
-    }
-    [[nodiscard]] expected<void> try_send(bytes_view data, std::uint64_t report_id = 0) const noexcept
-    {
-        return detail::result(wtgram_reliability_try_send(handle_, data.data(), data.size(), report_id));
-    }
-    [[nodiscard]] expected<void> try_send(std::string_view text, std::uint64_t report_id = 0) const noexcept
-    {
-        return try_send(view(text), report_id);
+        return try_send(view(text), options);
     }
     [[nodiscard]] expected<void> try_send_for(bytes_view data, duration timeout,
-                                              std::uint64_t report_id = 0) const noexcept
+                                              send_options options = {}) const noexcept
     {
-        return detail::result(wtgram_reliability_send(handle_, data.data(), data.size(), timeout.count(), report_id));
+        return send_with(data, options.timeout(timeout));
     }
     [[nodiscard]] expected<void> try_send_for(std::string_view text, duration timeout,
-                                              std::uint64_t report_id = 0) const noexcept
+                                              send_options options = {}) const noexcept
     {
-        return try_send_for(view(text), timeout, report_id);
+        return try_send_for(view(text), timeout, options);
     }
 
     // The length of the message. A buffer that is too small: errc::buffer_too_small, and the message stays; `needed`
@@ -196,6 +206,10 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     }
 
   private:
+    expected<void> send_with(bytes_view data, optional_send_options options) const noexcept
+    {
+        return detail::result(wtgram_reliability_send(handle_, data.data(), data.size(), options.raw()));
+    }
     static bytes_view view(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
     static expected<reliability> made(wtgram_status status, const wtgram_reliability &handle) noexcept
     {
