@@ -1,0 +1,104 @@
+/* What a server keeps of clients that it has not accepted yet, and which of them it does not keep. */
+#include "check.h"
+#include "pair.h"
+
+static wtgram_status client_connect(const struct pair *pair, wtgram_session *client)
+{
+    wtgram_connect_options connect;
+    wtgram_connect_options_init(&connect);
+    connect.timeout_us = PATIENCE_US;
+    connect.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
+    connect.certificate_hashes = pair->hash;
+    connect.certificate_hashes_count = 1;
+    return wtgram_session_connect(pair->url, &connect, client, NULL, 0);
+}
+
+static void listen_with(struct pair *pair, wtgram_listen_options *listen)
+{
+    uint16_t port = 0;
+    memset(pair, 0, sizeof *pair);
+    listen->host = "127.0.0.1";
+    CHECK_OK(wtgram_server_listen(listen, &pair->server, NULL, 0));
+    CHECK_OK(wtgram_server_certificate_hash(pair->server, pair->hash));
+    CHECK_OK(wtgram_server_local_port(pair->server, &port));
+    snprintf(pair->url, sizeof pair->url, "https://127.0.0.1:%u/test", (unsigned)port);
+}
+
+static void what_arrives_before_accept(void)
+{
+    enum { SENT = 20, KEPT = 4 };
+    struct pair pair;
+    wtgram_listen_options listen;
+    wtgram_transport_options transport;
+    wtgram_transport_statistics statistics;
+    uint8_t byte = 0;
+    size_t length = 0;
+    TEST("what arrives before accept waits within the incoming limits, and the rest is counted");
+    wtgram_transport_options_init(&transport);
+    transport.incoming_max_datagrams = KEPT;
+    wtgram_listen_options_init(&listen);
+    listen.transport = &transport;
+    listen_with(&pair, &listen);
+    CHECK_OK(client_connect(&pair, &pair.client));
+    CHECK_OK(wtgram_session_datagrams(pair.client, &pair.client_datagrams));
+    for (uint8_t number = 0; number < SENT; number++)
+        CHECK_OK(wtgram_transport_send(pair.client_datagrams, &number, 1, NULL));
+    CHECK_OK(wtgram_server_accept(pair.server, PATIENCE_US, &pair.accepted));
+    CHECK_OK(wtgram_session_datagrams(pair.accepted, &pair.accepted_datagrams));
+    wtgram_transport_statistics_init(&statistics);
+    for (int64_t end = now_us() + PATIENCE_US; statistics.received < SENT && now_us() < end; sleep_us(MILLISECOND_US))
+        CHECK_OK(wtgram_transport_stats(pair.accepted_datagrams, &statistics));
+    CHECK_UINT(statistics.received, SENT);
+    CHECK_UINT(statistics.receive_queued, KEPT);
+    CHECK_UINT(statistics.receive_dropped_full, SENT - KEPT);
+    for (uint8_t number = SENT - KEPT; number < SENT; number++) {
+        CHECK_OK(wtgram_transport_receive(pair.accepted_datagrams, PATIENCE_US, &byte, 1, &length));
+        CHECK_UINT(byte, number);
+    }
+    pair_free(&pair);
+}
+
+/* Connects, and tries again while the backlog is full. */
+static void client_connect_when_there_is_room(const struct pair *pair, wtgram_session *client)
+{
+    wtgram_status status = client_connect(pair, client);
+    for (int64_t end = now_us() + PATIENCE_US; status == WTGRAM_ERROR_REJECTED && now_us() < end;)
+        status = client_connect(pair, client);
+    CHECK_OK(status);
+}
+
+static void sessions_that_have_ended(void)
+{
+    enum { BACKLOG = 4 };
+    struct pair pair;
+    wtgram_session clients[BACKLOG], accepted[BACKLOG];
+    wtgram_listen_options listen;
+    TEST("clients that connect and leave do not fill the backlog, and are not handed out");
+    wtgram_listen_options_init(&listen);
+    listen.accept_backlog = BACKLOG;
+    listen_with(&pair, &listen);
+    for (int client = 0; client < BACKLOG; client++) CHECK_OK(client_connect(&pair, &clients[client]));
+    CHECK_STATUS(client_connect(&pair, &pair.client), WTGRAM_ERROR_REJECTED);
+    for (int client = 0; client < BACKLOG; client++) wtgram_session_free(clients[client]);
+    for (int client = 0; client < BACKLOG; client++) client_connect_when_there_is_room(&pair, &clients[client]);
+    for (int client = 0; client < BACKLOG; client++) {
+        wtgram_transport from, to;
+        CHECK_OK(wtgram_server_accept(pair.server, PATIENCE_US, &accepted[client]));
+        CHECK_OK(wtgram_session_datagrams(clients[client], &from));
+        CHECK_OK(wtgram_session_datagrams(accepted[client], &to));
+        pair_exchange(from, to, "x", 1);
+    }
+    CHECK_STATUS(wtgram_server_accept(pair.server, 0, &pair.accepted), WTGRAM_ERROR_WOULD_BLOCK);
+    for (int client = 0; client < BACKLOG; client++) {
+        wtgram_session_free(clients[client]);
+        wtgram_session_free(accepted[client]);
+    }
+    pair_free(&pair);
+}
+
+int main(void)
+{
+    what_arrives_before_accept();
+    sessions_that_have_ended();
+    return 0;
+}
