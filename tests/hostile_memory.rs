@@ -66,7 +66,7 @@ fn a_flood_at_a_session_that_nobody_accepts_is_kept_within_the_limits_of_its_tra
     let server = listen();
     let bystander = pair(&server);
     let raw = padding_client(&server).ask("webtransport", OLD_SETTINGS);
-    let grown = peak_growth(|| flood(&raw.raw, 40_000));
+    let grown = peak_growth(|| flood(&raw.raw, 20_000));
     assert!(grown < 16 * MIB, "{grown} bytes more");
     let session = server.accept(soon()).expect("the raw client's session");
     eventually("every frame is counted", || adds_up(&session));
@@ -87,7 +87,7 @@ fn what_comes_before_connect_is_dropped_and_counted() {
     let server = listen_with(&ListenOptions { handshake_timeout, ..on_loopback() });
     let bystander = pair(&server);
     let raw = [padding_client(&server), padding_client(&server)];
-    let grown = peak_growth(|| raw.iter().for_each(|raw| flood(raw, 40_000)));
+    let grown = peak_growth(|| raw.iter().for_each(|raw| flood(raw, 20_000)));
     assert!(grown < 16 * MIB, "{grown} bytes more");
     exchange(&bystander.0, &bystander.1);
     for raw in raw {
@@ -98,7 +98,7 @@ fn what_comes_before_connect_is_dropped_and_counted() {
         let received = session.datagrams.receive(&mut buffer, soon()).expect("received");
         assert_eq!(&buffer[..received.size], b"after", "nothing from before comes first");
         eventually("every frame is counted", || adds_up(&session));
-        assert!(session.datagrams.stats().outside.dropped_in_quic > 20_000);
+        assert!(session.datagrams.stats().outside.dropped_in_quic > 10_000);
     }
     server.link.close();
 }
@@ -114,7 +114,7 @@ fn what_comes_after_a_transport_is_closed_is_dropped_and_counted() {
     eventually("it is there", || session.datagrams.waiting().incoming.datagrams == 1);
     session.datagrams.close();
     eventually("it takes no more", || session.datagrams.arrivals_ended());
-    let grown = peak_growth(|| flood(&raw.raw, 40_000));
+    let grown = peak_growth(|| flood(&raw.raw, 20_000));
     assert!(grown < 16 * MIB, "{grown} bytes more");
     assert!(!session.link.is_closed());
     let mut buffer = [0; 64];
@@ -124,7 +124,7 @@ fn what_comes_after_a_transport_is_closed_is_dropped_and_counted() {
     eventually("every frame is counted", || adds_up(&session));
     let stats = session.datagrams.stats();
     assert_eq!(stats.inbound.received.datagrams, 1);
-    assert!(stats.outside.dropped_in_quic > 20_000);
+    assert!(stats.outside.dropped_in_quic > 10_000);
     exchange(&bystander.0, &bystander.1);
     server.link.close();
 }
