@@ -19,7 +19,10 @@ static void a_layer_keeps_its_frames(void)
     CHECK_OK(wtgram_reliability_open_over_session(pair.client, NULL, &near_end));
     CHECK_OK(wtgram_reliability_open_over_session(pair.accepted, NULL, &far_end));
     TEST("a message reaches the layer and not the transport, its acknowledgement neither");
-    CHECK_OK(wtgram_reliability_send(near_end, (const uint8_t *)"message", 7, PATIENCE_US, 1));
+    wtgram_send_options reported;
+    wtgram_send_options_init(&reported);
+    reported.report_id = 1;
+    CHECK_OK(wtgram_reliability_send(near_end, (const uint8_t *)"message", 7, &reported));
     CHECK_OK(wtgram_reliability_receive(far_end, PATIENCE_US, buffer, sizeof buffer, &length));
     CHECK_BYTES(buffer, "message", length);
     wtgram_reliability_outcome outcome;

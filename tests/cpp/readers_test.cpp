@@ -15,7 +15,7 @@ TEST(Readers, ALayerKeepsItsFrames)
     pair p;
     const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted);
     std::uint8_t buffer[16];
-    from.send("message", patience, 1);
+    from.send("message", wtgram::send_options().report_id(1));
     EXPECT_EQ(to.receive(buffer, patience), 7u);
     EXPECT_EQ(from.next_outcome(patience).what(), wtgram::reliability_result::acknowledged);
     EXPECT_EQ(p.accepted.datagrams().try_receive(buffer).error(), wtgram::errc::would_block);
