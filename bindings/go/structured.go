@@ -53,7 +53,7 @@ func (t *Transport) OpenStructured(registry *Registry, options StructuredOptions
 }
 
 // OpenStructured opens a structured transport over the layer: values arrive, each once. It receives what the layer
-// receives, and closing it closes the layer.
+// receives, and closing it closes the layer. NextOutcome of the layer gives the outcome of a value with a ReportID.
 func (r *Reliability) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
 	return openStructured(C.BRIDGE_OVER_RELIABILITY, r.handle.get().id, r.session, r, registry, options)
 }

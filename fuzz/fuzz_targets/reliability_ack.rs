@@ -7,9 +7,11 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use wtgram::reliability::ack::RangeAck;
 use wtgram::reliability::frame::Tag;
+use wtgram::reliability::negotiation::Form;
+use wtgram::reliability::outstanding::Message;
 use wtgram::reliability::sender::{Sender, SenderConfig};
 
-const TAG: Tag = Tag(1);
+const BOUND: Form = Form::Bound(Tag(1));
 
 fuzz_target!(|input: (u32, Vec<(u8, u8, Vec<u8>)>)| {
     let (first_sequence, acks) = input;
@@ -25,12 +27,13 @@ fuzz_target!(|input: (u32, Vec<(u8, u8, Vec<u8>)>)| {
     let (mut accepted, mut settled) = (0_u64, Vec::new());
     for (step, (passed_ms, flags, body)) in acks.iter().enumerate() {
         let now = start + Duration::from_millis(step as u64 * 10 + u64::from(*passed_ms));
-        while sender.can_submit(3, true) {
-            sender.submit(now, Bytes::from_static(b"abc"), accepted + 1, true).expect("there is room");
+        while sender.can_submit(3) {
+            let message = Message::new(now, accepted + 1, Bytes::from_static(b"abc"));
+            sender.submit(message).expect("there is room");
             accepted += 1;
         }
-        sender.advance(now);
-        while sender.poll(now, 1200, Some(TAG)).is_some() {}
+        sender.advance(now, BOUND);
+        while sender.poll(now, 1200, BOUND).is_some() {}
         if let Some(ack) = RangeAck::decode(*flags, body) {
             assert!(ack.ranges.iter().all(|(first, last)| last.wrapping_sub(*first) < 1 << 31));
             sender.on_range_ack(now, &ack);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use wtgram::reliability::frame::{self, Hello};
+use wtgram::reliability::outstanding::Message;
 use wtgram::reliability::{Machine, Options};
 
 /// What an attacker says: a HELLO, or raw bytes.
@@ -25,7 +26,8 @@ fuzz_target!(|said: Vec<Said>| {
             Err(bytes) => Bytes::from(bytes),
         };
         machine.on_frame(now, &datagram);
-        if machine.can_submit(3) && machine.submit(now, Bytes::from_static(b"abc"), accepted + 1, 1200).is_ok() {
+        let message = Message::new(now, accepted + 1, Bytes::from_static(b"abc"));
+        if machine.can_submit(3) && machine.submit(message, 1200).is_ok() {
             accepted += 1;
         }
         machine.on_timeout(now);
