@@ -184,10 +184,14 @@ static void send_at(struct place *place, size_t form, uint64_t number)
     wtgram_status status = WTGRAM_OK;
     switch (form) {
     case PLAIN: status = wtgram_transport_send(place->pair.client_datagrams, data, (size_t)length, NULL); break;
-    case RELIABLE:
-        status =
-            wtgram_reliability_send(place->near_layer, data, (size_t)length, PATIENCE_S * (int64_t)SECOND_US, number);
+    case RELIABLE: {
+        wtgram_send_options options;
+        wtgram_send_options_init(&options);
+        options.timeout_us = PATIENCE_S * (int64_t)SECOND_US;
+        options.report_id = number;
+        status = wtgram_reliability_send(place->near_layer, data, (size_t)length, &options);
         break;
+    }
     default: status = wtgram_structured_send_obj(place->near_structured, 1, data, (size_t)length, NULL); break;
     }
     if (form == OVER_RELIABILITY && status == WTGRAM_ERROR_WOULD_BLOCK) { /* its window is full */
@@ -289,8 +293,7 @@ static void *connect_and_free(void *argument)
             watch(PASSING, over_layer.id, 0),
             watch(PASSING, monitor.id, WTGRAM_ALERT),
         };
-        for (int i = 0; i < 20; i++)
-            check_passing(wtgram_transport_try_send(datagrams, hash, 8, NULL));
+        for (int i = 0; i < 20; i++) check_passing(wtgram_transport_try_send(datagrams, hash, 8, NULL));
         bool closes_first = draw(&state, 2) == 0;
         if (closes_first) CHECK_OK(wtgram_session_close(session, 3, NULL, 0));
         wtgram_monitor_free(monitor);
