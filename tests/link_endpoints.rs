@@ -135,11 +135,8 @@ fn a_burst_of_clients_gets_no_more_sessions_than_the_limit() {
 
 #[test]
 fn a_connection_gives_its_place_back_however_it_ends() {
-    let options = ListenOptions {
-        max_sessions: Some(1),
-        handshake_timeout: Duration::from_millis(500),
-        ..on_loopback()
-    };
+    let options =
+        ListenOptions { max_sessions: Some(1), handshake_timeout: Duration::from_secs(3), ..on_loopback() };
     let server = listen_with(&options);
     let url = url_at("127.0.0.1", &server);
     let session = || {
