@@ -76,6 +76,9 @@ pub enum Verdict {
     NotAFrame,
 }
 
+/// For how long after the window of plain frames such a frame may still arrive late.
+const LATE: Duration = Duration::from_secs(1);
+
 /// One end's layer.
 #[derive(Debug)]
 pub struct Machine {
@@ -87,6 +90,10 @@ pub struct Machine {
     stale: u64,
     plain_taken: u64,
     plain_left: u64,
+    /// The first and the highest sequence of the plain DATA taken.
+    plain: Option<(u32, u32)>,
+    /// When plain frames were taken for the last time, and not afterwards.
+    plain_until: Option<Instant>,
 }
 
 impl Machine {
@@ -113,6 +120,8 @@ impl Machine {
             stale: 0,
             plain_taken: 0,
             plain_left: 0,
+            plain: None,
+            plain_until: None,
         }
     }
 
@@ -165,12 +174,19 @@ impl Machine {
     /// Takes a datagram, or says that it is not this layer's. The message is not copied.
     pub fn on_frame(&mut self, now: Instant, datagram: &Bytes) -> Verdict {
         match Frame::parse(datagram) {
-            Ok(Frame::Data { .. } | Frame::Ack { .. }) if !self.negotiation.takes_plain() => {
+            Ok(frame @ (Frame::Data { .. } | Frame::Ack { .. })) if !self.negotiation.takes_plain() => {
+                if self.is_late(now, &frame) {
+                    self.stale += 1;
+                    return Verdict::Stale;
+                }
                 self.plain_left += 1;
                 return Verdict::NotAFrame;
             }
             Ok(Frame::Data { sequence, payload }) => {
                 self.plain_taken += 1;
+                let (first, highest) = self.plain.unwrap_or((sequence, sequence));
+                let higher = sequence.wrapping_sub(highest) < 1 << 31;
+                self.plain = Some((first, if higher { sequence } else { highest }));
                 // Nobody will read what arrives after closing, so it is not acknowledged.
                 if !self.closed {
                     self.receiver.on_plain_data(now, sequence, payload);
@@ -180,13 +196,16 @@ impl Machine {
                 self.plain_taken += 1;
                 self.sender.on_plain_ack(now, sequence);
             }
-            Ok(Frame::Hello(hello)) => match self.negotiation.on_hello(hello) {
-                Change::None | Change::Identified => {}
-                Change::Restarted => {
+            Ok(Frame::Hello(hello)) => {
+                let took_plain = self.negotiation.takes_plain();
+                if self.negotiation.on_hello(hello) == Change::Restarted {
                     self.receiver.on_peer_restart();
                     self.sender.on_peer_restart();
                 }
-            },
+                if took_plain && !self.negotiation.takes_plain() {
+                    self.plain_until = Some(now);
+                }
+            }
             Ok(Frame::BoundData { tag, transmission, sequence, payload }) => {
                 match self.negotiation.owner(tag) {
                     Owner::Present if self.closed => {}
@@ -301,6 +320,22 @@ impl Machine {
     /// What the next layer on this session should know of the peer.
     pub fn past(&self) -> Past {
         self.negotiation.past()
+    }
+
+    /// Whether a plain frame is one of the layer's that the network delivers after the HELLO that was sent after it: shortly
+    /// after the window, and only what was missing then. It is of no use; its message comes again, bound.
+    fn is_late(&self, now: Instant, frame: &Frame) -> bool {
+        if self.plain_until.is_none_or(|until| now.saturating_duration_since(until) >= LATE) {
+            return false;
+        }
+        match (frame, self.plain) {
+            (Frame::Data { sequence, .. }, Some((first, highest))) => {
+                sequence.wrapping_sub(first) < highest.wrapping_sub(first)
+                    && self.receiver.is_missing(*sequence)
+            }
+            (Frame::Ack { sequence }, _) => self.sender.awaits_plain_ack(*sequence),
+            _ => false,
+        }
     }
 
     /// Whether something waits for the peer's answer.

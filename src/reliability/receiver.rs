@@ -130,6 +130,11 @@ impl Receiver {
         }
     }
 
+    /// Whether a message with this sequence has not arrived.
+    pub fn is_missing(&self, sequence: u32) -> bool {
+        self.seen.check(sequence) == Seen::New
+    }
+
     /// A DATA frame bound to the peer's present opening.
     pub fn on_bound_data(&mut self, now: Instant, sequence: u32, transmission: u8, payload: Bytes) {
         let seen = self.seen.check(sequence);

@@ -13,6 +13,12 @@ use crate::reliability::outstanding::State;
 pub(super) const MAX_EARLY: u32 = 8;
 
 impl Sender {
+    /// Whether a message with this sequence was transmitted plain and has no outcome.
+    pub fn awaits_plain_ack(&self, sequence: u32) -> bool {
+        let sequence = self.outstanding.unwrap(sequence);
+        sequence.and_then(|sequence| self.outstanding.get(sequence)).is_some_and(|message| message.sent_plain)
+    }
+
     /// A plain ACK: it settles a message that was transmitted plain. Whether it was awaited.
     pub fn on_plain_ack(&mut self, now: Instant, sequence: u32) -> bool {
         let Some(sequence) = self.outstanding.unwrap(sequence) else { return self.unexpected() };
