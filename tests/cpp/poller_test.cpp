@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <thread>
+#include <utility>
 
 using namespace wtgram_tests;
 using wtgram::interest;
@@ -130,4 +134,54 @@ TEST(Poller, WakeEndsAWait)
     waker.join();
     ASSERT_TRUE(ready);
     EXPECT_TRUE(ready->empty());
+}
+
+TEST(Poller, WhatIsDestroyedLeaves)
+{
+    pair p(network::loses);
+    const auto poller = wtgram::poller::make();
+    const wtgram_object_type types[] = {{1, 0, 0, {}}};
+    wtgram::event events[8];
+    {
+        const auto structured = wtgram::structured::open(p.accepted, types);
+        const auto monitor = wtgram::monitor::open(p.accepted.datagrams());
+        poller.add(structured, interest::readable, 1);
+        poller.add(monitor, interest::alert, 2);
+        EXPECT_TRUE(poller.wait(events, 0us).empty());
+    }
+    EXPECT_TRUE(poller.wait(events, 0us).empty());
+    EXPECT_TRUE(poller.wait(events, 10ms).empty());
+}
+
+TEST(Poller, DestructorsInAForkedChildWaitForNothing)
+{
+    pair p(network::loses);
+    auto poller = wtgram::poller::make();
+    poller.add(p.accepted.datagrams(), interest::readable);
+    std::atomic<bool> stop{false};
+    std::thread traffic([&] {
+        wtgram::event events[8];
+        while (!stop) {
+            p.client.datagrams().send("x");
+            (void)poller.try_wait(events, 0us);
+        }
+    });
+    for (int i = 0; i < 30; i++) {
+        const pid_t child = fork();
+        ASSERT_GE(child, 0);
+        if (child == 0) {
+            alarm(60);
+            {
+                const auto client = std::move(p.client), accepted = std::move(p.accepted);
+                const auto server = std::move(p.server);
+                const auto watching = std::move(poller);
+            }
+            _exit(0);
+        }
+        int status = -1;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status));
+    }
+    stop = true;
+    traffic.join();
 }
