@@ -1,0 +1,76 @@
+package wtgram_test
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/wtgram"
+)
+
+// narrowable is the address of a path to the server that carries no large packets once it is told so.
+func narrowable(t *testing.T, server net.Addr) (address string, narrow *atomic.Bool) {
+	narrow = new(atomic.Bool)
+	front := must[net.PacketConn](t)(net.ListenPacket("udp", "127.0.0.1:0"))
+	back := must[net.Conn](t)(net.Dial("udp", server.String()))
+	t.Cleanup(func() { front.Close(); back.Close() })
+	var client atomic.Value
+	go func() {
+		for packet := make([]byte, 2048); ; {
+			n, from, err := front.ReadFrom(packet)
+			if err != nil {
+				return
+			}
+			client.Store(from)
+			if n <= 1250 || !narrow.Load() {
+				_, _ = back.Write(packet[:n])
+			}
+		}
+	}()
+	go func() {
+		for packet := make([]byte, 2048); ; {
+			n, err := back.Read(packet)
+			if err != nil {
+				return
+			}
+			if to, ok := client.Load().(net.Addr); ok {
+				_, _ = front.WriteTo(packet[:n], to)
+			}
+		}
+	}()
+	return front.LocalAddr().String(), narrow
+}
+
+func TestWaitSizeChangeHearsOfAChangeWhateverElseIsWaitedFor(t *testing.T) {
+	server, _, hash := listen(t)
+	address, narrow := narrowable(t, server.Addr())
+	client, err := wtgram.Dial(within(t, patience), "https://"+address+"/", wtgram.WithCertificateHash(hash), wtgram.WithTimeout(patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	transport := client.Datagrams()
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	go func() { // looks at the transport all the time
+		for ctx.Err() == nil {
+			_, _ = transport.Receive(ctx)
+		}
+	}()
+	known := must[int](t)(transport.MaxDatagramSize())
+	narrow.Store(true)
+	go func() {
+		for ctx.Err() == nil {
+			_ = accepted.Datagrams().Send(ctx, []byte("x"), wtgram.SendOptions{})
+			_ = transport.Send(ctx, []byte("x"), wtgram.SendOptions{})
+			_ = transport.Send(ctx, make([]byte, known), wtgram.SendOptions{})
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+	if size, err := transport.WaitSizeChange(ctx, known); err != nil || size >= known {
+		t.Fatal(known, size, err)
+	}
+}
