@@ -5,7 +5,7 @@
 //!
 //! - [`error`]: the one error type; [`text`]: what people may read of a peer's words.
 //! - `runtime`: lanes (threads that run tokio), logging, shutdown, what others wait on.
-//! - `link`: QUIC and HTTP/3; the only room that names quinn and wtransport.
+//! - `link`: QUIC and HTTP/3; the only room that names quinn-proto and wtransport.
 //! - `datagram`: queues, accounting and the transport.
 //! - `reliability`: acknowledged datagrams over any channel.
 //! - `structured`: typed objects over any channel.

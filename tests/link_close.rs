@@ -3,7 +3,6 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -187,16 +186,9 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock()
 }
 
-/// Stops the lane of `session` until the returned end is dropped: all that arrives meanwhile is seen at once.
-fn stop_lane(session: &Session) -> Sender<()> {
-    let (go_on, wait) = channel::<()>();
-    let (stopped, is_stopped) = channel();
-    session.link.lane().spawn(async move {
-        stopped.send(()).expect("somebody waits");
-        let _ = wait.recv();
-    });
-    is_stopped.recv_timeout(PATIENCE).expect("the lane runs");
-    go_on
+/// Stops the lane of `session` until the returned guard is dropped: all that arrives meanwhile is seen at once.
+fn stop_lane(session: &Session) -> MutexGuard<'_, ()> {
+    session.link.lane().pause()
 }
 
 /// Writes and finishes, and closes the connection as soon as that has left.

@@ -5,11 +5,12 @@ mod support;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
-
+use std::time::Instant;
 use support::pair::*;
 use support::raw_peer::*;
 use wtgram::error::Error;
 use wtgram::link::config::{ConnectOptions, ListenOptions};
+use wtgram::link::{Datagrams, Feeder, Left};
 use wtgram::runtime::readiness::Pollable;
 use wtgram::runtime::wait::Deadline;
 
@@ -215,25 +216,40 @@ fn under_load_a_client_proves_its_address_by_retry_and_still_connects() {
 fn what_a_receiver_that_panics_leaves_behind_is_never_given_to_another_session() {
     let server = wtgram::link::Server::listen(&on_loopback()).expect("listening");
     let raw = [(); 2].map(|()| Raw::session(server.local_address()));
-    let paths = [(); 2].map(|()| {
-        let session = server.accept(soon()).expect("a session");
-        (std::sync::Arc::new(session.datagram_path().expect("established")), session)
-    });
-    for (raw, secret) in raw.iter().zip([b"\0first", b"\0other"]) {
-        raw.raw.datagram(secret);
-    }
+    let sessions = [(); 2].map(|()| server.accept(soon()).expect("a session"));
     let (sender, receiver) = std::sync::mpsc::channel();
-    for ((path, session), panics) in paths.iter().zip([true, false]) {
-        let (path, sender) = (std::sync::Arc::clone(path), sender.clone());
-        session.lane().spawn(async move {
-            let _ = path
-                .receive(512, |batch| {
-                    sender.send(batch.to_vec()).expect("somebody listens");
-                    assert!(!panics, "as a defect of ours would");
-                })
-                .await;
-        });
-        assert_eq!(receiver.recv_timeout(PATIENCE).expect("a batch").len(), 1);
+    for (raw, (secret, panics)) in raw.iter().zip([(b"\0first", true), (b"\0other", false)]) {
+        raw.raw.datagram(secret);
+        let sink = Listener { sender: sender.clone(), panics };
+        let session = &sessions[usize::from(!panics)];
+        session.attach(std::sync::Arc::new(sink)).expect("established");
+        assert_eq!(receiver.recv_timeout(PATIENCE).expect("a batch"), [secret[1..].to_vec()]);
+        assert!(!panics || session.wait_closed(soon()).is_ok(), "its connection is over");
     }
+    assert!(!sessions[1].is_closed(), "nothing happens to the other");
     server.close();
+}
+
+/// Passes on what it gets, and then panics, as a defect of ours would.
+struct Listener {
+    sender: std::sync::mpsc::Sender<Vec<Vec<u8>>>,
+    panics: bool,
+}
+
+impl Datagrams for Listener {
+    fn feed(&self, _: Instant, _: &mut Feeder<'_>) -> Left {
+        Left::Nothing
+    }
+    fn deliver(&self, _: Instant, payloads: &[bytes::Bytes]) {
+        self.sender.send(payloads.iter().map(|one| one.to_vec()).collect()).expect("somebody listens");
+        assert!(!self.panics, "as a defect of ours would");
+    }
+    fn reader_is_behind(&self) -> bool {
+        false
+    }
+    fn size_changed(&self) {}
+    fn is_closed(&self) -> bool {
+        false
+    }
+    fn ended(&self) {}
 }

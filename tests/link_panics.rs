@@ -10,6 +10,7 @@ use support::pair::*;
 use wtgram::datagram::channel::{Offered, Route, RouteOrder};
 use wtgram::datagram::session::Session;
 use wtgram::link::session::ClosedBy;
+use wtgram::link::{After, Chore};
 
 const H3_INTERNAL_ERROR: u64 = 0x102;
 
@@ -21,17 +22,25 @@ impl Route for Panics {
     }
 }
 
+impl Chore for Panics {
+    fn run(&self, _: Instant) -> After {
+        panic!("as a defect of ours would");
+    }
+
+    fn stopped(&self) {}
+}
+
 #[test]
-fn a_panic_in_any_task_of_a_session_ends_that_session_on_both_sides_and_no_other() {
+fn a_panic_in_any_work_for_a_session_ends_that_session_on_both_sides_and_no_other() {
     type Deed = fn(&Session, &Session);
-    let in_the_receive_pump: Deed = |ours, other| {
+    let in_a_delivery: Deed = |ours, other| {
         ours.datagrams.add_route(RouteOrder::Structured, Arc::new(Panics));
         other.datagrams.send(b"to the route", &Default::default(), soon()).expect("sent");
     };
-    let in_another_task: Deed = |ours, _| ours.link.spawn(async { panic!("as a defect of ours would") });
+    let in_a_chore: Deed = |ours, _| drop(ours.link.add_chore(Arc::new(Panics)).expect("established"));
     let server = listen();
     let bystander = pair(&server);
-    for deed in [in_the_receive_pump, in_another_task] {
+    for deed in [in_a_delivery, in_a_chore] {
         let (client, accepted) = pair(&server);
         for (ours, other) in [(client, accepted), {
             let (client, accepted) = pair(&server);

@@ -1,4 +1,4 @@
-//! One timer serves all monitors of a lane. Alone in its program, because it counts threads and sets how many lanes there
+//! One timer serves all monitors. Alone in its program, because it counts threads and sets how many lanes there
 //! are.
 
 #[path = "support/datagrams.rs"]
@@ -43,28 +43,6 @@ fn monitors_of_every_lane_and_every_interval_are_served_without_a_thread_of_thei
     eventually("all have looked twice", || many.iter().all(|monitor| monitor.samples(2).len() == 2));
     assert_eq!(threads(), before);
     assert!(late.iter().all(|monitor| monitor.samples(1).is_empty()));
-    // A lane that is busy with something else delays its own only.
-    let [busy, free]: [Vec<_>; 2] = [0, 1].map(|lane| {
-        let of_lane = |number: &usize| transports[number % transports.len()].session().lane().index() == lane;
-        (0..many.len()).filter(of_lane).map(|number| &many[number]).collect()
-    });
-    let last = |monitors: &[&Arc<Monitor>]| -> Vec<u64> {
-        monitors.iter().map(|monitor| monitor.samples(1)[0].timestamp_us).collect()
-    };
-    let (go_on, wait) = std::sync::mpsc::channel::<()>();
-    let (entered, stopped) = std::sync::mpsc::channel();
-    transports[0].session().lane().spawn(async move {
-        let _ = entered.send(());
-        let _ = wait.recv();
-    });
-    stopped.recv().unwrap();
-    let (busy, free) = if transports[0].session().lane().index() == 0 { (busy, free) } else { (free, busy) };
-    let (of_busy, of_free) = (last(&busy), last(&free));
-    eventually("the other lane's look again", || {
-        last(&free).iter().zip(&of_free).all(|(now, then)| now > then)
-    });
-    assert_eq!(last(&busy), of_busy);
-    go_on.send(()).unwrap();
     // The end of some, and of a transport, is nothing to the others.
     many.iter().step_by(2).for_each(|monitor| monitor.close());
     transports[1].close();
@@ -78,7 +56,7 @@ fn monitors_of_every_lane_and_every_interval_are_served_without_a_thread_of_thei
             .zip(newest().iter().zip(&then))
             .all(|(monitor, (now, then))| !monitor.is_monitoring() || now > then)
     });
-    // A lane whose monitors have all gone serves a new one.
+    // A timer whose monitors have all gone serves a new one.
     drop((late, many));
     for transport in [transports[0], transports[2], transports[4]] {
         let monitor = open(transport, Duration::from_millis(10));

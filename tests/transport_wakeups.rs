@@ -46,7 +46,9 @@ impl StandingStill {
     fn lane_of(transport: &Transport) -> Self {
         let (release, released) = channel::<()>();
         let (begin, begun) = channel();
-        transport.session().lane().spawn(async move {
+        let lane = Arc::clone(transport.session().lane());
+        std::thread::spawn(move || {
+            let _paused = lane.pause();
             begin.send(()).unwrap();
             let _ = released.recv();
         });

@@ -1,19 +1,20 @@
-//! Heartbeats: the payload, the task that sends it, and the watch for a peer that says nothing.
+//! Heartbeats: the payload, the chore that sends it, and the watch for a peer that says nothing.
 //!
 //! The payload is `HEARTBEAT:` and the Unix time in whole seconds, ASCII decimal. This is the form pywebtransport 0.6.1
 //! sends and recognises. A heartbeat is a datagram like any other: receivers get it in their queue and may ask
 //! [`is_heartbeat`].
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use parking_lot::Mutex;
 
 use super::message::Priority;
 use super::transport::{SendOptions, Transport, unix_us};
 use crate::error::{Error, Result};
+use crate::link::{After, Bell, Chore};
 use crate::runtime::wait::Deadline;
 
 /// What every heartbeat begins with.
@@ -56,12 +57,16 @@ impl Default for HeartbeatOptions {
     }
 }
 
-/// A task that beats; it ends when it is told, and with its transport.
-pub(super) struct Beating(Arc<Notify>);
+/// A heart that beats; it ends when it is told, and with its transport.
+pub(super) struct Beating {
+    beat: Arc<Beat>,
+    bell: Arc<Bell>,
+}
 
 impl Beating {
     pub(super) fn stop(self) {
-        self.0.notify_one();
+        self.beat.stopped.store(true, Ordering::SeqCst);
+        self.bell.ring();
     }
 }
 
@@ -72,19 +77,29 @@ impl Transport {
         if options.interval < MIN_INTERVAL {
             return Err(Error::InvalidArgument("a heartbeat's interval is at least a millisecond".into()));
         }
-        let stop = Arc::new(Notify::new());
-        {
-            let mut heartbeat = self.heartbeat.lock();
-            // Under the lock that closing takes after it has closed the queue, so that none is left behind.
-            if self.is_closed() {
-                return Err(Error::Closed);
-            }
-            if let Some(before) = heartbeat.replace(Beating(Arc::clone(&stop))) {
-                before.stop();
-            }
+        if self.is_closed() {
+            return Err(Error::Closed);
         }
+        let started = Instant::now();
+        let beat = Arc::new(Beat {
+            transport: Arc::downgrade(self),
+            options,
+            started,
+            stopped: AtomicBool::new(false),
+            next: Mutex::new(Some(started)),
+        });
         self.peer_silent.store(false, Ordering::Relaxed);
-        self.session().spawn(beat(Arc::downgrade(self), options, stop));
+        let bell = self.session().add_chore(Arc::clone(&beat) as Arc<dyn Chore>)?;
+        let beating = Beating { beat, bell };
+        let mut heartbeat = self.heartbeat.lock();
+        // Under the lock that closing takes after it has closed the queue, so that none is left behind.
+        if self.is_closed() {
+            beating.stop();
+            return Err(Error::Closed);
+        }
+        if let Some(before) = heartbeat.replace(beating) {
+            before.stop();
+        }
         Ok(())
     }
 
@@ -122,35 +137,42 @@ impl Transport {
     }
 }
 
-async fn beat(transport: Weak<Transport>, options: HeartbeatOptions, stop: Arc<Notify>) {
-    let started = Instant::now();
-    let patience = options.interval.saturating_mul(options.silent_after);
-    let mut next_beat = Some(started);
-    loop {
-        let wake_at = {
-            let Some(transport) = transport.upgrade() else { return };
-            let now = Instant::now();
-            if next_beat.is_some_and(|at| at <= now) {
-                send_one(&transport);
-                // From now, not from when it was due: after a pause of the machine there is no burst of heartbeats.
-                next_beat = now.checked_add(options.interval);
-            }
-            let silent_at = (!patience.is_zero()).then(|| transport.silent_at(started, patience)).flatten();
-            if silent_at.is_some_and(|at| at <= now) {
-                transport.peer_is_silent();
-            }
-            next_beat.into_iter().chain(silent_at.filter(|at| *at > now)).min()
+/// What a lane does for a heartbeat.
+struct Beat {
+    transport: Weak<Transport>,
+    options: HeartbeatOptions,
+    started: Instant,
+    stopped: AtomicBool,
+    /// When the next heartbeat is due; beyond what the clock can express there is none.
+    next: Mutex<Option<Instant>>,
+}
+
+impl Chore for Beat {
+    fn run(&self, now: Instant) -> After {
+        let Some(transport) = self.transport.upgrade().filter(|_| !self.stopped.load(Ordering::SeqCst))
+        else {
+            return After::Ended;
         };
-        tokio::select! {
-            () = stop.notified() => return,
-            () = tokio::time::sleep_until(wake_at.unwrap_or(started).into()), if wake_at.is_some() => {}
+        let mut next = self.next.lock();
+        if next.is_some_and(|at| at <= now) {
+            send_one(&transport);
+            // From now, not from when it was due: after a pause of the machine there is no burst of heartbeats.
+            *next = now.checked_add(self.options.interval);
         }
+        let patience = self.options.interval.saturating_mul(self.options.silent_after);
+        let silent_at = (!patience.is_zero()).then(|| transport.silent_at(self.started, patience)).flatten();
+        if silent_at.is_some_and(|at| at <= now) {
+            transport.peer_is_silent();
+        }
+        After::Wait(next.into_iter().chain(silent_at.filter(|at| *at > now)).min())
     }
+
+    fn stopped(&self) {}
 }
 
 fn send_one(transport: &Transport) {
     let options = SendOptions { priority: Priority::clamped(1), ..SendOptions::default() };
-    // Never waits: this is the lane. One that finds no room is counted like any other, and the next one comes.
+    // Never waits: this is a turn. One that finds no room is counted like any other, and the next one comes.
     if let Err(error) = transport.send(&create_heartbeat_now(), &options, Deadline::Now) {
         tracing::debug!(%error, "a heartbeat was not sent");
     }

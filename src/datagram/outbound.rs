@@ -249,11 +249,6 @@ impl Outbound {
         self.rings.iter().all(|ring| ring.items.is_empty())
     }
 
-    /// It takes datagrams, and none waits or is in hand.
-    pub fn is_idle(&self) -> bool {
-        self.counters.queued.datagrams == 0 && !self.closed
-    }
-
     /// A datagram of this size would find a place without anybody leaving for it.
     pub fn has_room(&self, size: usize) -> bool {
         self.fits_beside(&self.rings, size)
@@ -442,18 +437,8 @@ impl Outbound {
         self.count_outside(size, report_id, OutcomeKind::Failed)
     }
 
-    /// Counts a datagram that QUIC got without having waited here.
-    ///
-    /// # Errors
-    /// There is no place for the outcome; nothing was counted. [`Self::has_outcome_room`] tells before.
-    pub fn count_sent(&mut self, size: usize, report_id: Option<u64>) -> Result<(), OutcomesFull> {
-        self.count_outside(size, report_id, OutcomeKind::Handed)?;
-        self.sent_sizes.record(size);
-        Ok(())
-    }
-
     /// Whether a datagram with this report id would find a place for its outcome.
-    pub fn has_outcome_room(&self, report_id: Option<u64>) -> bool {
+    fn has_outcome_room(&self, report_id: Option<u64>) -> bool {
         report_id.is_none() || self.outcomes.has_room()
     }
 

@@ -1,27 +1,25 @@
-//! The datagram transport of a session: our queues, and the two pumps between them and QUIC.
+//! The datagram transport of a session: our queues, from and to which the session's lane moves datagrams.
 //!
-//! Callers' threads push to and pop from the queues; the pumps run on the session's lane. Each side has its own lock,
-//! held for one batch at a time; nobody waits for QUIC's lock but the lane, and a broadcast to those whose pump sleeps.
-//! (Handing over on the caller's thread was the alternative; `docs/architecture.md` has the comparison.)
+//! Callers' threads push to and pop from the queues; the lane does the same at the other end, in its turns. Each side has
+//! its own lock, held for one batch at a time; nobody waits for QUIC but the lane.
 //!
 //! - `sending`, `receiving`: what callers do with each side; `framed`: one payload for many transports.
 //! - `sending_side`: the queue behind its lock, and those who wait for it.
 //! - `settings`: what they can change while it runs.
-//! - `pumps`: the tasks on the lane; `observe`: snapshots.
+//! - `turn`: what the lane does; `observe`: snapshots.
 
 mod observe;
-mod pumps;
 mod receiving;
 mod sending;
 mod sending_side;
 mod settings;
+mod turn;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex, RwLock};
-use tokio::sync::Notify;
 
 mod framed;
 pub use framed::Framed;
@@ -35,11 +33,10 @@ use super::outbound::{FullPolicy, Outbound, OutboundConfig};
 use super::stats::{SizeRange, Tally, TimeSpent};
 use super::watermark::Marks;
 use crate::error::{Error, Result};
-use crate::link::{DatagramPath, Session};
+use crate::link::{DatagramPath, Datagrams, Session};
 use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
 use crate::runtime::wait::Deadline;
 pub use observe::{Snapshot, WaitingSizes};
-use pumps::{ReceivePump, SendPump};
 use sending_side::{SendingGuard, SendingSide};
 
 /// How a transport behaves; each can be changed while it runs, except for the places for outcomes.
@@ -95,7 +92,7 @@ pub struct Transport {
     path: DatagramPath,
     created_at: Instant,
     created_at_us: u64,
-    /// Largest payload when the send pump last looked; `check_size` asks again before it refuses.
+    /// Largest payload when the lane last looked; `check_size` asks again before it refuses.
     max_payload: AtomicUsize,
     /// The largest that it ever was.
     largest_payload: AtomicUsize,
@@ -103,8 +100,8 @@ pub struct Transport {
     sending: SendingSide,
     pub(super) receiving: Mutex<Receiving>,
     readable: Condvar,
-    /// Tells the receive pump that the session is over: take what is there, then end.
-    ending: Notify,
+    /// Nothing is sent or wanted any more.
+    is_ending: AtomicBool,
     pub(super) watchers: Watchers,
     routes: RwLock<Routes>,
     next_route: AtomicU64,
@@ -138,7 +135,7 @@ impl Receiving {
 }
 
 impl Transport {
-    /// The transport of an established session; its pumps start.
+    /// The transport of an established session.
     pub fn open(session: Arc<Session>, options: &TransportOptions) -> Result<Arc<Self>> {
         let path = session.datagram_path()?;
         let max_payload = path.max_payload().unwrap_or(0);
@@ -174,7 +171,7 @@ impl Transport {
                 closed: false,
             }),
             readable: Condvar::new(),
-            ending: Notify::new(),
+            is_ending: AtomicBool::new(false),
             watchers: Watchers::default(),
             routes: RwLock::new(Routes::default()),
             next_route: AtomicU64::new(0),
@@ -185,8 +182,7 @@ impl Transport {
         transport.census.join(&transport);
         let watch = SessionWatch(Arc::downgrade(&transport));
         transport.session.watchers().add(Arc::new(watch));
-        transport.session.spawn(SendPump(Arc::clone(&transport)).run());
-        transport.session.spawn(ReceivePump(Arc::clone(&transport)).run());
+        transport.session.attach(Arc::clone(&transport) as Arc<dyn Datagrams>)?;
         // The session may have ended before the watch was there.
         transport.follow_session();
         Ok(transport)
@@ -207,7 +203,7 @@ impl Transport {
         self.path.max_payload()
     }
 
-    /// The same as of when the send pump last looked, at least 1, and without a lock.
+    /// The same as of when the lane last looked, at least 1, and without a lock.
     pub fn recent_max_payload(&self) -> usize {
         self.max_payload.load(Ordering::Relaxed).max(1)
     }
@@ -231,7 +227,6 @@ impl Transport {
     /// Closes the datagram path; the session lives on. What has arrived can still be received.
     pub fn close(&self) {
         self.end_sending();
-        self.ending.notify_one();
     }
 
     /// The level of the outgoing queue, in datagrams, from which it counts as full of waiting work.
@@ -239,7 +234,7 @@ impl Transport {
         self.sending.look(|sending| sending.queue.config().marks.high_datagrams)
     }
 
-    /// Whether nothing will arrive any more: the receive pump has ended.
+    /// Whether nothing will arrive any more.
     pub fn arrivals_ended(&self) -> bool {
         self.receiving.lock().closed
     }
@@ -251,6 +246,9 @@ impl Transport {
     }
 
     fn end_sending(&self) {
+        // Before those who watch hear of it: the lane delivers what has arrived before a layer above takes its leave.
+        self.is_ending.store(true, Ordering::SeqCst);
+        self.path.ring();
         self.sending().queue.close();
         if let Some(beating) = self.heartbeat.lock().take() {
             beating.stop();
@@ -259,7 +257,7 @@ impl Transport {
 
     /// The sending side, to change it; those who wait are told when the guard is dropped.
     fn sending(&self) -> SendingGuard<'_> {
-        self.sending.lock(&self.watchers)
+        self.sending.lock(&self.path, &self.watchers)
     }
 
     fn end_receiving(&self) {
@@ -312,7 +310,7 @@ impl Pollable for Transport {
     fn ready(&self) -> Ready {
         let now = Instant::now();
         let mut ready = Ready::PEER_SILENT.when(self.is_peer_silent());
-        // What has expired still counts here: the pump drops it in time, and tells.
+        // What has expired still counts here: the lane drops it in time, and tells.
         self.sending.look(|sending| {
             let closed = sending.queue.is_closed();
             ready |= Ready::CLOSED.when(closed);

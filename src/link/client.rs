@@ -3,26 +3,26 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use quinn_proto::{ClientConfig, ConnectionError};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
-use wtransport::quinn::{self, ClientConfig, Connection, ConnectionError, Endpoint};
 
 use super::config::{ConnectOptions, ConnectionOptions, MAX_HANDSHAKE_TIMEOUT};
-use super::congestion::PathView;
-use super::driver::{Driver, lost, varint};
-use super::early::Early;
-use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET};
-use super::h3::{self, ConnectRequest, Event, Role};
+use super::core::{Ask, ConnectionKey, EndpointKey, Letter};
+use super::h3::ConnectRequest;
+use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
 use super::secrets::Secrets;
-use super::session::{Established, Session};
+use super::session::Session;
 use super::tls::{self, ClientCrypto, Extensions, Refusal};
+use super::udp::UdpLane;
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
-use crate::runtime::{self, CloseOnShutdown, Lane};
+use crate::runtime::{self, CloseOnShutdown};
 use crate::text::readable;
 
 /// An address that has not answered by then is joined by the next one (RFC 8305 section 5 suggests 250 ms).
@@ -32,9 +32,12 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 const CONNECTION_REFUSED: u64 = 0x2;
 const CRYPTO_ERRORS: std::ops::RangeInclusive<u64> = 0x100..=0x1ff;
 
-/// Establishes a session; waits until it is established or the attempt has failed. Not on a lane.
+/// How much longer than the attempt its connection lives at most: the attempt says better why it failed.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Establishes a session; waits until it is established or the attempt has failed.
 ///
-/// Returns what `prepare` makes of the session on its lane, before anything else happens on it.
+/// Returns what `prepare` makes of the session as soon as it is established.
 pub fn connect<T: Send + 'static>(
     url: &str,
     options: &ConnectOptions,
@@ -48,20 +51,20 @@ pub fn connect<T: Send + 'static>(
     let target = Target::parse(url)?;
     let request = ConnectRequest::new(&target.authority, &target.path, &options.headers)?;
     let (tls, refusal) = tls::client_config(&options.trust)?;
-    let crypto = ClientCrypto::new(tls, Extensions::default());
+    let crypto = Arc::new(ClientCrypto::new(tls, Extensions::default()));
     endpoint::transport_config(&options.connection, false)?;
     let runtime = runtime::get()?;
-    let lane = runtime.lane();
+    let limit = options.timeout;
     let attempt = Attempt {
         target,
         request,
-        crypto: Arc::new(crypto),
+        crypto,
         refusal,
         options: options.clone(),
-        lane: lane.clone(),
+        lane: udp::next_lane()?,
+        deadline: Instant::now() + limit + DEADLINE_MARGIN,
     };
-    let limit = options.timeout;
-    lane.run(async move {
+    runtime.service().run(async move {
         let described = attempt.target.authority.clone();
         let attempt = timeout(limit, attempt.run());
         tokio::select! {
@@ -135,43 +138,49 @@ impl Target {
     }
 }
 
-/// A connection, what its socket is kept open by, and the view of its path.
-type Reached = (Arc<ClientSocket>, Connection, Arc<PathView>);
-
 struct Attempt {
     target: Target,
     request: ConnectRequest,
     crypto: Arc<ClientCrypto>,
     refusal: Refusal,
     options: ConnectOptions,
-    lane: Lane,
+    lane: Arc<UdpLane>,
+    deadline: Instant,
+}
+
+/// A connection on which QUIC's handshake has begun. Dropped, it leaves nothing behind.
+struct Reached {
+    address: SocketAddr,
+    session: Arc<Session>,
+    socket: Arc<ClientSocket>,
+    key: ConnectionKey,
+    /// What the server hears if nothing comes of it; none once there is a session.
+    code: Option<u64>,
+}
+
+impl Drop for Reached {
+    fn drop(&mut self) {
+        if let Some(code) = self.code {
+            self.socket.lane.lane().post(Letter::Close(self.key, code));
+        }
+    }
 }
 
 impl Attempt {
     async fn run(self) -> Result<Arc<Session>> {
         let addresses = self.target.addresses(self.options.bind_host).await?;
-        let (socket, connection, view) = self.first_of(addresses).await?;
-        let session = Session::new(self.lane.clone());
-        let driver = Driver::new(connection.clone(), h3::Session::client(), Arc::clone(&session));
-        // Whatever happens from here on, a deadline included, an attempt that fails leaves no connection behind.
-        let mut guard = CloseUnlessEstablished(Some(connection.clone()));
-        let established = self.ask(&driver, connection, view, socket.address).await;
-        let (connect, control) = match established {
-            Ok((connect, control, facts)) => {
-                session.set_established(facts);
-                (connect, control)
-            }
-            Err(error) => {
-                if let Some(connection) = guard.0.take() {
-                    connection.close(varint(H3_NO_ERROR), b"");
-                }
-                return Err(error);
-            }
-        };
+        let mut reached = self.first_of(addresses).await?;
+        reached.code = Some(H3_REQUEST_CANCELLED);
+        let (sender, done) = oneshot::channel();
+        let ask =
+            Ask { request: self.request.clone(), done: Box::new(move |result| drop(sender.send(result))) };
+        self.lane.lane().core().ask(Instant::now(), reached.key, ask);
+        self.lane.lane().wake();
+        done.await.unwrap_or(Err(Error::Closed))?;
+        reached.code = None;
+        let session = Arc::clone(&reached.session);
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&session) as _;
         runtime::close_on_shutdown(closer);
-        guard.0 = None;
-        driver.run(connect, control, socket);
         Ok(session)
     }
 
@@ -222,90 +231,30 @@ impl Attempt {
         let (transport, view) = endpoint::transport_config(&self.options.connection, false)?;
         let mut config = ClientConfig::new(Arc::clone(&self.crypto) as _);
         config.transport_config(transport);
-        let connecting = socket
-            .endpoint
-            .connect_with(config, address, &self.target.host)
+        let lane = self.lane.lane();
+        let session = Session::new(Arc::clone(lane));
+        let (sender, connected) = oneshot::channel();
+        let key = lane
+            .core()
+            .connect(
+                Instant::now(),
+                socket.endpoint,
+                config,
+                (address, &self.target.host),
+                view,
+                Arc::clone(&session),
+                self.deadline,
+                (Box::new(Arc::clone(&socket)), Box::new(move |result| drop(sender.send(result)))),
+            )
             .map_err(|error| Error::Protocol(format!("cannot connect to {address}: {error}")))?;
+        lane.wake();
         let refusal = self.refusal.clone();
+        let reached = Reached { address, session, socket, key, code: Some(H3_NO_ERROR) };
         Ok(async move {
-            let connection = connecting.await.map_err(|error| explain(error, address, &refusal))?;
-            Ok((socket, connection, view))
+            let connected = connected.await.unwrap_or(Err(ConnectionError::LocallyClosed));
+            connected.map_err(|error| explain(error, reached.address, &refusal))?;
+            Ok(reached)
         })
-    }
-
-    /// Asks for the session over an open connection.
-    async fn ask(
-        &self,
-        driver: &Arc<Driver>,
-        connection: Connection,
-        view: Arc<PathView>,
-        socket_address: SocketAddr,
-    ) -> Result<(quinn::SendStream, quinn::SendStream, Established)> {
-        let control = driver.open().await?;
-        let mut early = Early::default();
-        let settings = early.before_connect(&connection, async {
-            loop {
-                match driver.event().await? {
-                    Event::PeerSettings(settings) => return Ok(settings),
-                    Event::Draining => {
-                        return Err(Error::ConnectionRefused("the server is going away".into()));
-                    }
-                    _ => {}
-                }
-            }
-        });
-        let settings = settings.await?;
-        if let Some(problem) = settings.problem(Role::Client) {
-            connection.close(varint(WT_REQUIREMENTS_NOT_MET), problem.as_bytes());
-            return Err(if settings.datagrams {
-                Error::Protocol(problem.to_owned())
-            } else {
-                Error::Unsupported
-            });
-        }
-        let asking = async {
-            let (mut connect, receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
-            let id = u64::from(receive.id());
-            let bytes = driver.with_state(|state| state.connect_bytes(id, &self.request))?;
-            connect
-                .write_all(&bytes)
-                .await
-                .map_err(|error| Error::Protocol(format!("the server took no request: {error}")))?;
-            driver.read_own(receive);
-            loop {
-                match driver.event().await? {
-                    Event::Response(response) if response.is_accepted() => return Ok((id, connect)),
-                    Event::Response(response) => return Err(Error::Rejected { status: response.status }),
-                    Event::Closed { .. } => {
-                        return Err(Error::Protocol("the server closed the session at once".into()));
-                    }
-                    Event::Aborted { reason, .. } => return Err(Error::Protocol(reason.into_owned())),
-                    _ => {}
-                }
-            }
-        };
-        let (id, connect) = early.before_session(&connection, asking).await?;
-        let facts = Established {
-            connection,
-            view,
-            broken: driver.broken(),
-            early: Mutex::new(early),
-            socket_address,
-            id,
-            path: self.request.path.clone(),
-            authority: self.request.authority.clone(),
-        };
-        Ok((connect, control, facts))
-    }
-}
-
-struct CloseUnlessEstablished(Option<Connection>);
-
-impl Drop for CloseUnlessEstablished {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            connection.close(varint(H3_REQUEST_CANCELLED), b"");
-        }
     }
 }
 
@@ -349,9 +298,8 @@ fn explain(error: ConnectionError, address: SocketAddr, refusal: &Refusal) -> Er
 
 /// A UDP socket that client sessions share; it closes with the last of them.
 struct ClientSocket {
-    endpoint: Endpoint,
-    address: SocketAddr,
-    key: Key,
+    lane: Arc<UdpLane>,
+    endpoint: EndpointKey,
 }
 
 /// Sockets are shared by those that would have opened the same one on the same lane.
@@ -360,8 +308,9 @@ type Key = (IpAddr, usize, usize, usize);
 static SOCKETS: Mutex<Option<HashMap<Key, Weak<ClientSocket>>>> = Mutex::new(None);
 
 impl ClientSocket {
-    fn on(bind: IpAddr, options: &ConnectionOptions, lane: &Lane) -> Result<Arc<Self>> {
-        let key = (bind, options.socket_receive_buffer_bytes, options.socket_send_buffer_bytes, lane.index());
+    fn on(bind: IpAddr, options: &ConnectionOptions, lane: &Arc<UdpLane>) -> Result<Arc<Self>> {
+        let index = lane.lane().index();
+        let key = (bind, options.socket_receive_buffer_bytes, options.socket_send_buffer_bytes, index);
         let mut sockets = SOCKETS.lock();
         let sockets = sockets.get_or_insert_default();
         if let Some(socket) = sockets.get(&key).and_then(Weak::upgrade) {
@@ -369,8 +318,13 @@ impl ClientSocket {
         }
         let udp = udp::bind(Some(bind), 0, options)?;
         let address = udp.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
-        let socket =
-            Arc::new(Self { endpoint: endpoint::open(lane, udp, &Secrets::random()?, None)?, address, key });
+        let udp = udp::Prepared::new(udp)?;
+        let quic = endpoint::quic(&Secrets::random()?, index, None, udp.may_fragment());
+        let endpoint = lane.lane().core().add_endpoint(quic, address, None);
+        // From here on it is retired when it is dropped.
+        let socket = Arc::new(Self { lane: Arc::clone(lane), endpoint });
+        lane.open(endpoint, udp)?;
+        sockets.retain(|_, socket| socket.strong_count() > 0);
         sockets.insert(key, Arc::downgrade(&socket));
         Ok(socket)
     }
@@ -378,15 +332,13 @@ impl ClientSocket {
 
 impl Drop for ClientSocket {
     fn drop(&mut self) {
-        let mut sockets = SOCKETS.lock();
-        if let Some(map) = sockets.as_mut() {
-            // Another may have taken the place meanwhile.
-            if map.get(&self.key).is_some_and(|socket| socket.strong_count() == 0) {
-                map.remove(&self.key);
+        self.lane.lane().post(Letter::Retire(self.endpoint));
+        // This may be a turn, which waits for no lock that a thread holds while it waits for the core.
+        if let Some(mut sockets) = SOCKETS.try_lock() {
+            if let Some(map) = sockets.as_mut() {
+                map.retain(|_, socket| socket.strong_count() > 0);
             }
-            if map.is_empty() {
-                *sockets = None;
-            }
+            sockets.take_if(|map| map.is_empty());
         }
     }
 }
@@ -394,7 +346,6 @@ impl Drop for ClientSocket {
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
-    use std::time::Instant;
 
     use super::*;
     use crate::link::Server;
@@ -435,17 +386,17 @@ mod tests {
         let options =
             ConnectOptions { trust: Trust::CertificateHashes(vec![hash]), ..ConnectOptions::default() };
         let (tls, refusal) = tls::client_config(&options.trust)?;
-        let lane = runtime::get()?.lane();
         let attempt = Attempt {
             target: Target::parse("https://localhost/")?,
             request: ConnectRequest::new("localhost", "/", &[])?,
             crypto: Arc::new(ClientCrypto::new(tls, Extensions::default())),
             refusal,
             options,
-            lane: lane.clone(),
+            lane: udp::next_lane()?,
+            deadline: Instant::now() + Duration::from_secs(30),
         };
         let addresses = addresses.to_vec();
-        lane.run(async move { Ok(attempt.first_of(addresses).await?.1.remote_address()) })
+        runtime::get()?.service().run(async move { Ok(attempt.first_of(addresses).await?.address) })
     }
 
     /// An address where nobody answers, for as long as the socket lives.

@@ -17,7 +17,6 @@ use quinn_proto::RttEstimator;
 use quinn_proto::congestion::{
     BbrConfig, Controller, ControllerFactory, ControllerMetrics, CubicConfig, NewRenoConfig,
 };
-use tokio::sync::Notify;
 
 use super::config::Congestion;
 
@@ -41,19 +40,19 @@ pub struct PathView {
     left_bytes: AtomicU64,
     /// Whether something waits that the window does not allow.
     held_back: AtomicBool,
-    moved: Notify,
-    mtu: Notify,
+    moved: AtomicBool,
+    mtu: AtomicBool,
 }
 
 impl PathView {
-    /// Returns when packets have left, were acknowledged or lost since the last return. One waiter.
-    pub async fn packets_moved(&self) {
-        self.moved.notified().await;
+    /// Whether packets have left, were acknowledged or lost since the last call.
+    pub fn take_moved(&self) -> bool {
+        self.moved.swap(false, Ordering::Relaxed)
     }
 
-    /// Returns when the path's MTU has changed since the last return. One waiter.
-    pub async fn mtu_changed(&self) {
-        self.mtu.notified().await;
+    /// Whether the path's MTU has changed since the last call.
+    pub fn take_mtu_changed(&self) -> bool {
+        self.mtu.swap(false, Ordering::Relaxed)
     }
 
     /// Bytes the path carries in `time`, by window and RTT; `None` before the first acknowledgement.
@@ -78,16 +77,10 @@ impl PathView {
         self.packets_allowed() >= (window / 4).clamp(1, 32)
     }
 
-    /// To be said before `bytes` are handed to QUIC, one at a time.
+    /// To be said when `bytes` were handed to QUIC.
     pub fn hand_over(&self, bytes: usize) {
         let handed = self.handed_bytes.load(Ordering::Relaxed);
         self.handed_bytes.store(handed + bytes as u64, Ordering::Relaxed);
-    }
-
-    /// To be said when QUIC did not take them after all.
-    pub fn take_back(&self, bytes: usize) {
-        let handed = self.handed_bytes.load(Ordering::Relaxed);
-        self.handed_bytes.store(handed.saturating_sub(bytes as u64), Ordering::Relaxed);
     }
 
     /// Whether something waits that the window does not allow: only then may the window grow.
@@ -146,7 +139,7 @@ impl Observed {
         self.view.in_flight_is_fresh.store(true, Ordering::Relaxed);
         self.view.window_bytes.store(self.inner.window(), Ordering::Relaxed);
         if !self.view.held_back.load(Ordering::Relaxed) || self.view.is_worth_waking() {
-            self.view.moved.notify_one();
+            self.view.moved.store(true, Ordering::Relaxed);
         }
     }
 
@@ -167,7 +160,7 @@ impl Controller for Observed {
             view.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         if !view.held_back.load(Ordering::Relaxed) {
-            view.moved.notify_one();
+            view.moved.store(true, Ordering::Relaxed);
         }
     }
 
@@ -194,7 +187,7 @@ impl Controller for Observed {
         view.window_bytes.store(self.inner.window(), Ordering::Relaxed);
         // QUIC now drops what has become too large: it will not leave.
         view.left_bytes.store(view.handed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
-        view.mtu.notify_one();
+        view.mtu.store(true, Ordering::Relaxed);
     }
 
     fn window(&self) -> u64 {
@@ -220,9 +213,6 @@ impl Controller for Observed {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-    use std::task::{Context, Waker};
-
     use super::*;
 
     const MTU: u64 = 1200;
@@ -252,17 +242,6 @@ mod tests {
         let window = controller.window();
         assert!(window < 10 * MTU, "a loss makes it smaller");
         assert_eq!(view.packets_allowed(), (window - MTU - 1) / MTU);
-    }
-
-    #[test]
-    fn what_quic_did_not_take_is_not_expected_to_leave() {
-        let (mut controller, view) = observed();
-        view.hand_over(9 * MTU as usize);
-        controller.on_sent(Instant::now(), 40, 0);
-        view.take_back(9 * MTU as usize);
-        controller.on_end_acks(Instant::now(), 0, false, None);
-        controller.on_sent(Instant::now(), 9 * MTU, 0);
-        assert_eq!(view.packets_allowed(), 9);
     }
 
     #[test]
@@ -306,7 +285,7 @@ mod tests {
     #[test]
     fn who_waits_for_the_window_is_woken_when_a_quarter_is_free() {
         let (mut controller, view) = observed();
-        let woken = || pin!(view.packets_moved()).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        let woken = || view.take_moved();
         send(&mut *controller, &view, 9);
         assert!(woken() && !woken());
         view.hold_back(true);

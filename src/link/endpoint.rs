@@ -1,16 +1,14 @@
-//! What servers and clients share: the QUIC configuration of a connection and of a UDP socket.
+//! What servers and clients share: the QUIC configuration of a connection and of an endpoint.
 
-use std::net::UdpSocket;
 use std::sync::Arc;
 
-use wtransport::quinn::{Endpoint, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use quinn_proto::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
 
 use super::config::ConnectionOptions;
 use super::congestion::{ObservedFactory, PathView};
-use super::datagram_path::{QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES};
+use super::core::datagrams::{QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES};
 use super::secrets::Secrets;
 use crate::error::{Error, Result};
-use crate::runtime::Lane;
 
 /// Streams that a peer may have open towards us: control, two of QPACK, a few of GREASE; a server also takes requests.
 /// Everything else is refused, and refused streams give their credit back.
@@ -48,14 +46,15 @@ pub(super) fn transport_config(
     Ok((Arc::new(config), view))
 }
 
-/// A QUIC endpoint on `socket`, driven by `lane`. Its secrets are its own: no other endpoint reads its ids.
-pub(super) fn open(
-    lane: &Lane,
-    socket: UdpSocket,
+/// A QUIC endpoint of `lane`. Its secrets are its own: no other endpoint reads its ids. If its socket `may_fragment`
+/// packets, they are not used to find out what the path carries.
+pub(super) fn quic(
     secrets: &Secrets,
+    lane: usize,
     server: Option<ServerConfig>,
-) -> Result<Endpoint> {
-    let config = secrets.endpoint_config(0);
-    lane.enter(|| Endpoint::new(config, server, socket, Arc::new(TokioRuntime)))
-        .map_err(|error| Error::io("opening the UDP socket", &error))
+    may_fragment: bool,
+) -> quinn_proto::Endpoint {
+    // There are no more than 256 lanes.
+    let config = secrets.endpoint_config(lane as u8);
+    quinn_proto::Endpoint::new(Arc::new(config), server.map(Arc::new), !may_fragment, None)
 }

@@ -4,26 +4,24 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::watch;
-use tokio::time::timeout;
-use wtransport::quinn::{Endpoint, Incoming, ServerConfig};
+use quinn_proto::{Incoming, ServerConfig};
 
 use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
-use super::driver::{Driver, varint};
-use super::early::Early;
-use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
-use super::h3::{self, Event, Role};
+use super::core::{Accepted, Acceptor, Admission, EndpointKey, Letter};
+use super::h3::ConnectRequest;
+use super::lane::Lane;
 use super::secrets::Secrets;
-use super::session::{Established, Session};
+use super::session::Session;
 use super::tls::{Extensions, Identity, ServerCrypto};
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
-use crate::runtime::{self, CloseOnShutdown, Lane};
+use crate::runtime::{self, CloseOnShutdown};
 
 /// From this many connections on that have not completed their handshake, a client must prove its address first.
 const RETRY_ABOVE_HALF_OPEN: usize = 64;
@@ -36,8 +34,10 @@ type Prepare<T> = Box<dyn Fn(Arc<Session>) -> Result<T> + Send + Sync>;
 
 /// A listening server, whose `accept` hands out what it makes of each session.
 pub struct Server<T = Arc<Session>> {
-    endpoint: Endpoint,
-    lane: Lane,
+    /// Its endpoint in the core of `lane`.
+    endpoint: OnceCell<EndpointKey>,
+    lane: Arc<Lane>,
+    me: Weak<Self>,
     /// Of every connection, but for its transport part: each connection has its own.
     config: ServerConfig,
     options: ConnectionOptions,
@@ -56,7 +56,6 @@ pub struct Server<T = Arc<Session>> {
     /// Those of them whose session is not established.
     half_open: Counter,
     closed: AtomicBool,
-    closing: watch::Sender<bool>,
 }
 
 /// An established session that waits for `accept`, until it ends.
@@ -94,19 +93,23 @@ impl<T: Send + 'static> Server<T> {
         let secrets = Secrets::random()?;
         let mut config = secrets.server_config(crypto);
         config.transport_config(transport);
-        let lane = runtime::get()?.lane();
+        let home = udp::next_lane()?;
+        let lane = Arc::clone(home.lane());
         let socket = udp::bind(options.host, options.port, &options.connection)?;
         let local_address =
             socket.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
-        let endpoint = endpoint::open(&lane, socket, &secrets, Some(config.clone()))?;
-        let server = Arc::new(Self {
-            endpoint,
-            lane: lane.clone(),
+        let socket = udp::Prepared::new(socket)?;
+        let quic = endpoint::quic(&secrets, lane.index(), Some(config.clone()), socket.may_fragment());
+        let certificate_hash = identity.certificate_hash()?;
+        let server = Arc::new_cyclic(|me| Self {
+            endpoint: OnceCell::new(),
+            lane: Arc::clone(&lane),
+            me: Weak::clone(me),
             config,
             options: options.connection.clone(),
             handshake_timeout: options.handshake_timeout,
             max_sessions: options.max_sessions.unwrap_or(usize::MAX),
-            certificate_hash: identity.certificate_hash()?,
+            certificate_hash,
             local_address,
             prepare: Box::new(prepare),
             backlog: Mutex::default(),
@@ -117,11 +120,16 @@ impl<T: Send + 'static> Server<T> {
             connections: Counter::default(),
             half_open: Counter::default(),
             closed: AtomicBool::new(false),
-            closing: watch::Sender::new(false),
         });
+        let acceptor = Arc::clone(&server) as Arc<dyn Acceptor>;
+        let endpoint = lane.core().add_endpoint(quic, local_address, Some(acceptor));
+        let _ = server.endpoint.set(endpoint);
+        if let Err(error) = home.open(endpoint, socket) {
+            server.close();
+            return Err(error);
+        }
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&server) as _;
         runtime::close_on_shutdown(closer);
-        lane.spawn(Listening(Arc::clone(&server)).run());
         Ok(server)
     }
 
@@ -162,7 +170,9 @@ impl<T: Send + 'static> Server<T> {
         for session in sessions.iter().filter_map(Weak::upgrade) {
             let _ = session.close(0, "");
         }
-        self.closing.send_replace(true);
+        if let Some(endpoint) = self.endpoint.get() {
+            self.lane.post(Letter::StopListening(*endpoint));
+        }
         self.tell();
     }
 
@@ -172,119 +182,10 @@ impl<T: Send + 'static> Server<T> {
         self.watchers.notify();
     }
 
-    fn admit(self: &Arc<Self>, incoming: Incoming) {
-        if self.connections.count() >= self.max_sessions {
-            incoming.refuse();
-        } else if self.half_open.count() >= RETRY_ABOVE_HALF_OPEN
-            && !incoming.remote_address_validated()
-            && incoming.may_retry()
-        {
-            // Under load nobody gets state for a forged address.
-            let _ = incoming.retry();
-        } else {
-            let (place, half_open) = (self.connections.one_more(), self.half_open.one_more());
-            self.lane.spawn(Arc::clone(self).serve(incoming, place, half_open));
-        }
-    }
-
-    async fn serve(self: Arc<Self>, incoming: Incoming, place: Counted, half_open: Counted) {
-        let remote = incoming.remote_address();
-        let connecting = endpoint::transport_config(&self.options, true).and_then(|(transport, view)| {
-            let mut config = self.config.clone();
-            config.transport_config(transport);
-            let connecting =
-                incoming.accept_with(Arc::new(config)).map_err(|error| Error::Protocol(error.to_string()))?;
-            Ok((connecting, view))
-        });
-        let Ok((connecting, view)) = connecting else { return };
-        let session = Session::new(self.lane.clone());
-        let mut started = None;
-        let mut closing = self.closing.subscribe();
-        let handshake = timeout(self.handshake_timeout, async {
-            let connection = connecting.await.map_err(|error| Error::Protocol(error.to_string()))?;
-            let driver = Driver::new(connection.clone(), h3::Session::server(), Arc::clone(&session));
-            started = Some((Arc::clone(&driver), driver.ends_on_panic()));
-            let control = driver.open().await?;
-            let mut problem = None;
-            let mut early = Early::default();
-            let asked = early.before_connect(&connection, async {
-                loop {
-                    match driver.event().await? {
-                        Event::Request { stream_id, request } => return Ok((stream_id, request)),
-                        Event::PeerSettings(settings) => problem = settings.problem(Role::Server),
-                        Event::Draining => {}
-                        _ => return Err(Error::Protocol("the client withdrew its request".into())),
-                    }
-                }
-            });
-            let (stream_id, request) = asked.await?;
-            let mut connect = driver.take_reply(stream_id)?;
-            let refusal = match problem {
-                // draft-ietf-webtrans-http3 section 3.1: such requests are malformed.
-                Some(problem) => Some((400, Error::Protocol(problem.to_owned()))),
-                None if self.backlog.lock().len() >= self.backlog_limit => {
-                    Some((503, Error::LimitReached("the accept backlog is full".into())))
-                }
-                None => None,
-            };
-            if let Some((status, error)) = refusal {
-                let answer = driver.with_state(|state| state.reject(status, &[]))?;
-                let _ = connect.write_all(&answer).await;
-                let _ = connect.finish();
-                let _ = connect.stopped().await;
-                return Err(error);
-            }
-            let answer = driver.with_state(|state| state.accept(&[]))?;
-            early
-                .before_session(&connection, connect.write_all(&answer))
-                .await
-                .map_err(|error| Error::Protocol(format!("the client left: {error}")))?;
-            session.set_established(Established {
-                connection,
-                view,
-                broken: driver.broken(),
-                early: Mutex::new(early),
-                socket_address: self.local_address,
-                id: stream_id,
-                path: request.path.clone(),
-                authority: request.authority.clone(),
-            });
-            Ok((driver, connect, control))
-        });
-        // Closing does not wait for those who may never ask.
-        let established = tokio::select! {
-            established = handshake => established,
-            _ = closing.wait_for(|closing| *closing) => Ok(Err(Error::Closed)),
-        };
-        drop(half_open);
-        match established {
-            Ok(Ok((driver, connect, control))) => {
-                self.remember(&session);
-                if self.enqueue(&session).is_err() || self.is_closed() {
-                    let _ = session.close(0, "");
-                }
-                // A task of its own: this one is as large as a handshake needs, which is nothing to keep for years.
-                driver.run(connect, control, place);
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(%remote, %error, "a handshake failed");
-                if let Some((driver, _)) = started {
-                    driver.connection().close(varint(H3_NO_ERROR), b"");
-                }
-            }
-            Err(_) => {
-                tracing::debug!(%remote, "a handshake took too long");
-                if let Some((driver, _)) = started {
-                    driver.connection().close(varint(H3_REQUEST_CANCELLED), b"no session in time");
-                }
-            }
-        }
-    }
-
     /// Lets an established session wait for `accept`.
-    fn enqueue(self: &Arc<Self>, session: &Arc<Session>) -> Result<()> {
+    fn enqueue(&self, session: &Arc<Session>) -> Result<()> {
         let prepared = (self.prepare)(Arc::clone(session))?;
-        let watcher = Arc::new(LeavesBacklog(Arc::downgrade(self)));
+        let watcher = Arc::new(LeavesBacklog(Weak::clone(&self.me)));
         let ended = Subscription::new(Arc::clone(session) as _, watcher);
         {
             let mut backlog = self.backlog.lock();
@@ -320,33 +221,49 @@ impl<T: Send + 'static> Server<T> {
     }
 }
 
-/// Takes connections. Dropping it, for whatever reason (the socket may fail), closes the server, so that nobody waits
-/// for a session that cannot come.
-struct Listening<T: Send + 'static>(Arc<Server<T>>);
-
-impl<T: Send + 'static> Listening<T> {
-    async fn run(self) {
-        let server = &self.0;
-        let mut closing = server.closing.subscribe();
-        loop {
-            let incoming = tokio::select! {
-                incoming = server.endpoint.accept() => incoming,
-                _ = closing.wait_for(|closing| *closing) => None,
-            };
-            let Some(incoming) = incoming else { break };
-            server.admit(incoming);
+impl<T: Send + 'static> Acceptor for Server<T> {
+    fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
+        if self.connections.count() >= self.max_sessions {
+            return Admission::Refuse;
         }
-        server.close();
-        // No new connections; those that are saying goodbye may finish.
-        server.endpoint.set_server_config(None);
-        server.endpoint.wait_idle().await;
-        server.endpoint.close(varint(H3_NO_ERROR), b"");
+        if self.half_open.count() >= RETRY_ABOVE_HALF_OPEN
+            && !incoming.remote_address_validated()
+            && incoming.may_retry()
+        {
+            // Under load nobody gets state for a forged address.
+            return Admission::Retry;
+        }
+        let Ok((transport, view)) = endpoint::transport_config(&self.options, true) else {
+            return Admission::Refuse;
+        };
+        let mut config = self.config.clone();
+        config.transport_config(transport);
+        Admission::Accept(Box::new(Accepted {
+            config: Arc::new(config),
+            view,
+            session: Session::new(Arc::clone(&self.lane)),
+            deadline: now + self.handshake_timeout,
+            half_open: Box::new(self.half_open.one_more()),
+            place: Box::new(self.connections.one_more()),
+        }))
     }
-}
 
-impl<T: Send + 'static> Drop for Listening<T> {
-    fn drop(&mut self) {
-        self.0.close();
+    fn answer(&self, _request: &ConnectRequest) -> Result<(), (u16, Error)> {
+        if self.backlog.lock().len() >= self.backlog_limit {
+            return Err((503, Error::LimitReached("the accept backlog is full".into())));
+        }
+        Ok(())
+    }
+
+    fn established(&self, session: &Arc<Session>) {
+        self.remember(session);
+        if self.enqueue(session).is_err() || self.is_closed() {
+            let _ = session.close(0, "");
+        }
+    }
+
+    fn failed(&self) {
+        self.close();
     }
 }
 

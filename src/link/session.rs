@@ -1,24 +1,23 @@
 //! One WebTransport session as its user sees it: state, addresses, statistics, closing.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::Notify;
-use wtransport::quinn;
 
-use super::congestion::PathView;
+use super::core::datagrams::{DatagramState, Datagrams};
+use super::core::{Bell, Chore, ConnectionKey};
 use super::datagram_path::DatagramPath;
-use super::driver::{Broken, EndsOnPanic};
-use super::early::Early;
+use super::lane::Lane;
 use crate::error::{Error, Result};
+use crate::runtime::CloseOnShutdown;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
-use crate::runtime::{CloseOnShutdown, Lane};
 
 /// The longest close reason, in bytes of UTF-8 (draft-ietf-webtrans-http3 section 6).
 pub const MAX_CLOSE_REASON_BYTES: usize = 1024;
@@ -95,16 +94,36 @@ pub struct SessionStats {
     pub path_mtu_bytes: u32,
 }
 
+impl SessionStats {
+    /// Those that QUIC has; streams are counted elsewhere.
+    pub(super) fn of(connection: &quinn_proto::Connection) -> Self {
+        let stats = connection.stats();
+        Self {
+            rtt: stats.path.rtt,
+            min_rtt: connection.min_rtt(),
+            congestion_window_bytes: stats.path.cwnd,
+            packets_sent: stats.path.sent_packets,
+            packets_lost: stats.path.lost_packets,
+            bytes_lost: stats.path.lost_bytes,
+            udp_bytes_sent: stats.udp_tx.bytes,
+            udp_bytes_received: stats.udp_rx.bytes,
+            udp_datagrams_sent: stats.udp_tx.datagrams,
+            udp_datagrams_received: stats.udp_rx.datagrams,
+            congestion_events: stats.path.congestion_events,
+            datagram_frames_sent: stats.frame_tx.datagram,
+            datagram_frames_received: stats.frame_rx.datagram,
+            peer_streams_refused: 0,
+            path_mtu_bytes: u32::from(stats.path.current_mtu),
+        }
+    }
+}
+
 /// What is known once a session is established.
 pub struct Established {
-    /// The connection; nobody outside `link` sees it.
-    pub(super) connection: quinn::Connection,
-    /// Window and RTT of its path.
-    pub(super) view: Arc<PathView>,
-    /// How the peer broke the protocol, once it did.
-    pub(super) broken: Broken,
-    /// Datagrams that came before it was established.
-    pub(super) early: Mutex<Early>,
+    /// Its connection in the lane's core.
+    pub(super) key: ConnectionKey,
+    /// What can be known of its datagrams without the core.
+    pub(super) state: Arc<DatagramState>,
     /// What its UDP socket is bound to.
     pub(super) socket_address: SocketAddr,
     /// The CONNECT stream's id, which is the session's.
@@ -115,34 +134,49 @@ pub struct Established {
     pub authority: String,
 }
 
+/// What is left of a connection that is gone.
+pub(super) struct Last {
+    pub(super) stats: SessionStats,
+    pub(super) remote: SocketAddr,
+    pub(super) local_ip: Option<IpAddr>,
+    /// Datagrams that arrived, for a reader that did not come in time.
+    pub(super) unread: Vec<Bytes>,
+}
+
 /// One WebTransport session.
 pub struct Session {
     shared: Mutex<Shared>,
     changed: Condvar,
     watchers: Watchers,
-    lane: Lane,
+    lane: Arc<Lane>,
     established: OnceCell<Established>,
-    /// Tells the driver that `Shared::goodbye` is set.
-    goodbye: Notify,
-    pub(super) peer_streams_refused: AtomicU64,
+    peer_streams_refused: AtomicU64,
 }
 
 struct Shared {
     phase: Phase,
     close: Option<CloseInfo>,
-    /// What the driver has to say to the peer.
+    /// What there is to say to the peer.
     goodbye: Option<(u32, String)>,
+    /// Where its datagrams come from and go to, until its connection takes it on.
+    sink: Option<Arc<dyn Datagrams>>,
+    last: Option<Box<Last>>,
 }
 
 impl Session {
-    pub(super) fn new(lane: Lane) -> Arc<Self> {
+    pub(super) fn new(lane: Arc<Lane>) -> Arc<Self> {
         Arc::new(Self {
-            shared: Mutex::new(Shared { phase: Phase::Connecting, close: None, goodbye: None }),
+            shared: Mutex::new(Shared {
+                phase: Phase::Connecting,
+                close: None,
+                goodbye: None,
+                sink: None,
+                last: None,
+            }),
             changed: Condvar::new(),
             watchers: Watchers::default(),
             lane,
             established: OnceCell::new(),
-            goodbye: Notify::new(),
             peer_streams_refused: AtomicU64::new(0),
         })
     }
@@ -164,61 +198,75 @@ impl Session {
 
     /// The peer's address now; it may change when the peer moves to another network.
     pub fn remote_address(&self) -> Result<SocketAddr> {
-        let address = self.established()?.connection.remote_address();
+        let (_, address, _) = self.look()?;
         // On a dual-stack socket an IPv4 peer appears as ::ffff:a.b.c.d.
         Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
     /// The address this side's packets leave from; its IP address is unspecified where the system does not tell.
     pub fn local_address(&self) -> Result<SocketAddr> {
-        let established = self.established()?;
-        let ip = established.connection.local_ip().unwrap_or(established.socket_address.ip());
-        Ok(SocketAddr::new(ip.to_canonical(), established.socket_address.port()))
+        let (_, _, local_ip) = self.look()?;
+        let socket = self.established()?.socket_address;
+        Ok(SocketAddr::new(local_ip.unwrap_or(socket.ip()).to_canonical(), socket.port()))
     }
 
-    /// The lane its tasks run on.
-    pub fn lane(&self) -> &Lane {
+    /// The lane that moves it.
+    pub fn lane(&self) -> &Arc<Lane> {
         &self.lane
     }
 
-    /// Runs a task of the established session on its lane. A panic in it ends the session.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        match self.established.get() {
-            Some(Established { connection, broken, .. }) => {
-                EndsOnPanic(connection.clone(), Arc::clone(broken)).spawn(&self.lane, task);
-            }
-            None => self.lane.spawn(task),
-        }
-    }
-
-    /// The way its datagrams take; the first of it begins with those that came before the session was established.
+    /// The way its datagrams take.
     pub fn datagram_path(&self) -> Result<DatagramPath> {
         let established = self.established()?;
-        let Established { connection, view, broken, early, id, .. } = established;
-        DatagramPath::new(connection.clone(), Arc::clone(view), Arc::clone(broken), early.lock().take(), *id)
+        DatagramPath::new(
+            Arc::clone(&self.lane),
+            established.key,
+            Arc::clone(&established.state),
+            established.id,
+        )
+    }
+
+    /// Lets `sink` have its datagrams, from the first that arrived on. Once for each session.
+    pub fn attach(&self, sink: Arc<dyn Datagrams>) -> Result<()> {
+        let path = self.datagram_path()?;
+        let mut shared = self.shared.lock();
+        match &mut shared.last {
+            None => {
+                shared.sink = Some(sink);
+                drop(shared);
+                path.ring();
+            }
+            Some(last) => {
+                let unread = std::mem::take(&mut last.unread);
+                drop(shared);
+                give_rest(&*sink, &unread);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has `chore` done in turns of its lane, for the first time in the next. A panic in it ends the session. Not in a
+    /// turn.
+    pub fn add_chore(&self, chore: Arc<dyn Chore>) -> Result<Arc<Bell>> {
+        Ok(self.lane.add_chore(self.established()?.key, chore))
     }
 
     /// Figures of the connection.
     pub fn stats(&self) -> Result<SessionStats> {
-        let connection = &self.established()?.connection;
-        let stats = connection.stats();
-        Ok(SessionStats {
-            rtt: stats.path.rtt,
-            min_rtt: connection.min_rtt(),
-            congestion_window_bytes: stats.path.cwnd,
-            packets_sent: stats.path.sent_packets,
-            packets_lost: stats.path.lost_packets,
-            bytes_lost: stats.path.lost_bytes,
-            udp_bytes_sent: stats.udp_tx.bytes,
-            udp_bytes_received: stats.udp_rx.bytes,
-            udp_datagrams_sent: stats.udp_tx.datagrams,
-            udp_datagrams_received: stats.udp_rx.datagrams,
-            congestion_events: stats.path.congestion_events,
-            datagram_frames_sent: stats.frame_tx.datagram,
-            datagram_frames_received: stats.frame_rx.datagram,
-            peer_streams_refused: self.peer_streams_refused.load(Ordering::Relaxed),
-            path_mtu_bytes: u32::from(stats.path.current_mtu),
-        })
+        let (stats, _, _) = self.look()?;
+        let peer_streams_refused = self.peer_streams_refused.load(Ordering::Relaxed);
+        Ok(SessionStats { peer_streams_refused, ..stats })
+    }
+
+    /// Asks the core, or what it left behind.
+    fn look(&self) -> Result<(SessionStats, SocketAddr, Option<IpAddr>)> {
+        let key = self.established()?.key;
+        if let Some(seen) = self.lane.core().look(key) {
+            return Ok(seen);
+        }
+        let shared = self.shared.lock();
+        let last = shared.last.as_ref().ok_or(Error::Closed)?;
+        Ok((last.stats.clone(), last.remote, last.local_ip))
     }
 
     /// Ends the session: from now on it is closed for its users, and `code` and `reason` are on their way to the peer.
@@ -232,7 +280,9 @@ impl Session {
             self.end(CloseInfo { by: ClosedBy::Local, code, reason: reason.to_owned(), transport_error: 0 });
         if closed {
             self.shared.lock().goodbye = Some((code, reason.to_owned()));
-            self.goodbye.notify_one();
+            if let Ok(path) = self.datagram_path() {
+                path.ring();
+            }
         }
         Ok(())
     }
@@ -271,13 +321,30 @@ impl Session {
         true
     }
 
-    /// Resolves when this side wants to end the session.
-    pub(super) async fn wants_to_close(&self) -> (u32, String) {
-        loop {
-            if let Some(words) = self.shared.lock().goodbye.take() {
-                return words;
-            }
-            self.goodbye.notified().await;
+    /// What this side has to say to the peer, once.
+    pub(super) fn take_goodbye(&self) -> Option<(u32, String)> {
+        self.shared.lock().goodbye.take()
+    }
+
+    /// The sink, once.
+    pub(super) fn take_sink(&self) -> Option<Arc<dyn Datagrams>> {
+        self.shared.lock().sink.take()
+    }
+
+    /// The peer opened a stream that was refused.
+    pub(super) fn count_refused_stream(&self) {
+        self.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The connection is gone, and this is left of it.
+    pub(super) fn set_last(&self, mut last: Last) {
+        let mut shared = self.shared.lock();
+        let sink = shared.sink.take();
+        let unread = if sink.is_some() { std::mem::take(&mut last.unread) } else { Vec::new() };
+        shared.last = Some(Box::new(last));
+        drop(shared);
+        if let Some(sink) = sink {
+            give_rest(&*sink, &unread);
         }
     }
 
@@ -296,6 +363,14 @@ impl Session {
         self.changed.notify_all();
         self.watchers.notify();
     }
+}
+
+/// The last that a sink hears.
+fn give_rest(sink: &dyn Datagrams, unread: &[Bytes]) {
+    if !unread.is_empty() {
+        sink.deliver(Instant::now(), unread);
+    }
+    sink.ended();
 }
 
 impl Pollable for Session {

@@ -2,7 +2,7 @@
 //!
 //! - [`sample`]: what is looked at; [`rules`]: what is worth an alert, without clock or threads; [`trend`]: where a figure
 //!   goes.
-//! - [`timer`]: one for all monitors of a lane.
+//! - [`timer`]: one for all monitors.
 //! - [`prometheus`]: the same figures for a monitoring system.
 
 pub mod prometheus;
@@ -28,7 +28,7 @@ use sample::{Observer, Sample};
 /// The most samples or alerts that can be asked to be kept: 11 MiB of samples.
 pub const MAX_KEPT: usize = 1 << 16;
 
-/// The shortest time between samples. Each takes some microseconds of the lane that carries the transport.
+/// The shortest time between samples. Each takes some microseconds of the service thread.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How a monitor works; the defaults are the reference's.
@@ -116,7 +116,7 @@ impl Monitor {
         });
         // The transport may have closed before the watch was there.
         watch.changed();
-        timer::start(monitor.transport.session().lane(), &monitor);
+        timer::start(&monitor)?;
         Ok(monitor)
     }
 

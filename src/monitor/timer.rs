@@ -1,18 +1,20 @@
-//! One timer for all monitors of a lane.
+//! One timer for all monitors, on the service thread.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::Monitor;
-use crate::runtime::Lane;
+use crate::error::Result;
+use crate::runtime;
 
-/// The timers there are, each with the index of its lane. A lane's timer begins with its first monitor.
-static TIMERS: Mutex<Vec<(usize, Arc<Timer>)>> = Mutex::new(Vec::new());
+/// The timer; it begins with the first monitor.
+static TIMER: OnceCell<Arc<Timer>> = OnceCell::new();
 
 #[derive(Default)]
 struct Timer {
@@ -33,20 +35,14 @@ struct Due {
 /// Fewer entries are not worth a sweep.
 const SWEEP_LEAST: usize = 64;
 
-/// Lets `monitor` take samples on `lane` until it ends.
-pub(super) fn start(lane: &Lane, monitor: &Arc<Monitor>) {
-    let timer = {
-        let mut timers = TIMERS.lock();
-        match timers.iter().find(|(index, _)| *index == lane.index()) {
-            Some((_, timer)) => Arc::clone(timer),
-            None => {
-                let timer = Arc::new(Timer::default());
-                timers.push((lane.index(), Arc::clone(&timer)));
-                lane.spawn(Arc::clone(&timer).run());
-                timer
-            }
-        }
-    };
+/// Lets `monitor` take samples until it ends.
+pub(super) fn start(monitor: &Arc<Monitor>) -> Result<()> {
+    let service = runtime::get()?.service();
+    let timer = TIMER.get_or_init(|| {
+        let timer = Arc::new(Timer::default());
+        service.spawn(Arc::clone(&timer).run());
+        timer
+    });
     let mut due = timer.due.lock();
     due.sweep();
     let number = due.next;
@@ -55,6 +51,7 @@ pub(super) fn start(lane: &Lane, monitor: &Arc<Monitor>) {
     due.add(number, monitor, Instant::now());
     drop(due);
     timer.sooner.notify_one();
+    Ok(())
 }
 
 impl Due {

@@ -1,6 +1,6 @@
-//! Drives a [`Machine`] over a transport: one task, one timer, and the callers that wait.
+//! Drives a [`Machine`] over a transport: one chore of its lane, and the callers that wait.
 //!
-//! Only the task transmits, and only while the transport has room, so that frames never evict one another. Frames that
+//! Only the chore transmits, and only while the transport has room, so that frames never evict one another. Frames that
 //! arrive are taken on their way (`datagram::channel::Route`), before the transport's own queue.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -8,8 +8,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use tokio::sync::Notify;
 
 use super::negotiation::{Mode, Past};
 use super::outstanding::Message;
@@ -19,6 +19,7 @@ use crate::datagram::channel::{Channel, Offered, Route, RouteOrder};
 use crate::datagram::message::Metadata;
 use crate::datagram::transport::{SendOptions, Transport};
 use crate::error::{Error, Result};
+use crate::link::{After, Bell, Chore};
 use crate::runtime::readiness::{Pollable, Ready, Token, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
 
@@ -98,8 +99,8 @@ pub struct Layer {
     progressed: Condvar,
     reported: Condvar,
     watchers: Watchers,
-    /// Wakes the task.
-    work: Notify,
+    /// Calls for the chore.
+    bell: OnceCell<Arc<Bell>>,
     history: Arc<Mutex<History>>,
 }
 
@@ -114,7 +115,7 @@ struct State {
     closing: bool,
     /// Every message has its outcome and no sequence will be used any more: another layer may follow.
     settled: bool,
-    /// The task has ended; nothing will change any more but what is read.
+    /// The chore is over; nothing will change any more but what is read.
     closed: bool,
 }
 
@@ -136,6 +137,8 @@ impl Layer {
         if transport.is_closed() {
             return Err(Error::Closed);
         }
+        // Before any lock: the session asks its lane, and the lane's turn takes locks of the layer's.
+        let rtt = transport.session().stats().map(|stats| stats.rtt);
         let shared = history_of(&transport);
         let mut history = shared.lock();
         if history.open.upgrade().is_some_and(|layer| !layer.state.lock().settled) {
@@ -158,8 +161,8 @@ impl Layer {
                 first_sequence: history.next_sequence.unwrap_or(options.first_sequence),
             },
         );
-        if let Ok(stats) = transport.session().stats() {
-            machine.seed_rtt(stats.rtt);
+        if let Ok(rtt) = rtt {
+            machine.seed_rtt(rtt);
         }
         let layer = Arc::new(Self {
             state: Mutex::new(State {
@@ -175,16 +178,25 @@ impl Layer {
             progressed: Condvar::new(),
             reported: Condvar::new(),
             watchers: Watchers::default(),
-            work: Notify::new(),
+            bell: OnceCell::new(),
             history: Arc::clone(&shared),
             transport,
         });
         history.opened = history.opened.saturating_add(1);
         history.open = Arc::downgrade(&layer);
         drop(history);
-        let task = Task::new(&layer);
-        layer.transport.session().spawn(task.run());
+        let chore = Arc::new(Duty(Mutex::new(Some(Task::new(&layer)))));
+        let _ = layer.bell.set(layer.transport.session().add_chore(chore)?);
+        // What happened before the bell was hung up.
+        layer.ring();
         Ok(layer)
+    }
+
+    /// Has the chore done: there is something to send, or to look at.
+    fn ring(&self) {
+        if let Some(bell) = self.bell.get() {
+            bell.ring();
+        }
     }
 
     /// The transport it stands on.
@@ -231,7 +243,7 @@ impl Layer {
         if result.is_ok() {
             state.reports_promised += usize::from(options.report_id.is_some());
             drop(state);
-            self.work.notify_one();
+            self.ring();
         }
         result
     }
@@ -285,7 +297,7 @@ impl Layer {
         state.machine.flush_acks(Instant::now());
         drop(state);
         self.settle();
-        self.work.notify_one();
+        self.ring();
         self.tell();
         drained
     }
@@ -339,7 +351,7 @@ impl Layer {
         if let Ok(Metadata { waited, .. }) = &metadata {
             self.transport.record_waited(*waited);
             // Room that opened may owe the peer an acknowledgement.
-            self.work.notify_one();
+            self.ring();
         }
         metadata
     }
@@ -382,12 +394,12 @@ impl Route for Layer {
         };
         match verdict {
             Verdict::Consumed => {
-                self.work.notify_one();
+                self.ring();
                 if refused { Offered::Dropped } else { Offered::Taken }
             }
             Verdict::Stale => {
                 // The peer is to be told which opening this is.
-                self.work.notify_one();
+                self.ring();
                 Offered::Taken
             }
             Verdict::NotAFrame => Offered::Left,
@@ -446,7 +458,25 @@ impl Pollable for Layer {
     }
 }
 
-/// The layer's task. Dropping it, for whatever reason, ends the layer.
+/// The layer's work on its lane, until it is over.
+struct Duty(Mutex<Option<Task>>);
+
+impl Chore for Duty {
+    fn run(&self, now: Instant) -> After {
+        let mut task = self.0.lock();
+        let after = task.as_mut().map_or(After::Ended, |task| task.run(now));
+        if after == After::Ended {
+            *task = None;
+        }
+        after
+    }
+
+    fn stopped(&self) {
+        *self.0.lock() = None;
+    }
+}
+
+/// What the work needs. Dropping it, for whatever reason, ends the layer.
 struct Task {
     layer: Arc<Layer>,
     route: u64,
@@ -461,46 +491,30 @@ impl Task {
         Self { layer: Arc::clone(layer), route, watch, frames: Vec::new() }
     }
 
-    async fn run(mut self) {
+    fn run(&mut self, now: Instant) -> After {
         let layer = Arc::clone(&self.layer);
-        loop {
-            let max_size = layer.transport.max_datagram_size().unwrap_or(0);
-            if layer.transport.is_closed() {
-                // The receive pump was woken together with this task, and takes what had arrived before the end.
-                tokio::task::yield_now().await;
-                return;
-            }
-            let (wake_at, ended) = self.turn(max_size);
-            for Transmit { frame, priority, expires_at } in self.frames.drain(..) {
-                // Zero would be none.
-                let left =
-                    |at: Instant| at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
-                let ttl = expires_at.map(left);
-                // Room was seen, and only this task fills it with frames; what a program's own datagrams took since
-                // is a loss like any other, and is repaired like one.
-                let options = SendOptions { priority, ttl, report_id: None };
-                let _ = layer.transport.send(&frame, &options, Deadline::Now);
-            }
-            if ended {
-                return;
-            }
-            let sleep = async {
-                match wake_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = layer.work.notified() => {}
-                () = sleep => {}
-            }
+        if layer.transport.is_closed() {
+            // What had arrived before the end was delivered first: the transport rings for that before it rings here.
+            return After::Ended;
         }
+        let max_size = layer.transport.max_datagram_size().unwrap_or(0);
+        let (wake_at, ended) = self.turn(now, max_size);
+        for Transmit { frame, priority, expires_at } in self.frames.drain(..) {
+            // Zero would be none.
+            let left =
+                |at: Instant| at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+            let ttl = expires_at.map(left);
+            // Room was seen, and only this task fills it with frames; what a program's own datagrams took since
+            // is a loss like any other, and is repaired like one.
+            let options = SendOptions { priority, ttl, report_id: None };
+            let _ = layer.transport.send(&frame, &options, Deadline::Now);
+        }
+        if ended { After::Ended } else { After::Wait(wake_at) }
     }
 
     /// One turn: what may go now is in `frames` afterwards. Returns when to look again, and whether the layer has ended.
-    fn turn(&mut self, max_size: usize) -> (Option<Instant>, bool) {
+    fn turn(&mut self, now: Instant, max_size: usize) -> (Option<Instant>, bool) {
         let layer = &self.layer;
-        let now = Instant::now();
         let mut room = layer.transport.send_room().min(TURN);
         let outbound = layer.transport.stats().outbound;
         let mut state = layer.state.lock();
@@ -539,7 +553,7 @@ struct TransportWatch(Weak<Layer>);
 impl Watcher for TransportWatch {
     fn changed(&self) {
         if let Some(layer) = self.0.upgrade() {
-            layer.work.notify_one();
+            layer.ring();
         }
     }
 }

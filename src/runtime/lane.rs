@@ -1,96 +1,118 @@
-//! A lane: one OS thread, one current-thread tokio runtime.
+//! A lane's thread: it takes turns, and sleeps in between.
 
-use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
-use tokio::sync::Notify;
 
+use super::epoll::{Event, Sleep};
 use super::thread;
 use crate::error::{Error, Result};
 
-/// Turns that a lane takes after it was told to stop, so that what was written last also leaves.
-const LAST_TURNS: usize = 8;
-
-/// A handle to a lane; clones name the same thread.
-#[derive(Clone)]
-pub struct Lane {
-    index: usize,
-    handle: Handle,
-    stop: Arc<Notify>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+/// When a lane is to take its next turn, if nothing happens before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// At once: there is more to do.
+    Now,
+    /// At once, but others who run on this core go first: they have to take what was delivered.
+    AfterOthers,
+    /// At that instant.
+    At(Instant),
+    /// When something happens.
+    Never,
 }
 
-impl Lane {
-    /// Starts the thread `wtgram-<index>`.
-    pub(super) fn start(index: u32) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            // Name look-ups are the only blocking work; a few threads that leave when idle are enough.
-            .max_blocking_threads(8)
-            .thread_name("wtgram-resolver")
-            .build()
-            .map_err(|error| Error::io("starting the runtime", &error))?;
-        let handle = runtime.handle().clone();
-        let stop = Arc::new(Notify::new());
-        let stopped = Arc::clone(&stop);
+/// What a lane does in a turn.
+pub trait Turn: Send + Sync {
+    /// Does all there is to do now; `events` says which sockets are ready.
+    fn turn(&self, events: &[Event]) -> Next;
+    /// The lane takes no further turn: nobody may wait for one in vain.
+    fn stopped(&self);
+}
+
+/// The thread of a lane.
+pub struct LaneThread {
+    sleep: Arc<Sleep>,
+    stop: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl LaneThread {
+    /// Starts the thread `wtgram-<index>`, which takes the turns of `turn` and sleeps in `sleep`.
+    pub fn start(index: usize, sleep: Arc<Sleep>, turn: Arc<dyn Turn>) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (asleep, stopping) = (Arc::clone(&sleep), Arc::clone(&stop));
         let thread = thread::spawn(format!("wtgram-{index}"), move || {
-            runtime.block_on(async {
-                stopped.notified().await;
-                for _ in 0..LAST_TURNS {
-                    tokio::task::yield_now().await;
-                }
-            });
-            runtime.shutdown_background();
+            run(&asleep, &stopping, &*turn);
+            turn.stopped();
         })
         .map_err(|error| Error::io("starting a lane", &error))?;
-        Ok(Self { index: index as usize, handle, stop, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { sleep, stop, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Which lane it is, from 0.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Runs `task` on the lane.
-    ///
-    /// A panic inside is contained by tokio: it ends that task only, and whatever the task owned is dropped. The tasks of a
-    /// session run by `link::Session::spawn`, which ends the session then.
-    pub fn spawn<F>(&self, task: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        drop(self.handle.spawn(task));
-    }
-
-    /// Runs `task` on the lane and waits for its result on the calling thread.
-    ///
-    /// Must not be called on a lane; nothing in the library does, because user code never runs there.
-    pub fn run<F, T>(&self, task: F) -> Result<T>
-    where
-        F: Future<Output = Result<T>> + Send + 'static,
-        T: Send + 'static,
-    {
-        let (sender, receiver) = crossbeam_channel::bounded(1);
-        self.spawn(async move {
-            let _ = sender.send(task.await);
-        });
-        // The sender is dropped without a value only when the task panicked or the lane was stopped.
-        receiver.recv().unwrap_or(Err(Error::Closed))
-    }
-
-    /// Makes this lane the current tokio runtime while `body` runs, for constructors that ask for it.
-    pub fn enter<T>(&self, body: impl FnOnce() -> T) -> T {
-        let _guard = self.handle.enter();
-        body()
-    }
-
-    pub(super) fn stop(&self) {
-        self.stop.notify_one();
+    /// Lets it take a last turn, and waits for its end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.sleep.wake();
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
+    }
+}
+
+fn run(sleep: &Sleep, stop: &AtomicBool, turn: &dyn Turn) {
+    let mut events = Vec::new();
+    loop {
+        // Looked at before the turn: what was wanted before the stop is done in it.
+        let last = stop.load(Ordering::SeqCst);
+        // A panic is contained where it happens; one that comes as far as this ends the turn and not the lane.
+        let next = catch_unwind(AssertUnwindSafe(|| turn.turn(&events))).unwrap_or(Next::AfterOthers);
+        if last {
+            return;
+        }
+        let timeout = match next {
+            Next::Now => Some(std::time::Duration::ZERO),
+            Next::AfterOthers => {
+                std::thread::yield_now();
+                Some(std::time::Duration::ZERO)
+            }
+            Next::At(at) => Some(at.saturating_duration_since(Instant::now())),
+            Next::Never => None,
+        };
+        sleep.wait(timeout, &mut events);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(crossbeam_channel::Sender<&'static str>);
+
+    impl Turn for Counting {
+        fn turn(&self, _: &[Event]) -> Next {
+            let _ = self.0.send("turn");
+            Next::Never
+        }
+        fn stopped(&self) {
+            let _ = self.0.send("stopped");
+        }
+    }
+
+    #[test]
+    fn a_lane_takes_a_turn_when_it_is_woken_and_a_last_one_when_it_is_stopped() {
+        let (sender, happened) = crossbeam_channel::unbounded();
+        let sleep = Arc::new(Sleep::new().unwrap());
+        let lane = LaneThread::start(99, Arc::clone(&sleep), Arc::new(Counting(sender))).unwrap();
+        let next = || happened.recv_timeout(std::time::Duration::from_secs(30)).expect("in time");
+        assert_eq!(next(), "turn");
+        sleep.wake();
+        assert_eq!(next(), "turn");
+        lane.stop();
+        let rest: Vec<_> = happened.iter().collect();
+        assert_eq!(rest, ["turn", "stopped"]);
     }
 }

@@ -1,19 +1,24 @@
 //! Lanes, logging, shutdown and what others wait on.
 //!
-//! A *lane* is an OS thread with a current-thread tokio runtime. Everything asynchronous lives in a lane;
-//! callers' threads only push to and pop from queues. One lane is the default because one was measured
-//! faster than a work-stealing pool for datagrams: a connection's packets, timers and pumps never change core.
+//! A *lane* is an OS thread that moves sessions in turns (`link::core`) and sleeps in an epoll of its own in between;
+//! callers' threads only push to and pop from queues. One lane is the default because one was measured faster than a
+//! work-stealing pool for datagrams: a connection's packets, timers and queues never change core. What is no turn, and may
+//! wait, runs on the `service` thread.
+//!
+//! What depends on the operating system lies in `epoll` and `thread`.
 
 mod dispatcher;
-mod lane;
+pub mod epoll;
+pub mod lane;
 pub mod log;
 pub mod readiness;
+mod service;
 pub mod sync;
 mod thread;
 pub mod wait;
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -23,7 +28,8 @@ use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 pub use dispatcher::{dispatch, on_dispatcher};
-pub use lane::Lane;
+use lane::LaneThread;
+use service::Service;
 
 /// The most lanes that can be asked for.
 pub const MAX_LANES: u32 = 256;
@@ -52,7 +58,7 @@ enum Usable {
     Forked = 2,
 }
 
-/// Held while lanes start, and taken by [`shutdown`] before it looks for them.
+/// Held while threads start, and taken by [`shutdown`] before it looks for them.
 static OPTIONS: Mutex<Option<RuntimeOptions>> = Mutex::new(None);
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 static LIVE: Live = Live { count: Mutex::new(0), zero: Condvar::new() };
@@ -66,10 +72,12 @@ pub trait CloseOnShutdown: Send + Sync {
     fn close_on_shutdown(&self);
 }
 
-/// The lanes and those that live in them.
+/// The threads.
 pub struct Runtime {
-    lanes: Vec<Lane>,
-    next: AtomicUsize,
+    options: RuntimeOptions,
+    service: Service,
+    /// Lanes begin with the first endpoint.
+    lanes: Mutex<Vec<LaneThread>>,
     ending: watch::Sender<bool>,
 }
 
@@ -108,37 +116,35 @@ pub fn get() -> Result<&'static Runtime> {
         return Ok(runtime);
     }
     let options = OPTIONS.lock();
-    // Looked at under the lock: a shutdown that has been here already stops no lanes that start now.
+    // Looked at under the lock: a shutdown that has been here already stops no thread that starts now.
     check_usable()?;
     RUNTIME.get_or_try_init(|| {
         Ok(Runtime {
-            lanes: start_lanes(options.clone().unwrap_or_default().lanes)?,
-            next: AtomicUsize::new(0),
+            options: options.clone().unwrap_or_default(),
+            service: Service::start()?,
+            lanes: Mutex::default(),
             ending: watch::Sender::new(false),
         })
     })
 }
 
-/// All of them, or none that would be left running.
-fn start_lanes(count: u32) -> Result<Vec<Lane>> {
-    let mut lanes = Vec::new();
-    for index in 0..count {
-        match Lane::start(index) {
-            Ok(lane) => lanes.push(lane),
-            Err(error) => {
-                lanes.iter().for_each(Lane::stop);
-                return Err(error);
-            }
-        }
-    }
-    Ok(lanes)
-}
-
 impl Runtime {
-    /// The lane for a new endpoint: the next in turn.
-    pub fn lane(&self) -> Lane {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lanes[turn % self.lanes.len()].clone()
+    /// How many lanes there are to be.
+    pub fn lane_count(&self) -> usize {
+        self.options.lanes as usize
+    }
+
+    /// Where everything runs that is not a lane's turn.
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Stops the threads of `lanes` at shutdown; at once if that has been.
+    pub fn stop_at_shutdown(&self, lanes: Vec<LaneThread>) -> Result<()> {
+        let mut kept = self.lanes.lock();
+        kept.extend(lanes);
+        // Looked at under the lock: a shutdown that has been here already will not come again.
+        check_usable().inspect_err(|_| kept.iter().for_each(LaneThread::stop))
     }
 
     /// Resolves when the library is being shut down, for what nobody else can end.
@@ -186,14 +192,15 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
     for closer in closers.iter().filter_map(Weak::upgrade) {
         closer.close_on_shutdown();
     }
-    // Lanes that are starting now are there then.
+    // What is starting now is there then.
     drop(OPTIONS.lock());
     let Some(runtime) = RUNTIME.get() else { return Ok(()) };
     runtime.ending.send_replace(true);
     let clean = LIVE.wait_zero(deadline);
-    for lane in &runtime.lanes {
+    for lane in runtime.lanes.lock().iter() {
         lane.stop();
     }
+    runtime.service.stop();
     if clean { Ok(()) } else { Err(Error::TimedOut) }
 }
 

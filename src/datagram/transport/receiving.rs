@@ -1,4 +1,4 @@
-//! The receiving side as callers use it, and what the pump brings it.
+//! The receiving side as callers use it, and what the lane brings it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -114,12 +114,8 @@ impl Transport {
         queued.datagrams > limits.datagrams as u64 / 2 || queued.bytes > limits.bytes as u64 / 2
     }
 
-    /// What the receive pump took.
-    pub(super) fn arrived(&self, batch: &[Bytes]) {
-        if batch.is_empty() {
-            return;
-        }
-        let now = Instant::now();
+    /// What the lane took from QUIC.
+    pub(super) fn arrived(&self, now: Instant, batch: &[Bytes]) {
         let routes = self.routes.read().clone();
         let mut offered = Vec::new();
         if !routes.is_empty() {

@@ -5,20 +5,20 @@ use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use tokio::sync::Notify;
 
 use crate::datagram::outbound::{Outbound, Signs};
 use crate::datagram::stats::TimeSpent;
 use crate::error::{Error, Result};
+use crate::link::DatagramPath;
 use crate::runtime::readiness::Watchers;
 use crate::runtime::wait::Deadline;
 
-/// What the send pump does, so that nobody wakes it without need.
+/// What the lane does about the queue, so that nobody rings for it without need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pump {
+pub(super) enum Attention {
     /// It looks at the queue again by itself.
     Busy,
-    /// The queue is empty.
+    /// The queue was empty.
     Idle,
     /// QUIC has no room. It looks again when it has, or at `until`, when something expires.
     Blocked {
@@ -30,7 +30,7 @@ pub(super) enum Pump {
 /// In the order written, for the reason that [`Outbound`] gives.
 #[repr(C)]
 pub(super) struct Sending {
-    pub(super) pump: Pump,
+    pub(super) lane: Attention,
     pub(super) time: TimeSpent,
     /// What the queue said when the lock was last given back.
     told: Signs,
@@ -38,23 +38,18 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Whether nothing waits and the pump sleeps: only then may somebody else hand over.
-    pub(super) fn is_idle(&self) -> bool {
-        self.pump == Pump::Idle && self.queue.is_idle()
-    }
-
-    /// Whether the pump has to be woken for what is in the queue now.
-    fn pump_has_news(&mut self) -> bool {
-        let news = match self.pump {
-            Pump::Busy => false,
-            Pump::Idle => !self.queue.is_empty() || self.queue.is_closed(),
-            Pump::Blocked { until } => {
+    /// Whether the lane has to be called for what is in the queue now.
+    fn lane_has_news(&mut self) -> bool {
+        let news = match self.lane {
+            Attention::Busy => false,
+            Attention::Idle => !self.queue.is_empty() || self.queue.is_closed(),
+            Attention::Blocked { until } => {
                 let sooner = |next| until.is_none_or(|until| next < until);
                 self.queue.next_expiry().is_some_and(sooner) || self.queue.is_closed()
             }
         };
         if news {
-            self.pump = Pump::Busy;
+            self.lane = Attention::Busy;
         }
         news
     }
@@ -64,14 +59,14 @@ impl Sending {
         let signs = self.queue.signs();
         let others = signs.invite_after(self.told);
         self.told = signs;
-        News { pump: self.pump_has_news(), others }
+        News { lane: self.lane_has_news(), others }
     }
 }
 
 /// Who has to look again.
 #[derive(Clone, Copy, Default)]
 struct News {
-    pump: bool,
+    lane: bool,
     /// Those who wait for room or outcomes, and watchers.
     others: bool,
 }
@@ -83,8 +78,6 @@ pub(super) struct SendingSide {
     writable: Condvar,
     /// There may be outcomes.
     reported: Condvar,
-    /// Wakes the send pump.
-    work: Notify,
 }
 
 /// What a thread waits for on the sending side.
@@ -95,23 +88,22 @@ pub(super) enum For {
 }
 
 impl SendingSide {
-    /// An open side whose pump is about to start.
+    /// An open side.
     pub(super) fn new(queue: Outbound) -> Self {
         let told = queue.signs();
         Self {
-            sending: Mutex::new(Sending { pump: Pump::Busy, time: TimeSpent::default(), queue, told }),
+            sending: Mutex::new(Sending { lane: Attention::Idle, time: TimeSpent::default(), queue, told }),
             writable: Condvar::new(),
             reported: Condvar::new(),
-            work: Notify::new(),
         }
     }
 
-    /// To change it. When the guard is dropped and the lock is free, those who wait hear of what has changed, `watchers`
-    /// among them.
-    pub(super) fn lock<'a>(&'a self, watchers: &'a Watchers) -> SendingGuard<'a> {
+    /// To change it. When the guard is dropped and the lock is free, those who wait hear of what has changed, the lane by
+    /// `path` and `watchers` among them.
+    pub(super) fn lock<'a>(&'a self, path: &'a DatagramPath, watchers: &'a Watchers) -> SendingGuard<'a> {
         SendingGuard {
             sending: self.sending.lock(),
-            telling: Telling { side: self, watchers, news: News::default() },
+            telling: Telling { side: self, path, watchers, news: News::default(), at_once: false },
         }
     }
 
@@ -124,11 +116,6 @@ impl SendingSide {
     pub(super) fn is_locked(&self) -> bool {
         self.sending.is_locked()
     }
-
-    /// Waits until the pump has to look at the queue.
-    pub(super) async fn work(&self) {
-        self.work.notified().await;
-    }
 }
 
 /// The sending side, locked.
@@ -139,6 +126,11 @@ pub(super) struct SendingGuard<'a> {
 }
 
 impl SendingGuard<'_> {
+    /// What is in the queue when the guard is dropped goes to QUIC on this thread, if the lane is free. Not in a turn.
+    pub(super) fn hand_over_at_once(&mut self) {
+        self.telling.at_once = true;
+    }
+
     /// Waits until `attempt` yields something, with the lock held whenever it runs. Before this thread sleeps, the others
     /// hear of what it has changed.
     pub(super) fn wait_for<R>(
@@ -159,7 +151,7 @@ impl SendingGuard<'_> {
                 return Err(Error::WouldBlock);
             }
             let news = self.sending.news();
-            if news.pump || news.others {
+            if news.lane || news.others {
                 MutexGuard::unlocked(&mut self.sending, || self.telling.tell(news));
                 continue;
             }
@@ -196,14 +188,19 @@ impl Drop for SendingGuard<'_> {
 
 struct Telling<'a> {
     side: &'a SendingSide,
+    path: &'a DatagramPath,
     watchers: &'a Watchers,
     news: News,
+    /// The lane is called, but what is there is fed to QUIC on this thread if the lane is free.
+    at_once: bool,
 }
 
 impl Telling<'_> {
     fn tell(&self, news: News) {
-        if news.pump {
-            self.side.work.notify_one();
+        match (news.lane, self.at_once) {
+            (false, _) => {}
+            (true, false) => self.path.ring(),
+            (true, true) => self.path.feed(),
         }
         if news.others {
             self.side.writable.notify_all();

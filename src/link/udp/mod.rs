@@ -1,16 +1,60 @@
-//! UDP sockets: families, buffers, and errors that name the address.
+//! UDP sockets: families, buffers, and errors that name the address; and the lanes that drive them.
+
+mod sockets;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use once_cell::sync::OnceCell;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::config::ConnectionOptions;
+use super::lane::Lane;
 use crate::error::{Error, Result};
+use crate::runtime;
+use crate::runtime::epoll::Sleep;
+use crate::runtime::lane::{LaneThread, Turn};
+pub use sockets::{Prepared, UdpLane};
 
 /// Buffer sizes asked for by default. Linux's 208 KiB loses packets in bursts that a 4 MiB buffer holds; the kernel
 /// grants at most `net.core.rmem_max` / `wmem_max`, and less is not an error.
 const DEFAULT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// The lane for a new endpoint: the next in turn. All of them start with the first.
+pub fn next_lane() -> Result<Arc<UdpLane>> {
+    static LANES: OnceCell<Vec<Arc<UdpLane>>> = OnceCell::new();
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let runtime = runtime::get()?;
+    let lanes = LANES.get_or_try_init(|| {
+        let (lanes, threads): (Vec<_>, Vec<_>) = start_lanes(runtime.lane_count())?.into_iter().unzip();
+        runtime.stop_at_shutdown(threads)?;
+        Ok(lanes)
+    })?;
+    Ok(Arc::clone(&lanes[NEXT.fetch_add(1, Ordering::Relaxed) % lanes.len()]))
+}
+
+/// All of them, or none that would be left running.
+fn start_lanes(count: usize) -> Result<Vec<(Arc<UdpLane>, LaneThread)>> {
+    let mut started: Vec<(_, LaneThread)> = Vec::new();
+    for index in 0..count {
+        let one = || {
+            let sleep = Arc::new(Sleep::new()?);
+            let lane = UdpLane::new(Lane::new(index, Some(Arc::clone(&sleep))), Arc::clone(&sleep));
+            let thread = LaneThread::start(index, sleep, Arc::clone(&lane) as Arc<dyn Turn>)?;
+            Ok((lane, thread))
+        };
+        match one() {
+            Ok(lane) => started.push(lane),
+            Err(error) => {
+                started.iter().for_each(|(_, thread)| thread.stop());
+                return Err(error);
+            }
+        }
+    }
+    Ok(started)
+}
 
 /// Binds `host` and `port`; no host means both families on one socket, or IPv4 where the system has no IPv6.
 pub fn bind(host: Option<IpAddr>, port: u16, options: &ConnectionOptions) -> Result<UdpSocket> {

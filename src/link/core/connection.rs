@@ -1,0 +1,293 @@
+//! One connection and its session, as state: what QUIC reports goes in, what the session has to say comes out.
+
+mod arrivals;
+mod asking;
+mod departures;
+mod leaving;
+mod streams;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quinn_proto::{
+    ConnectionError, ConnectionHandle, Dir, Event as QuicEvent, ReadError, Side, StreamEvent, StreamId,
+    Transmit, VarInt, WriteError,
+};
+
+use super::ConnectionKey;
+use super::datagrams::{DatagramState, Datagrams, Feeding, QUIC_RECEIVE_BUFFER_BYTES};
+use super::ending::{self, bounded, varint};
+use super::handshake::{Ask, Handshake};
+use crate::error::Error;
+use crate::link::congestion::PathView;
+use crate::link::h3::error::{
+    H3_DATAGRAM_ERROR, H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET,
+};
+use crate::link::h3::{self, DatagramVerdict, Event, QuarterStreamId, Role, StreamVerdict, close_bytes};
+use crate::link::session::{CloseInfo, ClosedBy, Established, Last, Session, SessionStats};
+use crate::runtime::LiveGuard;
+
+/// How long a peer may take to acknowledge our CLOSE capsule before the connection is closed without waiting on.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long the peer may take after that to end the connection itself, so that its own words are not cut off; and how
+/// long a CLOSE capsule may follow a STOP_SENDING.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Bytes read from a stream at once; its flow-control window is the bound on what can wait.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// What is kept between CONNECT and the session's reader: a peer may send datagrams together with CONNECT, and a server's
+/// first ones may overtake its answer.
+const KEPT_DATAGRAMS: usize = 64;
+
+/// Datagrams delivered at once.
+const DELIVERED_AT_ONCE: usize = 512;
+
+/// The largest UDP payload we offer to receive: what Ethernet carries.
+const MAX_UDP_PAYLOAD_BYTES: usize = 1472;
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// QUIC's handshake is under way.
+    Connecting,
+    /// SETTINGS and CONNECT are.
+    Asking,
+    /// A server refused the request; the answer is on its way.
+    Refusing,
+    /// The session is established.
+    Open,
+    /// Our CLOSE capsule is on its way.
+    Goodbye,
+    /// The peer may have more to say, or wants to be the one that closes.
+    Grace,
+    /// QUIC takes its leave.
+    Closed,
+}
+
+/// Bytes of ours that a stream did not take yet.
+struct Unsent {
+    stream: StreamId,
+    bytes: Vec<u8>,
+    sent: usize,
+    finish: bool,
+}
+
+/// What is rare in the life of a connection, and freed when it is over.
+#[derive(Default)]
+struct Rare {
+    unsent: Vec<Unsent>,
+    /// The peer reads no more of the CONNECT stream, with this code; from then on only so long.
+    give_up: Option<(Instant, u64)>,
+    /// A transmit that the socket did not take.
+    blocked: Option<(Transmit, Vec<u8>)>,
+    /// Copies of the first datagrams of a session that has no reader yet: the originals keep their packets alive.
+    early: Vec<Bytes>,
+}
+
+pub(super) struct Connection {
+    pub(super) key: ConnectionKey,
+    pub(super) endpoint: usize,
+    pub(super) handle: ConnectionHandle,
+    pub(super) quic: quinn_proto::Connection,
+    pub(super) stage: Stage,
+    /// In the lane's list of those with work.
+    pub(super) is_listed: bool,
+    /// Has datagrams of the message that is being taken apart.
+    pub(super) is_touched: bool,
+    /// Its sink or its user has news.
+    pub(super) is_rung: bool,
+    pub(super) armed: Option<Instant>,
+    h3: h3::Session,
+    session: Arc<Session>,
+    state: Arc<DatagramState>,
+    view: Arc<PathView>,
+    sink: Option<Arc<dyn Datagrams>>,
+    had_sink: bool,
+    quarter: Option<QuarterStreamId>,
+    connect: Option<StreamId>,
+    socket_address: SocketAddr,
+    control_is_open: bool,
+    handshake: Option<Box<Handshake>>,
+    /// The deadline of the stage.
+    deadline: Option<Instant>,
+    feeding: Feeding,
+    taken: u64,
+    /// Of those, the ones that nobody wanted; and those that QUIC dropped.
+    dropped: u64,
+    lost_by_quic: u64,
+    /// Taken since QUIC's buffer was last seen empty.
+    burst: usize,
+    broken: Option<Box<h3::ConnectionError>>,
+    /// Why QUIC lost a client's connection before it asked for anything.
+    lost: Option<Box<ConnectionError>>,
+    rare: Option<Box<Rare>>,
+    live: Option<Arc<LiveGuard>>,
+    /// Held until the connection is closed.
+    place: Option<Box<dyn Send>>,
+}
+
+/// What a new connection is made of.
+pub(super) struct Parts {
+    pub(super) key: ConnectionKey,
+    pub(super) endpoint: usize,
+    pub(super) handle: ConnectionHandle,
+    pub(super) quic: quinn_proto::Connection,
+    pub(super) session: Arc<Session>,
+    pub(super) view: Arc<PathView>,
+    pub(super) handshake: Handshake,
+    pub(super) deadline: Instant,
+    pub(super) socket_address: SocketAddr,
+    pub(super) place: Box<dyn Send>,
+}
+
+impl Connection {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { key, endpoint, handle, quic, session, view, handshake, deadline, socket_address, place } =
+            parts;
+        let h3 = match quic.side() {
+            Side::Client => h3::Session::client(),
+            Side::Server => h3::Session::server(),
+        };
+        Self {
+            key,
+            endpoint,
+            handle,
+            quic,
+            stage: Stage::Connecting,
+            is_listed: false,
+            is_touched: false,
+            is_rung: false,
+            armed: None,
+            h3,
+            session,
+            state: Arc::default(),
+            view,
+            sink: None,
+            had_sink: false,
+            quarter: None,
+            connect: None,
+            socket_address,
+            control_is_open: false,
+            handshake: Some(Box::new(handshake)),
+            deadline: Some(deadline),
+            feeding: Feeding::default(),
+            taken: 0,
+            dropped: 0,
+            lost_by_quic: 0,
+            burst: 0,
+            broken: None,
+            lost: None,
+            rare: None,
+            live: Some(LiveGuard::new()),
+            place: Some(place),
+        }
+    }
+
+    pub(super) fn remote_address(&self) -> SocketAddr {
+        self.quic.remote_address()
+    }
+
+    pub(super) fn local_ip(&self) -> Option<IpAddr> {
+        self.quic.local_ip()
+    }
+
+    pub(super) fn stats(&self) -> SessionStats {
+        SessionStats::of(&self.quic)
+    }
+
+    /// Everything but datagrams and packets: timers, QUIC's events, and what follows from them.
+    pub(super) fn advance(&mut self, now: Instant) {
+        while self.quic.poll_timeout().is_some_and(|due| due <= now) {
+            self.quic.handle_timeout(now);
+        }
+        self.adopt();
+        let lost = self.quic_events(now);
+        self.open_control();
+        self.ask_now();
+        self.session_events(now);
+        self.end_broken();
+        if let Some(reason) = lost {
+            self.lost(&reason);
+        }
+        self.say_goodbye(now);
+        self.deadlines(now);
+        if self.view.take_mtu_changed() {
+            self.feeding.mtu_changed();
+        }
+        self.publish_size();
+    }
+
+    /// Takes what QUIC reports; the reason if the connection is lost.
+    fn quic_events(&mut self, now: Instant) -> Option<ConnectionError> {
+        let mut lost = None;
+        while let Some(event) = self.quic.poll() {
+            match event {
+                QuicEvent::Connected if self.stage == Stage::Connecting => {
+                    self.stage = Stage::Asking;
+                    if let Some(Handshake::Client { connected, .. }) = self.handshake.as_deref_mut()
+                        && let Some(connected) = connected.take()
+                    {
+                        connected(Ok(()));
+                    }
+                }
+                QuicEvent::ConnectionLost { reason } => lost = Some(reason),
+                QuicEvent::Stream(event) => self.stream_event(now, event),
+                _ => {}
+            }
+        }
+        lost
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn forget_rare(&mut self) {
+        if self.rare.as_ref().is_some_and(|rare| {
+            rare.unsent.is_empty()
+                && rare.give_up.is_none()
+                && rare.blocked.is_none()
+                && rare.early.is_empty()
+        }) {
+            self.rare = None;
+        }
+    }
+
+    /// What the HTTP/3 state has found in the peer's streams.
+    fn session_events(&mut self, now: Instant) {
+        while let Some(event) = self.next_event() {
+            match self.stage {
+                Stage::Asking => self.handshake_event(now, event),
+                Stage::Open => self.open_event(now, event),
+                _ => {}
+            }
+            // A client's request, or a server's answer, may have waited for just this.
+            self.ask_now();
+            self.grant();
+        }
+        self.grant();
+        if self.stage == Stage::Asking && self.handshake.is_none() {
+            self.close(now, H3_NO_ERROR, b"");
+        }
+    }
+
+    /// When it has to be looked at though nothing happens.
+    pub(super) fn due(&mut self) -> Option<Instant> {
+        let give_up = self.rare.as_ref().and_then(|rare| rare.give_up).map(|(at, _)| at);
+        [self.quic.poll_timeout(), self.deadline, give_up, self.feeding.due()].into_iter().flatten().min()
+    }
+
+    /// A letter said that the session has news: the next one will be written again.
+    pub(super) fn hear(&self) {
+        self.state.rung.store(false, Ordering::Release);
+        std::sync::atomic::fence(Ordering::SeqCst);
+    }
+}
+
+/// A train is one `sendmsg`, which takes no more than a UDP datagram's 65,507 bytes.
+const MAX_TRAIN_BYTES: usize = 65_000;

@@ -1,0 +1,64 @@
+//! Trains that leave, and the datagrams that are fed for them.
+
+use super::*;
+
+impl Connection {
+    /// Writes the next train; `false` when there is nothing to write. `rung` says that the sink has news.
+    pub(in crate::link::core) fn transmit(
+        &mut self,
+        now: Instant,
+        segments: usize,
+        rung: bool,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        if let Some(rare) = &mut self.rare
+            && let Some((transmit, bytes)) = rare.blocked.take()
+        {
+            self.forget_rare();
+            *buffer = bytes;
+            return Some(transmit);
+        }
+        let train = self.feed(now, segments, rung);
+        buffer.clear();
+        let transmit = self.quic.poll_transmit(now, train, buffer);
+        if transmit.is_none() {
+            self.feeding.count_drops(&mut self.quic, &self.state, false);
+        }
+        transmit
+    }
+
+    /// Feeds QUIC for one train; says how many packets that is at most.
+    pub(super) fn feed(&mut self, now: Instant, segments: usize, rung: bool) -> usize {
+        let mtu = usize::from(self.quic.current_mtu()).max(1);
+        let train = segments.min(MAX_TRAIN_BYTES / mtu).max(1);
+        if self.stage == Stage::Open
+            && let Some(sink) = &self.sink
+        {
+            self.feeding.feed(now, &mut self.quic, &self.view, &**sink, train, rung);
+        }
+        train
+    }
+
+    /// Feeds QUIC before the turn that sends it.
+    pub(in crate::link::core) fn feed_now(&mut self, now: Instant) {
+        self.adopt();
+        self.feed(now, usize::MAX, true);
+    }
+
+    /// The socket took nothing: this goes first when it does.
+    pub(in crate::link::core) fn hold(&mut self, transmit: Transmit, bytes: Vec<u8>) {
+        self.rare().blocked = Some((transmit, bytes));
+    }
+
+    /// Whether the largest datagram is another; its sink hears of it.
+    pub(super) fn publish_size(&mut self) {
+        if self.stage >= Stage::Open && self.stage != Stage::Closed {
+            let size = self.quic.datagrams().max_size();
+            if self.state.set_max_size(size)
+                && let Some(sink) = &self.sink
+            {
+                sink.size_changed();
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The ways out: who ends a session, who hears of it, and how long that may take.
+
+use super::*;
+
+impl Connection {
+    /// What we said last on the CONNECT stream was acknowledged, or is not wanted.
+    pub(super) fn words_arrived(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Goodbye => self.enter_grace(now),
+            Stage::Refusing => self.close(now, H3_NO_ERROR, b""),
+            _ => {}
+        }
+    }
+
+    pub(super) fn open_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Draining => self.session.set_draining(),
+            Event::Closed { code, reason } => {
+                self.session.end(CloseInfo { by: ClosedBy::Peer, code, reason, transport_error: 0 });
+                if let Some(id) = self.connect {
+                    let _ = self.quic.send_stream(id).finish();
+                }
+                self.enter_grace(now);
+            }
+            Event::Aborted { code, reason } => {
+                self.session.end(CloseInfo {
+                    by: ClosedBy::Transport,
+                    code: 0,
+                    reason: bounded(&reason),
+                    transport_error: code,
+                });
+                if let Some(id) = self.connect {
+                    let _ = self.quic.send_stream(id).reset(varint(code));
+                }
+                self.enter_grace(now);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn enter_grace(&mut self, now: Instant) {
+        self.stage = Stage::Grace;
+        self.deadline = Some(now + GRACE);
+    }
+
+    /// The peer broke the protocol: QUIC says so at once, the session ends when its last events were looked at.
+    pub(super) fn break_off(&mut self, now: Instant, error: h3::ConnectionError) {
+        if self.broken.is_none() {
+            tracing::debug!(code = error.code, reason = %error.reason, "closing: the peer broke the protocol");
+            self.quic.close(now, varint(error.code), Bytes::copy_from_slice(error.reason.as_bytes()));
+            self.broken = Some(Box::new(error));
+        }
+    }
+
+    /// A defect of ours panicked.
+    pub(in crate::link::core) fn panicked(&mut self, now: Instant) {
+        let reason = "a defect of the library, which panicked";
+        self.break_off(now, h3::ConnectionError::new(H3_INTERNAL_ERROR, reason));
+    }
+
+    pub(super) fn end_broken(&mut self) {
+        let Some(broken) = &self.broken else { return };
+        if self.stage != Stage::Closed {
+            let words = (broken.code, broken.reason.to_string());
+            if self.stage == Stage::Open {
+                self.session.end(ending::broken(words.0, &words.1));
+            }
+            self.give_up_handshake(None, Error::Protocol(words.1));
+            self.leave();
+        }
+    }
+
+    /// QUIC lost the connection.
+    pub(super) fn lost(&mut self, reason: &ConnectionError) {
+        if self.stage == Stage::Open {
+            self.session.end(ending::epitaph(reason));
+        }
+        if self.stage == Stage::Asking && !self.wants_control() {
+            self.lost = Some(Box::new(reason.clone()));
+        }
+        self.give_up_handshake(Some(reason), ending::lost(reason));
+        self.leave();
+    }
+
+    /// Closes the connection.
+    pub(in crate::link::core) fn close(&mut self, now: Instant, code: u64, reason: &[u8]) {
+        if self.stage != Stage::Closed {
+            self.quic.close(now, varint(code), Bytes::copy_from_slice(reason));
+            self.leave();
+        }
+    }
+
+    /// Nothing more is said or heard; what had arrived is still delivered.
+    pub(super) fn leave(&mut self) {
+        self.stage = Stage::Closed;
+        self.deadline = None;
+        self.handshake = None;
+        if let Some(rare) = self.rare.take()
+            && !rare.early.is_empty()
+        {
+            self.rare().early = rare.early;
+        }
+    }
+
+    /// Nobody wants this connection any more.
+    pub(in crate::link::core) fn abandon(&mut self, now: Instant, code: u64) {
+        if self.stage < Stage::Open {
+            self.give_up_handshake(None, Error::Closed);
+            self.close(now, code, b"");
+        }
+    }
+
+    /// What its user has to say to the peer.
+    pub(super) fn say_goodbye(&mut self, now: Instant) {
+        if self.stage != Stage::Open {
+            return;
+        }
+        let Some((code, reason)) = self.session.take_goodbye() else { return };
+        let Some(id) = self.connect else { return };
+        self.stage = Stage::Goodbye;
+        self.deadline = Some(now + GOODBYE);
+        if let Some(rare) = &mut self.rare {
+            rare.give_up = None;
+        }
+        // One that the peer has stopped reading hears nothing, and reports nothing either.
+        match self.quic.send_stream(id).stopped() {
+            Ok(None) => self.write(id, close_bytes(code, &reason), true),
+            _ => self.enter_grace(now),
+        }
+    }
+
+    pub(super) fn deadlines(&mut self, now: Instant) {
+        if let Some(rare) = &mut self.rare
+            && let Some((_, code)) = rare.give_up.take_if(|(at, _)| *at <= now)
+        {
+            self.forget_rare();
+            if let Some(id) = self.connect {
+                self.h3.bidi_reset(id.into(), code);
+                self.session_events(now);
+            }
+        }
+        if self.deadline.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        match self.stage {
+            Stage::Goodbye => self.enter_grace(now),
+            Stage::Grace => self.close(now, H3_NO_ERROR, b""),
+            Stage::Connecting | Stage::Asking | Stage::Refusing => {
+                let remote = self.quic.remote_address();
+                tracing::debug!(%remote, "a handshake took too long");
+                self.give_up_handshake(Some(&ConnectionError::TimedOut), Error::TimedOut);
+                self.close(now, H3_REQUEST_CANCELLED, b"no session in time");
+            }
+            Stage::Open | Stage::Closed => self.deadline = None,
+        }
+    }
+
+    /// Lets go of the sink when it is closed or the connection is over, after the last delivery.
+    pub(in crate::link::core) fn let_go(&mut self, now: Instant, batch: &mut Vec<Bytes>) {
+        let over = self.stage == Stage::Closed;
+        if self.sink.as_ref().is_some_and(|sink| over || sink.is_closed()) {
+            self.deliver(now, batch);
+            self.feeding.count_drops(&mut self.quic, &self.state, over);
+            if let Some(sink) = self.sink.take() {
+                sink.ended();
+            }
+        }
+        if over {
+            // After the last packet: shutdown waits for it.
+            self.live = None;
+            self.place = None;
+        }
+    }
+
+    /// The connection is gone: what is still asked about it, its session answers.
+    pub(in crate::link::core) fn gone(mut self, now: Instant, batch: &mut Vec<Bytes>, reason: &str) {
+        self.give_up_handshake(None, Error::Protocol(reason.to_owned()));
+        if self.stage == Stage::Open {
+            self.session.end(ending::broken(0, reason));
+        }
+        self.stage = Stage::Closed;
+        self.adopt();
+        self.let_go(now, batch);
+        self.keep_first();
+        let quarter = self.quarter;
+        let strip = |datagram| match quarter?.strip(datagram) {
+            DatagramVerdict::Ours(payload) => Some(payload),
+            _ => None,
+        };
+        let unread = self.take_early().into_iter().filter_map(strip).collect();
+        self.session.set_last(Last {
+            stats: self.stats(),
+            remote: self.remote_address(),
+            local_ip: self.local_ip(),
+            unread,
+        });
+    }
+}

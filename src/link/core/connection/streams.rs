@@ -1,0 +1,114 @@
+//! Streams: what the peer's bring goes to the HTTP/3 state, what ours have to say goes out.
+
+use super::*;
+
+impl Connection {
+    pub(super) fn stream_event(&mut self, now: Instant, event: StreamEvent) {
+        match event {
+            StreamEvent::Opened { dir } => {
+                while let Some(id) = self.quic.streams().accept(dir) {
+                    self.read(now, id);
+                }
+            }
+            StreamEvent::Readable { id } => self.read(now, id),
+            StreamEvent::Writable { .. } => self.flush(),
+            StreamEvent::Finished { id } if Some(id) == self.connect => self.words_arrived(now),
+            StreamEvent::Stopped { id, error_code } if Some(id) == self.connect => match self.stage {
+                // That ends the session (draft-ietf-webtrans-http3 section 6), but peers do it together with their
+                // CLOSE capsule, which goes first if it comes.
+                Stage::Open => {
+                    self.rare().give_up.get_or_insert((now + GRACE, error_code.into_inner()));
+                }
+                _ => self.words_arrived(now),
+            },
+            // Those of a kind become available when a control or CONNECT stream waits for it.
+            _ => {}
+        }
+    }
+
+    /// Feeds what came on stream `id` to the HTTP/3 state.
+    pub(super) fn read(&mut self, now: Instant, id: StreamId) {
+        if self.broken.is_some() {
+            return;
+        }
+        let number = u64::from(id);
+        let mut verdict = Ok(StreamVerdict::Continue);
+        {
+            let mut stream = self.quic.recv_stream(id);
+            let Ok(mut chunks) = stream.read(true) else { return };
+            loop {
+                let next = chunks.next(CHUNK_BYTES);
+                let (data, fin) = match next {
+                    Ok(Some(chunk)) => (chunk.bytes, false),
+                    Ok(None) => (Bytes::new(), true),
+                    Err(ReadError::Blocked) => break,
+                    Err(ReadError::Reset(code)) => {
+                        match id.dir() {
+                            Dir::Uni => {
+                                verdict = self
+                                    .h3
+                                    .uni_reset(number, code.into_inner())
+                                    .map(|()| StreamVerdict::Continue);
+                            }
+                            Dir::Bi => self.h3.bidi_reset(number, code.into_inner()),
+                        }
+                        break;
+                    }
+                };
+                verdict = match id.dir() {
+                    Dir::Uni => self.h3.uni_data(number, &data, fin),
+                    Dir::Bi => self.h3.bidi_data(number, &data, fin),
+                };
+                if fin || !matches!(verdict, Ok(StreamVerdict::Continue)) {
+                    break;
+                }
+            }
+            // Credit is given with the next packet, which this turn writes if there is any.
+            let _ = chunks.finalize().should_transmit();
+        }
+        match verdict {
+            Ok(StreamVerdict::Continue) => {}
+            Ok(StreamVerdict::Refuse { code }) => {
+                self.session.count_refused_stream();
+                let _ = self.quic.recv_stream(id).stop(varint(code));
+                if id.dir() == Dir::Bi {
+                    let _ = self.quic.send_stream(id).reset(varint(code));
+                }
+            }
+            Ok(StreamVerdict::Respond { bytes }) => {
+                self.session.count_refused_stream();
+                let _ = self.quic.recv_stream(id).stop(varint(H3_NO_ERROR));
+                self.write(id, bytes, true);
+            }
+            Err(error) => self.break_off(now, error),
+        }
+    }
+
+    /// Writes `bytes`, all of them in time, and then ends the stream if asked to.
+    pub(super) fn write(&mut self, stream: StreamId, bytes: Vec<u8>, finish: bool) {
+        self.rare().unsent.push(Unsent { stream, bytes, sent: 0, finish });
+        self.flush();
+    }
+
+    /// Writes what streams did not take before.
+    pub(super) fn flush(&mut self) {
+        let Some(rare) = &mut self.rare else { return };
+        let quic = &mut self.quic;
+        rare.unsent.retain_mut(|unsent| {
+            let mut stream = quic.send_stream(unsent.stream);
+            while unsent.sent < unsent.bytes.len() {
+                match stream.write(&unsent.bytes[unsent.sent..]) {
+                    Ok(count) => unsent.sent += count,
+                    Err(WriteError::Blocked) => return true,
+                    // Not wanted any more: whoever waits for it hears of that by an event of its own.
+                    Err(_) => return false,
+                }
+            }
+            if unsent.finish {
+                let _ = stream.finish();
+            }
+            false
+        });
+        self.forget_rare();
+    }
+}

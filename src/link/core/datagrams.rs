@@ -1,0 +1,246 @@
+//! The datagrams of a session in a lane's turn: how they are fed to QUIC, just in time for the train about to be written,
+//! and how what arrived is delivered.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quinn_proto::{Connection, SendDatagramError};
+
+use crate::link::congestion::PathView;
+use crate::link::room::Room;
+
+/// QUIC's receive buffer, in bytes. It is emptied after each UDP message, and the worst that one can hold, some 16,000
+/// datagrams of one byte at 34 bytes each, fits: QUIC drops nothing.
+pub const QUIC_RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// QUIC's own FIFO, in bytes: far more than a train.
+pub const QUIC_SEND_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// What QUIC counts for each datagram in its buffers beside the payload.
+const QUIC_OVERHEAD_BYTES: usize = size_of::<Bytes>();
+
+/// The most datagrams that are fed at once: a train of small ones.
+pub const MOST_FED: usize = 1024;
+
+/// Kept free in QUIC's FIFO, so that its overhead and one datagram more than asked for always fit: it would make room by
+/// dropping its oldest, without a word.
+const MARGIN_BYTES: usize = MOST_FED * QUIC_OVERHEAD_BYTES + 64 * 1024;
+
+/// What QUIC's FIFO may hold, in time: a datagram of higher priority is not stuck behind a standing queue that nothing
+/// can overtake.
+const STANDING: Duration = Duration::from_millis(2);
+
+/// How long the congestion window may be full with no packet sent, acknowledged or lost before what is said to be in
+/// flight is doubted. Longer than paths take to answer; a probe timeout that has backed off further is no reason to send.
+const DOUBT_AFTER: Duration = Duration::from_secs(1);
+
+/// Why QUIC did not take a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandOverError {
+    /// Larger than the path or the peer carries now.
+    TooLarge,
+    /// The peer takes no datagrams.
+    Unsupported,
+    /// The connection is over.
+    Closed,
+}
+
+/// What a sink has left after it was fed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing waits; who brings something rings.
+    Nothing,
+    /// Something waits for room; it wants to be asked again at that instant at the latest.
+    Waiting(Option<Instant>),
+}
+
+/// Where the datagrams of a session come from and go to. All of it is called by the lane in its turn, so nothing here
+/// may wait, and nothing may ask the lane for its core.
+pub trait Datagrams: Send + Sync {
+    /// Hands over what waits, as far as there is room.
+    fn feed(&self, now: Instant, feeder: &mut Feeder<'_>) -> Left;
+    /// Takes payloads that arrived.
+    fn deliver(&self, now: Instant, payloads: &[Bytes]);
+    /// Whether so much waits to be read that the reader should be let run.
+    fn reader_is_behind(&self) -> bool;
+    /// The largest datagram that can be sent has changed.
+    fn size_changed(&self);
+    /// Whether it wants nothing more.
+    fn is_closed(&self) -> bool;
+    /// Nothing will be delivered or asked for again.
+    fn ended(&self);
+}
+
+/// What anybody may read about the datagrams of a connection, without a lock.
+#[derive(Debug, Default)]
+pub struct DatagramState {
+    /// The largest frame payload that can be sent now, and one; 0 when the peer takes none.
+    max_size: AtomicUsize,
+    /// Datagrams that carried another stream's id.
+    pub(super) foreign: AtomicU64,
+    /// Datagrams that arrived and that QUIC's receive buffer dropped, or that nobody wanted.
+    pub(super) receive_dropped: AtomicU64,
+    /// Datagrams that QUIC took and dropped unsent.
+    pub(super) send_dropped: AtomicU64,
+    /// A letter to the lane is on its way.
+    pub(in crate::link) rung: AtomicBool,
+}
+
+/// What the path itself lost or refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PathCounts {
+    /// Datagrams that carried another stream's id.
+    pub foreign: u64,
+    /// Datagrams that arrived and were dropped before we took them.
+    pub receive_dropped_by_quic: u64,
+    /// Datagrams that QUIC accepted and dropped unsent: the path's MTU shrank, or the connection ended.
+    pub send_dropped_by_quic: u64,
+}
+
+impl DatagramState {
+    /// The largest datagram, session prefix included, that can be sent now; `None` when the peer takes none.
+    pub fn max_size(&self) -> Option<usize> {
+        self.max_size.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Whether that is news.
+    pub(super) fn set_max_size(&self, size: Option<usize>) -> bool {
+        let size = size.map_or(0, |size| size + 1);
+        if self.max_size.load(Ordering::Relaxed) == size {
+            return false;
+        }
+        self.max_size.store(size, Ordering::Relaxed);
+        true
+    }
+
+    /// What was lost.
+    pub fn counts(&self) -> PathCounts {
+        PathCounts {
+            foreign: self.foreign.load(Ordering::Relaxed),
+            receive_dropped_by_quic: self.receive_dropped.load(Ordering::Relaxed),
+            send_dropped_by_quic: self.send_dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Bytes that stand in QUIC's FIFO.
+fn standing(quic: &mut Connection) -> usize {
+    let free = quic.datagrams().send_buffer_space();
+    QUIC_SEND_BUFFER_BYTES.saturating_sub(free + QUIC_OVERHEAD_BYTES)
+}
+
+/// Takes datagrams for one train.
+pub struct Feeder<'a> {
+    quic: &'a mut Connection,
+    view: &'a PathView,
+    room: Room,
+    handed: u64,
+}
+
+impl Feeder<'_> {
+    /// Whether a datagram of `len` bytes, session prefix included, may be handed over too; if so it is counted.
+    pub fn admits(&mut self, len: usize) -> bool {
+        self.room.admits(len)
+    }
+
+    /// Gives QUIC a datagram that was admitted.
+    pub fn hand_over(&mut self, framed: Bytes) -> Result<(), HandOverError> {
+        let bytes = framed.len();
+        let taken = self.quic.datagrams().send(framed, true);
+        match taken {
+            Ok(()) => {
+                self.view.hand_over(bytes);
+                self.handed += 1;
+                Ok(())
+            }
+            Err(SendDatagramError::TooLarge) => Err(HandOverError::TooLarge),
+            // With room there is none that blocks.
+            Err(_) => Err(HandOverError::Unsupported),
+        }
+    }
+}
+
+/// The sending side of one connection between two turns.
+#[derive(Debug, Default)]
+pub(super) struct Feeding {
+    handed: u64,
+    /// QUIC may have dropped some of what it took: to be counted when its FIFO is empty.
+    recount: bool,
+    /// Something waits, and the congestion window is why.
+    held_back: bool,
+    still_since: Option<Instant>,
+    look_at: Option<Instant>,
+}
+
+impl Feeding {
+    /// When there is something to do though nothing happens.
+    pub(super) fn due(&self) -> Option<Instant> {
+        [self.look_at, self.still_since.map(|since| since + DOUBT_AFTER)].into_iter().flatten().min()
+    }
+
+    /// The path's MTU is another: QUIC drops what no longer fits.
+    pub(super) fn mtu_changed(&mut self) {
+        self.recount = true;
+    }
+
+    /// Feeds QUIC for a train of at most `train` packets; whether it was given anything. `rung` says that the sink has news.
+    ///
+    /// No more than the congestion window allows to leave at once, and no more than lets QUIC's FIFO stay below
+    /// [`STANDING`]. At least one full packet when the FIFO and the path are empty, so that every path moves and small
+    /// datagrams share packets.
+    pub(super) fn feed(
+        &mut self,
+        now: Instant,
+        quic: &mut Connection,
+        view: &PathView,
+        sink: &dyn Datagrams,
+        train: usize,
+        rung: bool,
+    ) -> bool {
+        if self.held_back {
+            if view.take_moved() {
+                self.still_since = None;
+            } else if self.still_since.is_some_and(|since| since + DOUBT_AFTER <= now) {
+                view.doubt_in_flight();
+                self.still_since = None;
+            } else if !rung && self.look_at.is_none_or(|at| at > now) {
+                return false;
+            }
+        }
+        let standing = standing(quic);
+        let free = quic.datagrams().send_buffer_space();
+        let packet = quic.datagrams().max_size().unwrap_or(0);
+        let carried = view.bytes_in(STANDING).unwrap_or(0);
+        let in_time = usize::try_from(carried).unwrap_or(usize::MAX).max(packet).saturating_sub(standing);
+        let allowed = usize::try_from(view.packets_allowed()).unwrap_or(usize::MAX);
+        let packets = allowed.min(train).saturating_sub(standing.div_ceil(packet.max(1)));
+        let room = Room::new(in_time.min(free.saturating_sub(MARGIN_BYTES)), packets, packet);
+        let mut feeder = Feeder { quic, view, room, handed: 0 };
+        let left = sink.feed(now, &mut feeder);
+        let Feeder { room, handed, .. } = feeder;
+        self.handed += handed;
+        let waits = matches!(left, Left::Waiting(_));
+        // Only the window, and not the train, is worth waiting for: the next train follows this one.
+        self.held_back = waits && room.window_is_full() && allowed <= train;
+        view.hold_back(self.held_back);
+        self.still_since = match (handed, self.held_back) {
+            (0, true) => Some(self.still_since.unwrap_or(now)),
+            _ => None,
+        };
+        self.look_at = match left {
+            Left::Waiting(look_at) if handed == 0 => look_at,
+            _ => None,
+        };
+        handed > 0
+    }
+
+    /// Counts what QUIC dropped unsent, when it holds nothing: `over` says that it never will send it.
+    pub(super) fn count_drops(&mut self, quic: &mut Connection, state: &DatagramState, over: bool) {
+        if over || (self.recount && standing(quic) == 0) {
+            self.recount = false;
+            let sent = quic.stats().frame_tx.datagram;
+            state.send_dropped.store(self.handed.saturating_sub(sent), Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The last words of a session, for each way in which it can end.
+
+use quinn_proto::{ConnectionError, VarInt};
+
+use crate::error::Error;
+use crate::link::h3::error::H3_NO_ERROR;
+use crate::link::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
+use crate::text::readable;
+
+/// What ended a connection whose session did not say why.
+pub(crate) fn epitaph(reason: &ConnectionError) -> CloseInfo {
+    match reason {
+        // A peer that just leaves, in order.
+        ConnectionError::ApplicationClosed(close) if close.error_code.into_inner() == H3_NO_ERROR => {
+            CloseInfo { by: ClosedBy::Peer, code: 0, reason: String::new(), transport_error: 0 }
+        }
+        ConnectionError::ApplicationClosed(close) => {
+            let code = close.error_code.into_inner();
+            let otherwise = || format!("the peer closed the connection with code {code:#x}");
+            broken(code, &words(&close.reason, otherwise))
+        }
+        ConnectionError::ConnectionClosed(close) => {
+            let otherwise = || close.error_code.to_string();
+            broken(close.error_code.into(), &words(&close.reason, otherwise))
+        }
+        error => broken(0, &error.to_string()),
+    }
+}
+
+/// The connection broke, with this code of QUIC's or HTTP/3's.
+pub(crate) fn broken(transport_error: u64, reason: &str) -> CloseInfo {
+    CloseInfo { by: ClosedBy::Transport, code: 0, reason: bounded(reason), transport_error }
+}
+
+/// A code as QUIC carries it. All codes of HTTP/3 and of peers' frames fit.
+pub(crate) fn varint(code: u64) -> VarInt {
+    VarInt::from_u64(code).unwrap_or(VarInt::MAX)
+}
+
+/// What a lost connection means for an attempt to establish a session.
+pub(crate) fn lost(error: &ConnectionError) -> Error {
+    match error {
+        ConnectionError::ApplicationClosed(close) => Error::Protocol(readable(format!(
+            "the peer closed the connection with HTTP/3 code {:#x} {}",
+            close.error_code.into_inner(),
+            bounded(&String::from_utf8_lossy(&close.reason)),
+        ))),
+        other => Error::Protocol(readable(format!("the connection was lost: {other}"))),
+    }
+}
+
+/// A peer's reason, or what there is to say in its place.
+fn words(reason: &[u8], otherwise: impl FnOnce() -> String) -> String {
+    if reason.is_empty() { otherwise() } else { String::from_utf8_lossy(reason).into_owned() }
+}
+
+/// As much of `text` as a close reason may have.
+pub(crate) fn bounded(text: &str) -> String {
+    let mut end = text.len().min(MAX_CLOSE_REASON_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}

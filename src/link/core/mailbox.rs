@@ -1,0 +1,78 @@
+//! What other threads ask of a lane.
+
+use parking_lot::Mutex;
+
+use super::{ConnectionKey, EndpointKey};
+
+/// One request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letter {
+    /// Look at what this session has to send and to say.
+    Session(ConnectionKey),
+    /// A chore has work.
+    Chore(usize),
+    /// Nobody wants this connection: close it with this HTTP/3 code.
+    Close(ConnectionKey, u64),
+    /// No new connections, and those without a session go; the socket closes with the last of the others.
+    StopListening(EndpointKey),
+    /// Nobody opens connections here again; the socket closes with the last of them.
+    Retire(EndpointKey),
+}
+
+/// Letters, and whether their reader sleeps.
+#[derive(Debug, Default)]
+pub struct Mailbox(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    letters: Vec<Letter>,
+    asleep: bool,
+}
+
+impl Mailbox {
+    /// Leaves `letter`; whether its reader has to be woken.
+    #[must_use]
+    pub fn post(&self, letter: Letter) -> bool {
+        let mut inner = self.0.lock();
+        inner.letters.push(letter);
+        std::mem::take(&mut inner.asleep)
+    }
+
+    /// Work was left elsewhere; whether the reader has to be woken for it.
+    #[must_use]
+    pub fn stir(&self) -> bool {
+        std::mem::take(&mut self.0.lock().asleep)
+    }
+
+    /// Exchanges all letters for `empty`, whose memory is used again.
+    pub fn take(&self, empty: &mut Vec<Letter>) {
+        empty.clear();
+        std::mem::swap(&mut self.0.lock().letters, empty);
+    }
+
+    /// Whether the reader may sleep: then the next [`Self::post`] says that it must be woken.
+    pub fn may_sleep(&self) -> bool {
+        let mut inner = self.0.lock();
+        inner.asleep = inner.letters.is_empty();
+        inner.asleep
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_letter_to_a_reader_that_sleeps_wakes_it() {
+        let mailbox = Mailbox::default();
+        assert!(!mailbox.post(Letter::Chore(1)), "it is awake");
+        assert!(!mailbox.may_sleep(), "there is a letter");
+        let mut letters = vec![Letter::Chore(7)];
+        mailbox.take(&mut letters);
+        assert_eq!(letters, [Letter::Chore(1)]);
+        assert!(mailbox.may_sleep());
+        assert!(mailbox.post(Letter::Chore(2)) && !mailbox.post(Letter::Chore(3)));
+        mailbox.take(&mut letters);
+        assert_eq!(letters, [Letter::Chore(2), Letter::Chore(3)]);
+    }
+}

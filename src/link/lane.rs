@@ -1,0 +1,92 @@
+//! A lane: a core, what other threads ask of it, and who wakes it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::core::{Bell, Chore, ConnectionKey, Core, Letter, Mailbox, Wire};
+use crate::runtime::epoll::Sleep;
+use crate::runtime::lane::Next;
+
+/// A lane. Its turns are taken by a thread (`udp`), or by a test that invents time and network.
+pub struct Lane {
+    index: usize,
+    core: Mutex<Core>,
+    mailbox: Mailbox,
+    sleep: Option<Arc<Sleep>>,
+    /// Held in each turn.
+    turns: Mutex<()>,
+}
+
+impl Lane {
+    /// A lane whose thread, if it has one, sleeps in `sleep`.
+    pub fn new(index: usize, sleep: Option<Arc<Sleep>>) -> Arc<Self> {
+        Arc::new(Self {
+            index,
+            core: Mutex::new(Core::default()),
+            mailbox: Mailbox::default(),
+            sleep,
+            turns: Mutex::default(),
+        })
+    }
+
+    /// Which lane it is, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The core, for what is rare: the lane takes no turn meanwhile. Never in a turn.
+    pub fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock()
+    }
+
+    /// Lets the lane take no turn until the guard is dropped. Unlike with the core's guard, the lane can be asked for its
+    /// core meanwhile.
+    pub fn pause(&self) -> MutexGuard<'_, ()> {
+        self.turns.lock()
+    }
+
+    /// Takes a turn at `now`.
+    pub fn turn(&self, now: Instant, wire: &mut dyn Wire) -> Next {
+        let _turn = self.pause();
+        self.core.lock().turn(now, &self.mailbox, wire)
+    }
+
+    pub(super) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Asks something of the lane, from any thread and in any turn.
+    pub(super) fn post(&self, letter: Letter) {
+        if self.mailbox.post(letter) {
+            self.wake();
+        }
+    }
+
+    /// Feeds the datagrams of a session to QUIC on the calling thread if the lane takes no turn right now; whether it
+    /// did. They leave in the lane's next turn. Never in a turn.
+    pub(super) fn feed_now(&self, key: ConnectionKey) -> bool {
+        let Some(mut core) = self.core.try_lock() else { return false };
+        core.feed_now(Instant::now(), key);
+        drop(core);
+        if self.mailbox.stir() {
+            self.wake();
+        }
+        true
+    }
+
+    /// Ends the lane's sleep.
+    pub(super) fn wake(&self) {
+        if let Some(sleep) = &self.sleep {
+            sleep.wake();
+        }
+    }
+
+    /// Has `chore` of a session done in turns of this lane, for the first time in the next. Never in a turn.
+    pub(super) fn add_chore(self: &Arc<Self>, owner: ConnectionKey, chore: Arc<dyn Chore>) -> Arc<Bell> {
+        let bell = self.core.lock().add_chore(self, owner, chore);
+        bell.ring();
+        bell
+    }
+}

@@ -1,0 +1,286 @@
+//! The sockets of a lane and the thread that moves them: packets in and out, in trains where the system can.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, IoSliceMut};
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use quinn_proto::Transmit;
+use quinn_udp::{RecvMeta, UdpSocketState};
+
+use crate::error::{Error, Result};
+use crate::link::core::{Arrival, EndpointKey, Sent, Wire};
+use crate::link::lane::Lane;
+use crate::runtime::epoll::{Event, Sleep};
+use crate::runtime::lane::{Next, Turn};
+
+/// Messages received in one system call. The network's trains arrive as one message each.
+const MESSAGES: usize = 4;
+
+/// The largest message: a UDP datagram, or as many as were put together.
+const MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Bytes of messages that are in the hands of QUIC before memory is asked for again.
+const ARENA_BYTES: usize = 4 * MESSAGE_BYTES;
+
+/// A socket as the lane uses it.
+struct Socket {
+    udp: UdpSocket,
+    state: UdpSocketState,
+    is_blocked: bool,
+}
+
+/// The sockets of a lane.
+pub struct Sockets {
+    sleep: Arc<Sleep>,
+    open: BTreeMap<usize, Socket>,
+}
+
+/// The turns of a lane with real sockets.
+pub struct UdpLane {
+    lane: Arc<Lane>,
+    sockets: Mutex<Sockets>,
+    buffers: Mutex<Buffers>,
+}
+
+struct Buffers {
+    messages: Vec<Vec<u8>>,
+    arena: BytesMut,
+}
+
+/// What is known of a socket before its endpoint is made.
+pub struct Prepared {
+    udp: UdpSocket,
+    state: UdpSocketState,
+}
+
+impl Prepared {
+    /// Makes a bound socket ready for a lane.
+    pub fn new(udp: UdpSocket) -> Result<Self> {
+        let state = UdpSocketState::new((&udp).into())
+            .map_err(|error| Error::io("preparing the UDP socket", &error))?;
+        Ok(Self { udp, state })
+    }
+
+    /// Whether the system may send its packets in fragments.
+    pub fn may_fragment(&self) -> bool {
+        self.state.may_fragment()
+    }
+}
+
+impl UdpLane {
+    /// The turns of `lane`, whose thread sleeps in `sleep`.
+    pub fn new(lane: Arc<Lane>, sleep: Arc<Sleep>) -> Arc<Self> {
+        let messages = vec![vec![0; MESSAGE_BYTES]; MESSAGES];
+        Arc::new(Self {
+            lane,
+            sockets: Mutex::new(Sockets { sleep, open: BTreeMap::new() }),
+            buffers: Mutex::new(Buffers { messages, arena: BytesMut::with_capacity(ARENA_BYTES) }),
+        })
+    }
+
+    /// The lane.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// Gives `endpoint` its socket.
+    pub fn open(&self, endpoint: EndpointKey, socket: Prepared) -> Result<()> {
+        let mut sockets = self.sockets.lock();
+        let Prepared { udp, state } = socket;
+        sockets.sleep.add(&udp, endpoint.index())?;
+        sockets.open.insert(endpoint.index(), Socket { udp, state, is_blocked: false });
+        Ok(())
+    }
+}
+
+impl Turn for UdpLane {
+    fn turn(&self, events: &[Event]) -> Next {
+        let _turn = self.lane.pause();
+        let now = Instant::now();
+        let mut sockets = self.sockets.lock();
+        let mut core = self.lane.core();
+        let mut more = false;
+        for event in events {
+            let endpoint = EndpointKey::of(event.token);
+            if event.writable && sockets.unblock(endpoint) {
+                core.writable(endpoint);
+            }
+            if event.readable {
+                let mut buffers = self.buffers.lock();
+                let Buffers { messages, arena } = &mut *buffers;
+                let mut metas = [RecvMeta::default(); MESSAGES];
+                match sockets.receive(endpoint, messages, &mut metas) {
+                    Received::Messages(count) => {
+                        for (message, meta) in messages.iter().zip(&metas[..count]) {
+                            arena.extend_from_slice(&message[..meta.len]);
+                            let arrival = Arrival {
+                                from: meta.addr,
+                                local_ip: meta.dst_ip,
+                                ecn: meta.ecn.and_then(|ecn| quinn_proto::EcnCodepoint::from_bits(ecn as u8)),
+                                packets: arena.split(),
+                                stride: meta.stride,
+                            };
+                            core.receive(now, endpoint, arrival, &mut *sockets);
+                        }
+                        more |= count == MESSAGES;
+                    }
+                    Received::Broken(error) => {
+                        tracing::error!(%error, "a UDP socket failed");
+                        core.fail_endpoint(now, endpoint, &mut *sockets);
+                    }
+                }
+            }
+        }
+        match core.turn(now, self.lane.mailbox(), &mut *sockets) {
+            Next::AfterOthers => Next::AfterOthers,
+            _ if more => Next::Now,
+            next => next,
+        }
+    }
+
+    fn stopped(&self) {
+        self.lane.core().stop(Instant::now());
+        self.sockets.lock().open.clear();
+    }
+}
+
+enum Received {
+    Messages(usize),
+    Broken(std::io::Error),
+}
+
+impl Sockets {
+    fn receive(
+        &mut self,
+        endpoint: EndpointKey,
+        messages: &mut [Vec<u8>],
+        metas: &mut [RecvMeta; MESSAGES],
+    ) -> Received {
+        let Some(socket) = self.open.get(&endpoint.index()) else { return Received::Messages(0) };
+        let mut slices = messages.iter_mut();
+        let mut slices: [IoSliceMut<'_>; MESSAGES] = std::array::from_fn(|_| {
+            IoSliceMut::new(slices.next().map(|message| &mut message[..]).unwrap_or_default())
+        });
+        match socket.state.recv((&socket.udp).into(), &mut slices, metas) {
+            Ok(count) => Received::Messages(count),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::Interrupted => Received::Messages(0),
+                // What a router said about a packet of ours, and not about the socket.
+                ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionRefused
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable => Received::Messages(0),
+                _ => Received::Broken(error),
+            },
+        }
+    }
+
+    /// Whether the socket was blocked and is not now.
+    fn unblock(&mut self, endpoint: EndpointKey) -> bool {
+        let Some(socket) = self.open.get_mut(&endpoint.index()) else { return false };
+        if !std::mem::take(&mut socket.is_blocked) {
+            return false;
+        }
+        self.sleep.watch_writable(&socket.udp, endpoint.index(), false);
+        true
+    }
+}
+
+impl Wire for Sockets {
+    fn send(&mut self, endpoint: EndpointKey, transmit: &Transmit, contents: &[u8]) -> Sent {
+        let Some(socket) = self.open.get_mut(&endpoint.index()) else { return Sent::Gone };
+        let sent = send_train(transmit, contents, |one| socket.state.try_send((&socket.udp).into(), one));
+        if sent == Sent::Blocked && !std::mem::replace(&mut socket.is_blocked, true) {
+            self.sleep.watch_writable(&socket.udp, endpoint.index(), true);
+        }
+        sent
+    }
+
+    fn max_segments(&self, endpoint: EndpointKey) -> usize {
+        self.open.get(&endpoint.index()).map_or(1, |socket| socket.state.max_gso_segments())
+    }
+
+    fn closed(&mut self, endpoint: EndpointKey) {
+        if let Some(socket) = self.open.remove(&endpoint.index()) {
+            self.sleep.remove(&socket.udp);
+        }
+    }
+}
+
+/// Sends a train as one, or, if an interface turns out not to segment it, packet by packet.
+fn send_train(
+    transmit: &Transmit,
+    contents: &[u8],
+    mut send: impl FnMut(&quinn_udp::Transmit<'_>) -> std::io::Result<()>,
+) -> Sent {
+    let whole = quinn_udp::Transmit {
+        destination: transmit.destination,
+        ecn: transmit.ecn.and_then(|ecn| quinn_udp::EcnCodepoint::from_bits(ecn as u8)),
+        contents,
+        segment_size: transmit.segment_size,
+        src_ip: transmit.src_ip,
+    };
+    match send(&whole) {
+        Ok(()) => Sent::Gone,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::Blocked,
+        Err(error) => {
+            let Some(segment) = transmit.segment_size.filter(|size| *size < contents.len()) else {
+                // Too large for the path (a probe), or nowhere to go: like a packet that is lost on its way.
+                tracing::debug!(%error, destination = %transmit.destination, "a packet was not sent");
+                return Sent::Gone;
+            };
+            tracing::debug!(%error, "a train was not sent as one: its packets go one by one");
+            for packet in contents.chunks(segment.max(1)) {
+                // One that is refused on its own is lost like any other.
+                let _ = send(&quinn_udp::Transmit { contents: packet, segment_size: None, ..whole });
+            }
+            Sent::Gone
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transmit(segment_size: Option<usize>) -> Transmit {
+        Transmit { destination: ([127, 0, 0, 1], 9).into(), ecn: None, size: 25, segment_size, src_ip: None }
+    }
+
+    /// What `send_train` says of 25 bytes, and the packets it sends where trains end in `error`.
+    fn trains_end_in(error: ErrorKind, segment_size: Option<usize>) -> (Sent, Vec<(usize, Option<usize>)>) {
+        let mut sent = Vec::new();
+        let verdict = send_train(&transmit(segment_size), &[0; 25], |one| {
+            if one.segment_size.is_some() || error == ErrorKind::WouldBlock {
+                return Err(error.into());
+            }
+            sent.push((one.contents.len(), one.segment_size));
+            Ok(())
+        });
+        (verdict, sent)
+    }
+
+    #[test]
+    fn a_train_that_the_interface_refuses_goes_packet_by_packet() {
+        for error in [ErrorKind::Other, ErrorKind::InvalidInput] {
+            let packets = vec![(10, None), (10, None), (5, None)];
+            assert_eq!(trains_end_in(error, Some(10)), (Sent::Gone, packets));
+        }
+        assert_eq!(trains_end_in(ErrorKind::Other, None), (Sent::Gone, vec![(25, None)]));
+    }
+
+    #[test]
+    fn a_train_for_which_the_socket_has_no_room_waits() {
+        assert_eq!(trains_end_in(ErrorKind::WouldBlock, Some(10)), (Sent::Blocked, vec![]));
+    }
+
+    #[test]
+    fn a_packet_that_cannot_be_sent_is_like_one_that_is_lost() {
+        let sent = send_train(&transmit(None), &[0; 25], |_| Err(ErrorKind::PermissionDenied.into()));
+        assert_eq!(sent, Sent::Gone);
+    }
+}

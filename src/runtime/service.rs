@@ -1,0 +1,72 @@
+//! The service thread: tokio, for everything that is not a lane's turn. Names are resolved, attempts to connect are
+//! staggered and monitors take their samples here.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::thread;
+use crate::error::{Error, Result};
+
+/// One OS thread with a current-thread tokio runtime.
+pub struct Service {
+    handle: Handle,
+    stop: Arc<Notify>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Service {
+    /// Starts the thread.
+    pub(super) fn start() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            // Name look-ups are the only blocking work; a few threads that leave when idle are enough.
+            .max_blocking_threads(8)
+            .thread_name("wtgram-resolver")
+            .build()
+            .map_err(|error| Error::io("starting the runtime", &error))?;
+        let handle = runtime.handle().clone();
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn("wtgram-service".into(), move || {
+            runtime.block_on(stopped.notified());
+            runtime.shutdown_background();
+        })
+        .map_err(|error| Error::io("starting the service thread", &error))?;
+        Ok(Self { handle, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `task` on the service thread. A panic ends this task only.
+    pub fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        drop(self.handle.spawn(task));
+    }
+
+    /// Runs `task` on the service thread and waits for its result on the calling thread, which is neither this one nor a
+    /// lane's.
+    pub fn run<F, T>(&self, task: F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        self.spawn(async move {
+            let _ = sender.send(task.await);
+        });
+        // The sender is dropped without a value only when the task panicked or the thread was stopped.
+        receiver.recv().unwrap_or(Err(Error::Closed))
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.notify_one();
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
