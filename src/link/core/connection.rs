@@ -279,7 +279,12 @@ impl Connection {
     /// When it has to be looked at though nothing happens.
     pub(super) fn due(&mut self) -> Option<Instant> {
         let give_up = self.rare.as_ref().and_then(|rare| rare.give_up).map(|(at, _)| at);
-        [self.quic.poll_timeout(), self.deadline, give_up, self.feeding.due()].into_iter().flatten().min()
+        // Nothing is fed otherwise, and what feeding waited for may be long past.
+        let feeds = self.stage == Stage::Open
+            && self.sink.is_some()
+            && self.rare.as_ref().is_none_or(|rare| rare.blocked.is_none());
+        let feeding = if feeds { self.feeding.due() } else { None };
+        [self.quic.poll_timeout(), self.deadline, give_up, feeding].into_iter().flatten().min()
     }
 
     /// A letter said that the session has news: the next one will be written again.
