@@ -15,6 +15,7 @@ use super::message::Priority;
 use super::transport::{SendOptions, Transport, unix_us};
 use crate::error::{Error, Result};
 use crate::link::{After, Bell, Chore};
+use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
 /// What every heartbeat begins with.
@@ -80,7 +81,7 @@ impl Transport {
         if self.is_closed() {
             return Err(Error::Closed);
         }
-        let started = Instant::now();
+        let started = clock::now();
         let beat = Arc::new(Beat {
             transport: Arc::downgrade(self),
             options,

@@ -4,12 +4,13 @@
 //! full and never drops its own: it waits for room whatever the transport's policy is.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::message::Limits;
 use super::stats::Stats;
 use super::transport::{SendOptions, Transport};
 use crate::error::{Error, Result};
+use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
 /// Datagrams brought under one lock.
@@ -115,11 +116,11 @@ pub fn run(
     }
     let payload = vec![b'X'; size];
     let before = transport.stats();
-    let started = Instant::now();
+    let started = clock::now();
     let end = started + duration;
     let mut next_look = started + progress_interval;
     loop {
-        let now = Instant::now();
+        let now = clock::now();
         if now >= end || is_cancelled() {
             break;
         }

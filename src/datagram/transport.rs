@@ -34,6 +34,7 @@ use super::stats::{SizeRange, Tally, TimeSpent};
 use super::watermark::Marks;
 use crate::error::{Error, Result};
 use crate::link::{DatagramPath, Datagrams, Session};
+use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
 use crate::runtime::wait::Deadline;
 pub use observe::{Snapshot, WaitingSizes};
@@ -156,7 +157,7 @@ impl Transport {
         let transport = Arc::new(Self {
             session,
             path,
-            created_at: Instant::now(),
+            created_at: clock::now(),
             created_at_us: unix_us(),
             max_payload: AtomicUsize::new(max_payload),
             largest_payload: AtomicUsize::new(max_payload),
@@ -216,7 +217,7 @@ impl Transport {
     /// Whether the receiving side is open or still holds datagrams.
     pub fn is_readable(&self) -> bool {
         let mut receiving = self.receiving.lock();
-        !receiving.closed || receiving.queue.front_len(Instant::now()).is_some()
+        !receiving.closed || receiving.queue.front_len(clock::now()).is_some()
     }
 
     /// Whether the sending side is open.
@@ -308,7 +309,7 @@ impl Channel for Transport {
 
 impl Pollable for Transport {
     fn ready(&self) -> Ready {
-        let now = Instant::now();
+        let now = clock::now();
         let mut ready = Ready::PEER_SILENT.when(self.is_peer_silent());
         // What has expired still counts here: the lane drops it in time, and tells.
         self.sending.look(|sending| {

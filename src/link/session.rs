@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
@@ -16,6 +16,7 @@ use super::datagram_path::DatagramPath;
 use super::lane::Lane;
 use crate::error::{Error, Result};
 use crate::runtime::CloseOnShutdown;
+use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
 
@@ -164,7 +165,8 @@ struct Shared {
 }
 
 impl Session {
-    pub(super) fn new(lane: Arc<Lane>) -> Arc<Self> {
+    /// A session that is to be, moved by `lane`.
+    pub fn new(lane: Arc<Lane>) -> Arc<Self> {
         Arc::new(Self {
             shared: Mutex::new(Shared {
                 phase: Phase::Connecting,
@@ -368,7 +370,7 @@ impl Session {
 /// The last that a sink hears.
 fn give_rest(sink: &dyn Datagrams, unread: &[Bytes]) {
     if !unread.is_empty() {
-        sink.deliver(Instant::now(), unread);
+        sink.deliver(clock::now(), unread);
     }
     sink.ended();
 }

@@ -20,6 +20,7 @@ use crate::datagram::message::Metadata;
 use crate::datagram::transport::{SendOptions, Transport};
 use crate::error::{Error, Result};
 use crate::link::{After, Bell, Chore};
+use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Token, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
 
@@ -144,7 +145,7 @@ impl Layer {
         if history.open.upgrade().is_some_and(|layer| !layer.state.lock().settled) {
             return Err(Error::InvalidState("a reliability layer is open on this transport".into()));
         }
-        let now = Instant::now();
+        let now = clock::now();
         let mut machine = Machine::new(
             now,
             Options {
@@ -220,7 +221,7 @@ impl Layer {
     /// The highest priority is transmitted first. A message whose TTL has passed is transmitted no more:
     /// [`super::Outcome::Expired`].
     pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
-        let now = Instant::now();
+        let now = clock::now();
         let max_size = self.transport.max_datagram_size()?;
         let expires_at = options.ttl.filter(|ttl| !ttl.is_zero()).and_then(|ttl| now.checked_add(ttl));
         let payload = Bytes::copy_from_slice(payload);
@@ -294,7 +295,7 @@ impl Layer {
         let drained = wait_for(&mut state, &self.progressed, deadline, |state| {
             (state.closed || state.machine.is_idle()).then_some(Ok(()))
         });
-        state.machine.flush_acks(Instant::now());
+        state.machine.flush_acks(clock::now());
         drop(state);
         self.settle();
         self.ring();
@@ -310,7 +311,7 @@ impl Layer {
             return;
         }
         state.closing = true;
-        state.machine.close(Instant::now());
+        state.machine.close(clock::now());
         self.collect(&mut state);
         state.settled = true;
         history.next_sequence = Some(state.machine.next_sequence());
@@ -328,9 +329,9 @@ impl Layer {
         mut read: impl FnMut(&Received) -> Result<()>,
     ) -> Result<Metadata> {
         let mut state = self.state.lock();
-        let started = Instant::now();
+        let started = clock::now();
         let metadata = wait_for(&mut state, &self.readable, deadline, |state| {
-            let now = Instant::now();
+            let now = clock::now();
             let Some(message) = state.front.take().or_else(|| state.machine.recv(now)) else {
                 return state.closing.then_some(Err(Error::Closed));
             };
@@ -501,8 +502,7 @@ impl Task {
         let (wake_at, ended) = self.turn(now, max_size);
         for Transmit { frame, priority, expires_at } in self.frames.drain(..) {
             // Zero would be none.
-            let left =
-                |at: Instant| at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+            let left = |at: Instant| at.saturating_duration_since(clock::now()).max(Duration::from_nanos(1));
             let ttl = expires_at.map(left);
             // Room was seen, and only this task fills it with frames; what a program's own datagrams took since
             // is a loss like any other, and is repaired like one.
@@ -581,5 +581,5 @@ fn history_of(transport: &Arc<Transport>) -> Arc<Mutex<History>> {
 /// A number that another opening will not have.
 fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(Instant::now())
+    RandomState::new().hash_one(clock::now())
 }

@@ -7,6 +7,7 @@
 //!
 //! What depends on the operating system lies in `epoll` and `thread`.
 
+pub mod clock;
 mod dispatcher;
 pub mod epoll;
 pub mod lane;

@@ -12,6 +12,7 @@ use super::{SendOptions, Transport};
 use crate::datagram::message::Outgoing;
 use crate::datagram::outbound::{PushError, Pushed};
 use crate::error::Result;
+use crate::runtime::clock;
 
 /// A payload behind its session prefix. Transports of the same session id can share it; clones share the bytes.
 #[derive(Debug, Clone)]
@@ -54,7 +55,7 @@ impl Transport {
     /// Where nothing waits and the lane is free, it goes to QUIC on the calling thread. Not in a turn.
     pub fn send_framed(&self, framed: &Framed, options: &SendOptions) -> Result<Pushed> {
         let checked = self.check_size(framed.size());
-        let now = Instant::now();
+        let now = clock::now();
         let mut sending = self.sending();
         let admitted = sending.admit(checked, framed.size(), options);
         let result = admitted.and_then(|()| self.take_in_framed(&mut sending, framed, options, now));

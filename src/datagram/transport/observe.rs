@@ -1,7 +1,7 @@
 //! Snapshots of a transport, for those who look at it.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Transport;
 use super::sending_side::Sending;
@@ -9,6 +9,7 @@ use crate::datagram::inbound::InboundConfig;
 use crate::datagram::outbound::{OutboundConfig, QueueSizes};
 use crate::datagram::stats::{ArrivalsAndLosses, Stats, Tally};
 use crate::link::session::{Phase, SessionStats};
+use crate::runtime::clock;
 
 /// What waits in both queues now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,14 +82,15 @@ impl Transport {
             is_readable: !receiving.closed || receiving.queue.queued().datagrams > 0,
             max_payload,
             largest_payload: self.largest_payload.load(Ordering::Relaxed).max(max_payload),
-            silence: receiving.last_arrival.unwrap_or(self.created_at).elapsed(),
+            silence: clock::now()
+                .saturating_duration_since(receiving.last_arrival.unwrap_or(self.created_at)),
             is_peer_silent: self.is_peer_silent(),
         })
     }
 
     /// Looks at both sides with what is expired by now out of the way.
     fn look<R>(&self, look: impl FnOnce(&Sending, &super::Receiving, Stats) -> R) -> R {
-        let now = Instant::now();
+        let now = clock::now();
         let below = self.path.counts();
         let mut sending = self.sending();
         let mut receiving = self.receiving.lock();

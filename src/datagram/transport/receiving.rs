@@ -13,6 +13,7 @@ use crate::datagram::inbound::{Inbound, PopError, Slot};
 use crate::datagram::json;
 use crate::datagram::message::Metadata;
 use crate::error::{Error, Result};
+use crate::runtime::clock;
 use crate::runtime::wait::{Deadline, wait_for};
 
 impl Transport {
@@ -57,7 +58,7 @@ impl Transport {
 
     /// Drops everything that waits for being received; returns how many that were.
     pub fn clear_receive_buffer(&self) -> usize {
-        self.receiving.lock().queue.clear(Instant::now())
+        self.receiving.lock().queue.clear(clock::now())
     }
 
     /// The sequence number the next datagram to arrive will get: how many arrived so far.
@@ -74,7 +75,7 @@ impl Transport {
         let mut receiving = self.receiving.lock();
         let mut waiting_since = None;
         wait_for(&mut receiving, &self.readable, deadline, |receiving| {
-            let now = Instant::now();
+            let now = clock::now();
             let since = *waiting_since.get_or_insert(now);
             match take(&mut receiving.queue, now) {
                 Ok(taken) => {

@@ -12,6 +12,7 @@ use crate::datagram::json;
 use crate::datagram::message::{Limits, Outgoing};
 use crate::datagram::outbound::{FullPolicy, Outcome, OutcomesFull, PushError};
 use crate::error::{Error, Result};
+use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
 /// Datagrams of a batch that are framed before the lock is taken for them.
@@ -38,7 +39,7 @@ impl Transport {
     /// until `deadline`. A datagram with a report id has exactly one outcome when this returns `Ok`,
     /// [`Error::TooLarge`], [`Error::QueueFull`] or [`Error::TimedOut`], and none on any other error: it was not taken.
     pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
-        let started = Instant::now();
+        let started = clock::now();
         let item = self.outgoing(payload, options, started);
         let mut sending = self.sending();
         let result = self.take_in(&mut sending, item, payload.len(), options, deadline);
@@ -57,7 +58,7 @@ impl Transport {
         deadline: Deadline,
         mut on_result: impl FnMut(Result<()>),
     ) {
-        let started = Instant::now();
+        let started = clock::now();
         let mut counted = started;
         let mut payloads = payloads.into_iter();
         let mut framer = self.path.framer();
@@ -80,7 +81,7 @@ impl Transport {
                     one.and_then(|(item, size)| self.take_in(&mut sending, item, size, options, deadline)),
                 );
             }
-            let now = Instant::now();
+            let now = clock::now();
             sending.time.record_part(now - counted, now - started);
             counted = now;
         }
@@ -101,7 +102,7 @@ impl Transport {
         }
         let mut sending = self.sending();
         sending.wait_for(For::Outcomes, deadline, |sending| {
-            sending.queue.expire(Instant::now());
+            sending.queue.expire(clock::now());
             match sending.queue.take_outcomes(most, target) {
                 0 if sending.queue.is_closed() && sending.queue.outcomes_due() == 0 => {
                     Some(Err(Error::Closed))
@@ -116,7 +117,7 @@ impl Transport {
     pub fn wait_writable(&self, size: usize, deadline: Deadline) -> Result<()> {
         let mut sending = self.sending();
         sending.wait_for(For::Room, deadline, |sending| {
-            sending.queue.expire(Instant::now());
+            sending.queue.expire(clock::now());
             match (sending.queue.is_closed(), sending.queue.has_room(size)) {
                 (true, _) => Some(Err(Error::Closed)),
                 (false, true) => Some(Ok(())),
@@ -147,7 +148,7 @@ impl Transport {
 
     /// Drops everything that waits for being sent; returns how many that were.
     pub fn clear_send_buffer(&self) -> usize {
-        self.sending().queue.clear(Instant::now())
+        self.sending().queue.clear(clock::now())
     }
 
     /// The sequence number the next datagram handed in will get: how many were handed in so far.
@@ -211,7 +212,7 @@ impl Transport {
             if waited == Err(Error::WouldBlock) {
                 return waited;
             }
-            now = Instant::now();
+            now = clock::now();
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What can be changed while a transport runs. Everything takes effect on what is queued, at once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Transport;
 use crate::datagram::inbound::{DropPolicy, InboundConfig};
 use crate::datagram::message::Limits;
 use crate::datagram::outbound::{FullPolicy, OutboundConfig};
 use crate::datagram::watermark::Marks;
+use crate::runtime::clock;
 
 impl Transport {
     /// The settings of the sending side.
@@ -33,7 +34,7 @@ impl Transport {
                 ..marks_of_limit
             });
         }
-        sending.queue.evict_beyond_limits(Instant::now());
+        sending.queue.evict_beyond_limits(clock::now());
     }
 
     /// What happens to a datagram that finds no room; those that wait for room are judged anew.
@@ -45,7 +46,7 @@ impl Transport {
     pub fn set_outgoing_max_age(&self, max_age: Option<Duration>) {
         let mut sending = self.sending();
         sending.queue.set_max_age(max_age);
-        sending.queue.expire(Instant::now());
+        sending.queue.expire(clock::now());
     }
 
     /// High and low water of what waits for sending.
@@ -58,7 +59,7 @@ impl Transport {
     pub fn set_incoming_limits(&self, limits: Limits) {
         let mut receiving = self.receiving.lock();
         receiving.queue.set_limits(limits);
-        receiving.queue.drop_beyond_limits(Instant::now());
+        receiving.queue.drop_beyond_limits(clock::now());
     }
 
     /// Which datagram goes when there is no room for one that arrives.
@@ -70,6 +71,6 @@ impl Transport {
     pub fn set_incoming_max_age(&self, max_age: Option<Duration>) {
         let mut receiving = self.receiving.lock();
         receiving.queue.set_max_age(max_age);
-        receiving.queue.expire(Instant::now());
+        receiving.queue.expire(clock::now());
     }
 }

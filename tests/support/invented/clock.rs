@@ -19,8 +19,11 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// A clock that this thread goes by from now on.
     pub fn new() -> Self {
-        Self { start: Instant::now(), elapsed_ns: Arc::default() }
+        let start = Instant::now();
+        wtgram::runtime::clock::invent(Some(start));
+        Self { start, elapsed_ns: Arc::default() }
     }
 
     pub fn now(&self) -> Instant {
@@ -46,6 +49,7 @@ impl Clock {
     pub fn advance_to(&self, instant: Instant) {
         let elapsed = instant.saturating_duration_since(self.start).as_nanos() as u64;
         self.elapsed_ns.fetch_max(elapsed, Ordering::Relaxed);
+        wtgram::runtime::clock::invent(Some(self.now()));
     }
 }
 

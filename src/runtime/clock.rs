@@ -1,0 +1,48 @@
+//! The monotonic clock of everything that is not told the time: the system's, or the one that a test has invented.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Whether any thread has ever invented the time. Programs never do, and pay one load for the question.
+static IS_INVENTED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static INVENTED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// The time now.
+#[inline]
+pub fn now() -> Instant {
+    if IS_INVENTED.load(Ordering::Relaxed)
+        && let Some(invented) = INVENTED.get()
+    {
+        return invented;
+    }
+    Instant::now()
+}
+
+/// Has this thread see `time` as the time now, until it says otherwise; `None` gives it the system's clock again. For
+/// simulations.
+pub fn invent(time: Option<Instant>) {
+    IS_INVENTED.store(true, Ordering::Relaxed);
+    INVENTED.set(time);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_invents_the_time_sees_it_stand_still_and_others_do_not() {
+        let past = Instant::now() - Duration::from_secs(1);
+        invent(Some(past));
+        assert_eq!((now(), now()), (past, past));
+        let elsewhere = std::thread::spawn(now).join().unwrap();
+        assert!(elsewhere > past);
+        invent(None);
+        assert!(now() > past);
+    }
+}
