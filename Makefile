@@ -1,7 +1,7 @@
 # The doors of the house. `make` alone lists them; the work is in scripts/, cargo and CMake.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-browser test test-threads bench bench-broadcast bench-reliability header fmt lint clean library programs
+.PHONY: help setup demo demo-browser test test-threads simulate bench bench-broadcast bench-reliability header fmt lint clean library programs
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -46,6 +46,9 @@ test: ## everything: cargo test, then ctest (C, C++, Go, consumers, interop, bro
 test-threads: ## every kind of object on one poller from eight threads, under ThreadSanitizer
 	@scripts/setup test
 	@scripts/test-threads
+
+simulate: ## the whole stack in invented time, new seeds for an hour; goes on where it was stopped
+	@scripts/simulate
 
 bench: ## rates beside raw quinn and stock wtransport, in a table and target/bench/report.json
 	@scripts/setup bench

@@ -20,7 +20,7 @@ const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 
 /// The QUIC configuration of one connection, and the view of its path that its congestion controller feeds.
-pub(super) fn transport_config(
+pub fn transport_config(
     options: &ConnectionOptions,
     server: bool,
 ) -> Result<(Arc<TransportConfig>, Arc<PathView>)> {

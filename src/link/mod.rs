@@ -8,10 +8,10 @@
 
 pub mod client;
 pub mod config;
-mod congestion;
+pub mod congestion;
 pub mod core;
 pub mod datagram_path;
-mod endpoint;
+pub mod endpoint;
 pub mod h3;
 pub mod ids;
 pub mod lane;

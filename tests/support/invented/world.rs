@@ -85,16 +85,17 @@ impl<H: Host> World<H> {
         self.due[host] = Some(self.clock.now());
     }
 
-    /// Moves everything until `until`, or until nothing will happen any more; whether something still will.
+    /// Moves everything until `until`; whether something will happen after that.
     pub fn run(&mut self, until: Instant) -> bool {
         loop {
             let next = self.due.iter().flatten().copied().chain(self.network.next()).min();
-            let Some(next) = next else { return false };
-            if next > until {
-                self.set_time(until);
-                return true;
+            match next {
+                Some(next) if next <= until => self.set_time(next),
+                later => {
+                    self.set_time(until);
+                    return later.is_some();
+                }
             }
-            self.set_time(next);
             self.step();
         }
     }

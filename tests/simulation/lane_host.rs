@@ -1,0 +1,294 @@
+//! A machine with a lane of ours and one socket: the real core, with the simulated network for its wire.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use quinn_proto::{ClientConfig, Endpoint, EndpointConfig, Incoming, ServerConfig, Transmit};
+use wtgram::error::Error;
+use wtgram::link::config::ConnectionOptions;
+use wtgram::link::core::{
+    Accepted, Acceptor, Admission, Arrival, Ask, ConnectionKey, EndpointKey, Sent, Wire,
+};
+use wtgram::link::h3::ConnectRequest;
+use wtgram::link::{Lane, Session, endpoint};
+use wtgram::runtime::lane::Next;
+
+use crate::invented::Dice;
+use crate::invented::identity;
+use crate::invented::network::Packet;
+use crate::invented::world::{Host, Record};
+
+/// How long a handshake may take.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long a socket that took nothing stays full.
+const FULL_FOR: Duration = Duration::from_millis(1);
+
+/// The machine.
+pub struct LaneHost {
+    address: SocketAddr,
+    pub lane: Arc<Lane>,
+    endpoint: EndpointKey,
+    wire: SimulatedWire,
+    attempts: Vec<Attempt>,
+}
+
+/// A client's attempt to establish a session.
+struct Attempt {
+    key: ConnectionKey,
+    path: String,
+    session: Arc<Session>,
+    state: Arc<Mutex<AttemptState>>,
+}
+
+/// What is known of an attempt.
+#[derive(Default)]
+struct AttemptState {
+    connected: Option<bool>,
+    asked: bool,
+    outcome: Option<Result<(), Error>>,
+}
+
+impl LaneHost {
+    /// A machine at `address`, whose socket takes trains of `segments` packets and is full one time in `full_one_in`.
+    pub fn new(
+        address: SocketAddr,
+        config: EndpointConfig,
+        server: Option<(ServerConfig, Arc<dyn Acceptor>)>,
+        lane: Arc<Lane>,
+        (segments, full_one_in, dice): (usize, Option<u64>, Dice),
+    ) -> Self {
+        let (server, acceptor) = server.unzip();
+        let quic = Endpoint::new(Arc::new(config), server.map(Arc::new), true, None);
+        let endpoint = lane.core().add_endpoint(quic, address, acceptor);
+        let wire = SimulatedWire {
+            address,
+            segments,
+            full_one_in,
+            dice,
+            full_until: None,
+            now: Instant::now(),
+            packets: Vec::new(),
+        };
+        Self { address, lane, endpoint, wire, attempts: Vec::new() }
+    }
+
+    /// Begins to connect; [`Self::news`] says what comes of it.
+    pub fn connect(&mut self, now: Instant, mut config: ClientConfig, server: SocketAddr, path: String) {
+        let (transport, view) =
+            endpoint::transport_config(&ConnectionOptions::default(), false).expect("default options");
+        config.transport_config(transport);
+        let session = Session::new(Arc::clone(&self.lane));
+        let state = Arc::new(Mutex::new(AttemptState::default()));
+        let heard = Arc::clone(&state);
+        let connected = Box::new(move |result: Result<(), _>| {
+            heard.lock().expect("state").connected = Some(result.is_ok());
+        });
+        let key = self
+            .lane
+            .core()
+            .connect(
+                now,
+                self.endpoint,
+                config,
+                (server, identity::NAME),
+                view,
+                Arc::clone(&session),
+                now + HANDSHAKE,
+                (Box::new(()), connected),
+            )
+            .expect("an attempt");
+        self.attempts.push(Attempt { key, path, session, state });
+    }
+
+    /// Attempts that have come to an end since the last call: what they asked for, and the session or the error.
+    pub fn news(&mut self) -> Vec<(String, Result<Arc<Session>, Error>)> {
+        let mut news = Vec::new();
+        self.attempts.retain(|attempt| {
+            let mut state = attempt.state.lock().expect("state");
+            let outcome = match (state.outcome.take(), state.connected) {
+                (Some(outcome), _) => outcome,
+                (None, Some(false)) => Err(Error::Closed),
+                (None, _) => return true,
+            };
+            news.push((attempt.path.clone(), outcome.map(|()| Arc::clone(&attempt.session))));
+            false
+        });
+        news
+    }
+
+    /// Asks for the sessions of connections that are open.
+    fn ask(&mut self, now: Instant) {
+        for attempt in &self.attempts {
+            let mut state = attempt.state.lock().expect("state");
+            if state.connected != Some(true) || std::mem::replace(&mut state.asked, true) {
+                continue;
+            }
+            drop(state);
+            let request = ConnectRequest::new(identity::NAME, &attempt.path, &[]).expect("a request");
+            let heard = Arc::clone(&attempt.state);
+            let done = Box::new(move |outcome| heard.lock().expect("state").outcome = Some(outcome));
+            self.lane.core().ask(now, attempt.key, Ask { request, done });
+        }
+    }
+
+    /// Connections and timers that are left.
+    pub fn leftovers(&self) -> (usize, usize) {
+        let core = self.lane.core();
+        (core.connections(), core.timers())
+    }
+}
+
+impl Host for LaneHost {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn receive(&mut self, now: Instant, packet: Packet) {
+        self.wire.now = now;
+        let arrival = Arrival {
+            from: packet.from,
+            local_ip: None,
+            ecn: packet.ecn,
+            stride: packet.bytes.len(),
+            packets: BytesMut::from(&packet.bytes[..]),
+        };
+        self.lane.core().receive(now, self.endpoint, arrival, &mut self.wire);
+    }
+
+    fn turn(&mut self, now: Instant, out: &mut Vec<Packet>, _: &mut Record) -> Option<Instant> {
+        self.wire.now = now;
+        if self.wire.full_until.is_some_and(|until| until <= now) {
+            self.wire.full_until = None;
+            self.lane.core().writable(self.endpoint);
+        }
+        self.ask(now);
+        let next = self.lane.turn(now, &mut self.wire);
+        if std::env::var("DBG").is_ok() {
+            println!(
+                "{} {:?} next {:?} now {:?} full {:?} out {} core {:?}",
+                self.address,
+                now,
+                next,
+                matches!(next, Next::At(at) if at<=now),
+                self.wire.full_until.is_some(),
+                self.wire.packets.len(),
+                self.leftovers()
+            );
+        }
+        let next = match next {
+            Next::Now | Next::AfterOthers => Some(now),
+            Next::At(at) => Some(at.max(now)),
+            Next::Never => None,
+        };
+        out.append(&mut self.wire.packets);
+        // What the turn brought may be worth asking for in another.
+        let asks = self.attempts.iter().any(|attempt| {
+            let state = attempt.state.lock().expect("state");
+            state.connected == Some(true) && !state.asked
+        });
+        [next, self.wire.full_until, asks.then_some(now)].into_iter().flatten().min()
+    }
+}
+
+/// Where the core's packets go.
+struct SimulatedWire {
+    address: SocketAddr,
+    segments: usize,
+    full_one_in: Option<u64>,
+    dice: Dice,
+    full_until: Option<Instant>,
+    now: Instant,
+    packets: Vec<Packet>,
+}
+
+impl Wire for SimulatedWire {
+    fn send(&mut self, _: EndpointKey, transmit: &Transmit, contents: &[u8]) -> Sent {
+        if self.full_until.is_none() && self.full_one_in.is_some_and(|times| self.dice.one_in(times)) {
+            self.full_until = Some(self.now + FULL_FOR);
+        }
+        if self.full_until.is_some() {
+            return Sent::Blocked;
+        }
+        for segment in contents.chunks(transmit.segment_size.unwrap_or(contents.len())) {
+            self.packets.push(Packet {
+                from: self.address,
+                to: transmit.destination,
+                ecn: transmit.ecn,
+                bytes: segment.to_vec(),
+            });
+        }
+        Sent::Gone
+    }
+
+    fn max_segments(&self, _: EndpointKey) -> usize {
+        self.segments
+    }
+
+    fn closed(&mut self, _: EndpointKey) {}
+}
+
+/// A server: whom it lets in, and the sessions it has.
+pub struct Listener {
+    config: ServerConfig,
+    lane: Arc<Lane>,
+    demands_retry: bool,
+    established: Established,
+    /// Sessions that were established since somebody looked.
+    pub arrived: Mutex<Vec<Arc<Session>>>,
+}
+
+/// What a server does with a session at once.
+pub type Established = Box<dyn Fn(&Arc<Session>) + Send + Sync>;
+
+/// Requests for this path and what is below it are refused.
+pub const FORBIDDEN: &str = "/forbidden";
+
+impl Listener {
+    pub fn new(
+        config: ServerConfig,
+        lane: Arc<Lane>,
+        demands_retry: bool,
+        established: Established,
+    ) -> Arc<Self> {
+        Arc::new(Self { config, lane, demands_retry, established, arrived: Mutex::default() })
+    }
+}
+
+impl Acceptor for Listener {
+    fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
+        if self.demands_retry && !incoming.remote_address_validated() && incoming.may_retry() {
+            return Admission::Retry;
+        }
+        let (transport, view) =
+            endpoint::transport_config(&ConnectionOptions::default(), true).expect("default options");
+        let mut config = self.config.clone();
+        config.transport_config(transport);
+        Admission::Accept(Box::new(Accepted {
+            config: Arc::new(config),
+            view,
+            session: Session::new(Arc::clone(&self.lane)),
+            deadline: now + HANDSHAKE,
+            half_open: Box::new(()),
+            place: Box::new(()),
+        }))
+    }
+
+    fn answer(&self, request: &ConnectRequest) -> Result<(), (u16, Error)> {
+        if request.path.starts_with(FORBIDDEN) {
+            return Err((403, Error::Protocol("not for anybody".into())));
+        }
+        Ok(())
+    }
+
+    fn established(&self, session: &Arc<Session>) {
+        (self.established)(session);
+        self.arrived.lock().expect("arrived").push(Arc::clone(session));
+    }
+
+    fn failed(&self) {
+        unreachable!("a simulated socket does not break");
+    }
+}
