@@ -13,6 +13,8 @@ pub mod datagrams;
 mod ending;
 mod handshake;
 mod mailbox;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::collections::VecDeque;
@@ -142,6 +144,8 @@ pub struct Core {
     batch: Vec<Bytes>,
     packets: Vec<u8>,
     reader_is_behind: bool,
+    /// The endpoint whose new connection was looked at last.
+    admitted_last: usize,
 }
 
 impl Core {
@@ -435,22 +439,21 @@ impl Core {
 
     /// New connections begin their handshakes, a few in a turn.
     fn admit(&mut self, now: Instant, wire: &mut dyn Wire) {
-        let mut left = ADMITTED_A_TURN;
-        let waiting: Vec<_> = self
-            .endpoints
-            .iter()
-            .filter(|(_, endpoint)| !endpoint.incoming.is_empty())
-            .map(|(index, _)| index)
-            .collect();
-        for index in waiting {
-            while left > 0
-                && let Some(endpoint) = self.endpoints.get_mut(index)
-                && let Some(incoming) = endpoint.incoming.pop_front()
-            {
-                left -= 1;
-                self.admit_one(now, index, incoming, wire);
-            }
+        for _ in 0..ADMITTED_A_TURN {
+            let Some((index, incoming)) = self.next_incoming() else { return };
+            self.admit_one(now, index, incoming, wire);
         }
+    }
+
+    /// The next of those that wait, of all endpoints in turn: a flood at one keeps nobody out of the others.
+    fn next_incoming(&mut self) -> Option<(usize, Incoming)> {
+        let waits = |(index, endpoint): (usize, &Endpoint)| (!endpoint.incoming.is_empty()).then_some(index);
+        let mut waiting = self.endpoints.iter().filter_map(waits);
+        let first = waiting.next()?;
+        let after = (first > self.admitted_last).then_some(first);
+        let index = after.or_else(|| waiting.find(|index| *index > self.admitted_last)).unwrap_or(first);
+        self.admitted_last = index;
+        Some((index, self.endpoints[index].incoming.pop_front()?))
     }
 
     fn admit_one(&mut self, now: Instant, index: usize, incoming: Incoming, wire: &mut dyn Wire) {

@@ -283,4 +283,30 @@ mod tests {
         let sent = send_train(&transmit(None), &[0; 25], |_| Err(ErrorKind::PermissionDenied.into()));
         assert_eq!(sent, Sent::Gone);
     }
+
+    #[test]
+    fn a_train_that_the_kernel_refuses_arrives_packet_by_packet_and_is_the_last_one() {
+        const PACKETS: usize = 200;
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        let Prepared { udp, state } = Prepared::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        let endpoint = EndpointKey::of(0);
+        let mut sockets = Sockets { sleep: Arc::new(Sleep::new().unwrap()), open: BTreeMap::new() };
+        sockets.open.insert(endpoint.index(), Socket { udp, state, is_blocked: false });
+        // More packets than any kernel takes at once: it answers as it does for an interface that cannot segment.
+        let contents: Vec<u8> = (0..PACKETS).flat_map(|number| [number as u8; 100]).collect();
+        let train = Transmit {
+            destination: receiver.local_addr().unwrap(),
+            size: contents.len(),
+            segment_size: Some(100),
+            ..transmit(None)
+        };
+        assert_eq!(sockets.send(endpoint, &train, &contents), Sent::Gone);
+        for number in 0..PACKETS {
+            let mut packet = [0; 200];
+            assert_eq!(receiver.recv(&mut packet).unwrap(), 100);
+            assert_eq!(packet[..100], [number as u8; 100]);
+        }
+        assert_eq!(sockets.max_segments(endpoint), 1, "QUIC is asked for no train again");
+    }
 }

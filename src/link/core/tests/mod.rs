@@ -1,0 +1,415 @@
+//! Cores that talk to each other over a network of a few lines, in invented time.
+
+mod paths;
+mod resets;
+mod shares;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+use quinn_proto::{ClientConfig, EcnCodepoint, Incoming, ServerConfig, Transmit};
+
+use super::datagrams::{Datagrams, Feeder, Left};
+use super::{Accepted, Acceptor, Admission, Arrival, Ask, EndpointKey, Sent, Wire};
+use crate::error::Error;
+use crate::link::config::{ConnectionOptions, IdentitySource, Trust};
+use crate::link::h3::ConnectRequest;
+use crate::link::secrets::Secrets;
+use crate::link::tls::{self, ClientCrypto, Extensions, Identity, ServerCrypto};
+use crate::link::{DatagramPath, Lane, Session, endpoint};
+use crate::runtime::lane::Next;
+
+/// The time that every packet takes.
+const DELAY: Duration = Duration::from_millis(1);
+
+/// A guard against hanging, in invented time.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Turns that a host takes at one instant at most; more is a host that never rests.
+const MOST_TURNS: usize = 10_000;
+
+fn at(host: u8, port: u16) -> SocketAddr {
+    ([10, 0, 0, host], port).into()
+}
+
+/// What one `send` of a socket gave to the network.
+#[derive(Debug, Clone)]
+struct Train {
+    from: SocketAddr,
+    to: SocketAddr,
+    ecn: Option<EcnCodepoint>,
+    /// The length of each packet but the last.
+    stride: usize,
+    bytes: Vec<u8>,
+}
+
+impl Train {
+    fn packets(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.chunks(self.stride)
+    }
+}
+
+/// The sockets of a host.
+struct Sockets {
+    segments: usize,
+    addresses: BTreeMap<EndpointKey, SocketAddr>,
+    sent: Vec<Train>,
+}
+
+impl Wire for Sockets {
+    fn send(&mut self, endpoint: EndpointKey, transmit: &Transmit, contents: &[u8]) -> Sent {
+        let stride = transmit.segment_size.unwrap_or(contents.len());
+        let (from, to) = (self.addresses[&endpoint], transmit.destination);
+        self.sent.push(Train { from, to, ecn: transmit.ecn, stride, bytes: contents.to_vec() });
+        Sent::Gone
+    }
+
+    fn max_segments(&self, _: EndpointKey) -> usize {
+        self.segments
+    }
+
+    fn closed(&mut self, _: EndpointKey) {}
+}
+
+/// A machine with a lane and as many sockets as it likes.
+struct Host {
+    lane: Arc<Lane>,
+    secrets: Secrets,
+    sockets: Sockets,
+    next: Next,
+}
+
+impl Host {
+    fn new(secrets: Secrets) -> Self {
+        let sockets = Sockets { segments: 43, addresses: BTreeMap::new(), sent: Vec::new() };
+        Self { lane: Lane::new(0, None), secrets, sockets, next: Next::Never }
+    }
+
+    fn open(&mut self, address: SocketAddr, server: Option<(ServerConfig, Arc<Door>)>) -> EndpointKey {
+        let (config, door) = server.unzip();
+        let quic = endpoint::quic(&self.secrets, 0, config, false);
+        let endpoint = self.lane.core().add_endpoint(quic, address, door.map(|door| door as _));
+        self.sockets.addresses.insert(endpoint, address);
+        endpoint
+    }
+
+    fn socket(&self, address: SocketAddr) -> Option<EndpointKey> {
+        self.sockets.addresses.iter().find(|(_, own)| **own == address).map(|(endpoint, _)| *endpoint)
+    }
+
+    fn receive(&mut self, now: Instant, train: &Train) {
+        let Some(endpoint) = self.socket(train.to) else { return };
+        let arrival = Arrival {
+            from: train.from,
+            local_ip: None,
+            ecn: train.ecn,
+            packets: BytesMut::from(&train.bytes[..]),
+            stride: train.stride,
+        };
+        self.lane.core().receive(now, endpoint, arrival, &mut self.sockets);
+    }
+
+    /// Takes one turn.
+    fn turn(&mut self, now: Instant) {
+        self.next = self.lane.turn(now, &mut self.sockets);
+    }
+
+    /// Takes turns until there is nothing to do.
+    fn settle(&mut self, now: Instant) {
+        for _ in 0..MOST_TURNS {
+            self.turn(now);
+            if !matches!(self.next, Next::Now | Next::AfterOthers) {
+                return;
+            }
+        }
+        panic!("a host never rests");
+    }
+}
+
+/// What the network does to a train; `false` loses it.
+type Rule = Box<dyn FnMut(&mut Train) -> bool>;
+
+/// Hosts, and the trains between them.
+struct Network {
+    started: Instant,
+    now: Instant,
+    hosts: Vec<Host>,
+    flight: Vec<Train>,
+    rule: Rule,
+    identity: Identity,
+}
+
+/// The host of clients, and the host of servers.
+const CLIENT: usize = 0;
+const SERVER: usize = 1;
+
+/// Where the first server listens.
+fn server() -> SocketAddr {
+    at(1, 443)
+}
+
+impl Network {
+    /// A host for clients and one that serves at [`server`], whose door is returned.
+    fn new() -> (Self, Arc<Door>) {
+        let now = Instant::now();
+        let identity = Identity::load(&IdentitySource::SelfSigned { names: Vec::new() }).unwrap();
+        let hosts = vec![Host::new(Secrets::random().unwrap()), Host::new(Secrets::random().unwrap())];
+        let rule = Box::new(|_: &mut Train| true);
+        let mut network = Self { started: now, now, hosts, flight: Vec::new(), rule, identity };
+        let door = network.serve(server());
+        (network, door)
+    }
+
+    /// Opens a server's socket.
+    fn serve(&mut self, address: SocketAddr) -> Arc<Door> {
+        let host = &mut self.hosts[SERVER];
+        let crypto = ServerCrypto::new(self.identity.server_config().unwrap(), Extensions::default());
+        let config = host.secrets.server_config(Arc::new(crypto));
+        let door = Arc::new(Door {
+            lane: Arc::clone(&host.lane),
+            config: config.clone(),
+            demands_retry: false.into(),
+            admitted: AtomicU64::default(),
+            sessions: Mutex::default(),
+        });
+        host.open(address, Some((config, Arc::clone(&door))));
+        door
+    }
+
+    /// Begins to connect from `from` to `to`; the first packets leave in the next turn of the clients.
+    fn attempt(&mut self, from: SocketAddr, to: SocketAddr) -> Attempt {
+        let hash = self.identity.certificate_hash().unwrap();
+        let (tls, _) = tls::client_config(&Trust::CertificateHashes(vec![hash])).unwrap();
+        let mut config = ClientConfig::new(Arc::new(ClientCrypto::new(tls, Extensions::default())));
+        let (transport, view) = endpoint::transport_config(&ConnectionOptions::default(), false).unwrap();
+        config.transport_config(transport);
+        let host = &mut self.hosts[CLIENT];
+        let endpoint = host.socket(from).unwrap_or_else(|| host.open(from, None));
+        let session = Session::new(Arc::clone(&host.lane));
+        let state = Arc::new(Mutex::new(Progress::default()));
+        let heard = Arc::clone(&state);
+        let key = host
+            .lane
+            .core()
+            .connect(
+                self.now,
+                endpoint,
+                config,
+                (to, "localhost"),
+                view,
+                Arc::clone(&session),
+                self.now + PATIENCE,
+                (Box::new(()), Box::new(move |result| heard.lock().connected = result.is_ok())),
+            )
+            .unwrap();
+        Attempt { key, session, state }
+    }
+
+    /// A session from `from` to the server at `door`: the client's end and the server's.
+    fn session(&mut self, from: SocketAddr, to: SocketAddr, door: &Door) -> (Arc<Pipe>, Arc<Pipe>) {
+        let attempt = self.attempt(from, to);
+        self.run_until("QUIC is connected", |_| attempt.state.lock().connected);
+        let request = ConnectRequest::new("localhost", "/", &[]).unwrap();
+        let heard = Arc::clone(&attempt.state);
+        let done = Box::new(move |outcome: Result<(), Error>| heard.lock().established = outcome.is_ok());
+        self.hosts[CLIENT].lane.core().ask(self.now, attempt.key, Ask { request, done });
+        self.run_until("the session is established", |_| {
+            attempt.state.lock().established && !door.sessions.lock().is_empty()
+        });
+        (Pipe::of(attempt.session), Pipe::of(door.sessions.lock().remove(0)))
+    }
+
+    /// Delivers what is on its way; that takes its time.
+    fn deliver(&mut self) {
+        self.now += DELAY;
+        for mut train in std::mem::take(&mut self.flight) {
+            if (self.rule)(&mut train) {
+                self.hosts.iter_mut().for_each(|host| host.receive(self.now, &train));
+            }
+        }
+        self.collect();
+    }
+
+    /// Puts on its way what the hosts have sent.
+    fn collect(&mut self) {
+        for host in &mut self.hosts {
+            self.flight.append(&mut host.sockets.sent);
+        }
+    }
+
+    /// Delivers what is on its way and lets all hosts do all there is to do.
+    fn step(&mut self) {
+        self.deliver();
+        self.hosts.iter_mut().for_each(|host| host.settle(self.now));
+        self.collect();
+    }
+
+    /// Steps until `holds`, from one thing that happens to the next.
+    fn run_until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
+        while !holds(self) {
+            assert!(self.now - self.started < PATIENCE, "not in time: {what}");
+            self.step();
+            if self.flight.is_empty() {
+                let due = self.hosts.iter().filter_map(|host| match host.next {
+                    Next::At(at) => Some(at),
+                    _ => None,
+                });
+                self.now = due.min().map_or(self.now, |due| due.max(self.now));
+            }
+        }
+    }
+
+    /// Lets so much time pass.
+    fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step();
+        }
+    }
+}
+
+/// A client's attempt, and how far it has come.
+struct Attempt {
+    key: super::ConnectionKey,
+    session: Arc<Session>,
+    state: Arc<Mutex<Progress>>,
+}
+
+#[derive(Default)]
+struct Progress {
+    connected: bool,
+    established: bool,
+}
+
+/// A server that lets everybody in.
+struct Door {
+    lane: Arc<Lane>,
+    config: ServerConfig,
+    demands_retry: std::sync::atomic::AtomicBool,
+    admitted: AtomicU64,
+    sessions: Mutex<Vec<Arc<Session>>>,
+}
+
+impl Acceptor for Door {
+    fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
+        if self.demands_retry.load(Ordering::Relaxed) && !incoming.remote_address_validated() {
+            return Admission::Retry;
+        }
+        self.admitted.fetch_add(1, Ordering::Relaxed);
+        let (transport, view) = endpoint::transport_config(&ConnectionOptions::default(), true).unwrap();
+        let mut config = self.config.clone();
+        config.transport_config(transport);
+        Admission::Accept(Box::new(Accepted {
+            config: Arc::new(config),
+            view,
+            session: Session::new(Arc::clone(&self.lane)),
+            deadline: now + PATIENCE,
+            half_open: Box::new(()),
+            place: Box::new(()),
+        }))
+    }
+
+    fn answer(&self, _: &ConnectRequest) -> Result<(), (u16, Error)> {
+        Ok(())
+    }
+
+    fn established(&self, session: &Arc<Session>) {
+        self.sessions.lock().push(Arc::clone(session));
+    }
+
+    fn failed(&self) {}
+}
+
+/// One end of a session and its user.
+struct Pipe {
+    session: Arc<Session>,
+    path: OnceCell<DatagramPath>,
+    /// What there is to send, framed.
+    outgoing: Mutex<VecDeque<Bytes>>,
+    /// What is sent again and again.
+    endless: Mutex<Option<Bytes>>,
+    fed: AtomicU64,
+    incoming: Mutex<Vec<Bytes>>,
+}
+
+impl Pipe {
+    fn of(session: Arc<Session>) -> Arc<Self> {
+        let pipe = Arc::new(Self {
+            path: OnceCell::new(),
+            session: Arc::clone(&session),
+            outgoing: Mutex::default(),
+            endless: Mutex::default(),
+            fed: AtomicU64::default(),
+            incoming: Mutex::default(),
+        });
+        let _ = pipe.path.set(session.datagram_path().unwrap());
+        session.attach(Arc::clone(&pipe) as _).unwrap();
+        pipe
+    }
+
+    fn path(&self) -> &DatagramPath {
+        self.path.get().unwrap()
+    }
+
+    /// Sends `payload` once.
+    fn send(&self, payload: &[u8]) {
+        self.outgoing.lock().push_back(self.path().frame(payload));
+        self.path().ring();
+    }
+
+    /// Sends as many datagrams of `bytes` bytes as it is let.
+    fn flood(&self, bytes: usize) {
+        *self.endless.lock() = Some(self.path().frame(&vec![7; bytes]));
+        self.path().ring();
+    }
+
+    fn fed(&self) -> u64 {
+        self.fed.load(Ordering::Relaxed)
+    }
+
+    fn received(&self) -> Vec<Bytes> {
+        self.incoming.lock().clone()
+    }
+
+    fn remote(&self) -> SocketAddr {
+        self.session.remote_address().unwrap()
+    }
+}
+
+impl Datagrams for Pipe {
+    fn feed(&self, _: Instant, feeder: &mut Feeder<'_>) -> Left {
+        let mut outgoing = self.outgoing.lock();
+        let endless = self.endless.lock().clone();
+        while let Some(next) = outgoing.front().or(endless.as_ref()) {
+            if !feeder.admits(next.len()) {
+                return Left::Waiting(None);
+            }
+            let next = outgoing.pop_front().or_else(|| endless.clone()).unwrap();
+            feeder.hand_over(next).unwrap();
+            self.fed.fetch_add(1, Ordering::Relaxed);
+        }
+        Left::Nothing
+    }
+
+    fn deliver(&self, _: Instant, payloads: &[Bytes]) {
+        self.incoming.lock().extend(payloads.iter().map(|one| Bytes::copy_from_slice(one)));
+    }
+
+    fn reader_is_behind(&self) -> bool {
+        false
+    }
+
+    fn size_changed(&self) {}
+
+    fn is_closed(&self) -> bool {
+        false
+    }
+
+    fn ended(&self) {}
+}
