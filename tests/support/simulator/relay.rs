@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ struct Shared {
     server: SocketAddr,
     state: Mutex<State>,
     due: Condvar,
+    /// How often clients were given other ports.
+    rebinds: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -69,6 +71,7 @@ impl Simulator {
                 entered: 0,
             }),
             due: Condvar::new(),
+            rebinds: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
         let reader = shared.clone();
@@ -98,6 +101,12 @@ impl Simulator {
         let mut conditions = link.conditions();
         change(&mut conditions);
         link.set_conditions(conditions);
+    }
+
+    /// Does what a NAT does that has forgotten its clients: the server sees each of them under another port from now on,
+    /// and what it sends to the old one is lost.
+    pub fn rebind(&self) {
+        self.shared.rebinds.fetch_add(1, Ordering::SeqCst);
     }
 
     pub fn conditions(&self, direction: Direction) -> Conditions {
@@ -135,8 +144,13 @@ impl Shared {
         let mut clients: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
         let mut readers = Vec::new();
         let mut buffer = vec![0; 65_536];
+        let mut binding = 0;
         while !self.has_ended() {
             let Ok((length, from)) = self.front.recv_from(&mut buffer) else { continue };
+            let latest = self.rebinds.load(Ordering::SeqCst);
+            if std::mem::replace(&mut binding, latest) != latest {
+                clients.clear();
+            }
             if !clients.contains_key(&from) {
                 if clients.len() == MAX_CLIENTS {
                     continue;
@@ -144,7 +158,7 @@ impl Shared {
                 let Ok(socket) = self.towards_server() else { continue };
                 clients.insert(from, socket.clone());
                 let shared = self.clone();
-                readers.push(std::thread::spawn(move || shared.read_server(&socket, from)));
+                readers.push(std::thread::spawn(move || shared.read_server(&socket, from, binding)));
             }
             let way = Way { direction: Direction::Up, socket: clients[&from].clone(), to: None };
             self.pass(&buffer[..length], way);
@@ -163,10 +177,13 @@ impl Shared {
     }
 
     /// Takes what the server sends to one client.
-    fn read_server(&self, socket: &UdpSocket, client: SocketAddr) {
+    fn read_server(&self, socket: &UdpSocket, client: SocketAddr, binding: u64) {
         let mut buffer = vec![0; 65_536];
         while !self.has_ended() {
             let Ok(length) = socket.recv(&mut buffer) else { continue };
+            if self.rebinds.load(Ordering::SeqCst) != binding {
+                return;
+            }
             let way = Way { direction: Direction::Down, socket: self.front.clone(), to: Some(client) };
             self.pass(&buffer[..length], way);
         }

@@ -1,4 +1,4 @@
-//! Packets that belong to no connection: what a server answers, and what a client makes of the answers.
+//! Packets that begin or belong to no connection: what a server answers, and what a client makes of the answers.
 
 use super::*;
 use crate::link::session::{CloseInfo, ClosedBy};
@@ -118,4 +118,30 @@ fn a_client_that_must_prove_its_address_costs_no_state_before_it_has() {
     client.send(b"honest");
     network.run_until("it arrives", |_| accepted.received() == [&b"honest"[..]]);
     assert_eq!(door.admitted.load(Ordering::Relaxed), 1);
+}
+
+/// Whether a client connects whose first packet is answered with a Version Negotiation packet of `versions`, beside the
+/// server's own answer.
+fn connects_after_negotiation(versions: &[u32]) -> bool {
+    let (mut network, _) = Network::new();
+    let attempt = network.attempt(at(0, 1000), server());
+    network.hosts[CLIENT].settle(network.now);
+    network.collect();
+    let hello = network.flight[0].clone();
+    let (destination, rest) = hello.bytes[6..].split_at(hello.bytes[5].into());
+    let source = &rest[1..][..rest[0].into()];
+    let mut bytes = vec![0xc0, 0, 0, 0, 0, source.len() as u8];
+    bytes.extend_from_slice(source);
+    bytes.push(destination.len() as u8);
+    bytes.extend_from_slice(destination);
+    bytes.extend(versions.iter().flat_map(|version| version.to_be_bytes()));
+    network.flight.push(Train { from: server(), to: hello.from, ecn: None, stride: bytes.len(), bytes });
+    network.run_for(Duration::from_secs(1));
+    attempt.state.lock().connected
+}
+
+#[test]
+fn a_negotiation_that_offers_the_clients_own_version_is_a_forgery_and_changes_nothing() {
+    assert!(connects_after_negotiation(&[0x1a2a_3a4a, 1]));
+    assert!(!connects_after_negotiation(&[0x1a2a_3a4a]), "one that does not is believed");
 }
