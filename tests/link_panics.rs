@@ -10,7 +10,7 @@ use support::pair::*;
 use wtgram::datagram::channel::{Offered, Route, RouteOrder};
 use wtgram::datagram::session::Session;
 use wtgram::link::session::ClosedBy;
-use wtgram::link::{After, Chore};
+use wtgram::link::{After, Job};
 
 const H3_INTERNAL_ERROR: u64 = 0x102;
 
@@ -22,7 +22,7 @@ impl Route for Panics {
     }
 }
 
-impl Chore for Panics {
+impl Job for Panics {
     fn run(&self, _: Instant) -> After {
         panic!("as a defect of ours would");
     }
@@ -37,7 +37,7 @@ fn a_panic_in_any_work_for_a_session_ends_that_session_on_both_sides_and_no_othe
         ours.datagrams.add_route(RouteOrder::Structured, Arc::new(Panics));
         other.datagrams.send(b"to the route", &Default::default(), soon()).expect("sent");
     };
-    let in_a_chore: Deed = |ours, _| drop(ours.link.add_chore(Arc::new(Panics)).expect("established"));
+    let in_a_chore: Deed = |ours, _| drop(ours.link.add_job(Arc::new(Panics)).expect("established"));
     let server = listen();
     let bystander = pair(&server);
     for deed in [in_a_delivery, in_a_chore] {

@@ -1,4 +1,4 @@
-//! Heartbeats: the payload, the chore that sends it, and the watch for a peer that says nothing.
+//! Heartbeats: the payload, the job that sends it, and the watch for a peer that says nothing.
 //!
 //! The payload is `HEARTBEAT:` and the Unix time in whole seconds, ASCII decimal. This is the form pywebtransport 0.6.1
 //! sends and recognises. A heartbeat is a datagram like any other: receivers get it in their queue and may ask
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::message::Priority;
 use super::transport::{SendOptions, Transport, unix_us};
 use crate::error::{Error, Result};
-use crate::link::{After, Bell, Chore};
+use crate::link::{After, Job, JobHandle};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
@@ -61,13 +61,13 @@ impl Default for HeartbeatOptions {
 /// A heart that beats; it ends when it is told, and with its transport.
 pub(super) struct Beating {
     beat: Arc<Beat>,
-    bell: Arc<Bell>,
+    handle: Arc<JobHandle>,
 }
 
 impl Beating {
     pub(super) fn stop(self) {
         self.beat.stopped.store(true, Ordering::SeqCst);
-        self.bell.ring();
+        self.handle.wake();
     }
 }
 
@@ -90,8 +90,8 @@ impl Transport {
             next: Mutex::new(Some(started)),
         });
         self.peer_silent.store(false, Ordering::Relaxed);
-        let bell = self.session().add_chore(Arc::clone(&beat) as Arc<dyn Chore>)?;
-        let beating = Beating { beat, bell };
+        let handle = self.session().add_job(Arc::clone(&beat) as Arc<dyn Job>)?;
+        let beating = Beating { beat, handle };
         let mut heartbeat = self.heartbeat.lock();
         // Under the lock that closing takes after it has closed the queue, so that none is left behind.
         if self.is_closed() {
@@ -148,7 +148,7 @@ struct Beat {
     next: Mutex<Option<Instant>>,
 }
 
-impl Chore for Beat {
+impl Job for Beat {
     fn run(&self, now: Instant) -> After {
         let Some(transport) = self.transport.upgrade().filter(|_| !self.stopped.load(Ordering::SeqCst))
         else {

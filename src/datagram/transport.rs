@@ -249,7 +249,7 @@ impl Transport {
     fn end_sending(&self) {
         // Before those who watch hear of it: the lane delivers what has arrived before a layer above takes its leave.
         self.is_ending.store(true, Ordering::SeqCst);
-        self.path.ring();
+        self.path.wake();
         self.sending().queue.close();
         if let Some(beating) = self.heartbeat.lock().take() {
             beating.stop();

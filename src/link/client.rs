@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::config::{ConnectOptions, ConnectionOptions, MAX_HANDSHAKE_TIMEOUT};
-use super::core::{Ask, ConnectionKey, EndpointKey, Letter};
+use super::core::{Ask, Command, ConnectionKey, EndpointKey};
 use super::h3::ConnectRequest;
 use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
 use super::secrets::Secrets;
@@ -161,7 +161,7 @@ struct Reached {
 impl Drop for Reached {
     fn drop(&mut self) {
         if let Some(code) = self.code {
-            self.socket.lane.lane().post(Letter::Close(self.key, code));
+            self.socket.lane.lane().post(Command::Close(self.key, code));
         }
     }
 }
@@ -332,7 +332,7 @@ impl ClientSocket {
 
 impl Drop for ClientSocket {
     fn drop(&mut self) {
-        self.lane.lane().post(Letter::Retire(self.endpoint));
+        self.lane.lane().post(Command::Retire(self.endpoint));
         // This may be a turn, which waits for no lock that a thread holds while it waits for the core.
         if let Some(mut sockets) = SOCKETS.try_lock() {
             if let Some(map) = sockets.as_mut() {

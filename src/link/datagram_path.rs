@@ -1,4 +1,4 @@
-//! The way a session's datagrams take: their prefix, their largest size, and the bell that calls the lane.
+//! The way a session's datagrams take: their prefix, their largest size, and what wakes the lane.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::core::datagrams::{DatagramState, PathCounts};
-use super::core::{ConnectionKey, Letter};
+use super::core::{Command, ConnectionKey};
 use super::h3::QuarterStreamId;
 use super::lane::Lane;
 use crate::error::{Error, Result};
@@ -32,9 +32,9 @@ impl DatagramPath {
     }
 
     /// Has the lane look at what the session has to send. On any thread, and in a turn.
-    pub fn ring(&self) {
-        if !self.state.rung.swap(true, Ordering::SeqCst) {
-            self.lane.post(Letter::Session(self.key));
+    pub fn wake(&self) {
+        if !self.state.woken.swap(true, Ordering::SeqCst) {
+            self.lane.post(Command::Session(self.key));
         }
     }
 
@@ -42,7 +42,7 @@ impl DatagramPath {
     /// with no lock held that a sink takes.
     pub fn feed(&self) {
         if !self.lane.feed_now(self.key) {
-            self.ring();
+            self.wake();
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::core::{Bell, Chore, ConnectionKey, Core, Letter, Mailbox, Wire};
+use super::core::{Command, ConnectionKey, Core, Job, JobHandle, Mailbox, Wire};
 use crate::runtime::epoll::Sleep;
 use crate::runtime::lane::Next;
 
@@ -58,8 +58,8 @@ impl Lane {
     }
 
     /// Asks something of the lane, from any thread and in any turn.
-    pub(super) fn post(&self, letter: Letter) {
-        if self.mailbox.post(letter) {
+    pub(super) fn post(&self, command: Command) {
+        if self.mailbox.post(command) {
             self.wake();
         }
     }
@@ -70,7 +70,7 @@ impl Lane {
         let Some(mut core) = self.core.try_lock() else { return false };
         core.feed_now(Instant::now(), key);
         drop(core);
-        if self.mailbox.stir() {
+        if self.mailbox.take_sleeper() {
             self.wake();
         }
         true
@@ -83,10 +83,10 @@ impl Lane {
         }
     }
 
-    /// Has `chore` of a session done in turns of this lane, for the first time in the next. Never in a turn.
-    pub(super) fn add_chore(self: &Arc<Self>, owner: ConnectionKey, chore: Arc<dyn Chore>) -> Arc<Bell> {
-        let bell = self.core.lock().add_chore(self, owner, chore);
-        bell.ring();
-        bell
+    /// Has `job` of a session done in turns of this lane, for the first time in the next. Never in a turn.
+    pub(super) fn add_job(self: &Arc<Self>, owner: ConnectionKey, job: Arc<dyn Job>) -> Arc<JobHandle> {
+        let handle = self.core.lock().add_job(self, owner, job);
+        handle.wake();
+        handle
     }
 }

@@ -23,7 +23,7 @@ pub mod tls;
 mod udp;
 
 pub use core::datagrams::{Datagrams, Feeder, HandOverError, Left};
-pub use core::{After, Bell, Chore};
+pub use core::{After, Job, JobHandle};
 pub use datagram_path::DatagramPath;
 pub use lane::Lane;
 pub use server::Server;

@@ -11,7 +11,7 @@ use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
 
 use super::core::datagrams::{DatagramState, Datagrams};
-use super::core::{Bell, Chore, ConnectionKey};
+use super::core::{ConnectionKey, Job, JobHandle};
 use super::datagram_path::DatagramPath;
 use super::lane::Lane;
 use crate::error::{Error, Result};
@@ -236,7 +236,7 @@ impl Session {
             None => {
                 shared.sink = Some(sink);
                 drop(shared);
-                path.ring();
+                path.wake();
             }
             Some(last) => {
                 let unread = std::mem::take(&mut last.unread);
@@ -247,10 +247,10 @@ impl Session {
         Ok(())
     }
 
-    /// Has `chore` done in turns of its lane, for the first time in the next. A panic in it ends the session. Not in a
+    /// Has `job` done in turns of its lane, for the first time in the next. A panic in it ends the session. Not in a
     /// turn.
-    pub fn add_chore(&self, chore: Arc<dyn Chore>) -> Result<Arc<Bell>> {
-        Ok(self.lane.add_chore(self.established()?.key, chore))
+    pub fn add_job(&self, job: Arc<dyn Job>) -> Result<Arc<JobHandle>> {
+        Ok(self.lane.add_job(self.established()?.key, job))
     }
 
     /// Figures of the connection.
@@ -283,7 +283,7 @@ impl Session {
         if closed {
             self.shared.lock().goodbye = Some((code, reason.to_owned()));
             if let Ok(path) = self.datagram_path() {
-                path.ring();
+                path.wake();
             }
         }
         Ok(())

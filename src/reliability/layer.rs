@@ -1,6 +1,6 @@
-//! Drives a [`Machine`] over a transport: one chore of its lane, and the callers that wait.
+//! Drives a [`Machine`] over a transport: one job of its lane, and the callers that wait.
 //!
-//! Only the chore transmits, and only while the transport has room, so that frames never evict one another. Frames that
+//! Only the job transmits, and only while the transport has room, so that frames never evict one another. Frames that
 //! arrive are taken on their way (`datagram::channel::Route`), before the transport's own queue.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +19,7 @@ use crate::datagram::channel::{Channel, Offered, Route, RouteOrder};
 use crate::datagram::message::Metadata;
 use crate::datagram::transport::{SendOptions, Transport};
 use crate::error::{Error, Result};
-use crate::link::{After, Bell, Chore};
+use crate::link::{After, Job, JobHandle};
 use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Token, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
@@ -100,8 +100,8 @@ pub struct Layer {
     progressed: Condvar,
     reported: Condvar,
     watchers: Watchers,
-    /// Calls for the chore.
-    bell: OnceCell<Arc<Bell>>,
+    /// Calls for the job.
+    handle: OnceCell<Arc<JobHandle>>,
     history: Arc<Mutex<History>>,
 }
 
@@ -116,7 +116,7 @@ struct State {
     closing: bool,
     /// Every message has its outcome and no sequence will be used any more: another layer may follow.
     settled: bool,
-    /// The chore is over; nothing will change any more but what is read.
+    /// The job is over; nothing will change any more but what is read.
     closed: bool,
 }
 
@@ -179,24 +179,24 @@ impl Layer {
             progressed: Condvar::new(),
             reported: Condvar::new(),
             watchers: Watchers::default(),
-            bell: OnceCell::new(),
+            handle: OnceCell::new(),
             history: Arc::clone(&shared),
             transport,
         });
         history.opened = history.opened.saturating_add(1);
         history.open = Arc::downgrade(&layer);
         drop(history);
-        let chore = Arc::new(Duty(Mutex::new(Some(Task::new(&layer)))));
-        let _ = layer.bell.set(layer.transport.session().add_chore(chore)?);
-        // What happened before the bell was hung up.
-        layer.ring();
+        let job = Arc::new(Duty(Mutex::new(Some(Task::new(&layer)))));
+        let _ = layer.handle.set(layer.transport.session().add_job(job)?);
+        // What happened before the handle was hung up.
+        layer.wake();
         Ok(layer)
     }
 
-    /// Has the chore done: there is something to send, or to look at.
-    fn ring(&self) {
-        if let Some(bell) = self.bell.get() {
-            bell.ring();
+    /// Has the job done: there is something to send, or to look at.
+    fn wake(&self) {
+        if let Some(handle) = self.handle.get() {
+            handle.wake();
         }
     }
 
@@ -244,7 +244,7 @@ impl Layer {
         if result.is_ok() {
             state.reports_promised += usize::from(options.report_id.is_some());
             drop(state);
-            self.ring();
+            self.wake();
         }
         result
     }
@@ -298,7 +298,7 @@ impl Layer {
         state.machine.flush_acks(clock::now());
         drop(state);
         self.settle();
-        self.ring();
+        self.wake();
         self.tell();
         drained
     }
@@ -352,7 +352,7 @@ impl Layer {
         if let Ok(Metadata { waited, .. }) = &metadata {
             self.transport.record_waited(*waited);
             // Room that opened may owe the peer an acknowledgement.
-            self.ring();
+            self.wake();
         }
         metadata
     }
@@ -395,12 +395,12 @@ impl Route for Layer {
         };
         match verdict {
             Verdict::Consumed => {
-                self.ring();
+                self.wake();
                 if refused { Offered::Dropped } else { Offered::Taken }
             }
             Verdict::Stale => {
                 // The peer is to be told which opening this is.
-                self.ring();
+                self.wake();
                 Offered::Taken
             }
             Verdict::NotAFrame => Offered::Left,
@@ -462,7 +462,7 @@ impl Pollable for Layer {
 /// The layer's work on its lane, until it is over.
 struct Duty(Mutex<Option<Task>>);
 
-impl Chore for Duty {
+impl Job for Duty {
     fn run(&self, now: Instant) -> After {
         let mut task = self.0.lock();
         let after = task.as_mut().map_or(After::Ended, |task| task.run(now));
@@ -553,7 +553,7 @@ struct TransportWatch(Weak<Layer>);
 impl Watcher for TransportWatch {
     fn changed(&self) {
         if let Some(layer) = self.0.upgrade() {
-            layer.ring();
+            layer.wake();
         }
     }
 }

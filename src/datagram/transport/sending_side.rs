@@ -199,7 +199,7 @@ impl Telling<'_> {
     fn tell(&self, news: News) {
         match (news.lane, self.at_once) {
             (false, _) => {}
-            (true, false) => self.path.ring(),
+            (true, false) => self.path.wake(),
             (true, true) => self.path.feed(),
         }
         if news.others {

@@ -100,7 +100,7 @@ pub(super) struct Connection {
     /// Has datagrams of the message that is being taken apart.
     pub(super) is_touched: bool,
     /// Its sink or its user has news.
-    pub(super) is_rung: bool,
+    pub(super) is_woken: bool,
     pub(super) armed: Option<Instant>,
     h3: h3::Session,
     session: Arc<Session>,
@@ -161,7 +161,7 @@ impl Connection {
             stage: Stage::Connecting,
             is_listed: false,
             is_touched: false,
-            is_rung: false,
+            is_woken: false,
             armed: None,
             h3,
             session,
@@ -287,9 +287,9 @@ impl Connection {
         [self.quic.poll_timeout(), self.deadline, give_up, feeding].into_iter().flatten().min()
     }
 
-    /// A letter said that the session has news: the next one will be written again.
+    /// A command said that the session has news: the next one will be written again.
     pub(super) fn hear(&self) {
-        self.state.rung.store(false, Ordering::Release);
+        self.state.woken.store(false, Ordering::Release);
         std::sync::atomic::fence(Ordering::SeqCst);
     }
 }

@@ -83,8 +83,8 @@ pub struct DatagramState {
     pub(super) receive_dropped: AtomicU64,
     /// Datagrams that QUIC took and dropped unsent.
     pub(super) send_dropped: AtomicU64,
-    /// A letter to the lane is on its way.
-    pub(in crate::link) rung: AtomicBool,
+    /// A command to the lane is on its way.
+    pub(in crate::link) woken: AtomicBool,
 }
 
 /// What the path itself lost or refused.
@@ -184,7 +184,7 @@ impl Feeding {
         self.recount = true;
     }
 
-    /// Feeds QUIC for a train of at most `train` packets; whether it was given anything. `rung` says that the sink has news.
+    /// Feeds QUIC for a train of at most `train` packets; whether it was given anything. `woken` says that the sink has news.
     ///
     /// No more than the congestion window allows to leave at once, and no more than lets QUIC's FIFO stay below
     /// [`STANDING`]. At least one full packet when the FIFO and the path are empty, so that every path moves and small
@@ -196,7 +196,7 @@ impl Feeding {
         view: &PathView,
         sink: &dyn Datagrams,
         train: usize,
-        rung: bool,
+        woken: bool,
     ) -> bool {
         if self.held_back {
             if view.take_moved() {
@@ -204,7 +204,7 @@ impl Feeding {
             } else if self.still_since.is_some_and(|since| since + DOUBT_AFTER <= now) {
                 view.doubt_in_flight();
                 self.still_since = None;
-            } else if !rung && self.look_at.is_none_or(|at| at > now) {
+            } else if !woken && self.look_at.is_none_or(|at| at > now) {
                 return false;
             }
         }

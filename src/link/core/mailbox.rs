@@ -6,11 +6,11 @@ use super::{ConnectionKey, EndpointKey};
 
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Letter {
+pub enum Command {
     /// Look at what this session has to send and to say.
     Session(ConnectionKey),
-    /// A chore has work.
-    Chore(usize),
+    /// A job has work.
+    Job(usize),
     /// Nobody wants this connection: close it with this HTTP/3 code.
     Close(ConnectionKey, u64),
     /// No new connections, and those without a session go; the socket closes with the last of the others.
@@ -19,41 +19,41 @@ pub enum Letter {
     Retire(EndpointKey),
 }
 
-/// Letters, and whether their reader sleeps.
+/// Commands, and whether their reader sleeps.
 #[derive(Debug, Default)]
 pub struct Mailbox(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    letters: Vec<Letter>,
+    commands: Vec<Command>,
     asleep: bool,
 }
 
 impl Mailbox {
-    /// Leaves `letter`; whether its reader has to be woken.
+    /// Leaves `command`; whether its reader has to be woken.
     #[must_use]
-    pub fn post(&self, letter: Letter) -> bool {
+    pub fn post(&self, command: Command) -> bool {
         let mut inner = self.0.lock();
-        inner.letters.push(letter);
+        inner.commands.push(command);
         std::mem::take(&mut inner.asleep)
     }
 
     /// Work was left elsewhere; whether the reader has to be woken for it.
     #[must_use]
-    pub fn stir(&self) -> bool {
+    pub fn take_sleeper(&self) -> bool {
         std::mem::take(&mut self.0.lock().asleep)
     }
 
-    /// Exchanges all letters for `empty`, whose memory is used again.
-    pub fn take(&self, empty: &mut Vec<Letter>) {
+    /// Exchanges all commands for `empty`, whose memory is used again.
+    pub fn take(&self, empty: &mut Vec<Command>) {
         empty.clear();
-        std::mem::swap(&mut self.0.lock().letters, empty);
+        std::mem::swap(&mut self.0.lock().commands, empty);
     }
 
     /// Whether the reader may sleep: then the next [`Self::post`] says that it must be woken.
     pub fn may_sleep(&self) -> bool {
         let mut inner = self.0.lock();
-        inner.asleep = inner.letters.is_empty();
+        inner.asleep = inner.commands.is_empty();
         inner.asleep
     }
 }
@@ -65,14 +65,14 @@ mod tests {
     #[test]
     fn only_the_first_letter_to_a_reader_that_sleeps_wakes_it() {
         let mailbox = Mailbox::default();
-        assert!(!mailbox.post(Letter::Chore(1)), "it is awake");
-        assert!(!mailbox.may_sleep(), "there is a letter");
-        let mut letters = vec![Letter::Chore(7)];
-        mailbox.take(&mut letters);
-        assert_eq!(letters, [Letter::Chore(1)]);
+        assert!(!mailbox.post(Command::Job(1)), "it is awake");
+        assert!(!mailbox.may_sleep(), "there is a command");
+        let mut commands = vec![Command::Job(7)];
+        mailbox.take(&mut commands);
+        assert_eq!(commands, [Command::Job(1)]);
         assert!(mailbox.may_sleep());
-        assert!(mailbox.post(Letter::Chore(2)) && !mailbox.post(Letter::Chore(3)));
-        mailbox.take(&mut letters);
-        assert_eq!(letters, [Letter::Chore(2), Letter::Chore(3)]);
+        assert!(mailbox.post(Command::Job(2)) && !mailbox.post(Command::Job(3)));
+        mailbox.take(&mut commands);
+        assert_eq!(commands, [Command::Job(2), Command::Job(3)]);
     }
 }

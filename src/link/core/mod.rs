@@ -5,13 +5,13 @@
 //!
 //! - `connection`: one connection and its session; `handshake`: how it comes to be; `ending`: its last words.
 //! - `datagrams`: how its datagrams are fed and delivered.
-//! - `mailbox`: what other threads ask for; `chores`: work of upper layers; `timers`: all deadlines.
+//! - `mailbox`: what other threads ask for; `jobs`: work of upper layers; `timers`: all deadlines.
 
-mod chores;
 mod connection;
 pub mod datagrams;
 mod ending;
 mod handshake;
+mod jobs;
 mod mailbox;
 #[cfg(test)]
 mod tests;
@@ -35,11 +35,11 @@ use super::lane::Lane;
 use super::session::{Session, SessionStats};
 use crate::runtime::lane::Next;
 
-pub use chores::{After, Bell, Chore};
 use connection::{Connection, Parts, Stage};
 use handshake::Handshake;
 pub use handshake::{Accepted, Acceptor, Admission, Ask, Connected};
-pub use mailbox::{Letter, Mailbox};
+pub use jobs::{After, Job, JobHandle};
+pub use mailbox::{Command, Mailbox};
 use timers::Timers;
 
 /// Trains that one connection may write in a turn before others get theirs.
@@ -123,7 +123,7 @@ struct Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     Connection(ConnectionKey),
-    Chore(usize),
+    Job(usize),
 }
 
 /// Everything that a lane moves.
@@ -132,14 +132,14 @@ pub struct Core {
     endpoints: Slab<Endpoint>,
     connections: Slab<Box<Connection>>,
     serial: u32,
-    chores: Slab<chores::Entry>,
+    jobs: Slab<jobs::Entry>,
     timers: Timers<Owner>,
     /// Connections with work.
     listed: VecDeque<ConnectionKey>,
     /// Connections that got datagrams from the message at hand.
     touched: Vec<ConnectionKey>,
-    rung: Vec<usize>,
-    letters: Vec<Letter>,
+    woken: Vec<usize>,
+    commands: Vec<Command>,
     // Buffers of all turns.
     batch: Vec<Bytes>,
     packets: Vec<u8>,
@@ -239,17 +239,17 @@ impl Core {
         }
     }
 
-    /// Adds a chore of a session of `lane`, which has this core; it is done in the next turn.
-    pub(super) fn add_chore(
+    /// Adds a job of a session of `lane`, which has this core; it is done in the next turn.
+    pub(super) fn add_job(
         &mut self,
         lane: &Arc<Lane>,
         owner: ConnectionKey,
-        chore: Arc<dyn Chore>,
-    ) -> Arc<Bell> {
-        let entry = self.chores.vacant_entry();
-        let bell = Arc::new(Bell::new(Arc::clone(lane), entry.key()));
-        entry.insert(chores::Entry { chore, owner, bell: Arc::clone(&bell), armed: None });
-        bell
+        job: Arc<dyn Job>,
+    ) -> Arc<JobHandle> {
+        let entry = self.jobs.vacant_entry();
+        let handle = Arc::new(JobHandle::new(Arc::clone(lane), entry.key()));
+        entry.insert(jobs::Entry { job, owner, handle: Arc::clone(&handle), armed: None });
+        handle
     }
 
     /// Figures of a connection, the peer's address, and the address packets leave from.
@@ -342,7 +342,7 @@ impl Core {
 
     /// Does what there is to do at `now`; says when to come again.
     pub fn turn(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) -> Next {
-        self.read_letters(now, mailbox, wire);
+        self.run_commands(now, mailbox, wire);
         self.admit(now, wire);
         self.due(now);
         // Those that are listed meanwhile, with more to write, come in the next turn.
@@ -350,13 +350,13 @@ impl Core {
             let Some(key) = self.listed.pop_front() else { break };
             self.drive(now, key, wire);
         }
-        self.do_chores(now);
+        self.run_jobs(now);
         self.next(mailbox)
     }
 
     fn next(&mut self, mailbox: &Mailbox) -> Next {
         let busy = !self.listed.is_empty()
-            || !self.rung.is_empty()
+            || !self.woken.is_empty()
             || self.endpoints.iter().any(|(_, endpoint)| !endpoint.incoming.is_empty());
         let behind = std::mem::take(&mut self.reader_is_behind);
         if behind {
@@ -368,30 +368,30 @@ impl Core {
         }
     }
 
-    fn read_letters(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) {
-        let mut letters = std::mem::take(&mut self.letters);
-        mailbox.take(&mut letters);
-        for letter in letters.drain(..) {
-            match letter {
-                Letter::Session(key) => {
+    fn run_commands(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) {
+        let mut commands = std::mem::take(&mut self.commands);
+        mailbox.take(&mut commands);
+        for command in commands.drain(..) {
+            match command {
+                Command::Session(key) => {
                     if let Some(connection) = self.get(key) {
                         connection.hear();
-                        connection.is_rung = true;
+                        connection.is_woken = true;
                         self.list(key);
                     }
                 }
-                Letter::Chore(key) => self.rung.push(key),
-                Letter::Close(key, code) => {
+                Command::Job(key) => self.woken.push(key),
+                Command::Close(key, code) => {
                     if let Some(connection) = self.get(key) {
                         connection.abandon(now, code);
                         self.list(key);
                     }
                 }
-                Letter::StopListening(key) => self.stop_listening(now, key, wire),
-                Letter::Retire(key) => self.retire(key, wire),
+                Command::StopListening(key) => self.stop_listening(now, key, wire),
+                Command::Retire(key) => self.retire(key, wire),
             }
         }
-        self.letters = letters;
+        self.commands = commands;
     }
 
     fn stop_listening(&mut self, now: Instant, key: EndpointKey, wire: &mut dyn Wire) {
@@ -514,12 +514,12 @@ impl Core {
                         self.list(key);
                     }
                 }
-                Owner::Chore(key) => {
-                    if let Some(entry) = self.chores.get_mut(key)
+                Owner::Job(key) => {
+                    if let Some(entry) = self.jobs.get_mut(key)
                         && entry.armed == Some(due)
                     {
                         entry.armed = None;
-                        self.rung.push(key);
+                        self.woken.push(key);
                     }
                 }
             }
@@ -551,7 +551,7 @@ impl Core {
             return;
         };
         connection.is_listed = false;
-        let rung = std::mem::take(&mut connection.is_rung);
+        let woken = std::mem::take(&mut connection.is_woken);
         let endpoint = &mut self.endpoints[connection.endpoint];
         connection.advance(now);
         self.reader_is_behind |= connection.deliver(now, &mut self.batch);
@@ -559,7 +559,7 @@ impl Core {
         let segments = wire.max_segments(home);
         let mut more = true;
         for _ in 0..TRAINS_A_TURN {
-            let Some(transmit) = connection.transmit(now, segments, rung, &mut self.packets) else {
+            let Some(transmit) = connection.transmit(now, segments, woken, &mut self.packets) else {
                 more = false;
                 break;
             };
@@ -613,21 +613,21 @@ impl Core {
         self.remove(now, key, "the session's lane gave it up", wire);
     }
 
-    fn do_chores(&mut self, now: Instant) {
-        for key in std::mem::take(&mut self.rung) {
-            let Some(entry) = self.chores.get(key) else { continue };
+    fn run_jobs(&mut self, now: Instant) {
+        for key in std::mem::take(&mut self.woken) {
+            let Some(entry) = self.jobs.get(key) else { continue };
             let after = catch_unwind(AssertUnwindSafe(|| entry.run(now)));
             let panicked = after.is_err().then_some(entry.owner);
             match after.unwrap_or(After::Ended) {
                 After::Wait(None) => {}
                 After::Wait(Some(due)) => {
-                    if let Some(entry) = self.chores.get_mut(key) {
-                        self.timers.arm(Owner::Chore(key), due, &mut entry.armed);
+                    if let Some(entry) = self.jobs.get_mut(key) {
+                        self.timers.arm(Owner::Job(key), due, &mut entry.armed);
                     }
                 }
                 After::Ended => {
-                    let entry = self.chores.remove(key);
-                    entry.chore.stopped();
+                    let entry = self.jobs.remove(key);
+                    entry.job.stopped();
                 }
             }
             if let Some(owner) = panicked {
@@ -641,8 +641,8 @@ impl Core {
         for (_, connection) in std::mem::take(&mut self.connections) {
             connection.gone(now, &mut self.batch, "the session's lane ended");
         }
-        for (_, entry) in std::mem::take(&mut self.chores) {
-            entry.chore.stopped();
+        for (_, entry) in std::mem::take(&mut self.jobs) {
+            entry.job.stopped();
         }
         for (_, endpoint) in std::mem::take(&mut self.endpoints) {
             if let Some(acceptor) = endpoint.acceptor {

@@ -3,12 +3,12 @@
 use super::*;
 
 impl Connection {
-    /// Writes the next train; `false` when there is nothing to write. `rung` says that the sink has news.
+    /// Writes the next train; `false` when there is nothing to write. `woken` says that the sink has news.
     pub(in crate::link::core) fn transmit(
         &mut self,
         now: Instant,
         segments: usize,
-        rung: bool,
+        woken: bool,
         buffer: &mut Vec<u8>,
     ) -> Option<Transmit> {
         if let Some(rare) = &mut self.rare
@@ -18,7 +18,7 @@ impl Connection {
             *buffer = bytes;
             return Some(transmit);
         }
-        let train = self.feed(now, segments, rung);
+        let train = self.feed(now, segments, woken);
         buffer.clear();
         let transmit = self.quic.poll_transmit(now, train, buffer);
         if transmit.is_none() {
@@ -28,13 +28,13 @@ impl Connection {
     }
 
     /// Feeds QUIC for one train; says how many packets that is at most.
-    pub(super) fn feed(&mut self, now: Instant, segments: usize, rung: bool) -> usize {
+    pub(super) fn feed(&mut self, now: Instant, segments: usize, woken: bool) -> usize {
         let mtu = usize::from(self.quic.current_mtu()).max(1);
         let train = segments.min(MAX_TRAIN_BYTES / mtu).max(1);
         if self.stage == Stage::Open
             && let Some(sink) = &self.sink
         {
-            self.feeding.feed(now, &mut self.quic, &self.view, &**sink, train, rung);
+            self.feeding.feed(now, &mut self.quic, &self.view, &**sink, train, woken);
         }
         train
     }

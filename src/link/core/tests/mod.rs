@@ -360,13 +360,13 @@ impl Pipe {
     /// Sends `payload` once.
     fn send(&self, payload: &[u8]) {
         self.outgoing.lock().push_back(self.path().frame(payload));
-        self.path().ring();
+        self.path().wake();
     }
 
     /// Sends as many datagrams of `bytes` bytes as it is let.
     fn flood(&self, bytes: usize) {
         *self.endless.lock() = Some(self.path().frame(&vec![7; bytes]));
-        self.path().ring();
+        self.path().wake();
     }
 
     fn fed(&self) -> u64 {
