@@ -267,8 +267,8 @@ static inline int32_t bridge_structured_open(int over, uint64_t below, const wtg
     }
 }
 
-static inline int32_t bridge_send_message(wtgram_reliability layer, const uint8_t *data, size_t length, int32_t priority,
-                                          int64_t ttl_us, int64_t timeout_us, uint64_t report_id)
+static inline int32_t bridge_send_message(wtgram_reliability layer, const uint8_t *data, size_t length,
+                                          int32_t priority, int64_t ttl_us, int64_t timeout_us, uint64_t report_id)
 {
     wtgram_send_options options = bridge_send_options(priority, ttl_us, timeout_us, report_id);
     return wtgram_reliability_send(layer, data, length, &options);

@@ -3,7 +3,6 @@
 #include "check.h"
 #include "pair.h"
 
-
 static void expect_closed(wtgram_session session, uint32_t by, uint32_t code, const char *reason)
 {
     wtgram_close_info info;

@@ -33,10 +33,12 @@ struct pair {
     wtgram::session client, accepted;
 
     explicit pair(const wtgram::transport_options &transport = {}, network worst = network::keeps_order)
-        : server(wtgram::server::listen(wtgram::listen_options().host("127.0.0.1").handshake_timeout(patience).transport(transport))),
+        : server(wtgram::server::listen(
+              wtgram::listen_options().host("127.0.0.1").handshake_timeout(patience).transport(transport))),
           link(server.local_port(), worst), url("https://127.0.0.1:" + std::to_string(link.port()) + "/test"),
           client(wtgram::session::connect(
-              url, wtgram::connect_options().timeout(patience).trust_certificate_hash(server.hash()).transport(transport))),
+              url,
+              wtgram::connect_options().timeout(patience).trust_certificate_hash(server.hash()).transport(transport))),
           accepted(server.accept(patience))
     {
     }

@@ -28,8 +28,7 @@ TEST(Readers, ALayerKeepsItsFrames)
 TEST(Readers, ASessionsObjectsDoNotReachItsTransport)
 {
     pair p;
-    const auto to =
-        wtgram::structured::open(p.accepted, types, wtgram::structured_options().queue_datagrams(2));
+    const auto to = wtgram::structured::open(p.accepted, types, wtgram::structured_options().queue_datagrams(2));
     const auto from = wtgram::structured::open(p.client, types);
     std::uint8_t buffer[16];
     for (int i = 0; i < 5; i++) from.send_obj(1, "1");

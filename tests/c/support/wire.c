@@ -33,9 +33,9 @@ static void *carry(void *argument)
         poll(sockets, 2, 10);
         for (int i = 0; i < 2; i++) {
             socklen_t length = sizeof client;
-            ssize_t size = i == 0 ? recvfrom(wire->front, packet, sizeof packet, MSG_DONTWAIT,
-                                             (struct sockaddr *)&client, &length)
-                                  : recv(wire->back, packet, sizeof packet, MSG_DONTWAIT);
+            ssize_t size =
+                i == 0 ? recvfrom(wire->front, packet, sizeof packet, MSG_DONTWAIT, (struct sockaddr *)&client, &length)
+                       : recv(wire->back, packet, sizeof packet, MSG_DONTWAIT);
             if (size < 0) continue;
             if (i == 0) client_length = length;
             if (flag(wire, &wire->stopped)) continue;

@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 struct wire {
-    int front, back;  /* sockets towards the client and towards the server */
+    int front, back; /* sockets towards the client and towards the server */
     int stopped, over;
     pthread_mutex_t mutex;
     pthread_t thread;
