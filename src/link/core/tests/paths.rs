@@ -41,6 +41,34 @@ fn a_session_follows_its_client_to_another_address_and_another_network() {
 }
 
 #[test]
+fn a_busy_session_goes_on_at_its_pace_after_each_move() {
+    let (mut network, door) = Network::new();
+    let inside = at(0, 1000);
+    let (client, accepted) = network.session(inside, server(), &door);
+    client.flood(1000);
+    accepted.flood(1000);
+    for outside in [at(0, 2000), at(99, 1000), inside] {
+        network.rule = Box::new(move |train| {
+            if train.from == inside {
+                train.from = outside;
+            }
+            let is_back = train.to == outside;
+            if is_back {
+                train.to = inside;
+            }
+            is_back || train.to == server()
+        });
+        network.run_until("the server follows", |_| accepted.remote() == outside);
+        network.run_for(Duration::from_millis(50));
+        let before = [&client, &accepted].map(|pipe| pipe.incoming.lock().len());
+        network.run_for(Duration::from_millis(30));
+        let after = [&client, &accepted].map(|pipe| pipe.incoming.lock().len());
+        assert!(after[0] - before[0] > 100 && after[1] - before[1] > 100, "{before:?} to {after:?}");
+        [&client, &accepted].iter().for_each(|pipe| pipe.incoming.lock().clear());
+    }
+}
+
+#[test]
 fn somebody_who_sends_a_packet_on_from_elsewhere_does_not_get_the_session() {
     let (mut network, door) = Network::new();
     let pipes = network.session(at(0, 1000), server(), &door);
