@@ -411,7 +411,7 @@ fn a_broadcaster_keeps_no_transport_alive_that_it_has_let_go() {
     pairs[1].from().close();
     broadcast(&broadcaster, b"x");
     assert_eq!(owners(&pairs[0]), before[0]);
-    // The pumps of a closed transport let go of it, too; what is left is the pair's own.
+    // The lane lets go of a closed transport, too; what is left is the pair's own.
     eventually("nobody else owns the closed one", || owners(&pairs[1]) == 1);
     broadcaster.shutdown();
     assert_eq!(owners(&pairs[2]), before[2]);

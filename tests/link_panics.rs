@@ -37,10 +37,10 @@ fn a_panic_in_any_work_for_a_session_ends_that_session_on_both_sides_and_no_othe
         ours.datagrams.add_route(RouteOrder::Structured, Arc::new(Panics));
         other.datagrams.send(b"to the route", &Default::default(), soon()).expect("sent");
     };
-    let in_a_chore: Deed = |ours, _| drop(ours.link.add_job(Arc::new(Panics)).expect("established"));
+    let in_a_job: Deed = |ours, _| drop(ours.link.add_job(Arc::new(Panics)).expect("established"));
     let server = listen();
     let bystander = pair(&server);
-    for deed in [in_a_delivery, in_a_chore] {
+    for deed in [in_a_delivery, in_a_job] {
         let (client, accepted) = pair(&server);
         for (ours, other) in [(client, accepted), {
             let (client, accepted) = pair(&server);

@@ -177,7 +177,7 @@ fn a_datagram_that_expires_behind_a_blocked_path_is_reported_in_time() {
     let from = pair.from();
     send_as(from, 0, None, 1).unwrap();
     send_as(from, 2, Some(Duration::from_secs(3600)), 2).unwrap();
-    // An earlier one that comes later must not wait for the one that the pump already knows of.
+    // An earlier one that comes later must not wait for the one that the lane already knows of.
     for (id, ttl) in [(3, Duration::from_millis(60)), (4, Duration::from_millis(300))] {
         let start = Instant::now();
         send_as(from, 0, Some(ttl), id).unwrap();

@@ -196,7 +196,7 @@ fn a_broadcast_keeps_to_the_limit_of_bytes_of_an_idle_member() {
             pair.from().next_outcomes(1, &mut outcomes, soon()).unwrap();
             outcomes.remove(0).kind
         };
-        // It is idle once its pump has looked at its empty queue.
+        // It is idle once its lane has looked at its empty queue.
         std::thread::sleep(Duration::from_millis(50));
         assert_eq!(broadcast(51), Err(Error::QueueFull), "{policy:?}");
         assert_eq!(outcome(), OutcomeKind::Rejected);

@@ -1,6 +1,6 @@
 //! Who takes something out of the outgoing queue tells those who wait: for room, for outcomes, through a watcher.
 //!
-//! The lane stands still meanwhile, so that the pump, which looks at the queue too, cannot do it for them.
+//! The lane stands still meanwhile, so that it, which looks at the queue too, cannot do it for them.
 
 #[path = "support/blocked.rs"]
 mod blocked;

@@ -62,7 +62,7 @@ impl Transport {
         let mut counted = started;
         let mut payloads = payloads.into_iter();
         let mut framer = self.path.framer();
-        // Copied and framed before the lock is taken: the pump needs it meanwhile.
+        // Copied and framed before the lock is taken: the lane needs it meanwhile.
         let mut framed = Vec::with_capacity(payloads.size_hint().0.min(FRAMED_AT_ONCE));
         loop {
             framed.extend(payloads.by_ref().take(FRAMED_AT_ONCE).map(|payload| {
