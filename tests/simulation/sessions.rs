@@ -227,7 +227,9 @@ impl Users {
                 let options = User::transport_options(dice);
                 let Ok(transport) = Transport::open(Arc::clone(&session), &options) else { continue };
                 let tag = tag(&path);
-                let user = User::new(client.address, tag, session, transport, self.server_is_honest, dice);
+                // A liar may have asked for another path than it thinks, and be answered under that.
+                let honest = self.server_is_honest && client.is_honest;
+                let user = User::new(client.address, tag, session, transport, honest, dice);
                 assert!(self.ours.insert(path, user).is_none());
             }
         }
