@@ -44,6 +44,8 @@ func TestATTLEndsWhatIsNotSentInEachForm(t *testing.T) {
 		}
 	}
 	values = must[*wtgram.Structured](t)(layer.OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	// One that is collected closes its layer.
+	t.Cleanup(func() { values.Close() })
 	if err := values.SendWith(t.Context(), chat{"a", "b"}, shortLived(time.Millisecond, 8)); err != nil {
 		t.Fatal(err)
 	}
