@@ -12,6 +12,7 @@ use crate::datagram::message::Outgoing;
 use crate::datagram::outbound::HandOver;
 use crate::link::core::datagrams::MOST_FED;
 use crate::link::{Datagrams, Feeder, HandOverError, Left};
+use crate::runtime::clock;
 
 /// Looking for expired datagrams takes a few nanoseconds for each that waits. While the path is blocked ten times as much
 /// passes between two looks, so that a queue as long as the caller likes cannot keep the lane busy.
@@ -25,12 +26,12 @@ thread_local! {
 type Scratch = (Vec<Outgoing>, Vec<(Outgoing, HandOver)>);
 
 impl Datagrams for Transport {
-    fn feed(&self, now: Instant, feeder: &mut Feeder<'_>) -> Left {
+    fn feed(&self, _: Instant, feeder: &mut Feeder<'_>) -> Left {
         SCRATCH.with_borrow_mut(|(batch, settled)| {
             // What a panic left in it belongs to another session.
             batch.clear();
             settled.clear();
-            self.feed_with(now, feeder, batch, settled)
+            self.feed_with(feeder, batch, settled)
         })
     }
 
@@ -59,13 +60,14 @@ impl Datagrams for Transport {
 impl Transport {
     fn feed_with(
         &self,
-        now: Instant,
         feeder: &mut Feeder<'_>,
         batch: &mut Vec<Outgoing>,
         settled: &mut Vec<(Outgoing, HandOver)>,
     ) -> Left {
         let left = {
             let mut sending = self.sending();
+            // Not the turn's time: what was queued since the turn began may have expired since, too.
+            let now = clock::now();
             let queue = &mut sending.queue;
             if queue.is_closed() {
                 return Left::Nothing;

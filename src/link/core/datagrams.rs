@@ -136,6 +136,7 @@ pub struct Feeder<'a> {
     view: &'a PathView,
     room: Room,
     handed: u64,
+    refused: u64,
 }
 
 impl Feeder<'_> {
@@ -148,6 +149,7 @@ impl Feeder<'_> {
     pub fn hand_over(&mut self, framed: Bytes) -> Result<(), HandOverError> {
         let bytes = framed.len();
         let taken = self.quic.datagrams().send(framed, true);
+        self.refused += u64::from(taken.is_err());
         match taken {
             Ok(()) => {
                 self.view.hand_over(bytes);
@@ -169,6 +171,8 @@ pub(super) struct Feeding {
     recount: bool,
     /// Something waits, and the congestion window is why.
     held_back: bool,
+    /// QUIC refused all that it was offered: nothing leaves for which the sink would be asked for more.
+    ask_again: bool,
     still_since: Option<Instant>,
     look_at: Option<Instant>,
 }
@@ -177,6 +181,11 @@ impl Feeding {
     /// When there is something to do though nothing happens.
     pub(super) fn due(&self) -> Option<Instant> {
         [self.look_at, self.still_since.map(|since| since + DOUBT_AFTER)].into_iter().flatten().min()
+    }
+
+    /// Whether the sink has to be asked again though nothing leaves; to be done then.
+    pub(super) fn take_ask_again(&mut self) -> bool {
+        std::mem::take(&mut self.ask_again)
     }
 
     /// The path's MTU is another: QUIC drops what no longer fits.
@@ -216,10 +225,11 @@ impl Feeding {
         let allowed = usize::try_from(view.packets_allowed()).unwrap_or(usize::MAX);
         let packets = allowed.min(train).saturating_sub(standing.div_ceil(packet.max(1)));
         let room = Room::new(in_time.min(free.saturating_sub(MARGIN_BYTES)), packets, packet);
-        let mut feeder = Feeder { quic, view, room, handed: 0 };
+        let mut feeder = Feeder { quic, view, room, handed: 0, refused: 0 };
         let left = sink.feed(now, &mut feeder);
-        let Feeder { room, handed, .. } = feeder;
+        let Feeder { room, handed, refused, .. } = feeder;
         self.handed += handed;
+        self.ask_again = handed == 0 && refused > 0;
         let waits = matches!(left, Left::Waiting(_));
         // Only the window, and not the train, is worth waiting for: the next train follows this one.
         self.held_back = waits && room.window_is_full() && allowed <= train;

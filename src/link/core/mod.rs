@@ -560,7 +560,7 @@ impl Core {
         let mut more = true;
         for _ in 0..TRAINS_A_TURN {
             let Some(transmit) = connection.transmit(now, segments, woken, &mut self.packets) else {
-                more = false;
+                more = connection.take_ask_again();
                 break;
             };
             if wire.send(home, &transmit, &self.packets[..transmit.size]) == Sent::Blocked {

@@ -39,6 +39,11 @@ impl Connection {
         train
     }
 
+    /// Whether its sink has to be asked again in the next turn though nothing leaves in this one.
+    pub(in crate::link::core) fn take_ask_again(&mut self) -> bool {
+        self.feeding.take_ask_again()
+    }
+
     /// Feeds QUIC before the turn that sends it.
     pub(in crate::link::core) fn feed_now(&mut self, now: Instant) {
         self.adopt();

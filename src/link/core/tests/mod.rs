@@ -391,7 +391,9 @@ impl Datagrams for Pipe {
                 return Left::Waiting(None);
             }
             let next = outgoing.pop_front().or_else(|| endless.clone()).unwrap();
-            feeder.hand_over(next).unwrap();
+            if feeder.hand_over(next).is_err() {
+                return Left::Nothing;
+            }
             self.fed.fetch_add(1, Ordering::Relaxed);
         }
         Left::Nothing

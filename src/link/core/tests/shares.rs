@@ -52,6 +52,18 @@ fn one_busy_session_does_not_keep_another_waiting_for_a_turn() {
     }
 }
 
+#[test]
+fn what_quic_refuses_keeps_nothing_waiting_that_is_behind_it() {
+    let (mut network, door) = Network::new();
+    let (client, accepted) = network.session(at(0, 1), server(), &door);
+    network.run_for(Duration::from_secs(1));
+    client.send(&[0; 5000]);
+    client.send(b"small");
+    // Less than the interval of keep-alives, which would bring another turn.
+    network.run_for(Duration::from_secs(1));
+    assert_eq!(accepted.received(), [&b"small"[..]]);
+}
+
 /// First packets of so many clients, each from an address of its own.
 fn first_packets(network: &mut Network, to: SocketAddr, count: u16) -> Vec<Train> {
     let attempts: Vec<_> = (0..count).map(|port| network.attempt(at(66, port), to)).collect();
