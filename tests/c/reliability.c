@@ -227,7 +227,9 @@ static void ttl_and_negotiation(void)
     CHECK_UINT(stats.submitted, 1);
 
     TEST("the report of an object over a layer comes from the layer");
-    wtgram_object_type type = {.type_id = 1};
+    wtgram_object_type type;
+    memset(&type, 0, sizeof type);
+    type.type_id = 1;
     wtgram_structured objects;
     CHECK_OK(wtgram_structured_open_over_reliability(near_end, &type, 1, NULL, &objects));
     short_lived.report_id = 10;
