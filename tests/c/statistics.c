@@ -37,7 +37,7 @@ static void every_figure_of_the_reference_is_counted(void)
         CHECK_OK(wtgram_transport_send(pair.client_datagrams, payload, 100, NULL));
         CHECK_OK(wtgram_transport_clear_send_buffer(pair.client_datagrams, &cleared));
         CHECK_OK(wtgram_transport_stats(pair.client_datagrams, &sent));
-    } while (sent.send_drops == 0);
+    } while (sent.send_drops == 0 || sent.max_send_time_us == 0); /* a send may take less than a microsecond */
     CHECK(sent.session_id == id && received.session_id == id);
     CHECK(sent.created_at_us > INT64_C(1600000000) * SECOND_US);
     CHECK(sent.datagrams_sent >= count + 4 && sent.bytes_sent >= 400 + 100 * (count + 3));
