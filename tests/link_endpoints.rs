@@ -237,7 +237,7 @@ struct Listener {
 }
 
 impl Datagrams for Listener {
-    fn feed(&self, _: Instant, _: &mut Feeder<'_>) -> Left {
+    fn feed(&self, _: &mut Feeder<'_>) -> Left {
         Left::Nothing
     }
     fn deliver(&self, _: Instant, payloads: &[bytes::Bytes]) {

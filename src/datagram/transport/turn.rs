@@ -26,7 +26,7 @@ thread_local! {
 type Scratch = (Vec<Outgoing>, Vec<(Outgoing, HandOver)>);
 
 impl Datagrams for Transport {
-    fn feed(&self, _: Instant, feeder: &mut Feeder<'_>) -> Left {
+    fn feed(&self, feeder: &mut Feeder<'_>) -> Left {
         SCRATCH.with_borrow_mut(|(batch, settled)| {
             // What a panic left in it belongs to another session.
             batch.clear();

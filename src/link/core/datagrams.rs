@@ -49,7 +49,7 @@ pub enum HandOverError {
 /// What a sink has left after it was fed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// Nothing waits; who brings something rings.
+    /// Nothing waits. Whoever queues something wakes the lane.
     Nothing,
     /// Something waits for room; it wants to be asked again at that instant at the latest.
     Waiting(Option<Instant>),
@@ -59,7 +59,7 @@ pub enum Left {
 /// may wait, and nothing may ask the lane for its core.
 pub trait Datagrams: Send + Sync {
     /// Hands over what waits, as far as there is room.
-    fn feed(&self, now: Instant, feeder: &mut Feeder<'_>) -> Left;
+    fn feed(&self, feeder: &mut Feeder<'_>) -> Left;
     /// Takes payloads that arrived.
     fn deliver(&self, now: Instant, payloads: &[Bytes]);
     /// Whether so much waits to be read that the reader should be let run.
@@ -226,7 +226,7 @@ impl Feeding {
         let packets = allowed.min(train).saturating_sub(standing.div_ceil(packet.max(1)));
         let room = Room::new(in_time.min(free.saturating_sub(MARGIN_BYTES)), packets, packet);
         let mut feeder = Feeder { quic, view, room, handed: 0, refused: 0 };
-        let left = sink.feed(now, &mut feeder);
+        let left = sink.feed(&mut feeder);
         let Feeder { room, handed, refused, .. } = feeder;
         self.handed += handed;
         self.ask_again = handed == 0 && refused > 0;

@@ -383,7 +383,7 @@ impl Pipe {
 }
 
 impl Datagrams for Pipe {
-    fn feed(&self, _: Instant, feeder: &mut Feeder<'_>) -> Left {
+    fn feed(&self, feeder: &mut Feeder<'_>) -> Left {
         let mut outgoing = self.outgoing.lock();
         let endless = self.endless.lock().clone();
         while let Some(next) = outgoing.front().or(endless.as_ref()) {
