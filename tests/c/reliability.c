@@ -244,7 +244,10 @@ static void ttl_and_negotiation(void)
     receive_is(far_end, "message", 7);
     uint8_t buffer[SIZE];
     size_t length = 0;
-    CHECK_OK(wtgram_transport_receive(pair.accepted_datagrams, PATIENCE_US, buffer, sizeof buffer, &length));
+    /* A HELLO that came before this side had a layer is the reader's, too. */
+    do {
+        CHECK_OK(wtgram_transport_receive(pair.accepted_datagrams, PATIENCE_US, buffer, sizeof buffer, &length));
+    } while (length > 6 && memcmp(buffer, "\005HELLO", 6) == 0);
     CHECK_UINT(length, 13);
     CHECK_BYTES(buffer, "\004DATA\0\0\0\0mine", 13);
     wtgram_reliability_statistics_init(&stats);
