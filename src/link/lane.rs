@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::core::{Command, ConnectionKey, Core, Job, JobHandle, Mailbox, Wire};
+use super::core::{Command, ConnectionKey, Core, EndpointKey, Job, JobHandle, Mailbox, Wire};
 use crate::runtime::epoll::Sleep;
 use crate::runtime::lane::Next;
 
@@ -51,6 +51,11 @@ impl Lane {
     pub fn turn(&self, now: Instant, wire: &mut dyn Wire) -> Next {
         let _turn = self.pause();
         self.core.lock().turn(now, &self.mailbox, wire)
+    }
+
+    /// Lets nobody new in at `endpoint`, and those without a session go; its socket closes with the last of the others.
+    pub fn stop_listening(&self, endpoint: EndpointKey) {
+        self.post(Command::StopListening(endpoint));
     }
 
     pub(super) fn mailbox(&self) -> &Mailbox {

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use quinn_proto::{Incoming, ServerConfig};
 
 use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
-use super::core::{Accepted, Acceptor, Admission, Command, EndpointKey};
+use super::core::{Accepted, Acceptor, Admission, EndpointKey};
 use super::h3::ConnectRequest;
 use super::lane::Lane;
 use super::secrets::Secrets;
@@ -171,7 +171,7 @@ impl<T: Send + 'static> Server<T> {
             let _ = session.close(0, "");
         }
         if let Some(endpoint) = self.endpoint.get() {
-            self.lane.post(Command::StopListening(*endpoint));
+            self.lane.stop_listening(*endpoint);
         }
         self.tell();
     }

@@ -134,6 +134,11 @@ impl LaneHost {
         }
     }
 
+    /// Lets nobody new in; sessions that are there go on.
+    pub fn stop_listening(&mut self) {
+        self.lane.stop_listening(self.endpoint);
+    }
+
     /// Connections and timers that are left.
     pub fn leftovers(&self) -> (usize, usize) {
         let core = self.lane.core();
@@ -166,18 +171,6 @@ impl Host for LaneHost {
         }
         self.ask(now);
         let next = self.lane.turn(now, &mut self.wire);
-        if std::env::var("DBG").is_ok() {
-            println!(
-                "{} {:?} next {:?} now {:?} full {:?} out {} core {:?}",
-                self.address,
-                now,
-                next,
-                matches!(next, Next::At(at) if at<=now),
-                self.wire.full_until.is_some(),
-                self.wire.packets.len(),
-                self.leftovers()
-            );
-        }
         let next = match next {
             Next::Now | Next::AfterOthers => Some(now),
             Next::At(at) => Some(at.max(now)),

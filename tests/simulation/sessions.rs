@@ -31,8 +31,8 @@ const CALM: Duration = Duration::from_secs(40);
 /// Until then everything has ended: idle timeouts are 30 s.
 const END: Duration = Duration::from_secs(300);
 
-/// The place of the server among the hosts; clients follow.
-const SERVER: usize = 0;
+/// Servers come first among the hosts; clients follow.
+const SERVERS: usize = 2;
 
 /// A client beside its host.
 struct Client {
@@ -63,20 +63,24 @@ pub fn run(seed: u64, in_words: bool) -> Outcome {
     let setup = Setup::new(&clock);
     let mut world = World::new(clock.clone(), Network::new(dice.next()));
     world.record.lines = in_words.then(Vec::new);
-    let transports = Arc::new(Mutex::new(BTreeMap::new()));
-    let server_is_honest = !dice.one_in(10);
-    let listener = serve(&mut world, &setup, &transports, server_is_honest, &mut dice);
+    let servers: [Server; SERVERS] =
+        std::array::from_fn(|number| Server::new(&mut world, &setup, number, &mut dice));
     let mut clients = Vec::new();
     for number in 0..=dice.below(4) as u8 {
         let client = Client::new(&mut world, &setup, number, &mut dice);
         clients.push(client);
     }
-    let mut users = Users { server_is_honest, ours: BTreeMap::new(), theirs: BTreeMap::new() };
+    let mut users = Users { servers, ours: BTreeMap::new(), theirs: BTreeMap::new() };
     while clock.elapsed() < TALK {
-        for (number, client) in clients.iter_mut().enumerate() {
-            client.act(&mut world, 1 + number, &mut dice);
+        for (number, server) in users.servers.iter_mut().enumerate() {
+            if server.closes_at.take_if(|at| *at <= clock.elapsed()).is_some() {
+                world.hosts[number].stop_listening();
+            }
         }
-        users.welcome(&mut world, &mut clients, &listener, &transports, &mut dice);
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.act(&mut world, number, &mut dice);
+        }
+        users.welcome(&mut world, &mut clients, &mut dice);
         for user in users.all() {
             user.act(&mut dice, &mut world.record);
         }
@@ -90,7 +94,7 @@ pub fn run(seed: u64, in_words: bool) -> Outcome {
     }
     let calm_until = clock.now() + CALM;
     while clock.now() < calm_until {
-        users.welcome(&mut world, &mut clients, &listener, &transports, &mut dice);
+        users.welcome(&mut world, &mut clients, &mut dice);
         for user in users.all() {
             user.note_end(&mut world.record);
             user.read(&mut world.record);
@@ -116,32 +120,38 @@ pub fn run(seed: u64, in_words: bool) -> Outcome {
     Outcome { record: world.record, lasted: clock.elapsed(), sessions: users.ours.len() }
 }
 
-/// The server's transports, by the path of their sessions.
-type Transports = Arc<Mutex<BTreeMap<String, Arc<Transport>>>>;
-
-fn serve(
-    world: &mut World<LaneHost>,
-    setup: &Setup,
-    transports: &Transports,
+/// A server beside its host.
+struct Server {
+    listener: Arc<Listener>,
+    /// Its transports, by the path of their sessions.
+    transports: Arc<Mutex<BTreeMap<String, Arc<Transport>>>>,
     is_honest: bool,
-    dice: &mut Dice,
-) -> Arc<Listener> {
-    let secrets = Secrets::fixed(&dice.secret());
-    let lane = Lane::new(0, None);
-    let config = setup.server_config(&secrets, extensions(is_honest, dice));
-    let (kept, options) = (Arc::clone(transports), User::transport_options(dice));
-    let established = Box::new(move |session: &Arc<Session>| {
-        let transport = Transport::open(Arc::clone(session), &options).expect("an established session");
-        let path = session.established().expect("established").path.clone();
-        kept.lock().expect("kept").insert(path, transport);
-    });
-    let listener = Listener::new(config.clone(), Arc::clone(&lane), dice.one_in(4), established);
-    let segments = dice.pick(&[1, 10, 43]);
-    let wire = (segments, dice.one_in(4).then_some(100), Dice::new(dice.next()));
-    let acceptor = Arc::clone(&listener) as _;
-    let address = ([10, 0, 0, 1], 443).into();
-    world.add(LaneHost::new(address, secrets.endpoint_config(0), Some((config, acceptor)), lane, wire));
-    listener
+    /// When it lets nobody in any longer, if ever.
+    closes_at: Option<Duration>,
+}
+
+impl Server {
+    fn new(world: &mut World<LaneHost>, setup: &Setup, number: usize, dice: &mut Dice) -> Self {
+        let is_honest = !dice.one_in(10);
+        let closes_at = dice.one_in(4).then(|| Duration::from_millis(dice.below(TALK.as_millis() as u64)));
+        let transports = Arc::new(Mutex::new(BTreeMap::new()));
+        let secrets = Secrets::fixed(&dice.secret());
+        let lane = Lane::new(number, None);
+        let config = setup.server_config(&secrets, extensions(is_honest, dice));
+        let (kept, options) = (Arc::clone(&transports), User::transport_options(dice));
+        let established = Box::new(move |session: &Arc<Session>| {
+            let transport = Transport::open(Arc::clone(session), &options).expect("an established session");
+            let path = session.established().expect("established").path.clone();
+            kept.lock().expect("kept").insert(path, transport);
+        });
+        let listener = Listener::new(config.clone(), Arc::clone(&lane), dice.one_in(4), established);
+        let segments = dice.pick(&[1, 10, 43]);
+        let wire = (segments, dice.one_in(4).then_some(100), Dice::new(dice.next()));
+        let acceptor = Arc::clone(&listener) as _;
+        let address = ([10, 0, 1, number as u8], 443).into();
+        world.add(LaneHost::new(address, secrets.endpoint_config(0), Some((config, acceptor)), lane, wire));
+        Self { listener, transports, is_honest, closes_at }
+    }
 }
 
 /// Programs may have called for their lanes between two turns.
@@ -160,7 +170,7 @@ impl Client {
         let is_honest = !dice.one_in(5);
         let config = setup.client_config(&secrets, extensions(is_honest, dice));
         let wire = (dice.pick(&[1, 10, 43]), dice.one_in(4).then_some(100), Dice::new(dice.next()));
-        let lane = Lane::new(1 + usize::from(number), None);
+        let lane = Lane::new(SERVERS + usize::from(number), None);
         world.add(LaneHost::new(address, secrets.endpoint_config(0), None, lane, wire));
         let attempts_left = 1 + dice.below(3);
         let weather_until = weather::lasts(dice);
@@ -180,21 +190,22 @@ impl Client {
         if self.attempts_left > 0 && dice.one_in(10) {
             self.attempts_left -= 1;
             let layer = dice.pick(&["", "/layer"]);
+            let server = dice.below(SERVERS as u64) as usize;
             let path = if dice.one_in(10) {
                 self.forbidden += 1;
                 FORBIDDEN.to_owned()
             } else {
-                format!("/{number}/{}{layer}", self.attempts_left)
+                format!("/{number}/{server}/{}{layer}", self.attempts_left)
             };
-            let server = world.hosts[SERVER].address();
-            world.hosts[number].connect(world.clock.now(), self.config.clone(), server, path);
+            let address = world.hosts[server].address();
+            world.hosts[SERVERS + number].connect(world.clock.now(), self.config.clone(), address, path);
         }
     }
 }
 
 /// Programs on both ends, by the path of their session.
 struct Users {
-    server_is_honest: bool,
+    servers: [Server; SERVERS],
     ours: BTreeMap<String, User>,
     theirs: BTreeMap<String, User>,
 }
@@ -205,16 +216,9 @@ impl Users {
     }
 
     /// Gives new sessions to programs.
-    fn welcome(
-        &mut self,
-        world: &mut World<LaneHost>,
-        clients: &mut [Client],
-        listener: &Listener,
-        transports: &Transports,
-        dice: &mut Dice,
-    ) {
+    fn welcome(&mut self, world: &mut World<LaneHost>, clients: &mut [Client], dice: &mut Dice) {
         for (number, client) in clients.iter_mut().enumerate() {
-            for (path, result) in world.hosts[1 + number].news() {
+            for (path, result) in world.hosts[SERVERS + number].news() {
                 let session = match result {
                     Ok(session) => session,
                     Err(error) => {
@@ -228,21 +232,24 @@ impl Users {
                 let Ok(transport) = Transport::open(Arc::clone(&session), &options) else { continue };
                 let tag = tag(&path);
                 // A liar may have asked for another path than it thinks, and be answered under that.
-                let honest = self.server_is_honest && client.is_honest;
+                let server = number_in(&path, 2).and_then(|number| self.servers.get(number));
+                let honest = client.is_honest && server.is_some_and(|server| server.is_honest);
                 let user = User::new(client.address, tag, session, transport, honest, dice);
                 assert!(self.ours.insert(path, user).is_none());
             }
         }
-        for session in std::mem::take(&mut *listener.arrived.lock().expect("arrived")) {
-            let path = session.established().expect("established").path.clone();
-            let transport = transports.lock().expect("kept").remove(&path).expect("its transport");
-            let client: usize = path[1..2].parse().expect("a client's number");
-            // A liar's request can say anything.
-            let honest = clients.get(client.wrapping_sub(1)).is_some_and(|client| client.is_honest);
-            let host = world.hosts[SERVER].address();
-            world.record.note(host, "has a session", client as u64);
-            let user = User::new(host, tag(&path) ^ 1, session, transport, honest, dice);
-            assert!(self.theirs.insert(path, user).is_none());
+        for (number, server) in self.servers.iter().enumerate() {
+            for session in std::mem::take(&mut *server.listener.arrived.lock().expect("arrived")) {
+                let path = session.established().expect("established").path.clone();
+                let transport = server.transports.lock().expect("kept").remove(&path).expect("its transport");
+                // A liar's request can say anything.
+                let client = number_in(&path, 1).and_then(|number| clients.get(number));
+                let honest = server.is_honest && client.is_some_and(|client| client.is_honest);
+                let host = world.hosts[number].address();
+                world.record.note(host, "has a session", tag(&path));
+                let user = User::new(host, tag(&path) ^ 1, session, transport, honest, dice);
+                assert!(self.theirs.insert(path, user).is_none());
+            }
         }
     }
 
@@ -282,6 +289,11 @@ impl Users {
     }
 }
 
+/// The number that is the `place`th part of a path.
+fn number_in(path: &str, place: usize) -> Option<usize> {
+    path.split('/').nth(place)?.parse().ok()
+}
+
 /// An even number for each path; the other side of the session has the odd one after it.
 fn tag(path: &str) -> u64 {
     path.bytes().fold(0, |tag, byte| crate::simulator::link::mix(tag ^ u64::from(byte))) << 1
@@ -316,7 +328,8 @@ fn check(seed: u64, world: &mut World<LaneHost>, clients: &[Client], users: &mut
         }
     }
     assert_eq!(panics::take(), 0, "{context}: a panic was caught");
-    for client in clients.iter().filter(|_| users.server_is_honest) {
+    let servers_are_honest = users.servers.iter().all(|server| server.is_honest);
+    for client in clients.iter().filter(|_| servers_are_honest) {
         assert!(client.refused <= client.forbidden, "{context}: refused without a reason");
     }
 }
