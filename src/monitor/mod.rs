@@ -167,6 +167,9 @@ impl Monitor {
             observer.look(&self.transport, now)
         };
         let mut state = self.shared.state.lock();
+        if self.shared.has_ended() {
+            return;
+        }
         keep(&mut state.samples, sample, self.options.samples);
         let alerts = state.rules.check(&sample);
         let any = !alerts.is_empty();

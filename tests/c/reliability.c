@@ -247,7 +247,7 @@ static void ttl_and_negotiation(void)
     /* A HELLO that came before this side had a layer is the reader's, too. */
     do {
         CHECK_OK(wtgram_transport_receive(pair.accepted_datagrams, PATIENCE_US, buffer, sizeof buffer, &length));
-    } while (length > 6 && memcmp(buffer, "\005HELLO", 6) == 0);
+    } while (length > 7 && memcmp(buffer, "\006WTGRAM", 7) == 0);
     CHECK_UINT(length, 13);
     CHECK_BYTES(buffer, "\004DATA\0\0\0\0mine", 13);
     wtgram_reliability_statistics_init(&stats);

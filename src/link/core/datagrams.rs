@@ -171,8 +171,11 @@ pub(super) struct Feeding {
     recount: bool,
     /// Something waits, and the congestion window is why.
     held_back: bool,
-    /// QUIC refused all that it was offered: nothing leaves for which the sink would be asked for more.
+    /// Nothing leaves for which the sink would be asked for more, though it was fed from: QUIC refused all that it was offered, or
+    /// sends nothing of it now.
     ask_again: bool,
+    /// QUIC was given something since a train was written.
+    fed: bool,
     still_since: Option<Instant>,
     look_at: Option<Instant>,
 }
@@ -186,6 +189,11 @@ impl Feeding {
     /// Whether the sink has to be asked again though nothing leaves; to be done then.
     pub(super) fn take_ask_again(&mut self) -> bool {
         std::mem::take(&mut self.ask_again)
+    }
+
+    /// Whether QUIC has written a train for which it was fed. If not, its own window is full though ours is not.
+    pub(super) fn written(&mut self, any: bool) {
+        self.ask_again |= std::mem::take(&mut self.fed) && !any;
     }
 
     /// The path's MTU is another: QUIC drops what no longer fits.
@@ -207,10 +215,13 @@ impl Feeding {
         train: usize,
         woken: bool,
     ) -> bool {
-        if self.held_back {
+        // A sink that handed something over the last time counts on being asked again.
+        if self.held_back
+            && let Some(since) = self.still_since
+        {
             if view.take_moved() {
                 self.still_since = None;
-            } else if self.still_since.is_some_and(|since| since + DOUBT_AFTER <= now) {
+            } else if since + DOUBT_AFTER <= now {
                 view.doubt_in_flight();
                 self.still_since = None;
             } else if !woken && self.look_at.is_none_or(|at| at > now) {
@@ -230,6 +241,7 @@ impl Feeding {
         let Feeder { room, handed, refused, .. } = feeder;
         self.handed += handed;
         self.ask_again = handed == 0 && refused > 0;
+        self.fed |= handed > 0;
         let waits = matches!(left, Left::Waiting(_));
         // Only the window, and not the train, is worth waiting for: the next train follows this one.
         self.held_back = waits && room.window_is_full() && allowed <= train;

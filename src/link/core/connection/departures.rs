@@ -21,6 +21,7 @@ impl Connection {
         let train = self.feed(now, segments, woken);
         buffer.clear();
         let transmit = self.quic.poll_transmit(now, train, buffer);
+        self.feeding.written(transmit.is_some());
         if transmit.is_none() {
             self.feeding.count_drops(&mut self.quic, &self.state, false);
         }
