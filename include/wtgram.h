@@ -339,8 +339,12 @@ typedef struct wtgram_runtime_options {
   size_t struct_size;
   // Lanes: threads that run the protocol, 1 to 256. An endpoint and its sessions live in one lane. Default 1.
   uint32_t lanes;
-  // Zero.
-  uint32_t reserved;
+  // 1, the default: a thread that waits to receive or to accept does the work of its lane meanwhile, and a datagram that is sent by
+  // itself leaves on the calling thread. A round trip then costs no switch between threads. 0: only lanes do it.
+  uint32_t lead;
+  // How long such a thread looks for packets again and again before it sleeps, in microseconds, as long as that has shortened
+  // its waits lately; 0, never, to 1000. It takes the processor for so long. Default 30.
+  int64_t spin_us;
 } wtgram_runtime_options;
 
 // Receives a log line: `level` is a `wtgram_log_level`, `target` the module it comes from. Both texts live until it
@@ -1266,7 +1270,7 @@ void wtgram_runtime_options_init(struct wtgram_runtime_options *options);
 
 // Sets how the library runs. Only before anything listens or connects.
 //
-// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: `lanes` is out of range; `INVALID_STATE`: the library runs already.
+// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: something is out of range; `INVALID_STATE`: the library runs already.
 WTGRAM_MUST_USE
 enum wtgram_status wtgram_runtime_configure(const struct wtgram_runtime_options *options);
 

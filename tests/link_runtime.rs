@@ -236,7 +236,8 @@ fn lanes_that_start_while_the_library_is_shut_down_are_stopped() {
         (0..20).for_each(|_| run_child(name));
         return;
     }
-    runtime::configure(runtime::RuntimeOptions { lanes: 32 }).expect("before the first use");
+    runtime::configure(runtime::RuntimeOptions { lanes: 32, ..Default::default() })
+        .expect("before the first use");
     let starting = std::thread::spawn(|| runtime::get().map(drop));
     eventually("lanes start", || starting.is_finished() || !our_threads().is_empty());
     assert_eq!(runtime::shutdown(Duration::ZERO), Ok(()));

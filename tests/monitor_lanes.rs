@@ -24,7 +24,7 @@ fn threads() -> usize {
 
 #[test]
 fn monitors_of_every_lane_and_every_interval_are_served_without_a_thread_of_their_own() {
-    runtime::configure(RuntimeOptions { lanes: 2 }).unwrap();
+    runtime::configure(RuntimeOptions { lanes: 2, ..RuntimeOptions::default() }).unwrap();
     let pairs: Vec<_> = (0..4).map(|_| Pair::open(&TransportOptions::default())).collect();
     let transports: Vec<_> = pairs.iter().flat_map(|pair| [pair.from(), pair.to()]).collect();
     let lanes: BTreeSet<_> = transports.iter().map(|transport| transport.session().lane().index()).collect();

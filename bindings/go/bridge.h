@@ -323,11 +323,14 @@ static inline void bridge_log(void *context, int32_t level, const char *target, 
 
 static inline int32_t bridge_log_configure(int32_t level) { return wtgram_log_configure(level, bridge_log, NULL); }
 
-static inline int32_t bridge_runtime_configure(uint32_t lanes)
+/* No lanes and a negative time are for the defaults. */
+static inline int32_t bridge_runtime_configure(uint32_t lanes, bool lead, int64_t spin_us)
 {
     wtgram_runtime_options options;
     wtgram_runtime_options_init(&options);
     if (lanes > 0) options.lanes = lanes;
+    options.lead = lead;
+    if (spin_us >= 0) options.spin_us = spin_us;
     return wtgram_runtime_configure(&options);
 }
 

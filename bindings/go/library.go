@@ -29,6 +29,12 @@ var versionMismatch = func() error {
 type RuntimeOptions struct {
 	// Lanes are threads that run the protocol, 1 (the default) to 256. A server or client socket and its sessions live in one.
 	Lanes uint32
+	// NoLead keeps threads that wait inside the library from doing the work of their lane meanwhile, and lone datagrams from leaving
+	// on the calling thread.
+	NoLead bool
+	// Spin is how long such a thread looks for packets before it sleeps, as long as that has paid lately: 0 for the default, 30 µs,
+	// negative for never, and at most a millisecond.
+	Spin time.Duration
 }
 
 // ConfigureRuntime sets how the library runs, before anything listens or dials; afterwards it is ErrInvalidState.
@@ -36,7 +42,11 @@ func ConfigureRuntime(options RuntimeOptions) error {
 	if versionMismatch != nil {
 		return versionMismatch
 	}
-	return check(C.bridge_runtime_configure(C.uint32_t(options.Lanes)))
+	spin := inMicroseconds(max(options.Spin, 0))
+	if options.Spin == 0 {
+		spin = -1
+	}
+	return check(C.bridge_runtime_configure(C.uint32_t(options.Lanes), C.bool(!options.NoLead), spin))
 }
 
 // Shutdown closes every session and server of the process and waits until the peers were told, no longer than timeout.

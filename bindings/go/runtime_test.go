@@ -40,7 +40,10 @@ func TestTheRuntimeHasAsManyLanesAsAskedFor(t *testing.T) {
 	if err := wtgram.ConfigureRuntime(wtgram.RuntimeOptions{Lanes: 1000}); !errors.Is(err, wtgram.ErrInvalidArgument) {
 		t.Fatal(err)
 	}
-	if err := wtgram.ConfigureRuntime(wtgram.RuntimeOptions{Lanes: 3}); err != nil {
+	if err := wtgram.ConfigureRuntime(wtgram.RuntimeOptions{Spin: time.Second}); !errors.Is(err, wtgram.ErrInvalidArgument) {
+		t.Fatal(err)
+	}
+	if err := wtgram.ConfigureRuntime(wtgram.RuntimeOptions{Lanes: 3, NoLead: true, Spin: -1}); err != nil {
 		t.Fatal(err)
 	}
 	client, accepted := pair(t)

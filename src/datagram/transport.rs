@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Mutex, RwLock};
 
 mod framed;
 pub use framed::Framed;
@@ -37,6 +37,7 @@ use crate::link::{DatagramPath, Datagrams, Session};
 use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
 use crate::runtime::wait::Deadline;
+use crate::runtime::waiters::Waiters;
 pub use observe::{Snapshot, WaitingSizes};
 use sending_side::{SendingGuard, SendingSide};
 
@@ -100,7 +101,7 @@ pub struct Transport {
     size_changes: AtomicU64,
     sending: SendingSide,
     pub(super) receiving: Mutex<Receiving>,
-    readable: Condvar,
+    readable: Waiters,
     /// Nothing is sent or wanted any more.
     is_ending: AtomicBool,
     pub(super) watchers: Watchers,
@@ -154,6 +155,7 @@ impl Transport {
             max_age: options.incoming_max_age,
             policy: options.incoming_policy,
         };
+        let readable = Waiters::new(path.lane_to_lead());
         let transport = Arc::new(Self {
             session,
             path,
@@ -171,7 +173,7 @@ impl Transport {
                 last_arrival: None,
                 closed: false,
             }),
-            readable: Condvar::new(),
+            readable,
             is_ending: AtomicBool::new(false),
             watchers: Watchers::default(),
             routes: RwLock::new(Routes::default()),
@@ -279,7 +281,7 @@ impl Transport {
 
 impl Channel for Transport {
     fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
-        Self::send(self, payload, options, deadline)
+        self.send_later(payload, options, deadline)
     }
 
     fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata> {

@@ -1,5 +1,6 @@
 //! The one wrapper around every function's body.
 
+use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -34,6 +35,32 @@ impl From<&Failure> for wtgram_status {
 /// What the body of a function returns.
 pub(super) type Outcome = Result<(), Failure>;
 
+/// No `pthread_cancel` of this thread until it is dropped: it waits and sends where POSIX cancels threads, with locks held.
+struct NotCancelled(c_int);
+
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+impl NotCancelled {
+    fn new() -> Self {
+        let mut before = 0;
+        // SAFETY: `before` is writable. It takes no lock and can only fail for another state.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+        Self(before)
+    }
+}
+
+impl Drop for NotCancelled {
+    fn drop(&mut self) {
+        let mut before = 0;
+        // SAFETY: as above; the state is one that this function gave.
+        unsafe { pthread_setcancelstate(self.0, &mut before) };
+    }
+}
+
 /// Runs a function's body: refuses it after shutdown and in a forked child, lets no panic cross into C.
 pub(super) fn guard(body: impl FnOnce() -> Outcome) -> wtgram_status {
     guard_detailed(|_| {}, body)
@@ -42,6 +69,7 @@ pub(super) fn guard(body: impl FnOnce() -> Outcome) -> wtgram_status {
 /// [`guard`], with somebody who hears the text of a failure.
 pub(super) fn guard_detailed(detail: impl FnOnce(&str), body: impl FnOnce() -> Outcome) -> wtgram_status {
     fork::watch();
+    let _not_cancelled = NotCancelled::new();
     let outcome = runtime::check_usable().map_err(Failure::Core).and_then(|()| contained(body));
     match outcome {
         Ok(()) => wtgram_status::WTGRAM_OK,

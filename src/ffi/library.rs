@@ -40,15 +40,25 @@ pub struct wtgram_runtime_options {
     pub struct_size: usize,
     /// Lanes: threads that run the protocol, 1 to 256. An endpoint and its sessions live in one lane. Default 1.
     pub lanes: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1, the default: a thread that waits to receive or to accept does the work of its lane meanwhile, and a datagram that is sent by
+    /// itself leaves on the calling thread. A round trip then costs no switch between threads. 0: only lanes do it.
+    pub lead: u32,
+    /// How long such a thread looks for packets again and again before it sleeps, in microseconds, as long as that has shortened
+    /// its waits lately; 0, never, to 1000. It takes the processor for so long. Default 30.
+    pub spin_us: i64,
 }
 
 // SAFETY: repr(C), begins with its size, plain integers.
 unsafe impl Versioned for wtgram_runtime_options {
-    const FIRST_SIZE: usize = 16;
+    const FIRST_SIZE: usize = 24;
     fn initial() -> Self {
-        Self { struct_size: size_of::<Self>(), lanes: RuntimeOptions::default().lanes, reserved: 0 }
+        let RuntimeOptions { lanes, lead, spin } = RuntimeOptions::default();
+        Self {
+            struct_size: size_of::<Self>(),
+            lanes,
+            lead: u32::from(lead),
+            spin_us: spin.as_micros() as i64,
+        }
     }
 }
 
@@ -64,7 +74,7 @@ pub unsafe extern "C" fn wtgram_runtime_options_init(options: *mut wtgram_runtim
 
 /// Sets how the library runs. Only before anything listens or connects.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: `lanes` is out of range; `INVALID_STATE`: the library runs already.
+/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: something is out of range; `INVALID_STATE`: the library runs already.
 ///
 /// # Safety
 /// `options` is NULL (defaults) or points to a struct of its `struct_size`.
@@ -74,7 +84,15 @@ pub unsafe extern "C" fn wtgram_runtime_configure(options: *const wtgram_runtime
     guard(|| {
         // SAFETY: the caller's promise.
         let options = unsafe { read_options(options) }?;
-        Ok(runtime::configure(RuntimeOptions { lanes: options.lanes })?)
+        let lead = match options.lead {
+            0 => false,
+            1 => true,
+            _ => return Err(invalid("lead must be 0 or 1")),
+        };
+        let spin = Duration::from_micros(
+            u64::try_from(options.spin_us).map_err(|_| invalid("spin_us must be 0 to 1000"))?,
+        );
+        Ok(runtime::configure(RuntimeOptions { lanes: options.lanes, lead, spin })?)
     })
 }
 

@@ -8,12 +8,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::core::datagrams::{DatagramState, PathCounts};
 use super::core::{Command, ConnectionKey};
 use super::h3::QuarterStreamId;
-use super::lane::Lane;
+use super::lane::{Driver, Lane};
 use crate::error::{Error, Result};
+use crate::runtime::waiters::Lead;
 
 /// A session's datagrams, as callers see them below all queues.
 pub struct DatagramPath {
     lane: Arc<Lane>,
+    driver: Option<Arc<dyn Driver>>,
     key: ConnectionKey,
     state: Arc<DatagramState>,
     quarter: QuarterStreamId,
@@ -28,7 +30,7 @@ impl DatagramPath {
     ) -> Result<Self> {
         let quarter = QuarterStreamId::of(session_id)
             .ok_or_else(|| Error::Protocol(format!("{session_id} is not a session id")))?;
-        Ok(Self { lane, key, state, quarter })
+        Ok(Self { driver: lane.driver(), lane, key, state, quarter })
     }
 
     /// Has the lane look at what the session has to send. On any thread, and in a turn.
@@ -44,6 +46,19 @@ impl DatagramPath {
         if !self.lane.feed_now(self.key) {
             self.wake();
         }
+    }
+
+    /// Sends what waits on the calling thread if nobody takes a turn of the lane right now, else does as [`Self::wake`]. Not in a
+    /// turn, and with no lock held that a turn takes.
+    pub fn send_now(&self) {
+        if !self.driver.as_ref().is_some_and(|driver| driver.send_now(self.key)) {
+            self.wake();
+        }
+    }
+
+    /// What a thread can lead that waits for a datagram to come this way.
+    pub fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.driver.clone().map(|driver| driver as Arc<dyn Lead>)
     }
 
     /// The session whose datagrams take this path.

@@ -1,13 +1,22 @@
 //! A lane: a core, what other threads ask of it, and who wakes it.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
+use once_cell::sync::OnceCell;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::core::{Command, ConnectionKey, Core, EndpointKey, Job, JobHandle, Mailbox, Wire};
 use crate::runtime::epoll::Sleep;
 use crate::runtime::lane::Next;
+use crate::runtime::waiters::Lead;
+
+/// Whoever has the sockets of a lane.
+pub trait Driver: Lead {
+    /// Sends what a session has to send on this thread, if no other takes a turn; whether it did. Not in a turn, and with no lock
+    /// held that a turn takes.
+    fn send_now(&self, key: ConnectionKey) -> bool;
+}
 
 /// A lane. Its turns are taken by a thread (`udp`), or by a test that invents time and network.
 pub struct Lane {
@@ -17,6 +26,7 @@ pub struct Lane {
     sleep: Option<Arc<Sleep>>,
     /// Held in each turn.
     turns: Mutex<()>,
+    driver: OnceCell<Weak<dyn Driver>>,
 }
 
 impl Lane {
@@ -28,6 +38,7 @@ impl Lane {
             mailbox: Mailbox::default(),
             sleep,
             turns: Mutex::default(),
+            driver: OnceCell::new(),
         })
     }
 
@@ -45,6 +56,25 @@ impl Lane {
     /// core meanwhile.
     pub fn pause(&self) -> MutexGuard<'_, ()> {
         self.turns.lock()
+    }
+
+    /// The same, if no turn is taken now.
+    pub(super) fn try_pause(&self) -> Option<MutexGuard<'_, ()>> {
+        self.turns.try_lock()
+    }
+
+    /// The same, if it takes no longer than `patience`.
+    pub(super) fn try_pause_for(&self, patience: Duration) -> Option<MutexGuard<'_, ()>> {
+        self.turns.try_lock_for(patience)
+    }
+
+    /// Whoever has the sockets; none in invented time.
+    pub fn driver(&self) -> Option<Arc<dyn Driver>> {
+        self.driver.get().and_then(Weak::upgrade)
+    }
+
+    pub(super) fn set_driver(&self, driver: Weak<dyn Driver>) {
+        let _ = self.driver.set(driver);
     }
 
     /// Takes a turn at `now`.

@@ -1,19 +1,25 @@
-//! What a lane sleeps in: an epoll with its sockets and an eventfd that wakes it.
+//! What a lane, and a thread that leads it, sleep in: epolls with its sockets and with the eventfds that wake them.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{self, PollFd, PollFlags};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::SigSet;
+use nix::sys::time::TimeSpec;
 
 use crate::error::{Error, Result};
 
 /// Sockets that are reported at once; the others follow in the next turn.
 const MOST_EVENTS: usize = 64;
 
-/// The token of the eventfd. No socket has it.
+/// The token of the eventfds. No socket has it.
 const WAKE: u64 = u64::MAX;
+
+/// The token of the epoll with the sockets.
+const SOCKETS: u64 = u64::MAX - 1;
 
 /// What a socket is ready for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +32,17 @@ pub struct Event {
     pub writable: bool,
 }
 
-/// An epoll and its eventfd.
+/// Time-outs below this are kept to the nanosecond; longer ones are rounded up to milliseconds, which costs a system call less.
+const EXACT_BELOW: Duration = Duration::from_millis(10);
+
+/// Two epolls, one in the other. The inner one has the sockets. The lane's thread sleeps in the outer one, which has the
+/// inner one and the eventfd that wakes the lane; whoever leads the lane takes the inner one out of it, in one system call
+/// however many sockets there are, and sleeps in the inner one.
 pub struct Sleep {
-    epoll: Epoll,
+    outer: Epoll,
+    sockets: Epoll,
     wake: EventFd,
+    wake_leader: EventFd,
 }
 
 fn failed(context: &'static str) -> impl Fn(Errno) -> Error {
@@ -37,28 +50,38 @@ fn failed(context: &'static str) -> impl Fn(Errno) -> Error {
 }
 
 impl Sleep {
-    /// With nothing in it but the eventfd.
+    /// Without sockets.
     pub fn new() -> Result<Self> {
         let epoll =
-            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed("making an epoll for a lane"))?;
-        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(failed("making an eventfd for a lane"))?;
+            || Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed("making an epoll for a lane"));
+        let eventfd = || {
+            EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+                .map_err(failed("making an eventfd for a lane"))
+        };
+        let sleep = Self { outer: epoll()?, sockets: epoll()?, wake: eventfd()?, wake_leader: eventfd()? };
         // Edge-triggered: each write is reported once, and nobody has to read it.
-        epoll
-            .add(&wake, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, WAKE))
-            .map_err(failed("adding the eventfd of a lane"))?;
-        Ok(Self { epoll, wake })
+        let wake = || EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, WAKE);
+        let adding = failed("adding the eventfd of a lane");
+        sleep.outer.add(&sleep.wake, wake()).map_err(&adding)?;
+        sleep.sockets.add(&sleep.wake_leader, wake()).map_err(&adding)?;
+        sleep.outer.add(&sleep.sockets.0, EpollEvent::new(EpollFlags::EPOLLIN, SOCKETS)).map_err(&adding)?;
+        Ok(sleep)
     }
 
-    /// Ends the sleep, or keeps the next one from beginning.
+    /// Ends the sleep of the lane's thread, or keeps its next one from beginning.
     pub fn wake(&self) {
         // It cannot be full: it is written only while the lane sleeps.
         let _ = self.wake.write(1);
     }
 
+    /// The same for the thread that leads the lane.
+    pub fn wake_leader(&self) {
+        let _ = self.wake_leader.write(1);
+    }
+
     /// Reports `socket` as `token` from now on.
     pub fn add(&self, socket: impl AsFd, token: usize) -> Result<()> {
-        self.epoll
+        self.sockets
             .add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token as u64))
             .map_err(failed("adding a socket to a lane"))
     }
@@ -66,27 +89,25 @@ impl Sleep {
     /// Whether room in the buffer of `socket` is reported too.
     pub fn watch_writable(&self, socket: impl AsFd, token: usize, watch: bool) {
         let out = if watch { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
-        let _ = self.epoll.modify(socket, &mut EpollEvent::new(EpollFlags::EPOLLIN | out, token as u64));
+        let _ = self.sockets.modify(socket, &mut EpollEvent::new(EpollFlags::EPOLLIN | out, token as u64));
     }
 
     /// Reports `socket` no more.
     pub fn remove(&self, socket: impl AsFd) {
-        let _ = self.epoll.delete(socket);
+        let _ = self.sockets.delete(socket);
     }
 
-    /// Sleeps until a socket is ready, somebody calls [`Self::wake`], or `timeout` has passed; `None` is for ever.
-    pub fn wait(&self, timeout: Option<Duration>, events: &mut Vec<Event>) {
+    /// Whether the sockets wake the lane's thread. What is ready when they do again is reported then.
+    pub fn set_attached(&self, attached: bool) {
+        let events = if attached { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
+        let _ = self.outer.modify(&self.sockets.0, &mut EpollEvent::new(events, SOCKETS));
+    }
+
+    /// What is ready now.
+    pub fn look(&self, events: &mut Vec<Event>) {
         events.clear();
         let mut raw = [EpollEvent::empty(); MOST_EVENTS];
-        let timeout = match timeout {
-            None => EpollTimeout::NONE,
-            // In whole milliseconds, rounded up: a lane that wakes too early would only sleep again.
-            Some(timeout) => {
-                let ms = timeout.as_micros().div_ceil(1000);
-                EpollTimeout::try_from(ms.min(i32::MAX as u128) as i32).unwrap_or(EpollTimeout::MAX)
-            }
-        };
-        let count = self.epoll.wait(&mut raw, timeout).unwrap_or(0);
+        let count = self.sockets.wait(&mut raw, EpollTimeout::ZERO).unwrap_or(0);
         for event in raw.iter().take(count).filter(|event| event.data() != WAKE) {
             let flags = event.events();
             events.push(Event {
@@ -94,6 +115,44 @@ impl Sleep {
                 readable: flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP),
                 writable: flags.contains(EpollFlags::EPOLLOUT),
             });
+        }
+    }
+
+    /// The lane's thread sleeps until a socket is ready, somebody calls [`Self::wake`], or `timeout` has passed; `None` is
+    /// for ever.
+    pub fn wait(&self, timeout: Option<Duration>, events: &mut Vec<Event>) {
+        if timeout != Some(Duration::ZERO) {
+            let mut timeout = timeout;
+            if let Some(exact) = timeout.filter(|timeout| *timeout < EXACT_BELOW) {
+                let _ = poll::ppoll(
+                    &mut [PollFd::new(self.outer.0.as_fd(), PollFlags::POLLIN)],
+                    Some(exact.into()),
+                    None,
+                );
+                timeout = Some(Duration::ZERO);
+            }
+            let mut raw = [EpollEvent::empty(); 2];
+            let _ = self.outer.wait(&mut raw, whole_milliseconds(timeout));
+        }
+        self.look(events);
+    }
+
+    /// The thread that leads the lane does the same, and until somebody calls [`Self::wake_leader`] or a signal that `mask` does not
+    /// block has been handled.
+    pub fn wait_leading(&self, timeout: Option<Duration>, mask: &SigSet, events: &mut Vec<Event>) {
+        let sockets = PollFd::new(self.sockets.0.as_fd(), PollFlags::POLLIN);
+        let _ = poll::ppoll(&mut [sockets], timeout.map(TimeSpec::from), Some(*mask));
+        self.look(events);
+    }
+}
+
+/// Rounded up: a lane that wakes too early would only sleep again.
+fn whole_milliseconds(timeout: Option<Duration>) -> EpollTimeout {
+    match timeout {
+        None => EpollTimeout::NONE,
+        Some(timeout) => {
+            let ms = timeout.as_micros().div_ceil(1000);
+            EpollTimeout::try_from(ms.min(i32::MAX as u128) as i32).unwrap_or(EpollTimeout::MAX)
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::epoll::{Event, Sleep};
+use super::hand_over;
 use super::thread;
 use crate::error::{Error, Result};
 
@@ -82,6 +83,7 @@ fn run(sleep: &Sleep, stop: &AtomicBool, turn: &dyn Turn) {
             Next::At(at) => Some(at.saturating_duration_since(Instant::now())),
             Next::Never => None,
         };
+        hand_over::place();
         sleep.wait(timeout, &mut events);
     }
 }

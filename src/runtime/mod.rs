@@ -10,6 +10,7 @@
 pub mod clock;
 mod dispatcher;
 pub mod epoll;
+pub mod hand_over;
 pub mod lane;
 pub mod log;
 pub mod readiness;
@@ -17,6 +18,7 @@ mod service;
 pub mod sync;
 mod thread;
 pub mod wait;
+pub mod waiters;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -35,16 +37,23 @@ use service::Service;
 /// The most lanes that can be asked for.
 pub const MAX_LANES: u32 = 256;
 
+/// The longest that a thread can be asked to look for something before it sleeps.
+pub const MAX_SPIN: Duration = Duration::from_millis(1);
+
 /// How the library runs; fixed by the first use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeOptions {
     /// Number of lanes, 1 to [`MAX_LANES`].
     pub lanes: u32,
+    /// Whether threads that wait take turns of their lane meanwhile.
+    pub lead: bool,
+    /// How long such a thread looks again and again before it sleeps, as long as that has paid lately.
+    pub spin: Duration,
 }
 
 impl Default for RuntimeOptions {
     fn default() -> Self {
-        Self { lanes: 1 }
+        Self { lanes: 1, lead: true, spin: Duration::from_micros(30) }
     }
 }
 
@@ -102,6 +111,9 @@ pub fn configure(options: RuntimeOptions) -> Result<()> {
     if options.lanes == 0 || options.lanes > MAX_LANES {
         return Err(Error::InvalidArgument(Cow::Owned(format!("lanes must be 1 to {MAX_LANES}"))));
     }
+    if options.spin > MAX_SPIN {
+        return Err(Error::InvalidArgument(Cow::Borrowed("spin_us must be 0 to 1000")));
+    }
     let mut slot = OPTIONS.lock();
     if RUNTIME.get().is_some() {
         return Err(Error::InvalidState(Cow::Borrowed("the library is already running")));
@@ -130,9 +142,9 @@ pub fn get() -> Result<&'static Runtime> {
 }
 
 impl Runtime {
-    /// How many lanes there are to be.
-    pub fn lane_count(&self) -> usize {
-        self.options.lanes as usize
+    /// How it was configured.
+    pub fn options(&self) -> &RuntimeOptions {
+        &self.options
     }
 
     /// Where everything runs that is not a lane's turn.

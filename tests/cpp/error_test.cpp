@@ -86,8 +86,8 @@ TEST(Library, VersionsAgree)
 TEST(Library, TheRuntimeCannotBeConfiguredOnceItRuns)
 {
     pair p;
-    EXPECT_EQ(wtgram::try_configure_runtime(2).error(), wtgram::errc::invalid_state);
-    EXPECT_THROW(wtgram::configure_runtime(2), wtgram::error);
+    EXPECT_EQ(wtgram::try_configure_runtime({2}).error(), wtgram::errc::invalid_state);
+    EXPECT_THROW(wtgram::configure_runtime({2}), wtgram::error);
 }
 
 TEST(Library, TheLogTakesACallbackAndLetsGoOfIt)

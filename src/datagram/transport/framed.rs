@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::sending::refused;
-use super::sending_side::Sending;
+use super::sending_side::{Call, Sending};
 use super::{SendOptions, Transport};
 use crate::datagram::message::Outgoing;
 use crate::datagram::outbound::{PushError, Pushed};
@@ -60,7 +60,7 @@ impl Transport {
         let admitted = sending.admit(checked, framed.size(), options);
         let result = admitted.and_then(|()| self.take_in_framed(&mut sending, framed, options, now));
         sending.time.record(now.elapsed());
-        sending.hand_over_at_once();
+        sending.call_lane(Call::Feed);
         result
     }
 

@@ -14,7 +14,7 @@ use crate::datagram::json;
 use crate::datagram::message::Metadata;
 use crate::error::{Error, Result};
 use crate::runtime::clock;
-use crate::runtime::wait::{Deadline, wait_for};
+use crate::runtime::wait::Deadline;
 
 impl Transport {
     /// Receives the next datagram into `buffer`, waiting for one until `deadline`.
@@ -72,9 +72,8 @@ impl Transport {
         deadline: Deadline,
         mut take: impl FnMut(&mut Inbound, Instant) -> Result<R, PopError>,
     ) -> Result<(R, Duration)> {
-        let mut receiving = self.receiving.lock();
         let mut waiting_since = None;
-        wait_for(&mut receiving, &self.readable, deadline, |receiving| {
+        self.readable.wait_for(&self.receiving, deadline, |receiving| {
             let now = clock::now();
             let since = *waiting_since.get_or_insert(now);
             match take(&mut receiving.queue, now) {
@@ -142,8 +141,8 @@ impl Transport {
         self.peer_spoke();
         match kept {
             0 => {}
-            1 => drop(self.readable.notify_one()),
-            _ => drop(self.readable.notify_all()),
+            1 => self.readable.notify_one(),
+            _ => self.readable.notify_all(),
         }
         if was_empty && kept > 0 {
             self.watchers.notify();

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::sending_side::{For, Sending, SendingGuard};
+use super::sending_side::{Call, For, Sending, SendingGuard};
 use super::{SendOptions, Transport};
 use crate::datagram::json;
 use crate::datagram::message::{Limits, Outgoing};
@@ -38,12 +38,37 @@ impl Transport {
     /// It is queued; with [`FullPolicy::Wait`] the call waits for room
     /// until `deadline`. A datagram with a report id has exactly one outcome when this returns `Ok`,
     /// [`Error::TooLarge`], [`Error::QueueFull`] or [`Error::TimedOut`], and none on any other error: it was not taken.
+    ///
+    /// A lone one leaves on this thread if it can. Not with a lock held that a turn takes; see [`Self::send_later`].
     pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+        self.send_calling(Call::Send, payload, options, deadline)
+    }
+
+    /// The same, and the lane sends it.
+    pub(super) fn send_later(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+        self.send_calling(Call::Wake, payload, options, deadline)
+    }
+
+    fn send_calling(
+        &self,
+        call: Call,
+        payload: &[u8],
+        options: &SendOptions,
+        deadline: Deadline,
+    ) -> Result<()> {
         let started = clock::now();
         let item = self.outgoing(payload, options, started);
         let mut sending = self.sending();
+        let is_lone = sending.is_lone(started);
+        if is_lone {
+            sending.call_lane(call);
+        }
         let result = self.take_in(&mut sending, item, payload.len(), options, deadline);
         sending.time.record(started.elapsed());
+        if is_lone {
+            drop(sending);
+            self.sending.note_sent(clock::now());
+        }
         result
     }
 

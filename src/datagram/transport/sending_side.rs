@@ -2,7 +2,7 @@
 //! tells them, as it compares what the queue says then with what it said the last time ([`Signs`]).
 
 use std::ops::{Deref, DerefMut};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -32,12 +32,23 @@ pub(super) enum Attention {
 pub(super) struct Sending {
     pub(super) lane: Attention,
     pub(super) time: TimeSpent,
+    /// When a datagram was sent last.
+    sent_at: Option<Instant>,
     /// What the queue said when the lock was last given back.
     told: Signs,
     pub(super) queue: Outbound,
 }
 
+/// A datagram is sent by itself if the one before it was sent that long ago: a train of many costs less than as many packets.
+const LONE_AFTER: Duration = Duration::from_micros(5);
+
 impl Sending {
+    /// Whether a datagram that is sent `now` is a lone one.
+    pub(super) fn is_lone(&mut self, now: Instant) -> bool {
+        let before = self.sent_at.replace(now);
+        before.is_none_or(|before| now.saturating_duration_since(before) >= LONE_AFTER)
+    }
+
     /// Whether the lane has to be called for what is in the queue now.
     fn lane_has_news(&mut self) -> bool {
         let news = match self.lane {
@@ -61,6 +72,17 @@ impl Sending {
         self.told = signs;
         News { lane: self.lane_has_news(), others }
     }
+}
+
+/// How a lane that does not look at the queue by itself is called for what is there.
+#[derive(Clone, Copy)]
+pub(super) enum Call {
+    /// It is woken.
+    Wake,
+    /// What is there is fed to QUIC on this thread, if the lane is free, and sent in its next turn.
+    Feed,
+    /// What is there is sent on this thread, if the lane is free.
+    Send,
 }
 
 /// Who has to look again.
@@ -92,7 +114,13 @@ impl SendingSide {
     pub(super) fn new(queue: Outbound) -> Self {
         let told = queue.signs();
         Self {
-            sending: Mutex::new(Sending { lane: Attention::Idle, time: TimeSpent::default(), queue, told }),
+            sending: Mutex::new(Sending {
+                lane: Attention::Idle,
+                time: TimeSpent::default(),
+                sent_at: None,
+                queue,
+                told,
+            }),
             writable: Condvar::new(),
             reported: Condvar::new(),
         }
@@ -103,8 +131,13 @@ impl SendingSide {
     pub(super) fn lock<'a>(&'a self, path: &'a DatagramPath, watchers: &'a Watchers) -> SendingGuard<'a> {
         SendingGuard {
             sending: self.sending.lock(),
-            telling: Telling { side: self, path, watchers, news: News::default(), at_once: false },
+            telling: Telling { side: self, path, watchers, news: News::default(), call: Call::Wake },
         }
+    }
+
+    /// The last send call of a lone datagram has ended.
+    pub(super) fn note_sent(&self, now: Instant) {
+        self.sending.lock().sent_at = Some(now);
     }
 
     /// To look at it. A poller does that with its own lock held, so nobody is told of anything, and nothing may change.
@@ -126,9 +159,9 @@ pub(super) struct SendingGuard<'a> {
 }
 
 impl SendingGuard<'_> {
-    /// What is in the queue when the guard is dropped goes to QUIC on this thread, if the lane is free. Not in a turn.
-    pub(super) fn hand_over_at_once(&mut self) {
-        self.telling.at_once = true;
+    /// If the lane has to be called for what is in the queue when the guard is dropped, that is done in this way. Not in a turn.
+    pub(super) fn call_lane(&mut self, call: Call) {
+        self.telling.call = call;
     }
 
     /// Waits until `attempt` yields something, with the lock held whenever it runs. Before this thread sleeps, the others
@@ -191,16 +224,16 @@ struct Telling<'a> {
     path: &'a DatagramPath,
     watchers: &'a Watchers,
     news: News,
-    /// The lane is called, but what is there is fed to QUIC on this thread if the lane is free.
-    at_once: bool,
+    call: Call,
 }
 
 impl Telling<'_> {
     fn tell(&self, news: News) {
-        match (news.lane, self.at_once) {
+        match (news.lane, self.call) {
             (false, _) => {}
-            (true, false) => self.path.wake(),
-            (true, true) => self.path.feed(),
+            (true, Call::Wake) => self.path.wake(),
+            (true, Call::Feed) => self.path.feed(),
+            (true, Call::Send) => self.path.send_now(),
         }
         if news.others {
             self.side.writable.notify_all();

@@ -239,6 +239,20 @@ impl Core {
         }
     }
 
+    /// Sends what a session has to send, without the rest of a turn; whether work is left for one, and when the next is due.
+    pub fn send_now(
+        &mut self,
+        now: Instant,
+        key: ConnectionKey,
+        wire: &mut dyn Wire,
+    ) -> (bool, Option<Instant>) {
+        if let Some(connection) = self.get(key) {
+            connection.is_woken = true;
+            self.drive(now, key, wire);
+        }
+        (!self.listed.is_empty() || !self.woken.is_empty(), self.timers.next())
+    }
+
     /// Adds a job of a session of `lane`, which has this core; it is done in the next turn.
     pub(super) fn add_job(
         &mut self,

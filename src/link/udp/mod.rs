@@ -1,5 +1,6 @@
 //! UDP sockets: families, buffers, and errors that name the address; and the lanes that drive them.
 
+mod leading;
 mod sockets;
 
 use std::io;
@@ -13,9 +14,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::config::ConnectionOptions;
 use super::lane::Lane;
 use crate::error::{Error, Result};
-use crate::runtime;
 use crate::runtime::epoll::Sleep;
 use crate::runtime::lane::{LaneThread, Turn};
+use crate::runtime::{self, RuntimeOptions};
+use leading::Leading;
 pub use sockets::{Prepared, UdpLane};
 
 /// Buffer sizes asked for by default. Linux's 208 KiB loses packets in bursts that a 4 MiB buffer holds; the kernel
@@ -28,7 +30,7 @@ pub fn next_lane() -> Result<Arc<UdpLane>> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let runtime = runtime::get()?;
     let lanes = LANES.get_or_try_init(|| {
-        let (lanes, threads): (Vec<_>, Vec<_>) = start_lanes(runtime.lane_count())?.into_iter().unzip();
+        let (lanes, threads): (Vec<_>, Vec<_>) = start_lanes(runtime.options())?.into_iter().unzip();
         runtime.stop_at_shutdown(threads)?;
         Ok(lanes)
     })?;
@@ -36,12 +38,13 @@ pub fn next_lane() -> Result<Arc<UdpLane>> {
 }
 
 /// All of them, or none that would be left running.
-fn start_lanes(count: usize) -> Result<Vec<(Arc<UdpLane>, LaneThread)>> {
+fn start_lanes(options: &RuntimeOptions) -> Result<Vec<(Arc<UdpLane>, LaneThread)>> {
     let mut started: Vec<(_, LaneThread)> = Vec::new();
-    for index in 0..count {
+    for index in 0..options.lanes as usize {
         let one = || {
             let sleep = Arc::new(Sleep::new()?);
-            let lane = UdpLane::new(Lane::new(index, Some(Arc::clone(&sleep))), Arc::clone(&sleep));
+            let lane = Lane::new(index, Some(Arc::clone(&sleep)));
+            let lane = UdpLane::new(lane, Arc::clone(&sleep), Leading::new(options.lead, options.spin));
             let thread = LaneThread::start(index, sleep, Arc::clone(&lane) as Arc<dyn Turn>)?;
             Ok((lane, thread))
         };

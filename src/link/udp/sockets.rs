@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::UdpSocket;
-use std::sync::Arc;
-use std::time::Instant;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use quinn_proto::Transmit;
 use quinn_udp::{RecvMeta, UdpSocketState};
 
+use super::leading::Leading;
 use crate::error::{Error, Result};
 use crate::link::core::{Arrival, EndpointKey, Sent, Wire};
 use crate::link::lane::Lane;
@@ -37,12 +39,42 @@ struct Socket {
 pub struct Sockets {
     sleep: Arc<Sleep>,
     open: BTreeMap<usize, Socket>,
+    pub(super) schedule: Schedule,
+}
+
+/// When turns are due.
+pub(super) struct Schedule {
+    /// When the next one is, by the last.
+    pub(super) due: Option<Instant>,
+    /// Whether it is because not everything was done that there is to do.
+    pub(super) is_work_left: bool,
+    /// When the lane's thread wakes by itself.
+    pub(super) lane_sleeps_until: Option<Instant>,
+}
+
+impl Schedule {
+    /// The lane's thread is about to take its first turn.
+    fn new() -> Self {
+        let now = Some(Instant::now());
+        Self { due: now, is_work_left: true, lane_sleeps_until: now }
+    }
+
+    fn note(&mut self, now: Instant, next: Next) {
+        self.is_work_left = matches!(next, Next::Now | Next::AfterOthers);
+        self.due = match next {
+            Next::Now | Next::AfterOthers => Some(now),
+            Next::At(due) => Some(due),
+            Next::Never => None,
+        };
+    }
 }
 
 /// The turns of a lane with real sockets.
 pub struct UdpLane {
-    lane: Arc<Lane>,
-    sockets: Mutex<Sockets>,
+    pub(super) lane: Arc<Lane>,
+    pub(super) sleep: Arc<Sleep>,
+    pub(super) leading: Leading,
+    pub(super) sockets: Mutex<Sockets>,
     buffers: Mutex<Buffers>,
 }
 
@@ -73,12 +105,21 @@ impl Prepared {
 
 impl UdpLane {
     /// The turns of `lane`, whose thread sleeps in `sleep`.
-    pub fn new(lane: Arc<Lane>, sleep: Arc<Sleep>) -> Arc<Self> {
+    pub(super) fn new(lane: Arc<Lane>, sleep: Arc<Sleep>, leading: Leading) -> Arc<Self> {
         let messages = vec![vec![0; MESSAGE_BYTES]; MESSAGES];
-        Arc::new(Self {
-            lane,
-            sockets: Mutex::new(Sockets { sleep, open: BTreeMap::new() }),
-            buffers: Mutex::new(Buffers { messages, arena: BytesMut::with_capacity(ARENA_BYTES) }),
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            lane.set_driver(Weak::clone(this) as _);
+            Self {
+                lane,
+                leading,
+                sockets: Mutex::new(Sockets {
+                    sleep: Arc::clone(&sleep),
+                    open: BTreeMap::new(),
+                    schedule: Schedule::new(),
+                }),
+                sleep,
+                buffers: Mutex::new(Buffers { messages, arena: BytesMut::with_capacity(ARENA_BYTES) }),
+            }
         })
     }
 
@@ -99,7 +140,32 @@ impl UdpLane {
 
 impl Turn for UdpLane {
     fn turn(&self, events: &[Event]) -> Next {
+        let turn = self.lane.pause();
+        let next = self.turn_within(events, &turn);
+        let mut sockets = self.sockets.lock();
+        sockets.schedule.lane_sleeps_until = sockets.schedule.due;
+        next
+    }
+
+    fn stopped(&self) {
         let _turn = self.lane.pause();
+        self.leading.end();
+        self.lane.core().stop(Instant::now());
+        self.sockets.lock().open.clear();
+        self.sleep.wake_leader();
+    }
+}
+
+impl UdpLane {
+    /// Takes a turn on a thread that is not the lane's, unless another thread takes one for as long as `patience`.
+    pub(super) fn try_turn(&self, events: &[Event], patience: Duration) -> Option<Next> {
+        let turn = self.lane.try_pause_for(patience)?;
+        // A panic is contained where it happens; one that comes as far as this ends the turn and not the program's thread.
+        let next = catch_unwind(AssertUnwindSafe(|| self.turn_within(events, &turn)));
+        Some(next.unwrap_or(Next::AfterOthers))
+    }
+
+    fn turn_within(&self, events: &[Event], _turn: &MutexGuard<'_, ()>) -> Next {
         let now = Instant::now();
         let mut sockets = self.sockets.lock();
         let mut core = self.lane.core();
@@ -135,16 +201,13 @@ impl Turn for UdpLane {
                 }
             }
         }
-        match core.turn(now, self.lane.mailbox(), &mut *sockets) {
+        let next = match core.turn(now, self.lane.mailbox(), &mut *sockets) {
             Next::AfterOthers => Next::AfterOthers,
             _ if more => Next::Now,
             next => next,
-        }
-    }
-
-    fn stopped(&self) {
-        self.lane.core().stop(Instant::now());
-        self.sockets.lock().open.clear();
+        };
+        sockets.schedule.note(now, next);
+        next
     }
 }
 
@@ -291,7 +354,8 @@ mod tests {
         receiver.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
         let Prepared { udp, state } = Prepared::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
         let endpoint = EndpointKey::of(0);
-        let mut sockets = Sockets { sleep: Arc::new(Sleep::new().unwrap()), open: BTreeMap::new() };
+        let sleep = Arc::new(Sleep::new().unwrap());
+        let mut sockets = Sockets { sleep, open: BTreeMap::new(), schedule: Schedule::new() };
         sockets.open.insert(endpoint.index(), Socket { udp, state, is_blocked: false });
         // More packets than any kernel takes at once: it answers as it does for an interface that cannot segment.
         let contents: Vec<u8> = (0..PACKETS).flat_map(|number| [number as u8; 100]).collect();

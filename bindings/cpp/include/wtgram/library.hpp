@@ -17,15 +17,24 @@ inline bool version_matches() noexcept
     return wtgram_version_number() >> 8 == (WTGRAM_VERSION_MAJOR << 8 | WTGRAM_VERSION_MINOR);
 }
 
+// How the library runs; see wtgram_runtime_options.
+struct runtime_options {
+    std::uint32_t lanes = 1;
+    bool lead = true;
+    duration spin{30};
+};
+
 // Before the first use of anything else, otherwise errc::invalid_state.
-[[nodiscard]] inline expected<void> try_configure_runtime(std::uint32_t lanes) noexcept
+[[nodiscard]] inline expected<void> try_configure_runtime(const runtime_options &options) noexcept
 {
-    wtgram_runtime_options options;
-    wtgram_runtime_options_init(&options);
-    options.lanes = lanes;
-    return detail::result(wtgram_runtime_configure(&options));
+    wtgram_runtime_options raw;
+    wtgram_runtime_options_init(&raw);
+    raw.lanes = options.lanes;
+    raw.lead = options.lead ? 1 : 0;
+    raw.spin_us = options.spin.count();
+    return detail::result(wtgram_runtime_configure(&raw));
 }
-inline void configure_runtime(std::uint32_t lanes) { detail::unwrap(try_configure_runtime(lanes)); }
+inline void configure_runtime(const runtime_options &options) { detail::unwrap(try_configure_runtime(options)); }
 
 enum class log_level : std::int32_t {
     off = WTGRAM_LOG_OFF,

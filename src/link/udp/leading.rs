@@ -1,0 +1,213 @@
+//! Threads that take a lane's turns while they wait for what a turn brings: no hand-over between two threads.
+//!
+//! One thread at a time leads a lane. It takes the sockets out of the epoll in which the lane's thread sleeps, waits for them
+//! itself, first by looking again and again for a moment and then asleep, and takes turns. The lane's thread stays where it is for
+//! everything else: its eventfd is written to for commands of other threads, and it wakes for the timer that it knew of. When
+//! the leader leaves it gives the sockets back, and wakes the lane's thread if a timer has come to be due before that.
+//!
+//! A leader is a thread of the program. Signals are blocked but for its sleep, in which it holds no lock, so a handler may call
+//! the library; and it is not cancelled (`ffi/guard.rs`).
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+use parking_lot::Mutex;
+
+use super::UdpLane;
+use crate::link::core::ConnectionKey;
+use crate::link::lane::Driver;
+use crate::runtime::epoll::Event;
+use crate::runtime::hand_over;
+use crate::runtime::lane::Next;
+use crate::runtime::wait::Deadline;
+use crate::runtime::waiters::Lead;
+
+/// How long a leader waits for a turn of another thread to end before it looks whether it still has to wait.
+const TURN_PATIENCE: Duration = Duration::from_millis(1);
+
+/// A timer may be so late when nobody but the lane's thread looks after it and it sleeps already: waking it costs more.
+const LATE: Duration = Duration::from_millis(1);
+
+/// What a lane knows of those who lead it.
+pub(super) struct Leading {
+    /// Held by the leader.
+    events: Mutex<Vec<Event>>,
+    is_allowed: bool,
+    spin: Duration,
+    /// How often looking without sleeping has paid lately, from 0 to [`MOST_PAID`].
+    paid: AtomicU32,
+    is_over: AtomicBool,
+}
+
+/// The most that [`Leading::paid`] remembers. Half of it is forgotten after as many waits that it did not shorten.
+const MOST_PAID: u32 = 8;
+
+impl Leading {
+    /// Threads may lead if `is_allowed`, and look for up to `spin` before they sleep.
+    pub(super) fn new(is_allowed: bool, spin: Duration) -> Self {
+        Self {
+            events: Mutex::default(),
+            is_allowed,
+            spin,
+            paid: AtomicU32::new(MOST_PAID),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    /// The lane's thread has ended.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a wait of this length would have been shorter without sleep.
+    fn learn(&self, waited: Duration) {
+        let paid = self.paid.load(Ordering::Relaxed);
+        let now = if waited <= self.spin { (paid + 1).min(MOST_PAID) } else { paid.saturating_sub(1) };
+        self.paid.store(now, Ordering::Relaxed);
+    }
+
+    /// How long to look before sleeping.
+    fn spin(&self) -> Duration {
+        if self.paid.load(Ordering::Relaxed) > 0 { self.spin } else { Duration::ZERO }
+    }
+}
+
+/// All signals of this thread, blocked until it is dropped.
+struct SignalsBlocked(SigSet);
+
+impl SignalsBlocked {
+    fn new() -> Option<Self> {
+        SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok().map(Self)
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        let _ = self.0.thread_set_mask();
+    }
+}
+
+/// The sockets of a lane, in the hands of a leader.
+struct Detached<'a>(&'a UdpLane);
+
+impl<'a> Detached<'a> {
+    fn new(lane: &'a UdpLane) -> Self {
+        hand_over::place();
+        lane.sleep.set_attached(false);
+        hand_over::place();
+        Self(lane)
+    }
+}
+
+impl Drop for Detached<'_> {
+    fn drop(&mut self) {
+        hand_over::place();
+        self.0.sleep.set_attached(true);
+        hand_over::place();
+        self.0.wake_for_timer();
+    }
+}
+
+impl Lead for UdpLane {
+    fn lead(&self, deadline: Deadline, is_asleep: &AtomicBool, is_done: &mut dyn FnMut() -> bool) {
+        if !self.leading.is_allowed {
+            return;
+        }
+        let Some(mut events) = self.leading.events.try_lock() else { return };
+        let Some(signals) = SignalsBlocked::new() else { return };
+        let _detached = Detached::new(self);
+        let mut due = self.sockets.lock().schedule.due;
+        while !self.leading.is_over.load(Ordering::SeqCst) {
+            self.sleep.look(&mut events);
+            if events.is_empty() {
+                let started = Instant::now();
+                let limit = match (deadline, due) {
+                    (Deadline::Now, _) => Some(started),
+                    (Deadline::At(deadline), due) => Some(due.map_or(deadline, |due| due.min(deadline))),
+                    (Deadline::Never, due) => due,
+                };
+                self.spin(started, limit, &mut events);
+                if events.is_empty() {
+                    is_asleep.store(true, Ordering::SeqCst);
+                    if is_done() {
+                        is_asleep.store(false, Ordering::SeqCst);
+                        return;
+                    }
+                    hand_over::place();
+                    let timeout = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
+                    self.sleep.wait_leading(timeout, &signals.0, &mut events);
+                    is_asleep.store(false, Ordering::SeqCst);
+                    hand_over::place();
+                }
+                self.leading.learn(started.elapsed());
+            }
+            let is_due = due.is_some_and(|due| due <= Instant::now());
+            if (is_due || !events.is_empty())
+                && let Some(next) = self.try_turn(&events, TURN_PATIENCE)
+            {
+                due = match next {
+                    Next::Now | Next::AfterOthers => Some(Instant::now()),
+                    Next::At(due) => Some(due),
+                    Next::Never => None,
+                };
+            }
+            if is_done() || deadline.is_over() {
+                return;
+            }
+        }
+    }
+
+    fn wake_leader(&self) {
+        self.sleep.wake_leader();
+    }
+}
+
+impl UdpLane {
+    /// Looks for events until `limit`, as long as that is worth it.
+    fn spin(&self, started: Instant, limit: Option<Instant>, events: &mut Vec<Event>) {
+        let end = started + self.leading.spin();
+        let end = limit.map_or(end, |limit| limit.min(end));
+        while events.is_empty() && Instant::now() < end {
+            // Never `sched_yield`: beside busy threads it takes as long as they like.
+            std::hint::spin_loop();
+            self.sleep.look(events);
+        }
+    }
+
+    /// Wakes the lane's thread if there is something to do long before it would wake by itself.
+    pub(super) fn wake_for_timer(&self) {
+        let mut sockets = self.sockets.lock();
+        let schedule = &mut sockets.schedule;
+        let is_early = match (schedule.due, schedule.lane_sleeps_until) {
+            (Some(due), Some(until)) => due + LATE < until || (schedule.is_work_left && due < until),
+            (due, None) => due.is_some(),
+            (None, Some(_)) => false,
+        };
+        if is_early {
+            schedule.lane_sleeps_until = schedule.due;
+            drop(sockets);
+            self.sleep.wake();
+        }
+    }
+}
+
+impl Driver for UdpLane {
+    fn send_now(&self, key: ConnectionKey) -> bool {
+        if !self.leading.is_allowed {
+            return false;
+        }
+        hand_over::place();
+        let Some(_turn) = self.lane.try_pause() else { return false };
+        let Some(_signals) = SignalsBlocked::new() else { return false };
+        let mut sockets = self.sockets.lock();
+        let mut core = self.lane.core();
+        let now = Instant::now();
+        let (is_work_left, due) = core.send_now(now, key, &mut *sockets);
+        sockets.schedule.is_work_left = is_work_left;
+        sockets.schedule.due = if is_work_left { Some(now) } else { due };
+        drop((core, sockets));
+        self.wake_for_timer();
+        true
+    }
+}
