@@ -35,7 +35,7 @@ fn wait(longest_us: u32) {
         next >> 33
     });
     // Mostly none, so that all orders come.
-    if dice % 4 == 0 {
+    if dice.is_multiple_of(4) {
         std::thread::sleep(Duration::from_micros(dice / 4 % u64::from(longest_us)));
     }
 }

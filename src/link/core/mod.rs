@@ -356,8 +356,20 @@ impl Core {
 
     /// Does what there is to do at `now`; says when to come again.
     pub fn turn(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) -> Next {
-        self.run_commands(now, mailbox, wire);
         self.admit(now, wire);
+        let next = self.turn_without_newcomers(now, mailbox, wire);
+        if self.has_newcomers() && next != Next::AfterOthers { Next::Now } else { next }
+    }
+
+    /// Whether new connections wait to be let in.
+    pub fn has_newcomers(&self) -> bool {
+        self.endpoints.iter().any(|(_, endpoint)| !endpoint.incoming.is_empty())
+    }
+
+    /// [`Self::turn`], except that new connections go on waiting: making one takes more of the stack than a program's thread
+    /// may have.
+    pub fn turn_without_newcomers(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) -> Next {
+        self.run_commands(now, mailbox, wire);
         self.due(now);
         // Those that are listed meanwhile, with more to write, come in the next turn.
         for _ in 0..self.listed.len() {
@@ -369,9 +381,7 @@ impl Core {
     }
 
     fn next(&mut self, mailbox: &Mailbox) -> Next {
-        let busy = !self.listed.is_empty()
-            || !self.woken.is_empty()
-            || self.endpoints.iter().any(|(_, endpoint)| !endpoint.incoming.is_empty());
+        let busy = !self.listed.is_empty() || !self.woken.is_empty();
         let behind = std::mem::take(&mut self.reader_is_behind);
         if behind {
             Next::AfterOthers

@@ -14,7 +14,7 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 
 use super::leading::Leading;
 use crate::error::{Error, Result};
-use crate::link::core::{Arrival, EndpointKey, Sent, Wire};
+use crate::link::core::{Arrival, Core, EndpointKey, Mailbox, Sent, Wire};
 use crate::link::lane::Lane;
 use crate::runtime::epoll::{Event, Sleep};
 use crate::runtime::lane::{Next, Turn};
@@ -141,7 +141,7 @@ impl UdpLane {
 impl Turn for UdpLane {
     fn turn(&self, events: &[Event]) -> Next {
         let turn = self.lane.pause();
-        let next = self.turn_within(events, &turn);
+        let next = self.turn_within(events, &turn, Core::turn);
         let mut sockets = self.sockets.lock();
         sockets.schedule.lane_sleeps_until = sockets.schedule.due;
         next
@@ -161,11 +161,20 @@ impl UdpLane {
     pub(super) fn try_turn(&self, events: &[Event], patience: Duration) -> Option<Next> {
         let turn = self.lane.try_pause_for(patience)?;
         // A panic is contained where it happens; one that comes as far as this ends the turn and not the program's thread.
-        let next = catch_unwind(AssertUnwindSafe(|| self.turn_within(events, &turn)));
-        Some(next.unwrap_or(Next::AfterOthers))
+        let taken = || self.turn_within(events, &turn, Core::turn_without_newcomers);
+        let next = catch_unwind(AssertUnwindSafe(taken)).unwrap_or(Next::AfterOthers);
+        if self.lane.core().has_newcomers() {
+            self.sleep.wake();
+        }
+        Some(next)
     }
 
-    fn turn_within(&self, events: &[Event], _turn: &MutexGuard<'_, ()>) -> Next {
+    fn turn_within(
+        &self,
+        events: &[Event],
+        _turn: &MutexGuard<'_, ()>,
+        rest: impl FnOnce(&mut Core, Instant, &Mailbox, &mut dyn Wire) -> Next,
+    ) -> Next {
         let now = Instant::now();
         let mut sockets = self.sockets.lock();
         let mut core = self.lane.core();
@@ -201,7 +210,7 @@ impl UdpLane {
                 }
             }
         }
-        let next = match core.turn(now, self.lane.mailbox(), &mut *sockets) {
+        let next = match rest(&mut core, now, self.lane.mailbox(), &mut *sockets) {
             Next::AfterOthers => Next::AfterOthers,
             _ if more => Next::Now,
             next => next,
