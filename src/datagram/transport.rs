@@ -37,7 +37,7 @@ use crate::link::{DatagramPath, Datagrams, Session};
 use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
 use crate::runtime::wait::Deadline;
-use crate::runtime::waiters::Waiters;
+use crate::runtime::waiters::{Lead, Waiters};
 pub use observe::{Snapshot, WaitingSizes};
 use sending_side::{SendingGuard, SendingSide};
 
@@ -189,6 +189,11 @@ impl Transport {
         // The session may have ended before the watch was there.
         transport.follow_session();
         Ok(transport)
+    }
+
+    /// What a thread can lead that waits for something to come to this transport.
+    pub fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.path.lane_to_lead()
     }
 
     /// The session it belongs to.

@@ -23,6 +23,7 @@ use crate::link::{After, Job, JobHandle};
 use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Token, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
+use crate::runtime::waiters::Waiters;
 
 /// Outcomes that may wait to be fetched or are still to come; messages that ask for one beyond that are refused.
 const MAX_REPORTS: usize = 65_536;
@@ -95,7 +96,7 @@ impl LayerOptions {
 pub struct Layer {
     transport: Arc<Transport>,
     state: Mutex<State>,
-    readable: Condvar,
+    readable: Waiters,
     /// There is room in the window, or every message has its outcome.
     progressed: Condvar,
     reported: Condvar,
@@ -175,7 +176,7 @@ impl Layer {
                 settled: false,
                 closed: false,
             }),
-            readable: Condvar::new(),
+            readable: Waiters::new(transport.lane_to_lead()),
             progressed: Condvar::new(),
             reported: Condvar::new(),
             watchers: Watchers::default(),
@@ -328,9 +329,8 @@ impl Layer {
         deadline: Deadline,
         mut read: impl FnMut(&Received) -> Result<()>,
     ) -> Result<Metadata> {
-        let mut state = self.state.lock();
         let started = clock::now();
-        let metadata = wait_for(&mut state, &self.readable, deadline, |state| {
+        let metadata = self.readable.wait_for(&self.state, deadline, |state| {
             let now = clock::now();
             let Some(message) = state.front.take().or_else(|| state.machine.recv(now)) else {
                 return state.closing.then_some(Err(Error::Closed));
@@ -348,7 +348,6 @@ impl Layer {
             }
             Some(result)
         });
-        drop(state);
         if let Ok(Metadata { waited, .. }) = &metadata {
             self.transport.record_waited(*waited);
             // Room that opened may owe the peer an acknowledgement.
