@@ -12,22 +12,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use quinn_proto::{
-    ConnectionError, ConnectionHandle, Dir, Event as QuicEvent, ReadError, Side, StreamEvent, StreamId,
-    Transmit, VarInt, WriteError,
-};
+use quinn_proto::{ConnectionError, ConnectionHandle, Event as QuicEvent, Side, StreamId, Transmit};
 
 use super::ConnectionKey;
-use super::datagrams::{DatagramState, Datagrams, Feeding, QUIC_RECEIVE_BUFFER_BYTES};
-use super::ending::{self, bounded, varint};
-use super::handshake::{Ask, Handshake};
-use crate::error::Error;
+use super::datagrams::{DatagramState, Datagrams, Feeding};
+use super::handshake::Handshake;
 use crate::link::congestion::PathView;
-use crate::link::h3::error::{
-    H3_DATAGRAM_ERROR, H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET,
-};
-use crate::link::h3::{self, DatagramVerdict, Event, QuarterStreamId, Role, StreamVerdict, close_bytes};
-use crate::link::session::{CloseInfo, ClosedBy, Established, Last, Session, SessionStats};
+use crate::link::h3::error::H3_NO_ERROR;
+use crate::link::h3::{self, QuarterStreamId};
+use crate::link::session::{Session, SessionStats};
 use crate::runtime::LiveGuard;
 
 /// How long a peer may take to acknowledge our CLOSE capsule before the connection is closed without waiting on.

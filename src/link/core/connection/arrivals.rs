@@ -1,6 +1,15 @@
 //! Datagrams that arrive: for the session's reader, for one that is to come, or for nobody.
 
-use super::*;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Connection, DELIVERED_AT_ONCE, KEPT_DATAGRAMS, MAX_UDP_PAYLOAD_BYTES};
+use crate::link::core::datagrams::QUIC_RECEIVE_BUFFER_BYTES;
+use crate::link::h3;
+use crate::link::h3::DatagramVerdict;
+use crate::link::h3::error::H3_DATAGRAM_ERROR;
 
 impl Connection {
     /// Takes on the sink that the session's user has brought.

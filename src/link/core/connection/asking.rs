@@ -1,6 +1,17 @@
 //! From QUIC's handshake to the session: SETTINGS, CONNECT and its answer, on either side.
 
-use super::*;
+use std::sync::Arc;
+use std::time::Instant;
+
+use quinn_proto::{ConnectionError, Dir, StreamId, VarInt};
+
+use super::{Connection, Stage};
+use crate::error::Error;
+use crate::link::core::ending;
+use crate::link::core::handshake::{Ask, Handshake};
+use crate::link::h3::error::{H3_NO_ERROR, WT_REQUIREMENTS_NOT_MET};
+use crate::link::h3::{Event, QuarterStreamId, Role};
+use crate::link::session::Established;
 
 impl Connection {
     /// A client asks for its session.

@@ -1,6 +1,10 @@
 //! Trains that leave, and the datagrams that are fed for them.
 
-use super::*;
+use std::time::Instant;
+
+use quinn_proto::Transmit;
+
+use super::{Connection, MAX_TRAIN_BYTES, Stage};
 
 impl Connection {
     /// Writes the next train; `false` when there is nothing to write. `woken` says that the sink has news.

@@ -1,6 +1,16 @@
 //! The ways out: who ends a session, who hears of it, and how long that may take.
 
-use super::*;
+use std::time::Instant;
+
+use bytes::Bytes;
+use quinn_proto::ConnectionError;
+
+use super::{Connection, GOODBYE, GRACE, Stage};
+use crate::error::Error;
+use crate::link::core::ending::{self, bounded, varint};
+use crate::link::h3::error::{H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED};
+use crate::link::h3::{self, DatagramVerdict, Event, close_bytes};
+use crate::link::session::{CloseInfo, ClosedBy, Last};
 
 impl Connection {
     /// What we said last on the CONNECT stream was acknowledged, or is not wanted.

@@ -1,6 +1,14 @@
 //! Streams: what the peer's bring goes to the HTTP/3 state, what ours have to say goes out.
 
-use super::*;
+use std::time::Instant;
+
+use bytes::Bytes;
+use quinn_proto::{Dir, ReadError, StreamEvent, StreamId, WriteError};
+
+use super::{CHUNK_BYTES, Connection, GRACE, Stage, Unsent};
+use crate::link::core::ending::varint;
+use crate::link::h3::StreamVerdict;
+use crate::link::h3::error::H3_NO_ERROR;
 
 impl Connection {
     pub(super) fn stream_event(&mut self, now: Instant, event: StreamEvent) {

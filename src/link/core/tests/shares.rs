@@ -1,7 +1,8 @@
 //! A turn is bounded, and everybody gets a share of it.
 
 use super::*;
-use crate::link::core::{ADMITTED_A_TURN, MOST_INCOMING, TRAINS_A_TURN};
+use crate::link::core::endpoints::{ADMITTED_A_TURN, MOST_INCOMING};
+use crate::link::core::turn::TRAINS_A_TURN;
 
 /// Trains that the server has sent to each address since the last look.
 fn trains(network: &Network) -> BTreeMap<SocketAddr, usize> {

@@ -1,0 +1,227 @@
+//! The endpoints of a lane: connections begin, from here and from there, and endpoints go.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use quinn_proto::{ClientConfig, ConnectError, ConnectionHandle, Incoming};
+
+use super::connection::{Connection, Parts};
+use super::handshake::{Accepted, Acceptor, Admission, Connected, Handshake};
+use super::{ConnectionKey, Core, EndpointKey, Wire};
+use crate::link::congestion::PathView;
+use crate::link::session::Session;
+
+/// Handshakes that begin in a turn: each costs a signature.
+pub(super) const ADMITTED_A_TURN: usize = 4;
+
+/// New connections that may wait for their turn; more are left to try again.
+pub(super) const MOST_INCOMING: usize = 1024;
+
+/// One UDP socket, and the QUIC endpoint on it.
+pub(super) struct Endpoint {
+    pub(super) quic: quinn_proto::Endpoint,
+    pub(super) address: SocketAddr,
+    pub(super) acceptor: Option<Arc<dyn Acceptor>>,
+    /// Connections by QUIC's handle.
+    pub(super) handles: Vec<Option<ConnectionKey>>,
+    pub(super) incoming: VecDeque<Incoming>,
+    /// Those whose packets the socket did not take.
+    pub(super) blocked: Vec<ConnectionKey>,
+    pub(super) retiring: bool,
+}
+
+impl Core {
+    /// Adds an endpoint that is bound to `address`; a server's has an acceptor.
+    pub fn add_endpoint(
+        &mut self,
+        quic: quinn_proto::Endpoint,
+        address: SocketAddr,
+        acceptor: Option<Arc<dyn Acceptor>>,
+    ) -> EndpointKey {
+        EndpointKey(self.endpoints.insert(Endpoint {
+            quic,
+            address,
+            acceptor,
+            handles: Vec::new(),
+            incoming: VecDeque::new(),
+            blocked: Vec::new(),
+            retiring: false,
+        }))
+    }
+
+    /// Begins to connect; `connected` hears what comes of QUIC's handshake, and what is beside it is held until the
+    /// connection is closed. Without a session by `deadline` the connection is closed.
+    #[allow(clippy::too_many_arguments)]
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        endpoint: EndpointKey,
+        config: ClientConfig,
+        (address, name): (SocketAddr, &str),
+        view: Arc<PathView>,
+        session: Arc<Session>,
+        deadline: Instant,
+        (place, connected): (Box<dyn Send>, Connected),
+    ) -> Result<ConnectionKey, ConnectError> {
+        let Some(home) = self.endpoints.get_mut(endpoint.0) else {
+            return Err(ConnectError::EndpointStopping);
+        };
+        let (handle, quic) = home.quic.connect(now, config, address, name)?;
+        let handshake = Handshake::Client { connected: Some(connected), ask: None, asked: false };
+        let parts = |key, socket_address| Parts {
+            key,
+            endpoint: endpoint.0,
+            handle,
+            quic,
+            session,
+            view,
+            handshake,
+            deadline,
+            socket_address,
+            place,
+        };
+        Ok(self.add_connection(endpoint.0, handle, parts))
+    }
+
+    fn add_connection(
+        &mut self,
+        endpoint: usize,
+        handle: ConnectionHandle,
+        parts: impl FnOnce(ConnectionKey, SocketAddr) -> Parts,
+    ) -> ConnectionKey {
+        let entry = self.connections.vacant_entry();
+        let key = ConnectionKey { index: entry.key() as u32, serial: self.serial };
+        self.serial = self.serial.wrapping_add(1);
+        let home = &mut self.endpoints[endpoint];
+        if home.handles.len() <= handle.0 {
+            home.handles.resize(handle.0 + 1, None);
+        }
+        home.handles[handle.0] = Some(key);
+        entry.insert(Box::new(Connection::new(parts(key, home.address))));
+        self.list(key);
+        key
+    }
+
+    /// Whether new connections wait to be let in.
+    pub fn has_newcomers(&self) -> bool {
+        self.endpoints.iter().any(|(_, endpoint)| !endpoint.incoming.is_empty())
+    }
+
+    /// New connections begin their handshakes, a few in a turn.
+    pub(super) fn admit(&mut self, now: Instant, wire: &mut dyn Wire) {
+        for _ in 0..ADMITTED_A_TURN {
+            let Some((index, incoming)) = self.next_incoming() else { return };
+            self.admit_one(now, index, incoming, wire);
+        }
+    }
+
+    /// The next of those that wait, of all endpoints in turn: a flood at one keeps nobody out of the others.
+    fn next_incoming(&mut self) -> Option<(usize, Incoming)> {
+        let waits = |(index, endpoint): (usize, &Endpoint)| (!endpoint.incoming.is_empty()).then_some(index);
+        let mut waiting = self.endpoints.iter().filter_map(waits);
+        let first = waiting.next()?;
+        let after = (first > self.admitted_last).then_some(first);
+        let index = after.or_else(|| waiting.find(|index| *index > self.admitted_last)).unwrap_or(first);
+        self.admitted_last = index;
+        Some((index, self.endpoints[index].incoming.pop_front()?))
+    }
+
+    fn admit_one(&mut self, now: Instant, index: usize, incoming: Incoming, wire: &mut dyn Wire) {
+        let endpoint = &mut self.endpoints[index];
+        let Some(acceptor) = endpoint.acceptor.clone() else { return endpoint.quic.ignore(incoming) };
+        self.packets.clear();
+        let answer = match acceptor.admit(now, &incoming) {
+            Admission::Refuse => Some(endpoint.quic.refuse(incoming, &mut self.packets)),
+            Admission::Retry => match endpoint.quic.retry(incoming, &mut self.packets) {
+                Ok(transmit) => Some(transmit),
+                Err(error) => {
+                    endpoint.quic.ignore(error.into_incoming());
+                    None
+                }
+            },
+            Admission::Accept(accepted) => {
+                let Accepted { config, view, session, deadline, half_open, place } = *accepted;
+                match endpoint.quic.accept(incoming, now, &mut self.packets, Some(config)) {
+                    Ok((handle, quic)) => {
+                        let handshake = Handshake::Server {
+                            acceptor,
+                            _half_open: half_open,
+                            problem: None,
+                            granted: None,
+                        };
+                        self.add_connection(index, handle, |key, socket_address| Parts {
+                            key,
+                            endpoint: index,
+                            handle,
+                            quic,
+                            session,
+                            view,
+                            handshake,
+                            deadline,
+                            socket_address,
+                            place,
+                        });
+                        None
+                    }
+                    Err(error) => error.response,
+                }
+            }
+        };
+        if let Some(transmit) = answer {
+            let _ = wire.send(EndpointKey(index), &transmit, &self.packets[..transmit.size]);
+        }
+    }
+
+    pub(super) fn stop_listening(&mut self, now: Instant, key: EndpointKey, wire: &mut dyn Wire) {
+        let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
+        endpoint.acceptor = None;
+        endpoint.quic.set_server_config(None);
+        for incoming in std::mem::take(&mut endpoint.incoming) {
+            self.packets.clear();
+            let transmit = endpoint.quic.refuse(incoming, &mut self.packets);
+            let _ = wire.send(key, &transmit, &self.packets[..transmit.size]);
+        }
+        let keys: Vec<_> = endpoint.handles.iter().flatten().copied().collect();
+        for half_open in keys {
+            if let Some(connection) = self.get(half_open) {
+                connection.abandon(now, crate::link::h3::error::H3_NO_ERROR);
+                self.list(half_open);
+            }
+        }
+        self.retire(key, wire);
+    }
+
+    /// The endpoint goes with its last connection.
+    pub(super) fn retire(&mut self, key: EndpointKey, wire: &mut dyn Wire) {
+        let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
+        endpoint.retiring = true;
+        if endpoint.quic.open_connections() == 0 && endpoint.handles.iter().all(Option::is_none) {
+            drop(self.endpoints.remove(key.0));
+            wire.closed(key);
+        }
+    }
+
+    /// The socket of `endpoint` is broken: its connections are lost.
+    pub fn fail_endpoint(&mut self, now: Instant, key: EndpointKey, wire: &mut dyn Wire) {
+        let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
+        let acceptor = endpoint.acceptor.clone();
+        let keys: Vec<_> = endpoint.handles.iter().flatten().copied().collect();
+        for lost in keys {
+            self.bury(now, lost, wire);
+        }
+        if let Some(acceptor) = acceptor {
+            acceptor.failed();
+        }
+        self.retire(key, wire);
+    }
+
+    /// The socket of `endpoint` takes packets again.
+    pub fn writable(&mut self, endpoint: EndpointKey) {
+        let Some(home) = self.endpoints.get_mut(endpoint.0) else { return };
+        for key in std::mem::take(&mut home.blocked) {
+            self.list(key);
+        }
+    }
+}
