@@ -4,18 +4,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "check.h"
 #include "pair.h"
 
 enum { SMALL_STACK_BYTES = 64 * 1024, ROUNDS = 40, DATAGRAMS = 2000, SIZE = 2000 };
-
-static void sleep_ms(long ms)
-{
-    struct timespec duration = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    nanosleep(&duration, NULL);
-}
 
 static void handle(int number, void (*handler)(int))
 {
@@ -66,7 +59,7 @@ static void signals(void)
     for (int i = 0; i < DATAGRAMS; i++) {
         CHECK(pthread_kill(thread, SIGUSR1) == 0);
         CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"x", 1, NULL));
-        if (i % 100 == 0) sleep_ms(1);
+        if (i % 100 == 0) sleep_us(1000);
     }
     CHECK_OK(wtgram_transport_close(pair.accepted_datagrams));
     CHECK(pthread_join(thread, NULL) == 0);
@@ -82,7 +75,7 @@ static void signals(void)
         /* Under traffic, in a sleep, or before the wait has begun. */
         for (int i = 0; i < round; i++)
             CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"x", 1, NULL));
-        if (round % 2 == 0) sleep_ms(2);
+        if (round % 2 == 0) sleep_us(2000);
         CHECK(pthread_kill(thread, SIGUSR2) == 0);
         CHECK(pthread_join(thread, NULL) == 0);
         pair_free(&pair);
@@ -161,7 +154,7 @@ static void cancelled(void)
     for (int round = 0; round < ROUNDS; round++) {
         pthread_t thread;
         CHECK(pthread_create(&thread, NULL, receive_for_ever, &pair.accepted_datagrams) == 0);
-        if (round % 2 == 0) sleep_ms(2);
+        if (round % 2 == 0) sleep_us(2000);
         CHECK(pthread_cancel(thread) == 0);
         /* The call that waits ends with what comes. */
         CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"x", 1, NULL));
