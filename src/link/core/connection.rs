@@ -117,7 +117,7 @@ pub(super) struct Connection {
     burst: usize,
     broken: Option<Box<h3::ConnectionError>>,
     /// Why QUIC lost a client's connection before it asked for anything.
-    lost: Option<Box<ConnectionError>>,
+    pub(super) lost: Option<Box<ConnectionError>>,
     rare: Option<Box<Rare>>,
     live: Option<Arc<LiveGuard>>,
     /// Held until the connection is closed.

@@ -27,11 +27,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use quinn_proto::{DatagramEvent, EcnCodepoint, Transmit};
+use quinn_proto::{ConnectionError, DatagramEvent, EcnCodepoint, Transmit};
 use slab::Slab;
 
 use super::lane::Lane;
 use super::session::SessionStats;
+use crate::error::Error;
 
 use connection::{Connection, Stage};
 use endpoints::{Endpoint, MOST_INCOMING};
@@ -120,6 +121,8 @@ pub struct Core {
     // Buffers of all turns.
     batch: Vec<Bytes>,
     packets: Vec<u8>,
+    /// Why clients' connections were lost that are forgotten and have not been asked for anything: somebody still will.
+    lost_unasked: VecDeque<(ConnectionKey, ConnectionError)>,
     reader_is_behind: bool,
     /// The endpoint whose new connection was looked at last.
     admitted_last: usize,
@@ -133,7 +136,12 @@ impl Core {
                 connection.ask(now, ask);
                 self.list(key);
             }
-            None => (ask.done)(Err(crate::error::Error::Protocol("the connection was lost".into()))),
+            None => {
+                let known = self.lost_unasked.iter().position(|(lost, _)| *lost == key);
+                let reason = known.and_then(|place| self.lost_unasked.remove(place));
+                let lost = || Error::Protocol("the connection was lost".into());
+                (ask.done)(Err(reason.map_or_else(lost, |(_, reason)| ending::lost(&reason))));
+            }
         }
     }
 

@@ -13,6 +13,9 @@ use crate::runtime::lane::Next;
 /// Trains that one connection may write in a turn before others get theirs.
 pub(super) const TRAINS_A_TURN: usize = 2;
 
+/// Reasons that are kept for clients that have yet to ask: they do as soon as their program's thread gets to it.
+const MOST_UNASKED: usize = 64;
+
 impl Core {
     /// Does what there is to do at `now`; says when to come again.
     pub fn turn(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) -> Next {
@@ -202,7 +205,13 @@ impl Core {
 
     /// Forgets a connection that QUIC has forgotten.
     pub(super) fn remove(&mut self, now: Instant, key: ConnectionKey, reason: &str, wire: &mut dyn Wire) {
-        let connection = self.connections.remove(key.index as usize);
+        let mut connection = self.connections.remove(key.index as usize);
+        if let Some(reason) = connection.lost.take() {
+            if self.lost_unasked.len() == MOST_UNASKED {
+                self.lost_unasked.pop_front();
+            }
+            self.lost_unasked.push_back((key, *reason));
+        }
         let home = EndpointKey(connection.endpoint);
         let endpoint = &mut self.endpoints[connection.endpoint];
         endpoint.handles[connection.handle.0] = None;

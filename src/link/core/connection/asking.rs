@@ -19,7 +19,7 @@ impl Connection {
         if self.stage != Stage::Asking {
             // Lost meanwhile.
             let lost = || Error::Protocol("the connection was lost".into());
-            (request.done)(Err(self.lost.as_deref().map_or_else(lost, ending::lost)));
+            (request.done)(Err(self.lost.take().map_or_else(lost, |reason| ending::lost(&reason))));
             return;
         }
         if let Some(Handshake::Client { ask, .. }) = self.handshake.as_deref_mut() {

@@ -1,5 +1,6 @@
 //! Cores that talk to each other over a network of a few lines, in invented time.
 
+mod asking;
 mod paths;
 mod resets;
 mod shares;
