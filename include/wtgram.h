@@ -731,6 +731,7 @@ typedef struct wtgram_transport_statistics {
   // Arrived, but no datagram of this session: `receive_foreign`.
   uint64_t receive_errors;
   // Time spent in send calls, in microseconds.
+  // Of calls in quick succession that do not wait, one in eight is timed, for all of them.
   int64_t total_send_time_us;
   // The longest of those.
   int64_t max_send_time_us;

@@ -112,6 +112,7 @@ pub struct wtgram_transport_statistics {
     /// Arrived, but no datagram of this session: `receive_foreign`.
     pub receive_errors: u64,
     /// Time spent in send calls, in microseconds.
+    /// Of calls in quick succession that do not wait, one in eight is timed, for all of them.
     pub total_send_time_us: i64,
     /// The longest of those.
     pub max_send_time_us: i64,

@@ -131,6 +131,7 @@ impl SendingSide {
     pub(super) fn lock<'a>(&'a self, path: &'a DatagramPath, watchers: &'a Watchers) -> SendingGuard<'a> {
         SendingGuard {
             sending: self.sending.lock(),
+            has_waited: false,
             telling: Telling { side: self, path, watchers, news: News::default(), call: Call::Wake },
         }
     }
@@ -155,10 +156,16 @@ impl SendingSide {
 pub(super) struct SendingGuard<'a> {
     // In this order: the lock is free when the others are told.
     sending: MutexGuard<'a, Sending>,
+    has_waited: bool,
     telling: Telling<'a>,
 }
 
 impl SendingGuard<'_> {
+    /// Whether this thread has slept in [`Self::wait_for`].
+    pub(super) fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
     /// If the lane has to be called for what is in the queue when the guard is dropped, that is done in this way. Not in a turn.
     pub(super) fn call_lane(&mut self, call: Call) {
         self.telling.call = call;
@@ -188,6 +195,7 @@ impl SendingGuard<'_> {
                 MutexGuard::unlocked(&mut self.sending, || self.telling.tell(news));
                 continue;
             }
+            self.has_waited = true;
             match deadline {
                 Deadline::At(instant) => {
                     if condvar.wait_until(&mut self.sending, instant).timed_out() {
