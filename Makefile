@@ -60,7 +60,7 @@ bench-broadcast: ## one datagram to 1,000 sessions beside a raw quinn loop, and 
 	@scripts/setup bench
 	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF -DWTGRAM_BUILD_BENCHES=ON
 	@cmake --build --preset release
-	@benches/broadcast
+	@benches/run broadcast
 
 bench-reliability: ## times to delivery at 10 % loss beside pywebtransport, an ordered stream and KCP
 	@scripts/setup bench

@@ -1,5 +1,5 @@
-// The C++ ends of `make bench`: what wtgram_bench.c does, with its options, its commands and its lines of JSON, through
-// the C++ binding. What it delivers less is what the binding costs.
+// The C++ ends of `make bench`: what the C program in c/ does, with its options, its commands and its lines of JSON,
+// through the C++ binding. What it delivers less is what the binding costs.
 //
 //   wtgram_bench_cpp receive batch|single                 prints LISTENING <port> <hash>, then one line of JSON
 //   wtgram_bench_cpp send batch|single <port> <hash> <size_bytes> <seconds>
@@ -124,13 +124,13 @@ void receive(bool batch)
     const auto stats = datagrams.stats();
     const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
     std::printf("{\"delivered\": %llu, \"bytes\": %llu, \"window_datagrams\": %llu, \"window_s\": %.6f, "
-                "\"reordered\": %llu, \"malformed\": %llu, \"received\": %llu, \"dropped_full\": %llu, "
-                "\"dropped_by_quic\": %llu}\n",
+                "\"reordered\": %llu, \"malformed\": %llu, \"dropped_full\": %llu, \"dropped_by_quic\": %llu, "
+                "\"frames\": %llu}\n",
                 number(arrivals.delivered), number(arrivals.bytes),
                 number(arrivals.stamped > 0 ? arrivals.stamped - 1 : 0),
                 std::chrono::duration<double>(arrivals.last_stamp - arrivals.first).count(), number(arrivals.reordered),
-                number(arrivals.malformed), number(stats.received), number(stats.receive_dropped_full),
-                number(stats.receive_dropped_by_quic));
+                number(arrivals.malformed), number(stats.receive_dropped_full), number(stats.receive_dropped_by_quic),
+                number(session.stats().datagram_frames_received));
 }
 
 std::uint64_t send_batches(const wtgram::transport &datagrams, std::size_t size, steady::time_point until)
@@ -172,8 +172,8 @@ void send(bool batch, const target &target)
     std::this_thread::sleep_for(quiet);
     const auto stats = datagrams.stats();
     const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
-    std::printf("{\"sent\": %llu, \"handed_to_quic\": %llu, \"dropped_by_quic\": %llu}\n", number(sent),
-                number(stats.sent), number(stats.sent_dropped_by_quic));
+    std::printf("{\"sent\": %llu, \"dropped_by_quic\": %llu, \"frames\": %llu}\n", number(sent),
+                number(stats.sent_dropped_by_quic), number(session.stats().datagram_frames_sent));
     session.close(0, "done");
     wtgram::shutdown(5s);
 }

@@ -66,11 +66,13 @@ func receive(batch bool) {
 	}
 	stats, err := session.DatagramStats()
 	check(err)
+	quic, err := session.Stats()
+	check(err)
 	report(map[string]any{
 		"delivered": arrivals.delivered, "bytes": arrivals.bytes, "window_datagrams": max(arrivals.stamped, 1) - 1,
 		"window_s": arrivals.lastStamp.Sub(arrivals.first).Seconds(), "reordered": arrivals.reordered,
-		"malformed": arrivals.malformed, "received": stats.Received, "dropped_full": stats.ReceiveDroppedFull,
-		"dropped_by_quic": stats.ReceiveDroppedByQUIC,
+		"malformed": arrivals.malformed, "dropped_full": stats.ReceiveDroppedFull,
+		"dropped_by_quic": stats.ReceiveDroppedByQUIC, "frames": quic.DatagramFramesReceived,
 	})
 	check(server.Close())
 }

@@ -43,6 +43,8 @@ func send(batch bool, target target) {
 	finish(session)
 	stats, err := session.DatagramStats()
 	check(err)
-	report(map[string]any{"sent": sent, "handed_to_quic": stats.Sent, "dropped_by_quic": stats.SentDroppedByQUIC})
+	quic, err := session.Stats()
+	check(err)
+	report(map[string]any{"sent": sent, "dropped_by_quic": stats.SentDroppedByQUIC, "frames": quic.DatagramFramesSent})
 	closeAndShutDown(session)
 }

@@ -4,14 +4,18 @@
 //! application's thread goes through the connections itself. `by-lane`: it asks a task of the runtime to. Nothing
 //! comes between two connections of the latter, so it is the least that hand-over can take.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use wtransport::quinn::{self, Connection, VarInt};
 
 use crate::Failure;
 use crate::endpoint::{connect_quinn, parse_hash, server_config};
+use crate::meter::{SEQUENCE_BYTES, wall_clock_ns};
 
 /// Time for the peers to take in what came, and for buffers of handshakes to be given back.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -31,7 +35,7 @@ pub async fn serve(form: Form, sessions: usize, rounds: usize, size_bytes: usize
         quinn::EndpointConfig::default(),
         Some(config.quic_config().clone()),
         socket,
-        std::sync::Arc::new(quinn::TokioRuntime),
+        Arc::new(quinn::TokioRuntime),
     )?;
     let before = resident_bytes()?;
     let mut connections: Vec<Connection> = Vec::with_capacity(sessions);
@@ -48,10 +52,10 @@ pub async fn serve(form: Form, sessions: usize, rounds: usize, size_bytes: usize
             .map(|_| {
                 std::thread::sleep(PAUSE);
                 match form {
-                    Form::ByThread => broadcast(&members, &vec![0xa5; size_bytes], Instant::now()),
+                    Form::ByThread => broadcast(&members, &payload(size_bytes), Instant::now()),
                     Form::ByLane => {
                         let (done, answer) = channel();
-                        let (members, payload) = (members.clone(), vec![0xa5; size_bytes]);
+                        let (members, payload) = (members.clone(), payload(size_bytes));
                         let begun = Instant::now();
                         lane.spawn(async move {
                             let _ = done.send(broadcast(&members, &payload, begun));
@@ -72,6 +76,13 @@ pub async fn serve(form: Form, sessions: usize, rounds: usize, size_bytes: usize
     Ok(())
 }
 
+/// Begins with the time, from which the members measure.
+fn payload(size_bytes: usize) -> Vec<u8> {
+    let mut payload = vec![0xa5; size_bytes.max(SEQUENCE_BYTES)];
+    payload[..SEQUENCE_BYTES].copy_from_slice(&wall_clock_ns().to_be_bytes());
+    payload
+}
+
 /// Microseconds until the last connection has it.
 fn broadcast(members: &[Connection], payload: &[u8], begun: Instant) -> Result<f64, Failure> {
     let payload = Bytes::copy_from_slice(payload);
@@ -81,9 +92,12 @@ fn broadcast(members: &[Connection], payload: &[u8], begun: Instant) -> Result<f
     Ok(begun.elapsed().as_secs_f64() * 1e6)
 }
 
-/// Opens `sessions` connections, each from a socket of its own, and counts what they get until the server closes.
+/// Opens `sessions` connections, each from a socket of its own, and measures when what they get arrived until the server
+/// closes.
 pub async fn join(port: u16, hash: &str, sessions: usize) -> Result<(), Failure> {
     let hash = parse_hash(hash)?;
+    // The broadcasts by when they began, each with the last arrival.
+    let last_arrivals = Arc::new(Mutex::new(BTreeMap::<u64, u64>::new()));
     let mut members = Vec::with_capacity(sessions);
     while members.len() < sessions {
         let opening: Vec<_> = (members.len()..sessions.min(members.len() + CONNECT_AT_ONCE))
@@ -91,10 +105,13 @@ pub async fn join(port: u16, hash: &str, sessions: usize) -> Result<(), Failure>
             .collect();
         for one in opening {
             let (endpoint, connection) = one.await??;
+            let last_arrivals = Arc::clone(&last_arrivals);
             members.push(tokio::spawn(async move {
                 let _endpoint = endpoint;
                 let mut received = 0_u64;
-                while connection.read_datagram().await.is_ok() {
+                while let Ok(payload) = connection.read_datagram().await {
+                    let begun = payload.first_chunk().map_or(0, |begun| u64::from_be_bytes(*begun));
+                    last_arrivals.lock().insert(begun, wall_clock_ns());
                     received += 1;
                 }
                 received
@@ -105,7 +122,12 @@ pub async fn join(port: u16, hash: &str, sessions: usize) -> Result<(), Failure>
     for member in members {
         received += member.await?;
     }
-    println!("{{\"received\": {received}}}");
+    let times_us: Vec<f64> = last_arrivals
+        .lock()
+        .iter()
+        .map(|(&begun, &arrived)| arrived.saturating_sub(begun) as f64 / 1000.0)
+        .collect();
+    println!("{{\"received\": {received}, \"last_arrival_us\": {times_us:?}}}");
     Ok(())
 }
 

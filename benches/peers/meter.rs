@@ -1,6 +1,6 @@
 //! What one end counts, and the line of JSON it leaves. The C program counts by the same rules.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A datagram begins with its sequence number, big-endian.
 pub const SEQUENCE_BYTES: usize = 8;
@@ -10,6 +10,12 @@ const DATAGRAMS_PER_STAMP: u64 = 64;
 
 /// How long the sender is silent before it closes, so that what is on its way arrives first.
 pub const QUIET: Duration = Duration::from_millis(300);
+
+/// Nanoseconds since 1970: the clock that two processes share.
+pub fn wall_clock_ns() -> u64 {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
 
 /// What arrived, from the first arrival to the last one that was stamped.
 #[derive(Default)]
@@ -46,15 +52,16 @@ impl Arrivals {
         }
     }
 
-    /// Prints the line that the runner reads.
-    pub fn report(&self) {
+    /// Prints the line that the runner reads. `frames` is how many DATAGRAM frames QUIC received, `dropped_full` how many
+    /// of them were dropped behind it.
+    pub fn report(&self, frames: u64, dropped_full: usize) {
         let window = match (self.first, self.last_stamp) {
             (Some(first), Some(last)) => last.duration_since(first).as_secs_f64(),
             _ => 0.0,
         };
         println!(
             "{{\"delivered\": {}, \"bytes\": {}, \"window_datagrams\": {}, \"window_s\": {window:.6}, \
-             \"reordered\": {}, \"malformed\": {}}}",
+             \"reordered\": {}, \"malformed\": {}, \"frames\": {frames}, \"dropped_full\": {dropped_full}}}",
             self.delivered,
             self.bytes,
             self.stamped.saturating_sub(1),
@@ -87,9 +94,9 @@ impl Departures {
         Some(&self.payload)
     }
 
-    /// Prints the line that the runner reads.
-    pub fn report(&self) {
-        println!("{{\"sent\": {}}}", self.sent);
+    /// Prints the line that the runner reads. `frames` is how many DATAGRAM frames QUIC sent.
+    pub fn report(&self, frames: u64) {
+        println!("{{\"sent\": {}, \"frames\": {frames}}}", self.sent);
     }
 }
 

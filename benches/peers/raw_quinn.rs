@@ -31,7 +31,7 @@ pub async fn send(target: Target) -> Result<(), Failure> {
     drain(&connection, empty_buffer).await;
     connection.close(VarInt::from_u32(0), b"done");
     endpoint.wait_idle().await;
-    departures.report();
+    departures.report(connection.stats().frame_tx.datagram);
     Ok(())
 }
 
@@ -51,7 +51,7 @@ pub async fn receive_plain() -> Result<(), Failure> {
     while let Ok(payload) = connection.read_datagram().await {
         arrivals.count(&payload);
     }
-    arrivals.report();
+    arrivals.report(connection.stats().frame_rx.datagram, 0);
     Ok(())
 }
 
@@ -100,8 +100,7 @@ pub async fn receive_drained() -> Result<(), Failure> {
     shared.0.lock().closed = true;
     shared.1.notify_one();
     let arrivals = consumer.join().map_err(|_| "the consumer panicked")?;
-    arrivals.report();
-    eprintln!("quinn-drained: {dropped} dropped between pump and consumer");
+    arrivals.report(connection.stats().frame_rx.datagram, dropped);
     Ok(())
 }
 

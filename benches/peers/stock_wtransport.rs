@@ -30,7 +30,7 @@ pub async fn send(target: Target) -> Result<(), Failure> {
     connection.close(VarInt::from_u32(0), b"done");
     // Without a bound a lost close would hold the measurement for the idle timeout.
     let _ = tokio::time::timeout(Duration::from_secs(2), endpoint.wait_idle()).await;
-    departures.report();
+    departures.report(quic.stats().frame_tx.datagram);
     Ok(())
 }
 
@@ -43,6 +43,6 @@ pub async fn receive() -> Result<(), Failure> {
     while let Ok(datagram) = connection.receive_datagram().await {
         arrivals.count(&datagram);
     }
-    arrivals.report();
+    arrivals.report(connection.quic_connection().stats().frame_rx.datagram, 0);
     Ok(())
 }

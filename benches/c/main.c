@@ -1,0 +1,35 @@
+/* The C ends of `make bench`: what the C interface delivers. A server prints LISTENING <port> <hash> first; every end
+ * prints one line of JSON last. ends.h says what they share, peers/ is the same over raw quinn. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ends.h"
+
+static const struct command {
+    const char *name;
+    void (*run)(char **arguments);
+    int arguments;
+    const char *usage;
+} COMMANDS[] = {
+    {"receive", receive_command, 1, "batch|single"},
+    {"send", send_command, 5, "batch|single <port> <hash> <size_bytes> <seconds>"},
+    {"echo-server", echo_server_command, 1, "as-shipped|no-spin|poller"},
+    {"echo-client", echo_client_command, 5, "as-shipped|no-spin|poller <port> <hash> <size_bytes> <seconds>"},
+    {"broadcast", broadcast_command, 3, "<sessions> <rounds> <size_bytes>"},
+    {"join", join_command, 3, "<port> <hash> <sessions>"},
+};
+
+int main(int argc, char **argv)
+{
+    size_t count = sizeof COMMANDS / sizeof *COMMANDS;
+    for (size_t i = 0; i < count; i++) {
+        if (argc == 2 + COMMANDS[i].arguments && strcmp(argv[1], COMMANDS[i].name) == 0) {
+            COMMANDS[i].run(argv + 2);
+            return EXIT_SUCCESS;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, "%s wtgram_bench %s %s\n", i == 0 ? "usage:" : "      ", COMMANDS[i].name, COMMANDS[i].usage);
+    return 2;
+}
