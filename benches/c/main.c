@@ -16,6 +16,8 @@ static const struct command {
     {"send", send_command, 5, "batch|single <port> <hash> <size_bytes> <seconds>"},
     {"echo-server", echo_server_command, 1, "as-shipped|no-spin|poller"},
     {"echo-client", echo_client_command, 5, "as-shipped|no-spin|poller <port> <hash> <size_bytes> <seconds>"},
+    {"sessions-receive", sessions_receive_command, 1, "<sessions>"},
+    {"sessions-send", sessions_send_command, 5, "<sessions> <port> <hash> <size_bytes> <seconds>"},
     {"broadcast", broadcast_command, 3, "<sessions> <rounds> <size_bytes>"},
     {"join", join_command, 3, "<port> <hash> <sessions>"},
 };

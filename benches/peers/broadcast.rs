@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use wtransport::quinn::{self, Connection, VarInt};
+use wtransport::quinn::{Connection, VarInt};
 
 use crate::Failure;
-use crate::endpoint::{connect_quinn, parse_hash, server_config};
+use crate::endpoint::{connect_quinn, listen_quinn, parse_hash};
 use crate::meter::{SEQUENCE_BYTES, wall_clock_ns};
 
 /// Time for the peers to take in what came, and for buffers of handshakes to be given back.
@@ -30,13 +30,7 @@ pub enum Form {
 
 /// Takes `sessions` connections, says what they weigh, broadcasts `rounds` times, and closes.
 pub async fn serve(form: Form, sessions: usize, rounds: usize, size_bytes: usize) -> Result<(), Failure> {
-    let (config, socket) = server_config()?;
-    let endpoint = quinn::Endpoint::new(
-        quinn::EndpointConfig::default(),
-        Some(config.quic_config().clone()),
-        socket,
-        Arc::new(quinn::TokioRuntime),
-    )?;
+    let endpoint = listen_quinn(None)?;
     let before = resident_bytes()?;
     let mut connections: Vec<Connection> = Vec::with_capacity(sessions);
     while connections.len() < sessions {

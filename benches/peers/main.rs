@@ -11,6 +11,7 @@ mod endpoint;
 mod handed_over;
 mod meter;
 mod raw_quinn;
+mod sessions;
 mod stock_wtransport;
 
 use std::process::ExitCode;
@@ -88,7 +89,11 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
                 broadcast::serve(form, sessions.parse()?, rounds.parse()?, size_bytes.parse()?).await
             }
             ["join", port, hash, sessions] => broadcast::join(port.parse()?, hash, sessions.parse()?).await,
-            _ => Err("expected receive, send, echo-server, echo-client, broadcast or join".into()),
+            ["sessions-receive", sessions] => sessions::receive(sessions.parse()?).await,
+            ["sessions-send", sessions, target @ ..] => {
+                sessions::send(sessions.parse()?, Target::parse(target)?).await
+            }
+            _ => Err("expected receive, send, echo-server, echo-client, sessions-receive, sessions-send, broadcast or join".into()),
         }
     })
 }
