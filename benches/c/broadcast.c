@@ -4,25 +4,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ends.h"
 
 enum { SETTLE_S = 2, PAUSE_MS = 100, EVENTS = 64 };
-
-/* The process's resident memory. */
-static int64_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    int64_t kib = -1;
-    if (file == NULL) fail("no /proc/self/status");
-    while (kib < 0 && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0) kib = strtoll(line + 6, NULL, 10);
-    fclose(file);
-    if (kib < 0) fail("no VmRSS");
-    return kib * 1024;
-}
 
 /* ---- the room ---- */
 
@@ -71,12 +56,12 @@ void broadcast_command(char **arguments)
     size_t size_bytes = strtoul(arguments[2], NULL, 10);
     if (size_bytes < SEQUENCE_BYTES) fail("a datagram carries the time in 8 bytes");
     wtgram_server server = listen_for(sessions, OUTGOING_DATAGRAMS_DEFAULT);
-    int64_t before_bytes = resident_bytes();
+    int64_t before_bytes = memory_bytes("VmRSS:");
     wtgram_session *accepted = allocate(sessions, sizeof *accepted);
     for (size_t i = 0; i < sessions; i++)
         check(wtgram_server_accept(server, 60 * SECOND_US, &accepted[i]), "accept", "");
     sleep_ns(SETTLE_S * SECOND_NS);
-    double idle_bytes = (double)(resident_bytes() - before_bytes) / (double)sessions;
+    double idle_bytes = (double)(memory_bytes("VmRSS:") - before_bytes) / (double)sessions;
 
     wtgram_broadcaster room;
     check(wtgram_broadcaster_new(NULL, &room), "broadcaster", "");

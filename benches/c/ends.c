@@ -65,6 +65,19 @@ uint64_t get_sequence(const uint8_t *payload)
     return sequence;
 }
 
+int64_t memory_bytes(const char *line_name)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    int64_t kib = -1;
+    if (file == NULL) fail("no /proc/self/status");
+    while (kib < 0 && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, line_name, strlen(line_name)) == 0) kib = strtoll(line + strlen(line_name), NULL, 10);
+    fclose(file);
+    if (kib < 0) fail("no such line in /proc/self/status");
+    return kib * 1024;
+}
+
 /* ---- sessions ---- */
 
 struct target parse_target(char **arguments)
@@ -223,9 +236,9 @@ void report_arrivals(const struct arrivals *arrivals, const wtgram_session *sess
     double window_s = (double)(arrivals->last_stamp_ns - arrivals->first_ns) / (double)SECOND_NS;
     printf("{\"delivered\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"window_datagrams\": %" PRIu64
            ", \"window_s\": %.6f, \"reordered\": %" PRIu64 ", \"malformed\": %" PRIu64 ", \"dropped_full\": %" PRIu64
-           ", \"dropped_by_quic\": %" PRIu64 ", \"frames\": %" PRIu64 "}\n",
+           ", \"dropped_by_quic\": %" PRIu64 ", \"frames\": %" PRIu64 ", \"peak_memory_bytes\": %" PRId64 "}\n",
            arrivals->delivered, arrivals->bytes, arrivals->stamped > 0 ? arrivals->stamped - 1 : 0, window_s,
-           arrivals->reordered, arrivals->malformed, dropped_full, dropped_by_quic, frames);
+           arrivals->reordered, arrivals->malformed, dropped_full, dropped_by_quic, frames, memory_bytes("VmHWM:"));
 }
 
 /* ---- times ---- */

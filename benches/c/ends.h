@@ -32,6 +32,8 @@ static const int64_t SECOND_NS = 1000 * 1000 * 1000;
 static const int64_t SECOND_US = 1000 * 1000;
 /* Nanoseconds since 1970: the clock that two processes share, also where one of them is not in C. */
 uint64_t wall_clock_ns(void);
+/* A line of /proc/self/status: VmRSS: is the process's resident memory, VmHWM: the most it ever had. */
+int64_t memory_bytes(const char *line_name);
 
 /* ---- payloads ---- */
 

@@ -103,8 +103,9 @@ void sessions_send_command(char **arguments)
         dropped_by_quic += statistics(transports[i]).sent_dropped_by_quic;
         frames += quic_statistics(sessions[i]).datagram_frames_sent;
     }
-    printf("{\"sent\": %" PRIu64 ", \"dropped_by_quic\": %" PRIu64 ", \"frames\": %" PRIu64 "}\n", sent,
-           dropped_by_quic, frames);
+    printf("{\"sent\": %" PRIu64 ", \"dropped_by_quic\": %" PRIu64 ", \"frames\": %" PRIu64
+           ", \"peak_memory_bytes\": %" PRId64 "}\n",
+           sent, dropped_by_quic, frames, memory_bytes("VmHWM:"));
     check(wtgram_shutdown(30 * SECOND_US), "shutdown", ""); /* closes the sessions */
     free(sessions);
     free(transports);

@@ -15,7 +15,7 @@ use wtransport::quinn::{Connection, VarInt};
 
 use crate::Failure;
 use crate::endpoint::{connect_quinn, listen_quinn, parse_hash};
-use crate::meter::{SEQUENCE_BYTES, wall_clock_ns};
+use crate::meter::{SEQUENCE_BYTES, memory_bytes, wall_clock_ns};
 
 /// Time for the peers to take in what came, and for buffers of handshakes to be given back.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -31,13 +31,13 @@ pub enum Form {
 /// Takes `sessions` connections, says what they weigh, broadcasts `rounds` times, and closes.
 pub async fn serve(form: Form, sessions: usize, rounds: usize, size_bytes: usize) -> Result<(), Failure> {
     let endpoint = listen_quinn(None)?;
-    let before = resident_bytes()?;
+    let before = memory_bytes("VmRSS:")?;
     let mut connections: Vec<Connection> = Vec::with_capacity(sessions);
     while connections.len() < sessions {
         connections.push(endpoint.accept().await.ok_or("the endpoint closed")?.await?);
     }
     tokio::time::sleep(SETTLE).await;
-    let idle_bytes = (resident_bytes()?.saturating_sub(before)) as f64 / sessions as f64;
+    let idle_bytes = (memory_bytes("VmRSS:")?.saturating_sub(before)) as f64 / sessions as f64;
 
     let lane = tokio::runtime::Handle::current();
     let members = connections.clone();
@@ -123,12 +123,4 @@ pub async fn join(port: u16, hash: &str, sessions: usize) -> Result<(), Failure>
         .collect();
     println!("{{\"received\": {received}, \"last_arrival_us\": {times_us:?}}}");
     Ok(())
-}
-
-/// The process's resident memory.
-fn resident_bytes() -> Result<u64, Failure> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
-    let kib: u64 = line.split_whitespace().nth(1).ok_or("no VmRSS")?.parse()?;
-    Ok(kib * 1024)
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::Failure;
+
 /// A datagram begins with its sequence number, big-endian.
 pub const SEQUENCE_BYTES: usize = 8;
 
@@ -15,6 +17,14 @@ pub const QUIET: Duration = Duration::from_millis(300);
 pub fn wall_clock_ns() -> u64 {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A line of /proc/self/status: `VmRSS:` is the process's resident memory, `VmHWM:` the most it ever had.
+pub fn memory_bytes(line_name: &str) -> Result<u64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(line_name)).ok_or("no such line")?;
+    let kib: u64 = line.split_whitespace().next().ok_or("no figure")?.parse()?;
+    Ok(kib * 1024)
 }
 
 /// What arrived, from the first arrival to the last one that was stamped.
@@ -61,12 +71,14 @@ impl Arrivals {
         };
         println!(
             "{{\"delivered\": {}, \"bytes\": {}, \"window_datagrams\": {}, \"window_s\": {window:.6}, \
-             \"reordered\": {}, \"malformed\": {}, \"frames\": {frames}, \"dropped_full\": {dropped_full}}}",
+             \"reordered\": {}, \"malformed\": {}, \"frames\": {frames}, \"dropped_full\": {dropped_full}, \
+             \"peak_memory_bytes\": {}}}",
             self.delivered,
             self.bytes,
             self.stamped.saturating_sub(1),
             self.reordered,
             self.malformed,
+            memory_bytes("VmHWM:").unwrap_or(0),
         );
     }
 }
@@ -96,7 +108,11 @@ impl Departures {
 
     /// Prints the line that the runner reads. `frames` is how many DATAGRAM frames QUIC sent.
     pub fn report(&self, frames: u64) {
-        println!("{{\"sent\": {}, \"frames\": {frames}}}", self.sent);
+        println!(
+            "{{\"sent\": {}, \"frames\": {frames}, \"peak_memory_bytes\": {}}}",
+            self.sent,
+            memory_bytes("VmHWM:").unwrap_or(0),
+        );
     }
 }
 
