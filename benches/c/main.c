@@ -18,6 +18,10 @@ static const struct command {
     {"echo-client", echo_client_command, 5, "as-shipped|no-spin|poller <port> <hash> <size_bytes> <seconds>"},
     {"sessions-receive", sessions_receive_command, 1, "<sessions>"},
     {"sessions-send", sessions_send_command, 5, "<sessions> <port> <hash> <size_bytes> <seconds>"},
+    {"flood-server", flood_server_command, 2, "<size_bytes> <seconds>"},
+    {"flood-client", flood_client_command, 4, "<port> <hash> <size_bytes> <seconds>"},
+    {"urgent-receive", urgent_receive_command, 0, ""},
+    {"urgent-send", urgent_send_command, 4, "<port> <hash> <size_bytes> <seconds>"},
     {"broadcast", broadcast_command, 3, "<sessions> <rounds> <size_bytes>"},
     {"join", join_command, 3, "<port> <hash> <sessions>"},
 };

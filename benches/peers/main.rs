@@ -1,14 +1,25 @@
-//! The Rust ends of `make bench`: what quinn and stock wtransport deliver, each end in a process of its own.
+//! The Rust ends of `make bench`: what quinn and stock wtransport deliver, each end in a process of its own. benches/c is the
+//! same over the C interface.
 //!
-//! `peers receive <path>` prints `LISTENING <port> <certificate hash>`, serves one connection until the sender closes
-//! it, and prints one line of JSON. `peers send <path> <port> <hash> <size_bytes> <seconds>` sends flat out and prints
-//! one line of JSON. `peers echo-server <form>` and `peers echo-client <form> <port> <hash> <size_bytes> <seconds>` take
-//! round trips; the form is `plain` or `handed-over`. `peers broadcast <by-thread|by-lane> <sessions> <rounds> <size_bytes>` and
-//! `peers join <port> <hash> <sessions>` are the ends of `make bench-broadcast`.
+//! A server prints `LISTENING <port> <certificate hash>` first; every end prints one line of JSON last.
+//!
+//! | command | arguments |
+//! |---|---|
+//! | `receive`, `send` | path; the sender also a target |
+//! | `echo-server`, `echo-client` | `plain` or `handed-over`; the client also a target |
+//! | `sessions-receive`, `sessions-send` | sessions; the sender also a target |
+//! | `broadcast` | `by-thread` or `by-lane`, sessions, rounds, size in bytes |
+//! | `join` | port, hash, sessions |
+//! | `flood-server` | size in bytes, seconds |
+//! | `flood-client` | target |
+//! | `urgent-receive`, `urgent-send` | none; the sender a target |
+//!
+//! A target is a port, a certificate hash, a size in bytes and seconds.
 
 mod broadcast;
 mod endpoint;
 mod handed_over;
+mod link;
 mod meter;
 mod raw_quinn;
 mod sessions;
@@ -93,7 +104,14 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
             ["sessions-send", sessions, target @ ..] => {
                 sessions::send(sessions.parse()?, Target::parse(target)?).await
             }
-            _ => Err("expected receive, send, echo-server, echo-client, sessions-receive, sessions-send, broadcast or join".into()),
+            ["flood-server", size_bytes, seconds] => {
+                let duration = Duration::try_from_secs_f64(seconds.parse()?)?;
+                link::flood_server(size_bytes.parse()?, duration).await
+            }
+            ["flood-client", target @ ..] => link::flood_client(Target::parse(target)?).await,
+            ["urgent-receive"] => link::urgent_receive().await,
+            ["urgent-send", target @ ..] => link::urgent_send(Target::parse(target)?).await,
+            _ => Err("no such command; the head of benches/peers/main.rs lists them".into()),
         }
     })
 }
