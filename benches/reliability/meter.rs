@@ -81,8 +81,9 @@ impl Load {
     }
 
     /// Prints the report. `before` is what the link had carried before the first message.
-    pub fn report(&self, link: &Simulator, before: u64, more: Value) {
-        let wire_bytes = carried(link) - before;
+    pub fn report(&self, link: &Simulator, before: Carried, more: Value) {
+        let after = carried(link);
+        let (bytes, packets) = (after.bytes - before.bytes, after.packets - before.packets);
         let delivered = self.delivered.lock();
         let mut times: Vec<Duration> = delivered.after.iter().flatten().copied().collect();
         times.sort_unstable();
@@ -102,7 +103,9 @@ impl Load {
             "p98_ms": quantile(0.98),
             "p999_ms": quantile(0.999),
             "max_ms": quantile(1.0),
-            "wire_bytes_per_delivered_byte": wire_bytes as f64 / (times.len() * MESSAGE_BYTES).max(1) as f64,
+            "wire_bytes": bytes,
+            "wire_packets": packets,
+            "wire_bytes_per_delivered_byte": bytes as f64 / (times.len() * MESSAGE_BYTES).max(1) as f64,
             "loss_up": loss(Direction::Up),
             "loss_down": loss(Direction::Down),
             "more": more,
@@ -111,9 +114,16 @@ impl Load {
     }
 }
 
-/// UDP payload that was given to the link, both ways.
-pub fn carried(link: &Simulator) -> u64 {
-    link.counters(Direction::Up).received_bytes + link.counters(Direction::Down).received_bytes
+/// What was given to the link, both ways: bytes of UDP payload, and packets.
+#[derive(Clone, Copy)]
+pub struct Carried {
+    pub bytes: u64,
+    pub packets: u64,
+}
+
+pub fn carried(link: &Simulator) -> Carried {
+    let (up, down) = (link.counters(Direction::Up), link.counters(Direction::Down));
+    Carried { bytes: up.received_bytes + down.received_bytes, packets: up.received + down.received }
 }
 
 pub fn sleep_until(at: Instant) {
