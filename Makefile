@@ -50,13 +50,13 @@ test-threads: ## every kind of object on one poller from eight threads, under Th
 simulate: ## the whole stack in invented time, new seeds for an hour; goes on where it was stopped
 	@scripts/simulate
 
-bench: ## rates beside raw quinn and stock wtransport, in a table and target/bench/report.json
+bench: ## rates, round trips and lossy links beside raw quinn (QUICK=1: in two minutes); target/bench/report.json
 	@scripts/setup bench
 	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF -DWTGRAM_BUILD_BENCHES=ON
 	@cmake --build --preset release
 	@benches/run
 
-bench-broadcast: ## one datagram to 1,000 sessions beside a raw quinn loop, and what an idle session weighs
+bench-broadcast: ## of that only one datagram to 1,000 sessions, and what an idle session weighs
 	@scripts/setup bench
 	@cmake --preset release -DWTGRAM_BUILD_TESTS=OFF -DWTGRAM_BUILD_BENCHES=ON
 	@cmake --build --preset release

@@ -15,6 +15,7 @@ import sys
 
 from . import build
 from .process import Process
+from .progress import step
 from .settings import QUICK, wanted
 from .summary import number
 
@@ -46,6 +47,7 @@ class Broadcast:
 
     def round(self, _):
         for path, commands in self.paths.items():
+            step(path)
             self.rounds[path].append(self.measure(*commands))
 
     @staticmethod

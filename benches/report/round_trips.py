@@ -7,6 +7,7 @@ import sys
 
 from . import build
 from .process import busy_threads, run_pair
+from .progress import step
 from .settings import SECONDS, wanted
 from .summary import medians, number, paired
 
@@ -54,6 +55,7 @@ class RoundTrips:
 
     def round(self, _):
         for path, commands in self.paths.items():
+            step(path)
             with busy_threads(BUSY_THREADS if path.endswith("-busy") else 0):
                 self.rounds[path].append(self.measure(commands))
 

@@ -10,6 +10,7 @@ import os
 
 from . import build
 from .process import Process
+from .progress import step
 from .settings import QUICK, SECONDS, wanted
 from .summary import medians, number, paired, share
 from .throughput import account
@@ -47,6 +48,7 @@ class Sessions:
 
     def round(self, _):
         for path, commands in self.paths.items():
+            step(path)
             self.rounds[path].append(self.measure(*commands))
 
     @staticmethod

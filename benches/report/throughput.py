@@ -4,10 +4,12 @@ Each datagram that was handed in is in one place: delivered; dropped by the libr
 sockets, which the DATAGRAM frames that QUIC sent and received show. `counted` is the share delivered or counted as dropped;
 what is left after the loss below is `unaccounted`, and should be 0. Raw quinn drops without a count."""
 
+import re
 import sys
 
 from . import build
 from .process import run_pair
+from .progress import step
 from .settings import BUILD, wanted
 from .summary import medians, number, paired, share
 
@@ -74,6 +76,7 @@ class Throughput:
     def round(self, _):
         for size in SIZES:
             for path, commands in self.paths.items():
+                step(f"{path}, {size} bytes")
                 self.rounds[path, size].append(measure(commands, size))
 
     def finish(self):
@@ -81,6 +84,7 @@ class Throughput:
         counter = build.allocation_counter()
         for size in SIZES:
             for path, commands in self.paths.items():
+                step(f"allocations of {path}, {size} bytes")
                 files = [BUILD / f"allocations.{end}" for end in ("receiver", "sender")]
                 environments = [{"LD_PRELOAD": str(counter), "COUNT_ALLOCATIONS_FILE": str(file)} for file in files]
                 counted = measure(commands, size, environments)
@@ -92,13 +96,23 @@ class Throughput:
 
     def rows(self):
         return [{"subject": self.name, "path": path, "size_bytes": size, **medians(rounds),
+                 "unaccounted": max(abs(one["unaccounted"]) for one in rounds),
                  "ratio_to_quinn": paired(rounds, self.rounds[BASELINE, size], "delivered_per_s"),
-                 **self.allocations[path, size], "rounds": rounds}
+                 **self.ratios_to_c(path, size, rounds), **self.allocations[path, size], "rounds": rounds}
                 for (path, size), rounds in self.rounds.items()]
+
+    def ratios_to_c(self, path, size, rounds):
+        """A binding beside C in the same form and round: what it delivers, and its CPU time, which other work on the machine
+        disturbs less."""
+        in_c = self.rounds.get((re.sub("^wtgram-(cpp|go)-", "wtgram-c-", path), size))
+        if in_c is None or in_c is rounds:
+            return {}
+        return {f"{name}_ratio_to_c": paired(rounds, in_c, name)
+                for name in ("delivered_per_s", "sender_cpu_us_per_datagram", "receiver_cpu_us_per_datagram")}
 
     def print(self, rows):
         print(f"{'path':<19}{'size':>5}{'delivered/s':>12}{'lowest..highest/s':>23}{'MB/s':>7}{'ratio':>6}{'share':>8}"
-              f"{'counted':>9}{'lost below':>11}{'cpu µs':>8}{'snd':>7}{'rcv':>7}{'switches snd':>13}{'rcv':>8}"
+              f"{'counted':>9}{'lost below':>11}{'cpu µs':>9}{'snd':>8}{'rcv':>8}{'switches snd':>13}{'rcv':>8}"
               f"{'allocs snd':>11}{'rcv':>6}")
         for row in rows:
             rates = [r["delivered_per_s"] for r in row["rounds"]]
@@ -107,28 +121,16 @@ class Throughput:
             print(f"{row['path']:<19}{row['size_bytes']:>5}{row['delivered_per_s']:>12,.0f}"
                   f"{f'{min(rates):,.0f}..{max(rates):,.0f}':>23}{row['megabytes_per_s']:>7.1f}"
                   f"{number(row['ratio_to_quinn'], 6)}{row['delivered_share']:>8.2%}{share(counted, 9)}"
-                  f"{row['lost_below_share']:>11.2%}{row['cpu_us_per_delivered']:>8.3f}"
-                  f"{row['sender_cpu_us_per_datagram']:>7.3f}{row['receiver_cpu_us_per_datagram']:>7.3f}"
+                  f"{row['lost_below_share']:>11.2%}{row['cpu_us_per_delivered']:>9.3f}"
+                  f"{row['sender_cpu_us_per_datagram']:>8.3f}{row['receiver_cpu_us_per_datagram']:>8.3f}"
                   f"{row['sender_switches_per_datagram']:>13.4f}{row['receiver_switches_per_datagram']:>8.4f}"
                   f"{row['sender_allocations_per_datagram']:>11.2f}{row['receiver_allocations_per_datagram']:>6.2f}")
         for row in rows:
-            if row["path"].startswith("wtgram") and any(one["unaccounted"] for one in row["rounds"]):
+            if row["path"].startswith("wtgram") and row["unaccounted"]:
                 places = ", ".join(f"{one['unaccounted']:,}" for one in row["rounds"])
                 print(f"NOT ACCOUNTED FOR: {row['path']}, {row['size_bytes']} bytes: {places} datagrams")
-        for binding in ("wtgram-cpp", "wtgram-go"):
-            self.print_binding(binding)
-
-    def print_binding(self, binding):
-        """A binding beside C in the same form and round: what it delivers, and its CPU time, which other work on the machine
-        disturbs less."""
-        for path, size, ratios in self.bindings(binding):
-            print(f"{path} / {path.replace(binding, 'wtgram-c')}, {size} bytes: delivered {ratios[0]:.3f}, cpu snd "
-                  f"{ratios[1]:.3f}, rcv {ratios[2]:.3f}")
-
-    def bindings(self, binding):
-        """Path, size and ratios to C of a binding."""
-        for (path, size), rounds in self.rounds.items():
-            in_c = self.rounds.get((path.replace(binding, "wtgram-c"), size))
-            if path.startswith(binding + "-") and in_c:
-                yield path, size, [paired(rounds, in_c, name) for name in (
-                    "delivered_per_s", "sender_cpu_us_per_datagram", "receiver_cpu_us_per_datagram")]
+        for row in rows:
+            if "delivered_per_s_ratio_to_c" in row:
+                print(f"{row['path']} / C, {row['size_bytes']} bytes: delivered {row['delivered_per_s_ratio_to_c']:.3f}, cpu snd "
+                      f"{row['sender_cpu_us_per_datagram_ratio_to_c']:.3f}, rcv "
+                      f"{row['receiver_cpu_us_per_datagram_ratio_to_c']:.3f}")
