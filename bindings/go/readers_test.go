@@ -46,16 +46,10 @@ func TestASmallQueueDropsWhatComesWhileItIsFull(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := client.SendDatagram([]byte("plain")); err != nil {
-		t.Fatal(err)
-	}
-	if data := receive(t, accepted); string(data) != "plain" {
-		t.Fatalf("%q", data)
-	}
-	stats := must[wtgram.StructuredStats](t)(to.Stats())
-	if stats.ReceiveDroppedFull != 3 {
-		t.Fatalf("%+v", stats)
-	}
+	// A datagram sent after them may come before them.
+	eventually(t, "three of five find the queue full", func() bool {
+		return must[wtgram.StructuredStats](t)(to.Stats()).ReceiveDroppedFull == 3
+	})
 	for range 2 {
 		must[any](t)(to.Receive(within(t, patience)))
 	}
