@@ -786,10 +786,6 @@ typedef struct wtgram_queue_statistics {
   uint64_t outgoing_priority_datagrams[3];
   // Payload bytes of those.
   uint64_t outgoing_priority_bytes[3];
-  // Just being handed to QUIC: no longer waiting, not yet sent.
-  uint64_t outgoing_in_hand_datagrams;
-  // Payload bytes of those.
-  uint64_t outgoing_in_hand_bytes;
   // Waiting for being received.
   uint64_t incoming_datagrams;
   // Payload bytes of those.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 use crate::datagram::channel::Channel;
-use crate::datagram::transport::{Framed, SendOptions, Transport};
+use crate::datagram::send::{Framed, SendOptions};
+use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::runtime::wait::Deadline;
 
@@ -37,7 +38,7 @@ pub enum Target {
 impl Target {
     fn look_ahead(&self) {
         if let Self::Transport(transport) = self {
-            transport.look_ahead();
+            transport.outgoing.look_ahead();
         }
     }
 
@@ -259,12 +260,14 @@ impl FramedOnce<'_> {
             Target::Transport(transport) => {
                 let session = transport.session_id();
                 if self.last.as_ref().is_none_or(|(last, _)| *last != session) {
-                    let framed =
-                        self.by_session.entry(session).or_insert_with(|| transport.frame(self.payload));
+                    let framed = self
+                        .by_session
+                        .entry(session)
+                        .or_insert_with(|| transport.outgoing.frame(self.payload));
                     self.last = Some((session, framed.clone()));
                 }
                 let Some((_, framed)) = &self.last else { return Err(Error::Closed) };
-                transport.send_framed(framed, options).map(|pushed| pushed.evicted)
+                transport.outgoing.send_framed(framed, options).map(|pushed| pushed.evicted)
             }
         }
     }

@@ -16,8 +16,8 @@ use datagrams::{PATIENCE, Pair, eventually, receive, soon};
 use support::raw_peer::{OLD_SETTINGS, Raw};
 use wtgram::broadcaster::{Broadcaster, MemberResult, SlowPolicy, Statistics, Target};
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::outbound::{FullPolicy, Outcome, OutcomeKind};
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
+use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind, SendOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::{Error, Result};
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::runtime::wait::Deadline;
@@ -110,7 +110,7 @@ fn where_nothing_waits_and_the_lane_is_free_a_broadcast_is_with_quic_when_it_ret
         drop(paused);
         assert_eq!(receive(pair.to()), number.to_be_bytes());
         let mut outcome = Vec::new();
-        pair.from().next_outcomes(9, &mut outcome, soon()).unwrap();
+        pair.from().outgoing.next_outcomes(9, &mut outcome, soon()).unwrap();
         assert_eq!(outcome, [Outcome { report_id: number, kind: OutcomeKind::Handed }]);
     }
 }
@@ -162,7 +162,7 @@ fn a_payload_that_is_too_large_for_one_member_reaches_all_others() {
     })
     .ask("webtransport", OLD_SETTINGS);
     let accepted = wide.server.accept(soon()).unwrap();
-    let limit = accepted.datagrams.max_datagram_size().unwrap();
+    let limit = accepted.datagrams.outgoing.max_datagram_size().unwrap();
     assert!(limit < 100);
     let broadcaster = broadcaster_of(SlowPolicy::RemoveAfter(1), &[&wide]);
     broadcaster.add(1, target(&accepted.datagrams)).unwrap();
@@ -202,7 +202,7 @@ fn who_waits_for_outcomes_hears_of_a_payload_that_was_too_large() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut outcomes: Vec<Outcome> = Vec::new();
-            let fetched = pair.from().next_outcomes(1, &mut outcomes, Deadline::Never);
+            let fetched = pair.from().outgoing.next_outcomes(1, &mut outcomes, Deadline::Never);
             tell.send(fetched.map(|_| outcomes[0])).unwrap();
         });
         // Most likely it waits by then; it hears of it in any case.
@@ -230,7 +230,7 @@ fn a_full_queue_at_one_member_keeps_nothing_from_the_others_and_is_waited_for_by
         assert_eq!(receive(healthy.to()), [round]);
     }
     assert_eq!(stalled.from().stats().outbound.rejected.datagrams, before + 18);
-    assert_eq!(stalled.from().waiting().outgoing.total_waiting().datagrams, 2);
+    assert_eq!(stalled.from().waiting().total_outgoing().datagrams, 2);
     let expected = Statistics { broadcasts: 20, accepted: 22, dropped: 18, ..Statistics::default() };
     assert_eq!(broadcaster.statistics(), expected);
 }
@@ -259,7 +259,7 @@ fn a_member_is_removed_after_so_many_drops_in_a_row_and_one_accepted_broadcast_f
     for expected in [&taken, &taken, &full, &full] {
         assert_eq!(round(), *expected);
     }
-    stalled.from().clear_send_buffer();
+    stalled.from().outgoing.clear();
     for expected in [&taken, &taken, &full, &full] {
         assert_eq!(round(), *expected, "it was forgiven");
     }
@@ -320,13 +320,13 @@ fn priority_and_ttl_are_those_of_each_broadcast() {
     send(3, 2, None);
     send(4, 2, Some(Duration::from_millis(20)));
     send(5, 1, Some(Duration::from_secs(3600)));
-    let waiting = from.waiting().outgoing.waiting;
+    let waiting = from.waiting().outgoing;
     assert_eq!(waiting.map(|tally| tally.datagrams), [1, 2, 2]);
     let mut outcomes: Vec<Outcome> = Vec::new();
-    from.next_outcomes(1, &mut outcomes, soon()).unwrap();
+    from.outgoing.next_outcomes(1, &mut outcomes, soon()).unwrap();
     link.resume();
     while outcomes.len() < 5 {
-        from.next_outcomes(5, &mut outcomes, soon()).unwrap();
+        from.outgoing.next_outcomes(5, &mut outcomes, soon()).unwrap();
     }
     let handed = |number| (number, OutcomeKind::Handed);
     let told: Vec<_> = outcomes.iter().map(|outcome| (outcome.report_id, outcome.kind)).collect();
@@ -372,7 +372,7 @@ fn a_reliability_layer_is_a_member_like_any_other() {
     assert_eq!(receive(pairs[1].to()), b"both");
     // Its own header takes some of what the transport carries; once QUIC has found out how much both paths carry.
     eventually("a payload is too large for the layer only", || {
-        let most = pairs[1].from().max_datagram_size().unwrap();
+        let most = pairs[1].from().outgoing.max_datagram_size().unwrap();
         let results = broadcast(&broadcaster, &vec![0; most]);
         matches!(results[0].result, Err(Error::TooLarge { .. })) && results[1].result.is_ok()
     });
@@ -395,7 +395,7 @@ fn after_shutdown_it_refuses_everything_and_its_members_live_on() {
     assert!(!broadcaster.remove(0));
     assert_eq!(broadcaster.statistics().broadcasts, 1);
     for pair in &pairs {
-        pair.from().send(b"on its own", &SendOptions::default(), Deadline::Now).unwrap();
+        pair.from().outgoing.send(b"on its own", &SendOptions::default(), Deadline::Now).unwrap();
         assert_eq!([receive(pair.to()), receive(pair.to())], [&b"last"[..], b"on its own"]);
     }
 }

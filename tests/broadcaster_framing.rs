@@ -13,8 +13,9 @@ use std::sync::Arc;
 use datagrams::{Pair, receive, soon};
 use support::raw_peer::{OLD_SETTINGS, Raw, connect_request, control, headers, read_frame, status_of};
 use wtgram::broadcaster::{Broadcaster, SlowPolicy, Target};
+use wtgram::datagram::send::SendOptions;
 use wtgram::datagram::session::{Server, Session};
-use wtgram::datagram::transport::{SendOptions, TransportOptions};
+use wtgram::datagram::transport::TransportOptions;
 
 /// Payload bytes; nothing else in a broadcast is as large.
 const PAYLOAD_BYTES: usize = 1000;

@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 use datagrams::{eventually, soon};
 use simulator::{Conditions, Simulator};
 use wtgram::broadcaster::{Broadcaster, MemberResult, SlowPolicy, Target};
-use wtgram::datagram::inbound::Slot;
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::outbound::{FullPolicy, Outcome, OutcomeKind};
+use wtgram::datagram::receive::Slot;
+use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind, SendOptions};
 use wtgram::datagram::session::{Server, Session};
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::Error;
 use wtgram::link::config::{ConnectOptions, ListenOptions, Trust};
 use wtgram::runtime::wait::Deadline;
@@ -110,8 +110,8 @@ impl Storm {
             let accepted = server.accept(soon()).unwrap();
             if STEADY.contains(&member) {
                 let TransportOptions { outgoing_limits, outgoing_policy, .. } = steady(member);
-                accepted.datagrams.set_outgoing_limits(outgoing_limits);
-                accepted.datagrams.set_outgoing_policy(outgoing_policy);
+                accepted.datagrams.outgoing.set_limits(outgoing_limits);
+                accepted.datagrams.outgoing.set_policy(outgoing_policy);
             }
             broadcaster.add(member as u64, Target::Transport(Arc::clone(&accepted.datagrams))).unwrap();
             from.push(accepted);
@@ -211,7 +211,7 @@ fn options(datagrams: usize, policy: FullPolicy) -> TransportOptions {
 
 /// Takes what is there, and checks every byte of it.
 fn hear(to: &Transport, arena: &mut [u8], slots: &mut [Slot], heard: &mut Vec<u64>) {
-    let Ok(count) = to.receive_batch(arena, slots, Deadline::Now) else { return };
+    let Ok(count) = to.incoming.receive_batch(arena, slots, Deadline::Now) else { return };
     for slot in &slots[..count] {
         let payload = &arena[slot.offset..slot.offset + slot.len];
         let number = u64::from_be_bytes(payload[..8].try_into().unwrap());
@@ -236,7 +236,7 @@ fn too_large(result: &MemberResult) -> bool {
 /// The numbers of a transport's outcomes, by kind; its queue is empty.
 fn outcomes(transport: &Transport) -> HashMap<OutcomeKind, BTreeSet<u64>> {
     let mut all: Vec<Outcome> = Vec::new();
-    while transport.next_outcomes(4096, &mut all, Deadline::Now).is_ok() {}
+    while transport.outgoing.next_outcomes(4096, &mut all, Deadline::Now).is_ok() {}
     let mut by_kind: HashMap<OutcomeKind, BTreeSet<u64>> = HashMap::new();
     for outcome in all {
         let new = by_kind.entry(outcome.kind).or_default().insert(outcome.report_id);

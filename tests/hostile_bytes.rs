@@ -34,9 +34,9 @@ fn works(raw: &RawSession, session: &Session) {
     let id = u64::from(raw.send.id());
     raw.raw.datagram(&[&varint(id / 4)[..], b"to us"].concat());
     let mut buffer = [0; 64];
-    let received = session.datagrams.receive(&mut buffer, soon()).expect("received");
+    let received = session.datagrams.incoming.receive(&mut buffer, soon()).expect("received");
     assert_eq!(&buffer[..received.size], b"to us");
-    session.datagrams.send(b"to the peer", &Default::default(), soon()).expect("sent");
+    session.datagrams.outgoing.send(b"to the peer", &Default::default(), soon()).expect("sent");
     assert_eq!(raw.raw.read_datagram(), [&varint(id / 4)[..], b"to the peer"].concat());
 }
 
@@ -203,7 +203,7 @@ fn datagrams_that_overtake_the_answer_to_connect_are_kept_up_to_a_bound() {
     let session = client.join().expect("no panic").expect("a session");
     let mut buffer = [0; 8];
     for number in 0..64 {
-        assert_eq!(session.datagrams.receive(&mut buffer, soon()).expect("kept").size, 1);
+        assert_eq!(session.datagrams.incoming.receive(&mut buffer, soon()).expect("kept").size, 1);
         assert_eq!(buffer[0], number);
     }
     eventually("the others are counted", || {

@@ -74,7 +74,7 @@ fn a_flood_at_a_session_that_nobody_accepts_is_kept_within_the_limits_of_its_tra
     assert_eq!(inbound.queued.datagrams, 4096, "what arrived before accept is kept within the limit");
     assert_eq!(inbound.dropped_full.datagrams, inbound.received.datagrams - 4096);
     for _ in 0..4096 {
-        assert_eq!(session.datagrams.receive(&mut [0; 9], soon()).expect("kept").size, 0);
+        assert_eq!(session.datagrams.incoming.receive(&mut [0; 9], soon()).expect("kept").size, 0);
     }
     exchange(&bystander.0, &bystander.1);
     server.link.close();
@@ -95,7 +95,7 @@ fn what_comes_before_connect_is_dropped_and_counted() {
         let session = server.accept(soon()).expect("the raw client's session");
         raw.raw.datagram(b"\0after");
         let mut buffer = [0; 64];
-        let received = session.datagrams.receive(&mut buffer, soon()).expect("received");
+        let received = session.datagrams.incoming.receive(&mut buffer, soon()).expect("received");
         assert_eq!(&buffer[..received.size], b"after", "nothing from before comes first");
         eventually("every frame is counted", || adds_up(&session));
         assert!(session.datagrams.stats().outside.dropped_in_quic > 10_000);
@@ -113,14 +113,15 @@ fn what_comes_after_a_transport_is_closed_is_dropped_and_counted() {
     raw.raw.datagram(b"\0before");
     eventually("it is there", || session.datagrams.waiting().incoming.datagrams == 1);
     session.datagrams.close();
-    eventually("it takes no more", || session.datagrams.arrivals_ended());
+    eventually("it takes no more", || session.datagrams.incoming.has_ended());
     let grown = peak_growth(|| flood(&raw.raw, 20_000));
     assert!(grown < 16 * MIB, "{grown} bytes more");
     assert!(!session.link.is_closed());
     let mut buffer = [0; 64];
-    let received = session.datagrams.receive(&mut buffer, soon()).expect("what arrived before the end");
+    let received =
+        session.datagrams.incoming.receive(&mut buffer, soon()).expect("what arrived before the end");
     assert_eq!(&buffer[..received.size], b"before");
-    assert_eq!(session.datagrams.receive(&mut buffer, soon()).err(), Some(Error::Closed));
+    assert_eq!(session.datagrams.incoming.receive(&mut buffer, soon()).err(), Some(Error::Closed));
     eventually("every frame is counted", || adds_up(&session));
     let stats = session.datagrams.stats();
     assert_eq!(stats.inbound.received.datagrams, 1);
@@ -163,7 +164,7 @@ fn four_hundred_filled_streams_of_every_kind_are_refused_in_bounded_memory() {
     assert!(grown < 8 * MIB, "{grown} bytes more");
     eventually("all are counted", || session.link.stats().expect("established").peer_streams_refused == 440);
     raw.raw.datagram(b"\0still there");
-    assert!(session.datagrams.receive(&mut [0; 64], soon()).is_ok());
+    assert!(session.datagrams.incoming.receive(&mut [0; 64], soon()).is_ok());
     exchange(&bystander.0, &bystander.1);
     server.link.close();
 }

@@ -139,7 +139,7 @@ fn a_peer_that_vanishes_is_noticed_by_either_side_after_the_idle_timeout() {
         assert_eq!((end.by, end.code), (ClosedBy::Transport, 0));
         assert!(end.reason.contains("timed out"), "{}", end.reason);
         at_least(started.elapsed(), 2000);
-        assert_eq!(session.datagrams.receive(&mut [0; 9], soon()).err(), Some(Error::Closed));
+        assert_eq!(session.datagrams.incoming.receive(&mut [0; 9], soon()).err(), Some(Error::Closed));
     }
     server.link.close();
 }
@@ -165,9 +165,13 @@ fn with_datagram_limit(limit: Option<usize>, check: impl Fn(&Session)) {
 fn a_peer_that_takes_no_datagrams_or_only_tiny_ones_is_said_to() {
     for limit in [None, Some(0), Some(1), Some(2), Some(8), Some(9)] {
         with_datagram_limit(limit, |session| {
-            assert_eq!(session.datagrams.max_datagram_size().err(), Some(Error::Unsupported), "{limit:?}");
+            assert_eq!(
+                session.datagrams.outgoing.max_datagram_size().err(),
+                Some(Error::Unsupported),
+                "{limit:?}"
+            );
             for size in [0, 1, 2, 1200, 70_000] {
-                let result = session.datagrams.send(&vec![0; size], &Default::default(), soon());
+                let result = session.datagrams.outgoing.send(&vec![0; size], &Default::default(), soon());
                 assert!(
                     matches!(result, Err(Error::Unsupported | Error::TooLarge { .. })),
                     "{limit:?}: {result:?}"
@@ -181,11 +185,11 @@ fn a_peer_that_takes_no_datagrams_or_only_tiny_ones_is_said_to() {
         with_datagram_limit(Some(limit), |session| {
             // Nine bytes are reserved for the frame, one is the session's.
             let most = limit - 10;
-            assert_eq!(session.datagrams.max_datagram_size(), Ok(most));
-            let result = session.datagrams.send(&vec![0; most + 1], &Default::default(), soon());
+            assert_eq!(session.datagrams.outgoing.max_datagram_size(), Ok(most));
+            let result = session.datagrams.outgoing.send(&vec![0; most + 1], &Default::default(), soon());
             assert_eq!(result, Err(Error::TooLarge { size: most + 1, limit: most }));
             // Last, because quinn as peer counts its overhead against so small a buffer and breaks off.
-            session.datagrams.send(&vec![0; most], &Default::default(), soon()).expect("it fits");
+            session.datagrams.outgoing.send(&vec![0; most], &Default::default(), soon()).expect("it fits");
         });
     }
 }

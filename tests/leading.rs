@@ -9,8 +9,8 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use datagrams::{PATIENCE, Pair, after, eventually, receive, soon};
-use wtgram::datagram::outbound::FullPolicy;
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
+use wtgram::datagram::send::{FullPolicy, SendOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::{Error, Result};
 use wtgram::runtime::hand_over;
 use wtgram::runtime::wait::Deadline;
@@ -22,11 +22,11 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn send(from: &Transport, payload: &[u8]) {
-    from.send(payload, &SendOptions::default(), soon()).unwrap();
+    from.outgoing.send(payload, &SendOptions::default(), soon()).unwrap();
 }
 
 fn received(from: &Transport, deadline: Deadline) -> Result<usize> {
-    from.receive(&mut [0; 2000], deadline).map(|metadata| metadata.size)
+    from.incoming.receive(&mut [0; 2000], deadline).map(|metadata| metadata.size)
 }
 
 /// Long enough for a thread to look in vain and to fall asleep.
@@ -160,7 +160,7 @@ fn stress(until: Instant) {
                         }
                         assert!(start.elapsed() < patience + Duration::from_secs(30), "it hung");
                         for _ in 0..(dice >> 33) % 4 {
-                            match transport.send(&[7; 50], &SendOptions::default(), Deadline::Now) {
+                            match transport.outgoing.send(&[7; 50], &SendOptions::default(), Deadline::Now) {
                                 Ok(()) | Err(Error::Closed) => {}
                                 Err(error) => panic!("{error}"),
                             }
@@ -173,7 +173,7 @@ fn stress(until: Instant) {
         over.store(true, Ordering::SeqCst);
         // Those that wait time out; everything that is queued leaves.
         eventually("the queues are empty", || {
-            sides.iter().all(|side| side.waiting().outgoing.total_waiting().datagrams == 0)
+            sides.iter().all(|side| side.waiting().total_outgoing().datagrams == 0)
         });
     });
     for (side, transport) in sides.iter().enumerate() {

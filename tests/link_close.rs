@@ -114,11 +114,11 @@ fn what_arrived_before_the_close_is_received_after_it() {
     assert_eq!(wait_closed(&session), info(ClosedBy::Peer, 5, ""));
     let mut buffer = [0; 8];
     for index in 0..100_u8 {
-        assert_eq!(session.datagrams.receive(&mut buffer, soon()).expect("it arrived").size, 1);
+        assert_eq!(session.datagrams.incoming.receive(&mut buffer, soon()).expect("it arrived").size, 1);
         assert_eq!(buffer[0], index);
     }
-    assert_eq!(session.datagrams.receive(&mut buffer, soon()).err(), Some(Error::Closed));
-    assert_eq!(session.datagrams.send(b"x", &Default::default(), soon()).err(), Some(Error::Closed));
+    assert_eq!(session.datagrams.incoming.receive(&mut buffer, soon()).err(), Some(Error::Closed));
+    assert_eq!(session.datagrams.outgoing.send(b"x", &Default::default(), soon()).err(), Some(Error::Closed));
     server.link.close();
 }
 
@@ -292,7 +292,10 @@ fn a_close_from_another_thread_ends_every_wait() {
     let receive = |session: &Arc<Session>| -> Box<dyn FnOnce() + Send> {
         let session = Arc::clone(session);
         Box::new(move || {
-            assert_eq!(session.datagrams.receive(&mut [0; 9], Deadline::Never).err(), Some(Error::Closed));
+            assert_eq!(
+                session.datagrams.incoming.receive(&mut [0; 9], Deadline::Never).err(),
+                Some(Error::Closed)
+            );
         })
     };
     let waiting = Arc::clone(&client);

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use support::pair::*;
-use wtgram::datagram::channel::{Offered, Route, RouteOrder};
+use wtgram::datagram::receive::routes::{Offered, Route, RouteOrder};
 use wtgram::datagram::session::Session;
 use wtgram::link::session::ClosedBy;
 use wtgram::link::{After, Job};
@@ -34,8 +34,8 @@ impl Job for Panics {
 fn a_panic_in_any_work_for_a_session_ends_that_session_on_both_sides_and_no_other() {
     type Deed = fn(&Session, &Session);
     let in_a_delivery: Deed = |ours, other| {
-        ours.datagrams.add_route(RouteOrder::Structured, Arc::new(Panics));
-        other.datagrams.send(b"to the route", &Default::default(), soon()).expect("sent");
+        ours.datagrams.incoming.add_route(RouteOrder::Structured, Arc::new(Panics));
+        other.datagrams.outgoing.send(b"to the route", &Default::default(), soon()).expect("sent");
     };
     let in_a_job: Deed = |ours, _| drop(ours.link.add_job(Arc::new(Panics)).expect("established"));
     let server = listen();

@@ -82,11 +82,11 @@ fn two_hundred_sessions_share_one_socket_and_leave_none() {
     };
     assert!(clients.iter().all(|client| port(client) == port(&clients[0])));
     for client in &clients {
-        client.datagrams.send(b"ping", &Default::default(), soon()).expect("sent");
+        client.datagrams.outgoing.send(b"ping", &Default::default(), soon()).expect("sent");
     }
     for session in &accepted {
         let mut buffer = [0; 16];
-        assert_eq!(session.datagrams.receive(&mut buffer, soon()).expect("received").size, 4);
+        assert_eq!(session.datagrams.incoming.receive(&mut buffer, soon()).expect("received").size, 4);
     }
     for client in &clients {
         client.link.close(0, "").expect("closed");
@@ -209,7 +209,10 @@ fn shutdown_ends_everything_and_says_goodbye() {
         {
             let client = Arc::clone(&client);
             Box::new(move || {
-                assert_eq!(client.datagrams.receive(&mut [0; 9], Deadline::Never).err(), Some(Error::Closed));
+                assert_eq!(
+                    client.datagrams.incoming.receive(&mut [0; 9], Deadline::Never).err(),
+                    Some(Error::Closed)
+                );
             })
         },
         {
@@ -277,5 +280,5 @@ fn shutdown_does_not_wait_longer_than_asked_for_a_peer_that_is_gone() {
     assert!(our_threads().iter().all(|thread| thread.0 != "wtgram-0"), "{:?}", our_threads());
     // What is left of the session is over for those who still hold it.
     assert!(client.link.wait_closed(soon()).is_ok());
-    assert_eq!(client.datagrams.receive(&mut [0; 9], soon()).err(), Some(Error::Closed));
+    assert_eq!(client.datagrams.incoming.receive(&mut [0; 9], soon()).err(), Some(Error::Closed));
 }

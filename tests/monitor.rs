@@ -22,8 +22,8 @@ use proptest::prelude::*;
 use session::LossyPair;
 use simulator::Conditions;
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::outbound::FullPolicy;
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
+use wtgram::datagram::send::{FullPolicy, SendOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::Error;
 use wtgram::monitor::rules::{Alert, Kind, Thresholds};
 use wtgram::monitor::trend::{Series, Trend};
@@ -45,7 +45,7 @@ fn open(transport: &Arc<Transport>, options: MonitorOptions) -> Arc<Monitor> {
 }
 
 fn send(transport: &Transport, payload: &[u8]) {
-    transport.send(payload, &SendOptions::default(), Deadline::Now).unwrap();
+    transport.outgoing.send(payload, &SendOptions::default(), Deadline::Now).unwrap();
 }
 
 fn limits(datagrams: usize) -> Limits {
@@ -133,7 +133,7 @@ fn samples_say_what_the_statistics_say() {
     receive(pair.from());
     send(pair.to(), b"unread");
     eventually("it has arrived", || pair.from().waiting().incoming.datagrams == 1);
-    assert!(pair.from().send(&[0; 70_000], &SendOptions::default(), Deadline::Now).is_err());
+    assert!(pair.from().outgoing.send(&[0; 70_000], &SendOptions::default(), Deadline::Now).is_err());
     let monitor = open(pair.from(), every(SHORT));
     assert!(monitor.is_monitoring());
     samples_pass(&monitor, 2);
@@ -189,10 +189,10 @@ fn a_high_queue_is_told_once_when_it_begins_and_once_when_it_ends() {
     send(from, b"x");
     samples_pass(&monitor, 3);
     assert_eq!(monitor.next_alert(Deadline::Now), Err(Error::WouldBlock), "told once while it stands");
-    from.clear_send_buffer();
+    from.outgoing.clear();
     ends(&monitor, Kind::HighQueueSize);
     // The high-water mark is what counts, wherever it is put.
-    from.set_outgoing_limits(limits(10));
+    from.outgoing.set_limits(limits(10));
     (0..10).for_each(|_| send(from, b"x"));
     assert_eq!(begins(&monitor, Kind::HighQueueSize).threshold, 9.0);
 }
@@ -210,10 +210,10 @@ fn evictions_and_expiries_are_told_while_they_go_on() {
         "what was evicted before it was opened is not its business"
     );
     ends(&monitor, Kind::Evictions);
-    from.clear_send_buffer();
+    from.outgoing.clear();
     let options = SendOptions { ttl: Some(SHORT), priority: Priority::HIGHEST, report_id: None };
-    from.send(b"x", &options, Deadline::Now).unwrap();
-    from.send(b"x", &options, Deadline::Now).unwrap();
+    from.outgoing.send(b"x", &options, Deadline::Now).unwrap();
+    from.outgoing.send(b"x", &options, Deadline::Now).unwrap();
     let alert = begins(&monitor, Kind::Expiries);
     assert!((1.0..=2.0).contains(&alert.value));
     ends(&monitor, Kind::Expiries);
@@ -227,7 +227,7 @@ fn incoming_datagrams_that_are_dropped_are_told_while_it_goes_on() {
     let alert = begins(&monitor, Kind::InboundDrops);
     assert!((1.0..=3.0).contains(&alert.value), "{alert:?}");
     ends(&monitor, Kind::InboundDrops);
-    pair.to().set_incoming_max_age(Some(Duration::from_nanos(1)));
+    pair.to().incoming.set_max_age(Some(Duration::from_nanos(1)));
     begins(&monitor, Kind::InboundDrops);
     ends(&monitor, Kind::InboundDrops);
 }
@@ -238,7 +238,7 @@ fn a_low_success_rate_is_told_until_enough_succeeds() {
     let monitor = open(pair.from(), every(SHORT));
     send(pair.from(), b"x");
     receive(pair.to());
-    assert!(pair.from().send(&[0; 70_000], &SendOptions::default(), Deadline::Now).is_err());
+    assert!(pair.from().outgoing.send(&[0; 70_000], &SendOptions::default(), Deadline::Now).is_err());
     let alert = begins(&monitor, Kind::LowSuccessRate);
     assert_eq!((alert.value, alert.threshold), (0.5, 0.8));
     assert_eq!(alert.message, "low send success rate: 50.00%");
@@ -263,7 +263,7 @@ fn sending_that_takes_longer_and_longer_is_told_until_it_is_steady() {
     // Nothing goes out any more, so each wait adds to the mean of what did.
     let mut wait = Duration::from_millis(1);
     let send_in_vain = || {
-        let waited = from.send(b"x", &SendOptions::default(), after(wait));
+        let waited = from.outgoing.send(b"x", &SendOptions::default(), after(wait));
         assert_eq!(waited, Err(Error::TimedOut));
         wait = (2 * wait).min(Duration::from_millis(200));
     };
@@ -300,7 +300,7 @@ fn meanwhile(work: impl FnMut() + Send, body: impl FnOnce()) {
 /// Sends all the time while `body` runs, so that there are packets to measure.
 fn busily(pair: &LossyPair, body: impl FnOnce()) {
     let send = || {
-        let _ = pair.client.datagrams.send(&[0; 1000], &SendOptions::default(), Deadline::Now);
+        let _ = pair.client.datagrams.outgoing.send(&[0; 1000], &SendOptions::default(), Deadline::Now);
         std::thread::sleep(Duration::from_micros(500));
     };
     meanwhile(send, body);
@@ -365,7 +365,9 @@ fn flip(pair: &Pair, monitor: &Monitor, began: bool) {
     let from = pair.from();
     while (from.stats().send_success_rate() < 0.8) != began {
         match began {
-            true => assert!(from.send(&[0; 70_000], &SendOptions::default(), Deadline::Now).is_err()),
+            true => {
+                assert!(from.outgoing.send(&[0; 70_000], &SendOptions::default(), Deadline::Now).is_err())
+            }
             false => {
                 send(from, b"x");
                 receive(pair.to());

@@ -12,8 +12,8 @@ use datagrams::{Pair, eventually, receive};
 use openmetrics::{Families, Labels, parse};
 use parking_lot::{Mutex, MutexGuard};
 use wtgram::datagram::message::Limits;
-use wtgram::datagram::outbound::FullPolicy;
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
+use wtgram::datagram::send::{FullPolicy, SendOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::monitor::prometheus;
 use wtgram::runtime::wait::Deadline;
 
@@ -72,7 +72,7 @@ fn figure(families: &Families, family: &str, outcome: Option<&str>) -> f64 {
 }
 
 fn send(transport: &Transport, size: usize) {
-    let _ = transport.send(&vec![0; size], &SendOptions::default(), Deadline::Now);
+    let _ = transport.outgoing.send(&vec![0; size], &SendOptions::default(), Deadline::Now);
 }
 
 /// Every figure of a text that is one of the transport's own is what its statistics say.
@@ -127,15 +127,20 @@ fn used() -> Pair {
     let batch = |count: usize, options: &SendOptions| {
         // Under one lock, so that nothing leaves meanwhile.
         let payloads = vec![[1; 20]; count];
-        pair.from().send_batch(payloads.iter().map(|one| Ok(&one[..])), options, Deadline::Now, drop);
+        pair.from().outgoing.send_batch(
+            payloads.iter().map(|one| Ok(&one[..])),
+            options,
+            Deadline::Now,
+            drop,
+        );
         (0..count.min(4)).for_each(|_| drop(receive(pair.to())));
     };
     batch(10, &SendOptions::default());
-    pair.from().set_outgoing_policy(FullPolicy::Reject);
+    pair.from().outgoing.set_policy(FullPolicy::Reject);
     batch(7, &SendOptions::default());
-    pair.from().set_outgoing_limits(limits(100));
+    pair.from().outgoing.set_limits(limits(100));
     let late = SendOptions { ttl: Some(Duration::from_nanos(1)), ..SendOptions::default() };
-    pair.from().send(b"late", &late, Deadline::Now).unwrap();
+    pair.from().outgoing.send(b"late", &late, Deadline::Now).unwrap();
     eventually("it has expired", || pair.from().stats().outbound.expired.datagrams == 1);
     (0..2).for_each(|_| send(pair.from(), 70_000));
     for size in [0, 10, 500] {
@@ -144,11 +149,11 @@ fn used() -> Pair {
     }
     send(pair.from(), 30);
     eventually("it has arrived", || pair.to().waiting().incoming.datagrams == 1);
-    assert_eq!(pair.to().clear_receive_buffer(), 1);
-    pair.to().set_incoming_limits(limits(3));
-    let before = pair.to().receive_sequence();
+    assert_eq!(pair.to().incoming.clear(), 1);
+    pair.to().incoming.set_limits(limits(3));
+    let before = pair.to().incoming.sequence();
     (0..5).for_each(|_| send(pair.from(), 100));
-    eventually("all have arrived", || pair.to().receive_sequence() == before + 5);
+    eventually("all have arrived", || pair.to().incoming.sequence() == before + 5);
     receive(pair.to());
     let out = pair.from().stats().outbound;
     let told = [out.sent, out.evicted, out.rejected, out.too_large, out.expired].map(|tally| tally.datagrams);

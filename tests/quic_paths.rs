@@ -14,8 +14,9 @@ use std::time::Duration;
 use datagrams::{Pair, eventually, receive, soon};
 use quinn_udp::{EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
 use simulator::{Conditions, Direction, Simulator};
+use wtgram::datagram::send::SendOptions;
 use wtgram::datagram::session::Session;
-use wtgram::datagram::transport::{SendOptions, TransportOptions};
+use wtgram::datagram::transport::TransportOptions;
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::runtime::readiness::Ready;
 use wtgram::runtime::wait::Deadline;
@@ -32,7 +33,7 @@ fn through(conditions: Conditions) -> (Pair, Simulator) {
 }
 
 fn send(session: &Session, payload: &[u8]) {
-    session.datagrams.send(payload, &SendOptions::default(), soon()).expect("sent");
+    session.datagrams.outgoing.send(payload, &SendOptions::default(), soon()).expect("sent");
 }
 
 fn mtu(session: &Session) -> u32 {
@@ -67,7 +68,7 @@ fn datagrams_grow_to_what_the_path_carries_and_shrink_when_it_swallows_large_one
         [&pair.client, &pair.accepted].iter().all(|session| mtu(session) > 1350 - 40)
     });
     assert!(mtu(&pair.client) <= 1350 && mtu(&pair.accepted) <= 1350);
-    let large = pair.from().max_datagram_size().expect("datagrams");
+    let large = pair.from().outgoing.max_datagram_size().expect("datagrams");
     assert!(large > SMALLEST_MTU as usize, "{large}");
     send(&pair.client, &vec![1; large]);
     assert_eq!(receive(pair.to()).len(), large);
@@ -80,19 +81,19 @@ fn datagrams_grow_to_what_the_path_carries_and_shrink_when_it_swallows_large_one
     link.update(Direction::Up, |up| up.mtu_bytes = SMALLEST_MTU as usize);
     eventually("large datagrams are given up", || {
         // Those that no longer fit are refused as too large from then on.
-        let _ = pair.from().send(&vec![2; large], &SendOptions::default(), Deadline::Now);
+        let _ = pair.from().outgoing.send(&vec![2; large], &SendOptions::default(), Deadline::Now);
         mtu(&pair.client) == SMALLEST_MTU
     });
     assert_eq!(poller.wait(&mut events, soon()), Ok(1));
     assert_eq!((events[0].object, events[0].ready), (1, Ready::SIZE_CHANGED));
-    let small = pair.from().max_datagram_size().expect("datagrams");
+    let small = pair.from().outgoing.max_datagram_size().expect("datagrams");
     assert!(small < large, "{small}");
-    pair.from().clear_send_buffer();
+    pair.from().outgoing.clear();
     let payload = vec![3; small];
     eventually("the largest that fits arrives", || {
         send(&pair.client, &payload);
         let mut buffer = vec![0; 2048];
-        let arrived = pair.to().receive(&mut buffer, datagrams::after(Duration::from_millis(100)));
+        let arrived = pair.to().incoming.receive(&mut buffer, datagrams::after(Duration::from_millis(100)));
         arrived.is_ok_and(|arrived| buffer[..arrived.size] == payload)
     });
     assert!(mtu(&pair.accepted) > SMALLEST_MTU, "the other direction still carries large ones");

@@ -98,11 +98,11 @@ fn changes_keys(ours: &Session, raw: &RawSession, followed: &AtomicU64) {
             raw.raw.quic.force_key_update();
             number += 1;
             let payload = number.to_be_bytes();
-            ours.datagrams.send(&payload, &Default::default(), soon()).expect("sent");
+            ours.datagrams.outgoing.send(&payload, &Default::default(), soon()).expect("sent");
             assert_eq!(raw.raw.read_datagram()[1..], payload);
             raw.raw.datagram(&[&[0], &payload[..]].concat());
             let mut buffer = [0; 100];
-            let arrived = ours.datagrams.receive(&mut buffer, soon()).expect("received");
+            let arrived = ours.datagrams.incoming.receive(&mut buffer, soon()).expect("received");
             assert_eq!(buffer[..arrived.size], payload);
             followed.load(Ordering::SeqCst) > before
         });

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use loopback::{PATIENCE, Pair};
 use wtgram::broadcaster::{Broadcaster, SlowPolicy, Target};
 use wtgram::datagram::message::Priority;
-use wtgram::datagram::transport::{SendOptions, Transport};
+use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;
 use wtgram::reliability::Outcome;
 use wtgram::reliability::layer::{Layer, LayerOptions};
@@ -74,7 +75,7 @@ fn writable_means_that_a_message_of_any_size_finds_room() {
         let options = LayerOptions { window_bytes, ..LayerOptions::default() };
         Layer::open(Arc::clone(&pair.client.datagrams), &options).unwrap()
     };
-    let largest = pair.client.datagrams.max_datagram_size().unwrap();
+    let largest = pair.client.datagrams.outgoing.max_datagram_size().unwrap();
     let near = open(largest + 100);
     let writable = || near.ready() & Ready::WRITABLE == Ready::WRITABLE;
     assert!(writable());
@@ -87,10 +88,10 @@ fn writable_means_that_a_message_of_any_size_finds_room() {
 fn a_program_s_own_datagrams_pass_by_the_layer() {
     let pair = Pair::new();
     let (near, _far) = layers(&pair);
-    pair.client.datagrams.send(b"plain", &SendOptions::default(), soon()).unwrap();
+    pair.client.datagrams.outgoing.send(b"plain", &SendOptions::default(), soon()).unwrap();
     near.send(b"reliable", &SendOptions::default(), soon()).unwrap();
     let mut buffer = [0; 64];
-    let received = pair.accepted.datagrams.receive(&mut buffer, soon()).unwrap();
+    let received = pair.accepted.datagrams.incoming.receive(&mut buffer, soon()).unwrap();
     assert_eq!(&buffer[..received.size], b"plain");
 }
 
@@ -122,12 +123,12 @@ fn a_program_s_own_datagrams_that_look_like_plain_frames_reach_the_reader_once_t
             std::thread::sleep(Duration::from_millis(1));
         }
         for own in lookalikes() {
-            pair.client.datagrams.send(&own, &SendOptions::default(), soon()).unwrap();
+            pair.client.datagrams.outgoing.send(&own, &SendOptions::default(), soon()).unwrap();
         }
         exchange(b"after");
         for own in lookalikes() {
             let mut buffer = [0; 64];
-            let received = pair.accepted.datagrams.receive(&mut buffer, soon()).unwrap();
+            let received = pair.accepted.datagrams.incoming.receive(&mut buffer, soon()).unwrap();
             assert_eq!(&buffer[..received.size], own, "{negotiation:?}");
         }
         assert_eq!(far.receive(&mut [0; 64], Deadline::Now), Err(Error::WouldBlock));
@@ -145,7 +146,7 @@ fn a_layer_that_opens_again_is_heard_and_none_of_its_frames_reach_the_reader() {
     for _ in 0..10 {
         let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
         // Where no layer is open nothing is interpreted, so what the other one repeated meanwhile is the reader's.
-        pair.client.datagrams.clear_receive_buffer();
+        pair.client.datagrams.incoming.clear();
         for number in 0..20_u64 {
             near.send(&number.to_be_bytes(), &SendOptions::default(), soon()).unwrap();
             far.send(&number.to_be_bytes(), &SendOptions::default(), soon()).unwrap();
@@ -162,7 +163,11 @@ fn a_layer_that_opens_again_is_heard_and_none_of_its_frames_reach_the_reader() {
 
 fn assert_nothing_for_the_reader(transport: &Transport) {
     let received = transport.stats().inbound;
-    assert_eq!(transport.receive(&mut [0; 64], Deadline::Now), Err(Error::WouldBlock), "{received:?}");
+    assert_eq!(
+        transport.incoming.receive(&mut [0; 64], Deadline::Now),
+        Err(Error::WouldBlock),
+        "{received:?}"
+    );
 }
 
 #[test]

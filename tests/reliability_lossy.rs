@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use session::LossyPair;
 use simulator::{Bursts, Conditions, Direction};
+use wtgram::datagram::send::SendOptions;
 use wtgram::datagram::session::Session;
-use wtgram::datagram::transport::SendOptions;
 use wtgram::error::Error;
 use wtgram::reliability::Outcome;
 use wtgram::reliability::layer::{Layer, LayerOptions};

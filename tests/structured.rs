@@ -16,9 +16,9 @@ use blocked::blocked;
 use datagrams::{Pair, after, eventually, receive, soon};
 use wtgram::datagram::channel::Channel;
 use wtgram::datagram::message::Priority;
-use wtgram::datagram::outbound::{FullPolicy, Outcome, OutcomeKind};
+use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind, SendOptions};
 use wtgram::datagram::session::Session;
-use wtgram::datagram::transport::{SendOptions, TransportOptions};
+use wtgram::datagram::transport::TransportOptions;
 use wtgram::error::{Error, Result};
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::reliability;
@@ -101,7 +101,7 @@ impl Ends {
 }
 
 fn send_raw(pair: &Pair, datagram: &[u8]) {
-    pair.from().send(datagram, &SendOptions::default(), Deadline::Now).unwrap();
+    pair.from().outgoing.send(datagram, &SendOptions::default(), Deadline::Now).unwrap();
 }
 
 fn send(structured: &Structured, type_id: u32, object: &str) -> Result<()> {
@@ -710,10 +710,10 @@ fn priority_ttl_and_report_are_those_of_each_object() {
     send(2, 2, None);
     send(3, 2, Some(Duration::from_millis(20)));
     let mut outcomes: Vec<Outcome> = Vec::new();
-    pair.from().next_outcomes(1, &mut outcomes, soon()).unwrap();
+    pair.from().outgoing.next_outcomes(1, &mut outcomes, soon()).unwrap();
     link.resume();
     while outcomes.len() < 3 {
-        pair.from().next_outcomes(3, &mut outcomes, soon()).unwrap();
+        pair.from().outgoing.next_outcomes(3, &mut outcomes, soon()).unwrap();
     }
     let told: Vec<_> = outcomes.iter().map(|outcome| (outcome.report_id, outcome.kind)).collect();
     assert_eq!(told, [(3, OutcomeKind::Expired), (2, OutcomeKind::Handed), (1, OutcomeKind::Handed)]);
@@ -724,7 +724,7 @@ fn over_a_layer_too_priority_and_ttl_are_those_of_each_object_and_the_layer_has_
     let (pair, link) = blocked(&TransportOptions::default());
     // What is not of the layer takes all the room there is, so that it transmits nothing yet.
     let below = pair.from();
-    while below.send_room() > 0 {
+    while below.outgoing.free_places(0) > 0 {
         below.send(b"first", &SendOptions::default(), Deadline::Now).unwrap();
     }
     let (layer, far) = (layer(&pair.client), layer(&pair.accepted));
@@ -750,7 +750,7 @@ fn over_a_layer_too_priority_and_ttl_are_those_of_each_object_and_the_layer_has_
 #[test]
 fn a_full_queue_is_a_status_of_its_own_and_counted() {
     let (pair, _link) = blocked(&TransportOptions::default());
-    pair.from().set_outgoing_policy(FullPolicy::Reject);
+    pair.from().outgoing.set_policy(FullPolicy::Reject);
     let near = over_transport(&pair.client, Json);
     let results: Vec<_> = (0..103).map(|_| send(&near, 1, "1")).collect();
     assert_eq!(results[..100], vec![Ok(()); 100]);

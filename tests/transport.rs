@@ -17,12 +17,12 @@ use datagrams::{PATIENCE, Pair, after, eventually, receive, soon};
 use slow_link::SlowLink;
 use wtgram::datagram::diagnosis::diagnose;
 use wtgram::datagram::heartbeat::{HeartbeatOptions, is_heartbeat};
-use wtgram::datagram::inbound::DropPolicy;
 use wtgram::datagram::message::{Limits, Priority, checksum};
-use wtgram::datagram::outbound::{FullPolicy, Outcome, OutcomeKind};
+use wtgram::datagram::receive::DropPolicy;
+use wtgram::datagram::send::watermark::Marks;
+use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind, SendOptions};
 use wtgram::datagram::throughput::{self, ThroughputOptions};
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
-use wtgram::datagram::watermark::Marks;
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::Error;
 use wtgram::runtime::readiness::{Pollable, Ready};
 use wtgram::runtime::wait::Deadline;
@@ -30,24 +30,24 @@ use wtgram::runtime::wait::Deadline;
 const MEGABIT: u64 = 1_000_000;
 
 fn send(transport: &Transport, payload: &[u8]) {
-    transport.send(payload, &SendOptions::default(), Deadline::Now).unwrap();
+    transport.outgoing.send(payload, &SendOptions::default(), Deadline::Now).unwrap();
 }
 
 fn send_as(transport: &Transport, priority: i64, ttl: Option<Duration>, report_id: u64) -> Result<(), Error> {
     let options = SendOptions { priority: Priority::clamped(priority), ttl, report_id: Some(report_id) };
-    transport.send(&[7; 100], &options, Deadline::Now)
+    transport.outgoing.send(&[7; 100], &options, Deadline::Now)
 }
 
 fn outcomes(transport: &Transport, count: usize) -> Vec<(u64, OutcomeKind)> {
     let mut all: Vec<Outcome> = Vec::new();
     while all.len() < count {
-        transport.next_outcomes(count - all.len(), &mut all, soon()).expect("an outcome comes");
+        transport.outgoing.next_outcomes(count - all.len(), &mut all, soon()).expect("an outcome comes");
     }
     all.iter().map(|one| (one.report_id, one.kind)).collect()
 }
 
 fn no_outcome(transport: &Transport) {
-    assert_eq!(transport.next_outcomes(1, &mut Vec::new(), Deadline::Now), Err(Error::WouldBlock));
+    assert_eq!(transport.outgoing.next_outcomes(1, &mut Vec::new(), Deadline::Now), Err(Error::WouldBlock));
 }
 
 fn codes(transport: &Transport) -> Vec<&'static str> {
@@ -61,16 +61,16 @@ fn limits(datagrams: usize) -> Limits {
 #[test]
 fn the_defaults_are_those_of_the_reference_or_documented() {
     let pair = Pair::open(&TransportOptions::default());
-    let outgoing = pair.from().outgoing_config();
+    let outgoing = pair.from().outgoing.config();
     assert_eq!(outgoing.limits, Limits { datagrams: 100, bytes: 4 << 20 });
     assert_eq!((outgoing.max_age, outgoing.policy), (None, FullPolicy::Evict));
     assert_eq!((outgoing.marks.high_datagrams, outgoing.marks.low_datagrams), (100, 50));
-    let incoming = pair.from().incoming_config();
+    let incoming = pair.from().incoming.config();
     assert_eq!(incoming.limits, Limits { datagrams: 4096, bytes: 1 << 20 });
     assert_eq!((incoming.max_age, incoming.policy), (None, DropPolicy::Oldest));
-    assert!(!pair.from().is_closed() && pair.from().is_readable() && pair.from().is_writable());
-    assert_eq!((pair.from().send_sequence(), pair.from().receive_sequence()), (0, 0));
-    assert!(pair.from().max_datagram_size().unwrap() >= 1100);
+    assert!(!pair.from().is_closed() && pair.from().incoming.is_readable());
+    assert_eq!((pair.from().outgoing.sequence(), pair.from().incoming.sequence()), (0, 0));
+    assert!(pair.from().outgoing.max_datagram_size().unwrap() >= 1100);
     assert_eq!(codes(pair.from()), [""; 0]);
     assert_eq!(HeartbeatOptions::default().interval, Duration::from_secs(30));
     let test = ThroughputOptions::default();
@@ -86,7 +86,7 @@ fn a_received_datagram_comes_with_what_is_known_about_it() {
     eventually("it has arrived", || pair.to().waiting().incoming.datagrams == 1);
     std::thread::sleep(Duration::from_millis(30));
     let mut buffer = [0; 100];
-    let metadata = pair.to().receive(&mut buffer, Deadline::Now).unwrap();
+    let metadata = pair.to().incoming.receive(&mut buffer, Deadline::Now).unwrap();
     assert_eq!((metadata.size, metadata.sequence), (3, 1));
     assert!(metadata.age >= Duration::from_millis(30) && metadata.age < PATIENCE, "{:?}", metadata.age);
     assert_eq!(metadata.waited, Duration::ZERO);
@@ -98,7 +98,7 @@ fn a_received_datagram_comes_with_what_is_known_about_it() {
             std::thread::sleep(pause);
             send(&sender, b"late");
         });
-        let metadata = pair.to().receive(&mut buffer, soon()).unwrap();
+        let metadata = pair.to().incoming.receive(&mut buffer, soon()).unwrap();
         later.join().unwrap();
         (metadata.waited >= pause / 2).then_some(metadata)
     });
@@ -110,21 +110,30 @@ fn a_received_datagram_comes_with_what_is_known_about_it() {
 fn json_travels_compactly_and_what_is_no_json_is_refused_at_both_ends() {
     let pair = Pair::open(&TransportOptions::default());
     let default = SendOptions::default();
-    pair.from().send_json(b" { \"a\" : [ 1, 2.50 ] } ", &default, soon()).unwrap();
+    pair.from().outgoing.send_json(b" { \"a\" : [ 1, 2.50 ] } ", &default, soon()).unwrap();
     assert_eq!(receive(pair.to()), b"{\"a\":[1,2.50]}");
     for bad in [&b"NaN"[..], b"\"\\ud800\"", b"\xff", &[b'['; 100_000]] {
-        assert!(matches!(pair.from().send_json(bad, &default, soon()), Err(Error::Serialization(_))));
+        assert!(matches!(
+            pair.from().outgoing.send_json(bad, &default, soon()),
+            Err(Error::Serialization(_))
+        ));
         let fits = &bad[..bad.len().min(1000)];
         send(pair.from(), fits);
-        assert!(matches!(pair.to().receive_json(1000, soon()), Err(Error::Serialization(_))), "{fits:?}");
+        assert!(
+            matches!(pair.to().incoming.receive_json(1000, soon()), Err(Error::Serialization(_))),
+            "{fits:?}"
+        );
     }
     assert_eq!(pair.from().stats().outbound.handed_in.datagrams, 5);
     send(pair.from(), b"[ 1 ]");
-    assert_eq!(pair.to().receive_json(2, soon()), Err(Error::BufferTooSmall { needed: 3 }));
-    assert_eq!(pair.to().receive_json(3, Deadline::Now).as_deref(), Ok("[1]"));
+    assert_eq!(pair.to().incoming.receive_json(2, soon()), Err(Error::BufferTooSmall { needed: 3 }));
+    assert_eq!(pair.to().incoming.receive_json(3, Deadline::Now).as_deref(), Ok("[1]"));
     let long = format!("\"{}\"", "x".repeat(5000));
-    assert!(matches!(pair.from().send_json(long.as_bytes(), &default, soon()), Err(Error::TooLarge { .. })));
-    assert_eq!(pair.to().receive_json(3, after(Duration::from_millis(20))), Err(Error::TimedOut));
+    assert!(matches!(
+        pair.from().outgoing.send_json(long.as_bytes(), &default, soon()),
+        Err(Error::TooLarge { .. })
+    ));
+    assert_eq!(pair.to().incoming.receive_json(3, after(Duration::from_millis(20))), Err(Error::TimedOut));
 }
 
 #[test]
@@ -157,9 +166,9 @@ fn every_kind_of_outcome_is_reported_when_it_happens() {
     assert_eq!(send_as(from, 1, None, 6), Err(Error::QueueFull));
     assert_eq!(outcomes(from, 1), [(6, OutcomeKind::Rejected)]);
     let options = SendOptions { report_id: Some(7), ..SendOptions::default() };
-    assert!(matches!(from.send(&[0; 9000], &options, soon()), Err(Error::TooLarge { .. })));
+    assert!(matches!(from.outgoing.send(&[0; 9000], &options, soon()), Err(Error::TooLarge { .. })));
     assert_eq!(outcomes(from, 1), [(7, OutcomeKind::TooLarge)]);
-    assert_eq!(from.clear_send_buffer(), 3);
+    assert_eq!(from.outgoing.clear(), 3);
     assert_eq!(
         outcomes(from, 3),
         [(3, OutcomeKind::Cleared), (4, OutcomeKind::Cleared), (5, OutcomeKind::Cleared)]
@@ -167,7 +176,7 @@ fn every_kind_of_outcome_is_reported_when_it_happens() {
     send_as(from, 0, None, 8).unwrap();
     from.close();
     assert_eq!(outcomes(from, 1), [(8, OutcomeKind::Closed)]);
-    assert_eq!(from.next_outcomes(1, &mut Vec::new(), soon()), Err(Error::Closed));
+    assert_eq!(from.outgoing.next_outcomes(1, &mut Vec::new(), soon()), Err(Error::Closed));
     assert_eq!(send_as(from, 0, None, 9), Err(Error::Closed));
 }
 
@@ -185,7 +194,7 @@ fn a_datagram_that_expires_behind_a_blocked_path_is_reported_in_time() {
         assert!(start.elapsed() >= ttl, "{:?}", start.elapsed());
     }
     no_outcome(from);
-    from.set_outgoing_max_age(Some(Duration::from_millis(1)));
+    from.outgoing.set_max_age(Some(Duration::from_millis(1)));
     let mut rest = outcomes(from, 2);
     rest.sort_unstable_by_key(|(id, _)| *id);
     assert_eq!(rest, [(1, OutcomeKind::Expired), (2, OutcomeKind::Expired)]);
@@ -216,18 +225,18 @@ fn writable_means_that_a_datagram_of_any_size_finds_room() {
     let outgoing_limits = Limits { datagrams: 100, bytes };
     let (pair, _link) = blocked(&TransportOptions { outgoing_limits, ..TransportOptions::default() });
     let from = pair.from();
-    let largest = from.max_datagram_size().unwrap();
+    let largest = from.outgoing.max_datagram_size().unwrap();
     let writable = || from.ready() & Ready::WRITABLE == Ready::WRITABLE;
     assert!(writable());
-    from.send(&vec![0; bytes - largest], &SendOptions::default(), soon()).unwrap();
+    from.outgoing.send(&vec![0; bytes - largest], &SendOptions::default(), soon()).unwrap();
     assert!(writable());
-    from.send(b"x", &SendOptions::default(), soon()).unwrap();
+    from.outgoing.send(b"x", &SendOptions::default(), soon()).unwrap();
     assert!(!writable(), "there is no room for {largest} bytes");
     // A queue that cannot hold the largest is writable when it is empty.
-    from.clear_send_buffer();
-    from.set_outgoing_limits(Limits { datagrams: 100, bytes: 10 });
+    from.outgoing.clear();
+    from.outgoing.set_limits(Limits { datagrams: 100, bytes: 10 });
     assert!(writable());
-    from.send(b"x", &SendOptions::default(), soon()).unwrap();
+    from.outgoing.send(b"x", &SendOptions::default(), soon()).unwrap();
     assert!(!writable());
 }
 
@@ -261,21 +270,22 @@ fn a_sender_that_waits_for_room_gets_it_or_gives_up_counted_once() {
     assert_eq!(from.stats().outbound, before, "it was not taken, so it counts nowhere");
     no_outcome(from);
     let waiting = SendOptions { report_id: Some(4), ..SendOptions::default() };
-    assert_eq!(from.send(b"x", &waiting, after(Duration::from_millis(30))), Err(Error::TimedOut));
+    assert_eq!(from.outgoing.send(b"x", &waiting, after(Duration::from_millis(30))), Err(Error::TimedOut));
     assert_eq!(outcomes(from, 1), [(4, OutcomeKind::Rejected)]);
     let short = SendOptions { ttl: Some(Duration::from_millis(30)), report_id: Some(5), ..waiting };
-    assert_eq!(from.send(b"x", &short, Deadline::Never), Err(Error::TimedOut));
+    assert_eq!(from.outgoing.send(b"x", &short, Deadline::Never), Err(Error::TimedOut));
     assert_eq!(outcomes(from, 1), [(5, OutcomeKind::Expired)]);
     let sender = Arc::clone(from);
-    let waiter = std::thread::spawn(move || sender.send(b"room", &SendOptions::default(), soon()));
+    let waiter = std::thread::spawn(move || sender.outgoing.send(b"room", &SendOptions::default(), soon()));
     std::thread::sleep(Duration::from_millis(30));
-    from.clear_send_buffer();
+    from.outgoing.clear();
     assert_eq!(waiter.join().unwrap(), Ok(()));
     send_as(from, 0, None, 6).unwrap();
     let sender = Arc::clone(from);
-    let waiter = std::thread::spawn(move || sender.send(b"judged anew", &SendOptions::default(), soon()));
+    let waiter =
+        std::thread::spawn(move || sender.outgoing.send(b"judged anew", &SendOptions::default(), soon()));
     std::thread::sleep(Duration::from_millis(30));
-    from.set_outgoing_policy(FullPolicy::Reject);
+    from.outgoing.set_policy(FullPolicy::Reject);
     assert_eq!(waiter.join().unwrap(), Err(Error::QueueFull));
 }
 
@@ -286,22 +296,22 @@ fn outgoing_settings_take_effect_on_what_is_queued() {
     for id in 1..=10 {
         send_as(from, i64::from(id > 5), None, id).unwrap();
     }
-    let waiting = from.waiting().outgoing.waiting;
+    let waiting = from.waiting().outgoing;
     assert_eq!((waiting[0].datagrams, waiting[1].datagrams, waiting[1].bytes), (5, 5, 500));
-    from.set_outgoing_limits(limits(7));
+    from.outgoing.set_limits(limits(7));
     assert_eq!(outcomes(from, 3), [1, 2, 3].map(|id| (id, OutcomeKind::Evicted)));
-    assert_eq!(from.outgoing_config().marks.high_datagrams, 7, "the mark follows its limit");
+    assert_eq!(from.outgoing.config().marks.high_datagrams, 7, "the mark follows its limit");
     assert!(codes(from).contains(&"evictions"));
     assert!(codes(from).contains(&"outgoing_queue_nearly_full"));
-    from.set_outgoing_policy(FullPolicy::Reject);
-    from.set_outgoing_limits(limits(2));
-    assert_eq!(from.waiting().outgoing.total_waiting().datagrams, 7, "what was accepted stays");
+    from.outgoing.set_policy(FullPolicy::Reject);
+    from.outgoing.set_limits(limits(2));
+    assert_eq!(from.waiting().total_outgoing().datagrams, 7, "what was accepted stays");
     assert_eq!(send_as(from, 2, None, 11), Err(Error::QueueFull));
     assert_eq!(from.ready() & (Ready::LOW_WATER | Ready::WRITABLE), Ready::NONE);
-    from.set_outgoing_marks(Marks { high_datagrams: 20, low_datagrams: 10, ..Marks::of_datagrams(20) });
+    from.outgoing.set_marks(Marks { high_datagrams: 20, low_datagrams: 10, ..Marks::of_datagrams(20) });
     assert_eq!(from.ready() & Ready::LOW_WATER, Ready::LOW_WATER);
-    from.set_outgoing_max_age(Some(Duration::from_nanos(1)));
-    assert_eq!(from.waiting().outgoing.total_waiting().datagrams, 0);
+    from.outgoing.set_max_age(Some(Duration::from_nanos(1)));
+    assert_eq!(from.waiting().total_outgoing().datagrams, 0);
     assert_eq!(from.ready() & Ready::WRITABLE, Ready::WRITABLE);
     assert!(from.stats().outbound.is_balanced());
 }
@@ -311,26 +321,26 @@ fn incoming_settings_take_effect_on_what_is_queued() {
     let pair = Pair::open(&TransportOptions::default());
     let to = pair.to();
     let bring = |count: u64| {
-        let before = to.receive_sequence();
+        let before = to.incoming.sequence();
         (0..count).for_each(|number| send(pair.from(), &[number as u8]));
-        eventually("they have arrived", || to.receive_sequence() == before + count);
+        eventually("they have arrived", || to.incoming.sequence() == before + count);
     };
     bring(10);
     assert_eq!(to.waiting().incoming.datagrams, 10);
-    to.set_incoming_limits(limits(4));
+    to.incoming.set_limits(limits(4));
     assert_eq!(to.waiting().incoming.datagrams, 4);
     assert_eq!(receive(to), [6]);
     assert!(codes(to).contains(&"inbound_drops"));
-    to.set_incoming_policy(DropPolicy::Newest);
+    to.incoming.set_policy(DropPolicy::Newest);
     bring(3);
     assert_eq!((0..4).map(|_| receive(to)[0]).collect::<Vec<_>>(), [7, 8, 9, 0]);
     bring(4);
-    to.set_incoming_limits(limits(2));
+    to.incoming.set_limits(limits(2));
     assert_eq!(to.waiting().incoming.datagrams, 4, "what was taken stays");
-    assert_eq!(to.clear_receive_buffer(), 4);
-    to.set_incoming_limits(limits(100));
+    assert_eq!(to.incoming.clear(), 4);
+    to.incoming.set_limits(limits(100));
     bring(3);
-    to.set_incoming_max_age(Some(Duration::from_nanos(1)));
+    to.incoming.set_max_age(Some(Duration::from_nanos(1)));
     assert_eq!(to.waiting().incoming.datagrams, 0);
     assert_eq!(to.ready() & Ready::READABLE, Ready::NONE);
     let inbound = to.stats().inbound;
@@ -369,7 +379,7 @@ fn on_a_saturated_megabit_an_urgent_datagram_waits_for_what_quic_has_and_nothing
     let (from, to) = (pair.from(), pair.to());
     // 1000 datagrams of 1000 bytes are eight seconds of this link.
     let fill = || {
-        while from.waiting().outgoing.waiting[0].datagrams < 1000 {
+        while from.waiting().outgoing[0].datagrams < 1000 {
             send(from, &[0; 1000]);
         }
     };
@@ -377,12 +387,12 @@ fn on_a_saturated_megabit_an_urgent_datagram_waits_for_what_quic_has_and_nothing
     std::thread::sleep(Duration::from_secs(1));
     fill();
     let urgent = SendOptions { priority: Priority::HIGHEST, ..SendOptions::default() };
-    from.send(b"urgent", &urgent, soon()).unwrap();
+    from.outgoing.send(b"urgent", &urgent, soon()).unwrap();
     let in_hand = from.stats().outbound.sent.datagrams;
-    let waiting = from.waiting().outgoing.waiting[0].datagrams;
+    let waiting = from.waiting().outgoing[0].datagrams;
     assert!(waiting > 300, "the link is not saturated: {waiting} wait");
     let mut before = 0;
-    while to.receive(&mut [0; 2000], soon()).expect("it arrives").size != 6 {
+    while to.incoming.receive(&mut [0; 2000], soon()).expect("it arrives").size != 6 {
         before += 1;
     }
     println!("{before} came before the urgent one, {waiting} waited for longer");

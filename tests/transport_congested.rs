@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use session::LossyPair;
 use simulator::Direction;
-use wtgram::datagram::outbound::FullPolicy;
-use wtgram::datagram::transport::SendOptions;
+use wtgram::datagram::send::{FullPolicy, SendOptions};
 use wtgram::runtime::wait::{Deadline, Timeout};
 
 fn soon() -> Deadline {
@@ -26,18 +25,18 @@ fn a_side_whose_own_datagrams_do_not_get_through_still_acknowledges_what_it_rece
     let pair = LossyPair::new(21);
     let (client, server) = (&pair.client.datagrams, &pair.accepted.datagrams);
     for transport in [client, server] {
-        transport.set_outgoing_policy(FullPolicy::Wait);
+        transport.outgoing.set_policy(FullPolicy::Wait);
     }
     // Datagrams of the server are lost, packets with nothing but acknowledgements are not.
     pair.link.update(Direction::Down, |link| link.mtu_bytes = 600);
     let options = SendOptions::default();
     let received = std::thread::scope(|scope| {
-        scope.spawn(|| while server.send(&[0; 1000], &options, Deadline::Never).is_ok() {});
+        scope.spawn(|| while server.outgoing.send(&[0; 1000], &options, Deadline::Never).is_ok() {});
         scope.spawn(|| {
             for number in 0..COUNT {
                 let mut datagram = [0; 100];
                 datagram[..4].copy_from_slice(&number.to_be_bytes());
-                if client.send(&datagram, &options, soon()).is_err() {
+                if client.outgoing.send(&datagram, &options, soon()).is_err() {
                     return;
                 }
             }
@@ -45,7 +44,7 @@ fn a_side_whose_own_datagrams_do_not_get_through_still_acknowledges_what_it_rece
         let mut buffer = [0; 100];
         let received = (0..COUNT)
             .take_while(|number| {
-                server.receive(&mut buffer, soon()).is_ok() && buffer[..4] == number.to_be_bytes()
+                server.incoming.receive(&mut buffer, soon()).is_ok() && buffer[..4] == number.to_be_bytes()
             })
             .count();
         pair.accepted.link.close(0, "").unwrap();

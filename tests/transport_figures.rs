@@ -4,16 +4,15 @@
 mod datagrams;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use datagrams::{Pair, eventually, receive, soon};
 use wtgram::broadcaster::{Broadcaster, SlowPolicy, Target};
 use wtgram::datagram::channel::Channel;
 use wtgram::datagram::message::Limits;
-use wtgram::datagram::outbound::{FullPolicy, OutcomeKind};
+use wtgram::datagram::send::{FullPolicy, OutcomeKind, SendOptions};
 use wtgram::datagram::stats::Stats;
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::Error;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::runtime::wait::Deadline;
@@ -22,7 +21,7 @@ use wtgram::structured::serializer::Json;
 use wtgram::structured::transport::Structured;
 
 fn send(transport: &Transport, payload: &[u8]) {
-    transport.send(payload, &SendOptions::default(), soon()).unwrap();
+    transport.outgoing.send(payload, &SendOptions::default(), soon()).unwrap();
 }
 
 fn over_session(transport: &Arc<Transport>, queue: usize) -> Arc<Structured> {
@@ -42,9 +41,12 @@ fn the_send_time_of_a_batch_is_the_time_of_its_call_however_long_it_is() {
     let pair = Pair::open(&TransportOptions { outgoing_limits: limits, ..TransportOptions::default() });
     let payload = [7; 500];
     let started = Instant::now();
-    pair.from().send_batch((0..3_000).map(|_| Ok(&payload[..])), &SendOptions::default(), soon(), |result| {
-        result.unwrap()
-    });
+    pair.from().outgoing.send_batch(
+        (0..3_000).map(|_| Ok(&payload[..])),
+        &SendOptions::default(),
+        soon(),
+        |result| result.unwrap(),
+    );
     let took = started.elapsed();
     let time = pair.from().stats().send_time;
     assert_eq!(time.total, time.max, "there was one call");
@@ -62,7 +64,7 @@ fn the_time_that_a_batch_waits_for_room_is_counted_once() {
     let started = Instant::now();
     for _ in 0..2 {
         let payloads = (0..300).map(|_| Ok(&b"waits"[..]));
-        pair.from().send_batch(payloads, &SendOptions::default(), soon(), |result| result.unwrap());
+        pair.from().outgoing.send_batch(payloads, &SendOptions::default(), soon(), |result| result.unwrap());
     }
     let (took, time) = (started.elapsed(), pair.from().stats().send_time);
     assert!(time.max < time.total && time.total <= took, "{time:?} in {took:?}");
@@ -148,7 +150,7 @@ fn what_a_full_structured_queue_drops_is_a_drop_of_the_transport_and_not_receive
     for number in 0..5 {
         send(pair.from(), &[0, 1, b'0' + number]);
     }
-    eventually("all have arrived", || pair.to().receive_sequence() == 5);
+    eventually("all have arrived", || pair.to().incoming.sequence() == 5);
     let stats = pair.to().stats();
     assert_eq!(far.statistics().dropped_full, 3);
     assert_eq!(stats.outside.routed.datagrams, 2);
@@ -169,10 +171,10 @@ fn what_a_full_layer_refuses_is_a_drop_of_the_transport() {
     eventually("one is refused", || far.stats().receiver.refused_full > 0);
     eventually("and counted", || pair.to().stats().receive_drops() > 0);
     // It is tried again meanwhile.
-    let before = pair.to().receive_sequence();
+    let before = pair.to().incoming.sequence();
     let stats = pair.to().stats();
     assert_eq!(stats.inbound.dropped_full, stats.inbound.received);
-    assert!((before..=pair.to().receive_sequence()).contains(&arrived(&stats)));
+    assert!((before..=pair.to().incoming.sequence()).contains(&arrived(&stats)));
 }
 
 #[test]
@@ -193,7 +195,7 @@ fn a_broadcast_keeps_to_the_limit_of_bytes_of_an_idle_member() {
         };
         let outcome = || {
             let mut outcomes = Vec::new();
-            pair.from().next_outcomes(1, &mut outcomes, soon()).unwrap();
+            pair.from().outgoing.next_outcomes(1, &mut outcomes, soon()).unwrap();
             outcomes.remove(0).kind
         };
         // It is idle once its lane has looked at its empty queue.
@@ -203,51 +205,20 @@ fn a_broadcast_keeps_to_the_limit_of_bytes_of_an_idle_member() {
         assert_eq!(pair.from().stats().outbound.rejected.bytes, 51);
         assert_eq!(broadcast(50), Ok(()));
         assert_eq!(outcome(), OutcomeKind::Handed);
-        assert_eq!(pair.from().send(&[0; 51], &options, Deadline::Now), Err(Error::QueueFull));
+        assert_eq!(pair.from().outgoing.send(&[0; 51], &options, Deadline::Now), Err(Error::QueueFull));
     }
-}
-
-#[test]
-fn what_is_in_hand_is_queued_and_no_longer_waits() {
-    let limits = Limits { datagrams: 10_000, bytes: 1 << 24 };
-    let pair = Pair::open(&TransportOptions { outgoing_limits: limits, ..TransportOptions::default() });
-    let from = pair.from();
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let payload = [7; 100];
-            while !over.load(Ordering::Relaxed) {
-                let payloads = (0..100).map(|_| Ok(&payload[..]));
-                from.send_batch(payloads, &SendOptions::default(), Deadline::Now, |_| {});
-            }
-        });
-        // Looking all the time: a batch is not in hand for long.
-        let started = Instant::now();
-        let mut seen_some = false;
-        while !seen_some && started.elapsed() < datagrams::PATIENCE {
-            let seen = from.snapshot();
-            let (waiting, in_hand) = (seen.waiting.outgoing.total_waiting(), seen.waiting.outgoing.in_hand);
-            assert_eq!(seen.stats.outbound.queued, waiting.plus(in_hand));
-            assert_eq!(in_hand.bytes, 100 * in_hand.datagrams);
-            seen_some = in_hand.datagrams > 0;
-        }
-        over.store(true, Ordering::Relaxed);
-        assert!(seen_some, "none were in hand");
-    });
-    eventually("all are sent", || from.stats().outbound.queued.datagrams == 0);
-    assert_eq!(from.waiting().outgoing.in_hand.datagrams, 0);
 }
 
 #[test]
 fn a_closed_side_is_not_writable_and_readable_until_it_is_empty() {
     let pair = Pair::open(&TransportOptions::default());
     send(pair.from(), b"last");
-    eventually("it has arrived", || pair.to().receive_sequence() == 1);
-    assert!(pair.to().is_writable() && pair.to().is_readable());
+    eventually("it has arrived", || pair.to().incoming.sequence() == 1);
+    assert!(!pair.to().is_closed() && pair.to().incoming.is_readable());
     pair.to().close();
-    assert!(!pair.to().is_writable() && pair.to().is_readable());
+    assert!(pair.to().is_closed() && pair.to().incoming.is_readable());
     assert_eq!(receive(pair.to()), b"last");
-    eventually("nothing will come", || !pair.to().is_readable());
+    eventually("nothing will come", || !pair.to().incoming.is_readable());
     assert!(!pair.to().snapshot().is_readable);
-    assert_eq!(pair.to().receive(&mut [0; 9], Deadline::Never), Err(Error::Closed));
+    assert_eq!(pair.to().incoming.receive(&mut [0; 9], Deadline::Never), Err(Error::Closed));
 }

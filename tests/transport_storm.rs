@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use datagrams::{Pair, after, eventually};
-use wtgram::datagram::inbound::{DropPolicy, Slot};
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::outbound::{FullPolicy, Outcome, OutcomeKind};
+use wtgram::datagram::receive::{DropPolicy, Slot};
+use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind, SendOptions};
 use wtgram::datagram::stats::Stats;
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::Error;
 use wtgram::runtime::wait::Deadline;
 
@@ -63,9 +63,9 @@ fn send_anything(transport: &Transport, told: &Told, random: &mut Random) {
     if random.below(3) == 0 && !wants_report {
         let payload = vec![1; size];
         let many = (0..random.below(80)).map(|_| Ok(&payload[..]));
-        transport.send_batch(many, &options, deadline, |result| count(&result));
+        transport.outgoing.send_batch(many, &options, deadline, |result| count(&result));
     } else {
-        count(&transport.send(&vec![1; size], &options, deadline));
+        count(&transport.outgoing.send(&vec![1; size], &options, deadline));
     }
 }
 
@@ -74,18 +74,19 @@ fn change_anything(pair: &Pair, random: &mut Random) {
         Limits { datagrams: 1 + random.below(300) as usize, bytes: 2000 + random.below(200_000) as usize };
     let age = [None, Some(Duration::from_micros(1 + random.below(2000)))][random.below(2) as usize];
     match random.below(9) {
-        0 => pair.from().set_outgoing_limits(limits),
-        1 => pair.from().set_outgoing_max_age(age),
-        2 => pair.from().set_outgoing_policy(
-            [FullPolicy::Evict, FullPolicy::Reject, FullPolicy::Wait][random.below(3) as usize],
-        ),
-        3 => drop(pair.from().clear_send_buffer()),
-        4 => pair.to().set_incoming_limits(limits),
-        5 => pair.to().set_incoming_max_age(age),
+        0 => pair.from().outgoing.set_limits(limits),
+        1 => pair.from().outgoing.set_max_age(age),
+        2 => pair
+            .from()
+            .outgoing
+            .set_policy([FullPolicy::Evict, FullPolicy::Reject, FullPolicy::Wait][random.below(3) as usize]),
+        3 => drop(pair.from().outgoing.clear()),
+        4 => pair.to().incoming.set_limits(limits),
+        5 => pair.to().incoming.set_max_age(age),
         6 => {
-            pair.to().set_incoming_policy([DropPolicy::Oldest, DropPolicy::Newest][random.below(2) as usize])
+            pair.to().incoming.set_policy([DropPolicy::Oldest, DropPolicy::Newest][random.below(2) as usize])
         }
-        7 => drop(pair.to().clear_receive_buffer()),
+        7 => drop(pair.to().incoming.clear()),
         _ => drop(pair.from().snapshot()),
     }
     std::thread::sleep(Duration::from_micros(random.below(3000)));
@@ -122,8 +123,11 @@ fn every_snapshot_adds_up_while_eight_threads_storm_one_session_for_ten_seconds(
                 let mut arena = [0; 20_000];
                 let mut slots = [Slot::default(); 32];
                 let count = 1 + random.below(32) as usize;
-                let _ =
-                    pair.to().receive_batch(&mut arena, &mut slots[..count], after(Duration::from_millis(1)));
+                let _ = pair.to().incoming.receive_batch(
+                    &mut arena,
+                    &mut slots[..count],
+                    after(Duration::from_millis(1)),
+                );
             }),
         ));
     }
@@ -141,7 +145,7 @@ fn every_snapshot_adds_up_while_eight_threads_storm_one_session_for_ten_seconds(
             let mut heard: HashMap<u64, OutcomeKind> = HashMap::new();
             let mut batch: Vec<Outcome> = Vec::new();
             loop {
-                match pair.from().next_outcomes(64, &mut batch, after(Duration::from_millis(10))) {
+                match pair.from().outgoing.next_outcomes(64, &mut batch, after(Duration::from_millis(10))) {
                     Ok(_) | Err(Error::TimedOut) => {}
                     Err(Error::Closed) => return heard,
                     Err(other) => panic!("{other}"),
@@ -158,7 +162,7 @@ fn every_snapshot_adds_up_while_eight_threads_storm_one_session_for_ten_seconds(
     for thread in threads {
         thread.join().expect("no thread of the storm failed");
     }
-    pair.from().set_outgoing_max_age(None);
+    pair.from().outgoing.set_max_age(None);
     eventually("the queue is drained", || pair.from().stats().outbound.queued.datagrams == 0);
     let sender = pair.from().stats();
     check(&sender);

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use blocked::blocked;
 use datagrams::{eventually, soon};
 use wtgram::datagram::message::Limits;
-use wtgram::datagram::outbound::FullPolicy;
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
-use wtgram::datagram::watermark::Marks;
+use wtgram::datagram::send::watermark::Marks;
+use wtgram::datagram::send::{FullPolicy, SendOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::{Error, Result};
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::runtime::readiness::{Pollable, Ready, Token, Watcher};
@@ -80,10 +80,10 @@ impl Waiting {
         let watcher = Arc::new(Heard(AtomicUsize::new(0)));
         let token = transport.watchers().add(Arc::clone(&watcher) as _);
         let (one, sender) =
-            waits(transport, |it| it.send(b"waits", &SendOptions::default(), Deadline::Never));
-        let (two, room) = waits(transport, |it| it.wait_writable(1, Deadline::Never));
+            waits(transport, |it| it.outgoing.send(b"waits", &SendOptions::default(), Deadline::Never));
+        let (two, room) = waits(transport, |it| it.outgoing.wait_writable(1, Deadline::Never));
         let (three, outcome) =
-            waits(transport, |it| it.next_outcomes(1, &mut Vec::new(), Deadline::Never).map(drop));
+            waits(transport, |it| it.outgoing.next_outcomes(1, &mut Vec::new(), Deadline::Never).map(drop));
         Self { sender, room, outcome, watcher, token, threads: [one, two, three] }
     }
 
@@ -148,20 +148,22 @@ fn whoever_takes_something_out_of_the_queue_tells_those_who_wait() {
         expires("statistics", |it| _ = it.stats()),
         expires("sizes", |it| _ = it.waiting()),
         expires("a snapshot", |it| _ = it.snapshot()),
-        expires("a look for room", |it| _ = it.wait_writable(1, Deadline::Now)),
-        expires("a look for outcomes", |it| _ = it.next_outcomes(1, &mut Vec::new(), Deadline::Now)),
-        expires("another sender", |it| _ = it.send(b"x", &SendOptions::default(), Deadline::Now)),
+        expires("a look for room", |it| _ = it.outgoing.wait_writable(1, Deadline::Now)),
+        expires("a look for outcomes", |it| _ = it.outgoing.next_outcomes(1, &mut Vec::new(), Deadline::Now)),
+        expires("another sender", |it| _ = it.outgoing.send(b"x", &SendOptions::default(), Deadline::Now)),
         expires("a batch", |it| {
-            it.send_batch([Ok(&b"x"[..])], &SendOptions::default(), Deadline::Now, |_| {});
+            it.outgoing.send_batch([Ok(&b"x"[..])], &SendOptions::default(), Deadline::Now, |_| {});
         }),
-        expires("a broadcast", |it| _ = it.send_framed(&it.frame(b"x"), &SendOptions::default())),
-        expires("emptying it after they expired", |it| _ = it.clear_send_buffer()),
-        changes("emptying it", Hears::Everybody, |it| _ = it.clear_send_buffer()),
-        changes("a max age", Hears::Everybody, |it| it.set_outgoing_max_age(Some(Duration::from_nanos(1)))),
+        expires("a broadcast", |it| {
+            _ = it.outgoing.send_framed(&it.outgoing.frame(b"x"), &SendOptions::default())
+        }),
+        expires("emptying it after they expired", |it| _ = it.outgoing.clear()),
+        changes("emptying it", Hears::Everybody, |it| _ = it.outgoing.clear()),
+        changes("a max age", Hears::Everybody, |it| it.outgoing.set_max_age(Some(Duration::from_nanos(1)))),
         changes("larger limits", Hears::Room, |it| {
-            it.set_outgoing_limits(Limits { datagrams: 2 * FULL, bytes: 1 << 20 });
+            it.outgoing.set_limits(Limits { datagrams: 2 * FULL, bytes: 1 << 20 });
         }),
-        changes("higher marks", Hears::Watchers, |it| it.set_outgoing_marks(Marks::of_datagrams(100))),
+        changes("higher marks", Hears::Watchers, |it| it.outgoing.set_marks(Marks::of_datagrams(100))),
         changes("closing", Hears::Everybody, |it| it.close()),
     ];
     let (pair, _link) = blocked(&waiting_options());
@@ -170,7 +172,7 @@ fn whoever_takes_something_out_of_the_queue_tells_those_who_wait() {
         let still = StandingStill::lane_of(transport);
         for number in 1..=FULL as u64 {
             let options = SendOptions { ttl, report_id: Some(number), ..default() };
-            transport.send(b"fills", &options, Deadline::Now).unwrap();
+            transport.outgoing.send(b"fills", &options, Deadline::Now).unwrap();
         }
         let filled = Instant::now();
         let waiting = Waiting::on(transport);
@@ -184,15 +186,15 @@ fn whoever_takes_something_out_of_the_queue_tells_those_who_wait() {
         drop(still);
         // Whatever still waits ends, and the next case finds an empty queue with its settings of before.
         transport.watchers().remove(waiting.token);
-        transport.set_outgoing_max_age(None);
-        transport.set_outgoing_limits(waiting_options().outgoing_limits);
-        transport.set_outgoing_marks(Marks::of_datagrams(FULL));
+        transport.outgoing.set_max_age(None);
+        transport.outgoing.set_limits(waiting_options().outgoing_limits);
+        transport.outgoing.set_marks(Marks::of_datagrams(FULL));
         eventually("nobody waits", || {
-            transport.clear_send_buffer();
+            transport.outgoing.clear();
             waiting.threads.iter().all(JoinHandle::is_finished)
         });
-        transport.clear_send_buffer();
-        while transport.next_outcomes(9, &mut Vec::new(), Deadline::Now).is_ok() {}
+        transport.outgoing.clear();
+        while transport.outgoing.next_outcomes(9, &mut Vec::new(), Deadline::Now).is_ok() {}
     }
 }
 
@@ -217,14 +219,14 @@ fn a_sender_gets_the_room_of_what_expired_while_another_thread_polls_the_transpo
     for _ in 0..20 {
         for _ in 0..FULL {
             let options = SendOptions { ttl: Some(Duration::from_millis(20)), ..SendOptions::default() };
-            let _ = transport.send(b"expires", &options, Deadline::Now);
+            let _ = transport.outgoing.send(b"expires", &options, Deadline::Now);
         }
         let (_, sender) = waits(transport, |it| {
             let options = SendOptions { ttl: Some(HANGS), ..SendOptions::default() };
-            it.send(b"waits", &options, Deadline::Never)
+            it.outgoing.send(b"waits", &options, Deadline::Never)
         });
         assert_eq!(sender.recv_timeout(HANGS / 2).expect("it gets room"), Ok(()));
-        transport.clear_send_buffer();
+        transport.outgoing.clear();
     }
     over.store(true, Ordering::Relaxed);
     polls.join().unwrap();
@@ -239,7 +241,7 @@ fn what_a_batch_has_brought_is_known_before_it_waits_for_room() {
         let transport = Arc::clone(transport);
         std::thread::spawn(move || {
             let mut outcomes = Vec::new();
-            let result = transport.next_outcomes(1, &mut outcomes, soon());
+            let result = transport.outgoing.next_outcomes(1, &mut outcomes, soon());
             let _ = heard.send(result.map(|_| outcomes.remove(0).report_id));
         });
         hears
@@ -251,12 +253,12 @@ fn what_a_batch_has_brought_is_known_before_it_waits_for_room() {
             let too_large = [0; 9000];
             let payloads = std::iter::once(Ok(&too_large[..])).chain((0..=FULL).map(|_| Ok(&b"x"[..])));
             let options = SendOptions { report_id: Some(5), ..SendOptions::default() };
-            transport.send_batch(payloads, &options, Deadline::Never, |_| {});
+            transport.outgoing.send_batch(payloads, &options, Deadline::Never, |_| {});
         })
     };
     assert_eq!(outcome.recv_timeout(HANGS).expect("it is told while the batch waits"), Ok(5));
     assert!(!batch.is_finished());
-    assert_eq!(transport.wait_writable(1, Deadline::Now), Err(Error::WouldBlock));
-    transport.clear_send_buffer();
+    assert_eq!(transport.outgoing.wait_writable(1, Deadline::Now), Err(Error::WouldBlock));
+    transport.outgoing.clear();
     batch.join().unwrap();
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wtgram::datagram::transport::{SendOptions, Transport};
+use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::transport::Transport;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::reliability::negotiation::Mode;
 use wtgram::reliability::stats::SenderStats;

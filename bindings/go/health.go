@@ -70,7 +70,6 @@ type QueueStats struct {
 	OutgoingDatagrams, OutgoingBytes                 uint64
 	OutgoingLimits                                   Limits
 	OutgoingPriorityDatagrams, OutgoingPriorityBytes [3]uint64
-	OutgoingInHandDatagrams, OutgoingInHandBytes     uint64 // just being handed to QUIC
 	IncomingDatagrams, IncomingBytes                 uint64
 	IncomingLimits                                   Limits
 }
@@ -85,8 +84,6 @@ func (t *Transport) QueueStats() (QueueStats, error) {
 	stats := QueueStats{
 		OutgoingDatagrams: uint64(c.outgoing_datagrams), OutgoingBytes: uint64(c.outgoing_bytes),
 		OutgoingLimits:          Limits{uint64(c.outgoing_max_datagrams), uint64(c.outgoing_max_bytes)},
-		OutgoingInHandDatagrams: uint64(c.outgoing_in_hand_datagrams),
-		OutgoingInHandBytes:     uint64(c.outgoing_in_hand_bytes),
 		IncomingDatagrams:       uint64(c.incoming_datagrams), IncomingBytes: uint64(c.incoming_bytes),
 		IncomingLimits: Limits{uint64(c.incoming_max_datagrams), uint64(c.incoming_max_bytes)},
 	}

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::inbound::DropPolicy;
-use super::outbound::FullPolicy;
+use super::receive::DropPolicy;
+use super::send::FullPolicy;
 use super::stats::{InboundCounters, OutboundCounters, Stats, Tally};
 use super::transport::Snapshot;
 use crate::link::session::Phase;
@@ -26,14 +26,13 @@ pub fn to_json(seen: &Snapshot) -> String {
         "statistics": statistics(stats),
         "queues": {
             "outgoing": {
-                "size": waiting.outgoing.total_waiting().datagrams,
+                "size": waiting.total_outgoing().datagrams,
                 "max_size": outgoing.limits.datagrams,
-                "bytes": waiting.outgoing.total_waiting().bytes,
+                "bytes": waiting.total_outgoing().bytes,
                 "max_bytes": outgoing.limits.bytes,
-                "priority_0": tally(waiting.outgoing.waiting[0]),
-                "priority_1": tally(waiting.outgoing.waiting[1]),
-                "priority_2": tally(waiting.outgoing.waiting[2]),
-                "in_hand": tally(waiting.outgoing.in_hand),
+                "priority_0": tally(waiting.outgoing[0]),
+                "priority_1": tally(waiting.outgoing[1]),
+                "priority_2": tally(waiting.outgoing[2]),
             },
             "incoming": {
                 "size": waiting.incoming.datagrams,

@@ -51,7 +51,7 @@ pub fn diagnose(seen: &Snapshot) -> Vec<Finding> {
     let total = stats.datagrams_sent().saturating_add(stats.datagrams_received());
     let rate = drops as f64 / total.max(1) as f64;
     find(rate > HIGH_DROP_RATE, "high_drop_rate", rate, format!("High drop rate: {drops}/{total}"));
-    let usage = share(seen.waiting.outgoing.total_waiting().datagrams, seen.outgoing.limits.datagrams);
+    let usage = share(seen.waiting.total_outgoing().datagrams, seen.outgoing.limits.datagrams);
     let message = format!("Outgoing queue nearly full: {:.1}%", usage * 100.0);
     find(usage > HIGH_USAGE, "outgoing_queue_nearly_full", usage, message);
     let usage = share(seen.waiting.incoming.datagrams, seen.incoming.limits.datagrams);
@@ -124,8 +124,8 @@ fn share(part: u64, whole: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datagram::inbound::InboundConfig;
-    use crate::datagram::outbound::OutboundConfig;
+    use crate::datagram::receive::ReceiveConfig;
+    use crate::datagram::send::SendConfig;
     use crate::datagram::stats::{Stats, Tally};
     use crate::datagram::transport::WaitingSizes;
     use crate::link::session::SessionStats;
@@ -134,8 +134,8 @@ mod tests {
         Snapshot {
             stats: Stats::default(),
             waiting: WaitingSizes::default(),
-            outgoing: OutboundConfig::default(),
-            incoming: InboundConfig::default(),
+            outgoing: SendConfig::default(),
+            incoming: ReceiveConfig::default(),
             outcomes: 0,
             phase: Phase::Connected,
             session: SessionStats::default(),
@@ -179,7 +179,7 @@ mod tests {
                 seen.stats.outbound.sent = datagrams(100);
                 seen.stats.outbound.cleared = datagrams(11);
             }),
-            finding(|seen| seen.waiting.outgoing.waiting[2] = datagrams(91)),
+            finding(|seen| seen.waiting.outgoing[2] = datagrams(91)),
             finding(|seen| seen.waiting.incoming = datagrams(4000)),
             finding(|seen| {
                 seen.stats.outbound.sent = datagrams(1);
@@ -244,7 +244,7 @@ mod tests {
         seen.stats.outbound.sent = datagrams(90);
         seen.stats.outbound.failed = datagrams(10);
         seen.stats.outbound.cleared = datagrams(9);
-        seen.waiting.outgoing.waiting[0] = datagrams(90);
+        seen.waiting.outgoing[0] = datagrams(90);
         seen.stats.send_time.record(Duration::from_millis(100) * 90);
         assert_eq!(diagnose(&seen), []);
     }

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::message::Priority;
-use super::transport::{SendOptions, Transport, unix_us};
+use super::send::SendOptions;
+use super::transport::Transport;
+use super::unix_us;
 use crate::error::{Error, Result};
 use crate::link::{After, Job, JobHandle};
 use crate::runtime::clock;
@@ -125,7 +127,7 @@ impl Transport {
 
     /// When the peer has been silent for too long, by what has arrived so far.
     fn silent_at(&self, started: Instant, patience: Duration) -> Option<Instant> {
-        let heard = self.receiving.lock().last_arrival.unwrap_or(started).max(started);
+        let heard = self.incoming.last_arrival().unwrap_or(started).max(started);
         heard.checked_add(patience)
     }
 
@@ -174,7 +176,7 @@ impl Job for Beat {
 fn send_one(transport: &Transport) {
     let options = SendOptions { priority: Priority::clamped(1), ..SendOptions::default() };
     // Never waits: this is a turn. One that finds no room is counted like any other, and the next one comes.
-    if let Err(error) = transport.send(&create_heartbeat_now(), &options, Deadline::Now) {
+    if let Err(error) = transport.outgoing.send_later(&create_heartbeat_now(), &options, Deadline::Now) {
         tracing::debug!(%error, "a heartbeat was not sent");
     }
 }

@@ -54,13 +54,30 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// A datagram on its way out. It is neither `Clone` nor `Copy`, so it can be settled only once.
-#[derive(Debug)]
-pub struct Outgoing {
-    /// What QUIC gets: session prefix and payload. May be taken out once the datagram was popped.
-    pub payload: Bytes,
-    /// How many bytes at the start of `payload` are the session prefix.
-    pub prefix_len: u8,
+/// What a datagram on its way out consists of.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    /// Is copied.
+    Copied {
+        /// The session prefix.
+        prefix: &'a [u8],
+        /// What the caller sends.
+        payload: &'a [u8],
+    },
+    /// Is shared with others.
+    Shared {
+        /// Session prefix and payload.
+        framed: &'a Bytes,
+        /// How many bytes of it are the prefix.
+        prefix_len: usize,
+    },
+}
+
+/// A datagram that wants to go out.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// Its bytes.
+    pub content: Content<'a>,
     /// Its urgency.
     pub priority: Priority,
     /// When the caller handed it in; its age counts from here.
@@ -69,40 +86,21 @@ pub struct Outgoing {
     pub expires_at: Option<Instant>,
     /// The caller wants to hear, under this number, what became of it.
     pub report_id: Option<u64>,
-    /// Which [`clear`](super::outbound::Outbound::clear) it has not seen yet; set by the queue.
-    pub(super) generation: u32,
-    /// Payload bytes without prefix, known even after `payload` was taken out.
-    size: u32,
 }
 
-impl Outgoing {
-    /// A datagram handed in at `now`. A TTL of none or zero means that it does not expire by itself.
-    pub fn new(
-        payload: Bytes,
-        prefix_len: u8,
-        priority: Priority,
-        now: Instant,
-        ttl: Option<Duration>,
-        report_id: Option<u64>,
-    ) -> Self {
-        let size = payload.len().saturating_sub(usize::from(prefix_len));
-        Self {
-            prefix_len,
-            priority,
-            enqueued_at: now,
-            // A deadline beyond what the clock can express is no deadline.
-            expires_at: ttl.filter(|ttl| !ttl.is_zero()).and_then(|ttl| now.checked_add(ttl)),
-            report_id,
-            generation: 0,
-            size: u32::try_from(size).unwrap_or(u32::MAX),
-            payload,
-        }
-    }
-
+impl Outgoing<'_> {
     /// Payload bytes without the session prefix; this is what statistics and limits count.
     pub fn size(&self) -> usize {
-        self.size as usize
+        match self.content {
+            Content::Copied { payload, .. } => payload.len(),
+            Content::Shared { framed, prefix_len } => framed.len().saturating_sub(prefix_len),
+        }
     }
+}
+
+/// When a datagram handed in at `now` expires. A TTL of none or zero, or beyond what the clock can express, is never.
+pub fn expiry(now: Instant, ttl: Option<Duration>) -> Option<Instant> {
+    ttl.filter(|ttl| !ttl.is_zero()).and_then(|ttl| now.checked_add(ttl))
 }
 
 /// What is known about a datagram that came in.
@@ -146,22 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn size_is_the_payload_without_the_prefix_even_after_the_payload_was_taken() {
-        let mut item =
-            Outgoing::new(Bytes::from_static(b"\x00abc"), 1, Priority::LOWEST, Instant::now(), None, None);
-        assert_eq!(item.size(), 3);
-        drop(std::mem::take(&mut item.payload));
-        assert_eq!(item.size(), 3);
-    }
-
-    #[test]
     fn a_ttl_of_zero_or_beyond_the_clock_is_no_deadline() {
         let now = Instant::now();
-        let deadline = |ttl| Outgoing::new(Bytes::new(), 0, Priority::LOWEST, now, ttl, None).expires_at;
-        assert_eq!(deadline(None), None);
-        assert_eq!(deadline(Some(Duration::ZERO)), None);
-        assert_eq!(deadline(Some(Duration::MAX)), None);
-        assert_eq!(deadline(Some(Duration::from_micros(1))), Some(now + Duration::from_micros(1)));
+        assert_eq!(expiry(now, None), None);
+        assert_eq!(expiry(now, Some(Duration::ZERO)), None);
+        assert_eq!(expiry(now, Some(Duration::MAX)), None);
+        assert_eq!(expiry(now, Some(Duration::from_micros(1))), Some(now + Duration::from_micros(1)));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Queues, accounting and the datagram transport.
 //!
-//! - [`transport`]: the datagrams of a session; [`session`]: both together, and how programs come by them.
+//! - [`send`], [`receive`]: the two halves of a transport, with their queues; [`transport`]: both, and the session.
+//! - [`session`]: a session with its transport, and how programs come by them.
 //! - [`channel`]: what the upper rooms see of a transport.
-//! - [`outbound`], [`inbound`], [`message`], [`stats`], [`watermark`]: queues and figures, without clock or threads.
+//! - [`message`], [`stats`]: one datagram, and the figures of many; [`pool`]: the memory they share.
 //! - [`census`]: all transports of the process together.
 //! - [`heartbeat`]: the one payload that the library itself knows; [`json`]: what is accepted as JSON.
 //! - [`diagnosis`], [`debug_state`], [`throughput`]: tools that look at a transport, or try it.
@@ -12,15 +13,23 @@ pub mod channel;
 pub mod debug_state;
 pub mod diagnosis;
 pub mod heartbeat;
-pub mod inbound;
 pub mod json;
 pub mod message;
-pub mod outbound;
+pub mod pool;
+pub mod receive;
+pub mod send;
 pub mod session;
 pub mod stats;
 pub mod throughput;
 pub mod transport;
-pub mod watermark;
 
 #[cfg(test)]
 mod random_steps;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The wall clock, in Unix microseconds.
+fn unix_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}

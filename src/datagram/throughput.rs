@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::message::Limits;
+use super::send::SendOptions;
 use super::stats::Stats;
-use super::transport::{SendOptions, Transport};
+use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
@@ -109,8 +110,8 @@ pub fn run(
             "a throughput test lasts more than 0 and at most a day, and so does its progress interval",
         )));
     }
-    let limit = transport.max_datagram_size()?;
-    let Limits { bytes: queue_bytes, .. } = transport.outgoing_config().limits;
+    let limit = transport.outgoing.max_datagram_size()?;
+    let Limits { bytes: queue_bytes, .. } = transport.outgoing.config().limits;
     if size > limit.min(queue_bytes) {
         return Err(Error::TooLarge { size, limit: limit.min(queue_bytes) });
     }
@@ -128,7 +129,10 @@ pub fn run(
             progress(&ThroughputReport::since(&before, &transport.stats(), started.elapsed()));
             next_look = now + progress_interval;
         }
-        match transport.wait_writable(size, Deadline::At(end.min(next_look).min(now + CANCEL_WITHIN))) {
+        match transport
+            .outgoing
+            .wait_writable(size, Deadline::At(end.min(next_look).min(now + CANCEL_WITHIN)))
+        {
             Ok(()) => fill(transport, &payload, &send)?,
             Err(Error::TimedOut) => {}
             Err(error) => return Err(error),
@@ -141,10 +145,10 @@ pub fn run(
 
 /// As many as there is room for, at most a batch: nothing is evicted or refused for them.
 fn fill(transport: &Transport, payload: &[u8], send: &SendOptions) -> Result<()> {
-    let room = transport.free_places(payload.len()).min(BATCH);
+    let room = transport.outgoing.free_places(payload.len()).min(BATCH);
     let mut first_error = Ok(());
     let payloads = std::iter::repeat_n(payload, room).map(Ok);
-    transport.send_batch(payloads, send, Deadline::Now, |result| match result {
+    transport.outgoing.send_batch(payloads, send, Deadline::Now, |result| match result {
         // Somebody else's datagram was faster: there is a next round.
         Ok(()) | Err(Error::QueueFull | Error::WouldBlock | Error::TimedOut) => {}
         // The path shrank under the test: counted, and the report shows it.

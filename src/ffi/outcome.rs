@@ -4,7 +4,7 @@ use super::handle::Handle;
 use super::pointer::{deadline, elements_mut, give};
 use super::status::wtgram_status;
 use super::transport::wtgram_transport;
-use crate::datagram::outbound::{Outcome, OutcomeKind};
+use crate::datagram::send::{Outcome, OutcomeKind};
 
 /// What became of a datagram.
 #[repr(C)]
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn wtgram_transport_next_outcome(
         give(outcome, || {
             let transport = transport.get()?;
             let mut taken = Vec::with_capacity(1);
-            transport.transport.next_outcomes(1, &mut taken, deadline(timeout_us)?)?;
+            transport.transport.outgoing.next_outcomes(1, &mut taken, deadline(timeout_us)?)?;
             Ok(taken[0].into())
         })
     }
@@ -114,7 +114,8 @@ pub unsafe extern "C" fn wtgram_transport_next_outcomes(
             let outcomes = elements_mut(outcomes, capacity)?;
             let mut taken = Vec::new();
             let most = outcomes.len().min(MAX_BATCH);
-            let count = transport.transport.next_outcomes(most, &mut taken, deadline(timeout_us)?)?;
+            let count =
+                transport.transport.outgoing.next_outcomes(most, &mut taken, deadline(timeout_us)?)?;
             for (to, from) in outcomes.iter_mut().zip(taken) {
                 *to = from.into();
             }

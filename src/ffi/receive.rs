@@ -10,8 +10,8 @@ use super::pointer::{
 };
 use super::status::wtgram_status;
 use super::transport::wtgram_transport;
-use crate::datagram::inbound::Slot;
 use crate::datagram::message::{Metadata, checksum};
+use crate::datagram::receive::Slot;
 use crate::error::Error;
 
 /// Waits for the next datagram and copies it.
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn wtgram_transport_receive(
     guard(|| {
         // SAFETY: the caller's promise.
         let (buffer, length) = unsafe { (elements_mut(buffer, capacity)?, output(length)?) };
-        let received = transport.get()?.transport.receive(buffer, deadline(timeout_us)?);
+        let received = transport.get()?.transport.incoming.receive(buffer, deadline(timeout_us)?);
         if let Err(Error::BufferTooSmall { needed }) = received {
             *length = needed;
         }
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn wtgram_transport_receive_batch(
             let received = elements_mut(received, capacity)?;
             SLOTS.with_borrow_mut(|slots| {
                 slots.resize(received.len().min(MAX_BATCH), Slot::default());
-                let taken = transport.transport.receive_batch(arena, slots, deadline(timeout_us)?);
+                let taken = transport.transport.incoming.receive_batch(arena, slots, deadline(timeout_us)?);
                 if let (Err(Error::BufferTooSmall { needed }), Some(first)) = (&taken, received.first_mut()) {
                     *first = wtgram_received { length: *needed as u64, ..NOTHING_RECEIVED };
                 }
@@ -211,7 +211,7 @@ pub unsafe extern "C" fn wtgram_transport_receive_with_metadata(
             sized_output(metadata)?;
             elements_mut(buffer, capacity)?
         };
-        let received = transport.get()?.transport.receive(buffer, deadline(timeout_us)?);
+        let received = transport.get()?.transport.incoming.receive(buffer, deadline(timeout_us)?);
         if let Err(Error::BufferTooSmall { needed }) = received {
             // SAFETY: the caller's promise.
             unsafe { fill(metadata, wtgram_metadata { size: needed as u64, ..wtgram_metadata::initial() }) }?;
@@ -269,7 +269,7 @@ pub unsafe extern "C" fn wtgram_transport_receive_json(
         detailed(detail, detail_capacity, || {
             let most = elements_mut(text, capacity)?.len().saturating_sub(1);
             let length = output(length)?;
-            let received = transport.get()?.transport.receive_json(most, deadline(timeout_us)?);
+            let received = transport.get()?.transport.incoming.receive_json(most, deadline(timeout_us)?);
             if let Err(Error::BufferTooSmall { needed }) = received {
                 *length = needed;
             }

@@ -13,7 +13,7 @@ use super::pointer::{
 use super::status::wtgram_status;
 use super::transport::wtgram_transport;
 use crate::datagram::message::Priority;
-use crate::datagram::transport::SendOptions;
+use crate::datagram::send::SendOptions;
 use crate::error::Error;
 use crate::runtime::wait::Deadline;
 
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn wtgram_transport_send(
         let transport = transport.get()?;
         // SAFETY: the caller's promise.
         let (data, (options, deadline)) = unsafe { (bytes(data, length)?, send_options(options)?) };
-        Ok(transport.transport.send(data, &options, deadline)?)
+        Ok(transport.transport.outgoing.send(data, &options, deadline)?)
     })
 }
 
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn wtgram_transport_try_send(
         let transport = transport.get()?;
         // SAFETY: the caller's promise.
         let (data, (options, _)) = unsafe { (bytes(data, length)?, send_options(options)?) };
-        Ok(transport.transport.send(data, &options, Deadline::Now)?)
+        Ok(transport.transport.outgoing.send(data, &options, Deadline::Now)?)
     })
 }
 
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn wtgram_transport_send_batch(
                 bytes(one.data, one.length)
                     .map_err(|_| Error::InvalidArgument("a slice is NULL or too long".into()))
             });
-            transport.transport.send_batch(payloads, &options, deadline, |result| {
+            transport.transport.outgoing.send_batch(payloads, &options, deadline, |result| {
                 batch.record(result.map_or_else(|error| (&error).into(), |()| wtgram_status::WTGRAM_OK));
             });
             Ok(batch.accepted)
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn wtgram_transport_send_json(
             let transport = transport.get()?;
             let text = bytes(text.cast(), length)?;
             let (options, deadline) = send_options(options)?;
-            Ok(transport.transport.send_json(text, &options, deadline)?)
+            Ok(transport.transport.outgoing.send_json(text, &options, deadline)?)
         })
     }
 }

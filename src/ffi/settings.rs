@@ -9,9 +9,9 @@ use super::pointer::{
 };
 use super::status::wtgram_status;
 use super::transport::{drop_policy, full_policy, limits, narrow, wtgram_transport};
-use crate::datagram::inbound::DropPolicy;
-use crate::datagram::outbound::FullPolicy;
-use crate::datagram::watermark::Marks;
+use crate::datagram::receive::DropPolicy;
+use crate::datagram::send::FullPolicy;
+use crate::datagram::send::watermark::Marks;
 
 /// Age at which a datagram is dropped instead of sent, in microseconds; 0 for none.
 ///
@@ -26,7 +26,7 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_max_age(
     max_age_us: *mut i64,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(max_age_us, || Ok(transport.get()?.transport.outgoing_config().max_age.map_or(0, micros))) }
+    unsafe { give(max_age_us, || Ok(transport.get()?.transport.outgoing.config().max_age.map_or(0, micros))) }
 }
 
 /// Sets the age at which a datagram is dropped instead of sent. What is queued and too old is dropped at once.
@@ -41,7 +41,7 @@ pub extern "C" fn wtgram_transport_set_outgoing_max_age(
     max_age_us: i64,
 ) -> wtgram_status {
     guard(|| {
-        transport.get()?.transport.set_outgoing_max_age(optional_duration(max_age_us)?);
+        transport.get()?.transport.outgoing.set_max_age(optional_duration(max_age_us)?);
         Ok(())
     })
 }
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn wtgram_transport_get_incoming_max_age(
     max_age_us: *mut i64,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(max_age_us, || Ok(transport.get()?.transport.incoming_config().max_age.map_or(0, micros))) }
+    unsafe { give(max_age_us, || Ok(transport.get()?.transport.incoming.config().max_age.map_or(0, micros))) }
 }
 
 /// Sets the age at which a datagram is dropped instead of delivered. What is queued and too old is dropped at once.
@@ -74,7 +74,7 @@ pub extern "C" fn wtgram_transport_set_incoming_max_age(
     max_age_us: i64,
 ) -> wtgram_status {
     guard(|| {
-        transport.get()?.transport.set_incoming_max_age(optional_duration(max_age_us)?);
+        transport.get()?.transport.incoming.set_max_age(optional_duration(max_age_us)?);
         Ok(())
     })
 }
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_limits(
         clear(max_bytes);
         guard(|| {
             let (max_datagrams, max_bytes) = (output(max_datagrams)?, output(max_bytes)?);
-            let limits = transport.get()?.transport.outgoing_config().limits;
+            let limits = transport.get()?.transport.outgoing.config().limits;
             (*max_datagrams, *max_bytes) = (limits.datagrams as u64, limits.bytes as u64);
             Ok(())
         })
@@ -122,7 +122,7 @@ pub extern "C" fn wtgram_transport_set_outgoing_limits(
     max_bytes: u64,
 ) -> wtgram_status {
     guard(|| {
-        transport.get()?.transport.set_outgoing_limits(limits(max_datagrams, max_bytes)?);
+        transport.get()?.transport.outgoing.set_limits(limits(max_datagrams, max_bytes)?);
         Ok(())
     })
 }
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn wtgram_transport_get_incoming_limits(
         clear(max_bytes);
         guard(|| {
             let (max_datagrams, max_bytes) = (output(max_datagrams)?, output(max_bytes)?);
-            let limits = transport.get()?.transport.incoming_config().limits;
+            let limits = transport.get()?.transport.incoming.config().limits;
             (*max_datagrams, *max_bytes) = (limits.datagrams as u64, limits.bytes as u64);
             Ok(())
         })
@@ -169,7 +169,7 @@ pub extern "C" fn wtgram_transport_set_incoming_limits(
     max_bytes: u64,
 ) -> wtgram_status {
     guard(|| {
-        transport.get()?.transport.set_incoming_limits(limits(max_datagrams, max_bytes)?);
+        transport.get()?.transport.incoming.set_limits(limits(max_datagrams, max_bytes)?);
         Ok(())
     })
 }
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_full_policy(
     // SAFETY: the caller's promise.
     unsafe {
         give(policy, || {
-            Ok(match transport.get()?.transport.outgoing_config().policy {
+            Ok(match transport.get()?.transport.outgoing.config().policy {
                 FullPolicy::Evict => 0,
                 FullPolicy::Reject => 1,
                 FullPolicy::Wait => 2,
@@ -212,7 +212,7 @@ pub extern "C" fn wtgram_transport_set_outgoing_full_policy(
     policy: u32,
 ) -> wtgram_status {
     guard(|| {
-        transport.get()?.transport.set_outgoing_policy(full_policy(policy)?);
+        transport.get()?.transport.outgoing.set_policy(full_policy(policy)?);
         Ok(())
     })
 }
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn wtgram_transport_get_incoming_drop_policy(
     // SAFETY: the caller's promise.
     unsafe {
         give(policy, || {
-            Ok(match transport.get()?.transport.incoming_config().policy {
+            Ok(match transport.get()?.transport.incoming.config().policy {
                 DropPolicy::Oldest => 0,
                 DropPolicy::Newest => 1,
             })
@@ -254,7 +254,7 @@ pub extern "C" fn wtgram_transport_set_incoming_drop_policy(
     policy: u32,
 ) -> wtgram_status {
     guard(|| {
-        transport.get()?.transport.set_incoming_policy(drop_policy(policy)?);
+        transport.get()?.transport.incoming.set_policy(drop_policy(policy)?);
         Ok(())
     })
 }
@@ -323,7 +323,7 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_water_marks(
         // SAFETY: the caller's promise.
         unsafe {
             sized_output(marks)?;
-            fill(marks, transport.get()?.transport.outgoing_config().marks.into())
+            fill(marks, transport.get()?.transport.outgoing.config().marks.into())
         }
     })
 }
@@ -346,7 +346,7 @@ pub unsafe extern "C" fn wtgram_transport_set_outgoing_water_marks(
     guard(|| {
         let transport = transport.get()?;
         // SAFETY: the caller's promise.
-        transport.transport.set_outgoing_marks(unsafe { marks(read_options(options)?) }?);
+        transport.transport.outgoing.set_marks(unsafe { marks(read_options(options)?) }?);
         Ok(())
     })
 }
@@ -377,7 +377,7 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_high_water_mark(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        give(datagrams, || Ok(transport.get()?.transport.outgoing_config().marks.high_datagrams as u64))
+        give(datagrams, || Ok(transport.get()?.transport.outgoing.config().marks.high_datagrams as u64))
     }
 }
 
@@ -394,7 +394,7 @@ pub extern "C" fn wtgram_transport_set_outgoing_high_water_mark(
 ) -> wtgram_status {
     guard(|| {
         let transport = transport.get()?;
-        transport.transport.set_outgoing_marks(Marks::of_datagrams(limits(datagrams, 0)?.datagrams));
+        transport.transport.outgoing.set_marks(Marks::of_datagrams(limits(datagrams, 0)?.datagrams));
         Ok(())
     })
 }
@@ -414,7 +414,7 @@ pub unsafe extern "C" fn wtgram_transport_clear_send_buffer(
     cleared: *mut u64,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(cleared, || Ok(transport.get()?.transport.clear_send_buffer() as u64)) }
+    unsafe { give(cleared, || Ok(transport.get()?.transport.outgoing.clear() as u64)) }
 }
 
 /// Drops everything that waits for being received, and counts it as cleared.
@@ -432,5 +432,5 @@ pub unsafe extern "C" fn wtgram_transport_clear_receive_buffer(
     cleared: *mut u64,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(cleared, || Ok(transport.get()?.transport.clear_receive_buffer() as u64)) }
+    unsafe { give(cleared, || Ok(transport.get()?.transport.incoming.clear() as u64)) }
 }

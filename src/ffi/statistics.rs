@@ -7,7 +7,7 @@ use super::pointer::{Versioned, fill, give, micros, sized_output};
 use super::status::wtgram_status;
 use super::transport::wtgram_transport;
 use crate::datagram::stats::Stats;
-use crate::datagram::transport::Snapshot;
+use crate::datagram::transport::{Snapshot, WaitingSizes};
 
 /// Everything counted, in datagrams and payload bytes. At every snapshot, for both,
 /// `handed_in = sent + send_expired + send_evicted + send_rejected + send_too_large + send_failed + send_cleared +
@@ -285,10 +285,6 @@ pub struct wtgram_queue_statistics {
     pub outgoing_priority_datagrams: [u64; 3],
     /// Payload bytes of those.
     pub outgoing_priority_bytes: [u64; 3],
-    /// Just being handed to QUIC: no longer waiting, not yet sent.
-    pub outgoing_in_hand_datagrams: u64,
-    /// Payload bytes of those.
-    pub outgoing_in_hand_bytes: u64,
     /// Waiting for being received.
     pub incoming_datagrams: u64,
     /// Payload bytes of those.
@@ -301,7 +297,7 @@ pub struct wtgram_queue_statistics {
 
 // SAFETY: repr(C), begins with its size, plain integers.
 unsafe impl Versioned for wtgram_queue_statistics {
-    const FIRST_SIZE: usize = 136;
+    const FIRST_SIZE: usize = 120;
     fn initial() -> Self {
         // SAFETY: all zeroes is a value of every field.
         let zeroes: Self = unsafe { std::mem::zeroed() };
@@ -311,17 +307,16 @@ unsafe impl Versioned for wtgram_queue_statistics {
 
 impl From<&Snapshot> for wtgram_queue_statistics {
     fn from(seen: &Snapshot) -> Self {
-        let (outgoing, incoming) = (seen.waiting.outgoing, seen.waiting.incoming);
+        let WaitingSizes { outgoing, incoming } = seen.waiting;
+        let total = seen.waiting.total_outgoing();
         Self {
             struct_size: size_of::<Self>(),
-            outgoing_datagrams: outgoing.total_waiting().datagrams,
-            outgoing_bytes: outgoing.total_waiting().bytes,
+            outgoing_datagrams: total.datagrams,
+            outgoing_bytes: total.bytes,
             outgoing_max_datagrams: seen.outgoing.limits.datagrams as u64,
             outgoing_max_bytes: seen.outgoing.limits.bytes as u64,
-            outgoing_priority_datagrams: outgoing.waiting.map(|tally| tally.datagrams),
-            outgoing_priority_bytes: outgoing.waiting.map(|tally| tally.bytes),
-            outgoing_in_hand_datagrams: outgoing.in_hand.datagrams,
-            outgoing_in_hand_bytes: outgoing.in_hand.bytes,
+            outgoing_priority_datagrams: outgoing.map(|tally| tally.datagrams),
+            outgoing_priority_bytes: outgoing.map(|tally| tally.bytes),
             incoming_datagrams: incoming.datagrams,
             incoming_bytes: incoming.bytes,
             incoming_max_datagrams: seen.incoming.limits.datagrams as u64,
@@ -374,7 +369,7 @@ pub unsafe extern "C" fn wtgram_transport_get_send_buffer_size(
     datagrams: *mut u64,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(datagrams, || Ok(transport.get()?.transport.waiting().outgoing.total_waiting().datagrams)) }
+    unsafe { give(datagrams, || Ok(transport.get()?.transport.waiting().total_outgoing().datagrams)) }
 }
 
 /// How many datagrams wait for being received.

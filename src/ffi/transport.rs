@@ -9,11 +9,11 @@ use super::library::init;
 use super::pointer::{Versioned, give, invalid, optional_duration, read_options};
 use super::session::wtgram_session;
 use super::status::wtgram_status;
-use crate::datagram::inbound::DropPolicy;
 use crate::datagram::message::Limits;
-use crate::datagram::outbound::FullPolicy;
+use crate::datagram::receive::DropPolicy;
+use crate::datagram::send::FullPolicy;
+use crate::datagram::send::watermark::Marks;
 use crate::datagram::transport::{Transport, TransportOptions};
-use crate::datagram::watermark::Marks;
 
 /// The datagrams of one session. `{0}` is none. It lives as long as its session and is not freed by itself.
 #[repr(C)]
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn wtgram_transport_max_datagram_size(
     bytes: *mut usize,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(bytes, || Ok(transport.get()?.transport.max_datagram_size()?)) }
+    unsafe { give(bytes, || Ok(transport.get()?.transport.outgoing.max_datagram_size()?)) }
 }
 
 /// Whether the transport or its session is closed. What has arrived can still be received.
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn wtgram_transport_is_readable(
     readable: *mut bool,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(readable, || Ok(transport.get()?.transport.is_readable())) }
+    unsafe { give(readable, || Ok(transport.get()?.transport.incoming.is_readable())) }
 }
 
 /// Whether the sending side is open.
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn wtgram_transport_is_writable(
     writable: *mut bool,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(writable, || Ok(transport.get()?.transport.is_writable())) }
+    unsafe { give(writable, || Ok(!transport.get()?.transport.is_closed())) }
 }
 
 /// The sequence number of the next datagram to send: how many were handed in so far.
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn wtgram_transport_send_sequence(
     sequence: *mut u64,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(sequence, || Ok(transport.get()?.transport.send_sequence())) }
+    unsafe { give(sequence, || Ok(transport.get()?.transport.outgoing.sequence())) }
 }
 
 /// The sequence number of the next datagram to arrive: how many arrived so far.
@@ -265,7 +265,7 @@ pub unsafe extern "C" fn wtgram_transport_receive_sequence(
     sequence: *mut u64,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(sequence, || Ok(transport.get()?.transport.receive_sequence())) }
+    unsafe { give(sequence, || Ok(transport.get()?.transport.incoming.sequence())) }
 }
 
 /// The session of the transport.

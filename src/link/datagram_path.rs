@@ -66,9 +66,14 @@ impl DatagramPath {
         self.quarter.session_id()
     }
 
-    /// Bytes that the session prefix takes of each datagram.
-    pub fn prefix_len(&self) -> usize {
-        self.quarter.prefix().len()
+    /// What its datagrams begin with.
+    pub fn prefix(&self) -> &[u8] {
+        self.quarter.prefix()
+    }
+
+    /// The number of its lane.
+    pub fn lane(&self) -> usize {
+        self.lane.index()
     }
 
     /// The session prefix and `payload` in one buffer: what is handed to QUIC.
@@ -80,42 +85,16 @@ impl DatagramPath {
         framed.freeze()
     }
 
-    /// Frames many datagrams into few buffers.
-    pub fn framer(&self) -> Framer<'_> {
-        Framer { prefix: self.quarter.prefix(), chunk: BytesMut::new() }
-    }
-
     /// The largest payload that can be sent now; [`Error::Unsupported`] when not even an empty one can.
     pub fn max_payload(&self) -> Result<usize> {
-        self.state.max_size().and_then(|limit| limit.checked_sub(self.prefix_len())).ok_or(Error::Unsupported)
+        self.state
+            .max_size()
+            .and_then(|limit| limit.checked_sub(self.prefix().len()))
+            .ok_or(Error::Unsupported)
     }
 
     /// What was lost below our queues, as of the last moment at which QUIC's buffers were empty.
     pub fn counts(&self) -> PathCounts {
         self.state.counts()
-    }
-}
-
-/// Bytes that a [`Framer`] allocates at once. A datagram that stays behind in a queue keeps its whole chunk, so a chunk is
-/// no more than that.
-const CHUNK_BYTES: usize = 16 * 1024;
-
-/// Puts datagrams behind their session prefix, many in one allocation: allocating on the caller's thread what the lane
-/// frees was measured as a third of what sending costs beyond QUIC.
-pub struct Framer<'a> {
-    prefix: &'a [u8],
-    chunk: BytesMut,
-}
-
-impl Framer<'_> {
-    /// The session prefix and `payload`: what is handed to QUIC.
-    pub fn frame(&mut self, payload: &[u8]) -> Bytes {
-        let needed = self.prefix.len() + payload.len();
-        if self.chunk.capacity() < needed {
-            self.chunk = BytesMut::with_capacity(needed.max(CHUNK_BYTES));
-        }
-        self.chunk.put_slice(self.prefix);
-        self.chunk.put_slice(payload);
-        self.chunk.split().freeze()
     }
 }

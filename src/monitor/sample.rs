@@ -94,7 +94,7 @@ impl Observer {
             send_success_rate: stats.send_success_rate(),
             avg_send_time: stats.avg_send_time(),
             outgoing_queue_size: stats.outbound.queued.datagrams,
-            outgoing_high_water: transport.outgoing_high_water_datagrams() as u64,
+            outgoing_high_water: transport.outgoing.high_water_datagrams() as u64,
             incoming_queue_size: stats.inbound.queued.datagrams,
             evicted: stats.outbound.evicted.datagrams,
             expired: stats.outbound.expired.datagrams,

@@ -15,9 +15,11 @@ use super::negotiation::{Mode, Past};
 use super::outstanding::Message;
 use super::sender::Transmit;
 use super::{Machine, Options, Received, Report, Stats, Verdict};
-use crate::datagram::channel::{Channel, Offered, Route, RouteOrder};
+use crate::datagram::channel::Channel;
 use crate::datagram::message::Metadata;
-use crate::datagram::transport::{SendOptions, Transport};
+use crate::datagram::receive::routes::{Offered, Route, RouteOrder};
+use crate::datagram::send::SendOptions;
+use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::link::{After, Job, JobHandle};
 use crate::runtime::clock;
@@ -440,7 +442,7 @@ impl Channel for Layer {
 impl Pollable for Layer {
     fn ready(&self) -> Ready {
         // For any message, as a transport's.
-        let most = Machine::max_payload(self.transport.recent_max_payload()).unwrap_or(1);
+        let most = Machine::max_payload(self.transport.outgoing.recent_max_payload()).unwrap_or(1);
         let state = self.state.lock();
         let stats = state.machine.stats();
         Ready::READABLE.when(state.front.is_some() || stats.inbound > 0)
@@ -486,7 +488,8 @@ struct Task {
 
 impl Task {
     fn new(layer: &Arc<Layer>) -> Self {
-        let route = layer.transport.add_route(RouteOrder::Reliability, Arc::clone(layer) as Arc<dyn Route>);
+        let route =
+            layer.transport.incoming.add_route(RouteOrder::Reliability, Arc::clone(layer) as Arc<dyn Route>);
         let watch = layer.transport.watchers().add(Arc::new(TransportWatch(Arc::downgrade(layer))));
         Self { layer: Arc::clone(layer), route, watch, frames: Vec::new() }
     }
@@ -506,7 +509,7 @@ impl Task {
             // Room was seen, and only this task fills it with frames; what a program's own datagrams took since
             // is a loss like any other, and is repaired like one.
             let options = SendOptions { priority, ttl, report_id: None };
-            let _ = layer.transport.send(&frame, &options, Deadline::Now);
+            let _ = layer.transport.outgoing.send_later(&frame, &options, Deadline::Now);
         }
         if ended { After::Ended } else { After::Wait(wake_at) }
     }
@@ -514,7 +517,7 @@ impl Task {
     /// One turn: what may go now is in `frames` afterwards. Returns when to look again, and whether the layer has ended.
     fn turn(&mut self, now: Instant, max_size: usize) -> (Option<Instant>, bool) {
         let layer = &self.layer;
-        let mut room = layer.transport.send_room().min(TURN);
+        let mut room = layer.transport.outgoing.free_places(0).min(TURN);
         let outbound = layer.transport.stats().outbound;
         let mut state = layer.state.lock();
         state.machine.observe_path(now, outbound.sent.datagrams, outbound.queued.datagrams > 0);
@@ -539,7 +542,7 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         let layer = &self.layer;
-        layer.transport.remove_route(self.route);
+        layer.transport.incoming.remove_route(self.route);
         layer.transport.watchers().remove(self.watch);
         layer.settle();
         layer.state.lock().closed = true;

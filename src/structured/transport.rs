@@ -14,9 +14,11 @@ use parking_lot::{Condvar, Mutex};
 use super::inbox::Inbox;
 use super::registry::Registry;
 use super::serializer::Serializer;
-use crate::datagram::channel::{Channel, Offered, Route, RouteOrder};
+use crate::datagram::channel::Channel;
 use crate::datagram::message::Metadata;
-use crate::datagram::transport::{SendOptions, Transport};
+use crate::datagram::receive::routes::{Offered, Route, RouteOrder};
+use crate::datagram::send::SendOptions;
+use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
@@ -161,7 +163,7 @@ impl Structured {
             return Err(Error::Closed);
         }
         let shared = Arc::new(Shared::new(registry, Some(Inbox::new(queue))));
-        let route = transport.add_route(RouteOrder::Structured, Arc::clone(&shared) as _);
+        let route = transport.incoming.add_route(RouteOrder::Structured, Arc::clone(&shared) as _);
         let watch =
             Arc::new(Watch { shared: Arc::clone(&shared), transport: Some(Arc::downgrade(transport)) });
         let source = Source::Inbox { transport: Arc::clone(transport), route };
@@ -373,7 +375,7 @@ impl Structured {
 
     fn detach(&self) {
         if let Source::Inbox { transport, route } = &self.source {
-            transport.remove_route(*route);
+            transport.incoming.remove_route(*route);
         }
         if let Some(inbox) = &self.shared.inbox {
             inbox.end();
@@ -457,7 +459,7 @@ struct Watch {
 impl Watcher for Watch {
     fn changed(&self) {
         if let (Some(inbox), Some(transport)) = (&self.shared.inbox, &self.transport)
-            && transport.upgrade().is_none_or(|transport| transport.arrivals_ended())
+            && transport.upgrade().is_none_or(|transport| transport.incoming.has_ended())
         {
             inbox.end();
         }

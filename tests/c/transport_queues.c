@@ -50,8 +50,6 @@ static void what_waits_and_is_cleared(void)
     }
     CHECK_UINT(queues.outgoing_datagrams, 9);
     CHECK_UINT(queues.outgoing_bytes, 49);
-    CHECK_UINT(queues.outgoing_in_hand_datagrams, 0);
-    CHECK_UINT(queues.outgoing_in_hand_bytes, 0);
     CHECK_OK(wtgram_transport_get_send_buffer_size(from, &waiting));
     CHECK_UINT(waiting, 9);
     CHECK_UINT(stats_of(from).send_queued, 9);
@@ -75,60 +73,6 @@ static void what_waits_and_is_cleared(void)
     CHECK_UINT(cleared, 0);
     pair_free(&pair);
     wire_close(&wire);
-}
-
-struct flood {
-    wtgram_transport transport;
-    pthread_mutex_t mutex;
-    int over;
-};
-
-enum { FLOOD_SIZE = 100 };
-
-static void *flood(void *argument)
-{
-    struct flood *flood = (struct flood *)argument;
-    static uint8_t data[FLOOD_SIZE];
-    wtgram_slice slices[100];
-    for (int i = 0; i < 100; i++) slices[i].data = data, slices[i].length = sizeof data;
-    for (int over = 0; !over;) {
-        size_t accepted = 0;
-        CHECK_OK(wtgram_transport_send_batch(flood->transport, slices, 100, NULL, NULL, &accepted));
-        pthread_mutex_lock(&flood->mutex);
-        over = flood->over;
-        pthread_mutex_unlock(&flood->mutex);
-    }
-    return NULL;
-}
-
-static void what_is_in_hand(void)
-{
-    struct pair pair;
-    struct flood work;
-    pthread_t thread;
-    pair_open(&pair, NULL);
-    TEST("what is being handed to QUIC is in hand");
-    memset(&work, 0, sizeof work);
-    work.transport = pair.client_datagrams;
-    pthread_mutex_init(&work.mutex, NULL);
-    CHECK(pthread_create(&thread, NULL, flood, &work) == 0);
-    wtgram_queue_statistics queues = queues_of(work.transport);
-    for (int64_t start = now_us(); queues.outgoing_in_hand_datagrams == 0 && now_us() - start < PATIENCE_US;)
-        queues = queues_of(work.transport);
-    CHECK(queues.outgoing_in_hand_datagrams > 0);
-    CHECK_UINT(queues.outgoing_in_hand_bytes, queues.outgoing_in_hand_datagrams * FLOOD_SIZE);
-    CHECK_UINT(queues.outgoing_bytes, queues.outgoing_datagrams * FLOOD_SIZE);
-    pthread_mutex_lock(&work.mutex);
-    work.over = 1;
-    pthread_mutex_unlock(&work.mutex);
-    pthread_join(thread, NULL);
-    pthread_mutex_destroy(&work.mutex);
-    TEST("and is not when all is sent");
-    for (int64_t start = now_us(); stats_of(work.transport).send_queued > 0 && now_us() - start < PATIENCE_US;)
-        sleep_us(MILLISECOND_US);
-    queues = queues_of(work.transport);
-    CHECK_UINT(queues.outgoing_in_hand_datagrams + queues.outgoing_in_hand_bytes + queues.outgoing_datagrams, 0);
-    pair_free(&pair);
 }
 
 static bool is_readable(wtgram_transport transport)
@@ -173,7 +117,6 @@ static void open_and_closed_sides(void)
 int main(void)
 {
     what_waits_and_is_cleared();
-    what_is_in_hand();
     open_and_closed_sides();
     return 0;
 }

@@ -264,7 +264,7 @@ impl Users {
     fn check_calm(&self, seed: u64, path: &str) {
         let sides = [&self.ours[path], &self.theirs[path]];
         for user in sides {
-            let waiting = user.transport.waiting().outgoing.total_waiting();
+            let waiting = user.transport.waiting().total_outgoing();
             assert_eq!(waiting.datagrams, 0, "seed {seed}: {path}: datagrams wait for nothing");
             if sides.iter().all(|side| side.layer.is_some()) {
                 let (submitted, settled) = (user.book.submitted.len(), user.book.outcomes.len());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::outbound::FullPolicy;
-use wtgram::datagram::transport::{SendOptions, Transport, TransportOptions};
+use wtgram::datagram::send::{FullPolicy, SendOptions};
+use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::Error;
 use wtgram::link::Session;
 use wtgram::link::session::{CloseInfo, ClosedBy};
@@ -122,7 +122,7 @@ impl User {
             self.read(record);
         }
         if dice.one_in(100) {
-            self.transport.clear_send_buffer();
+            self.transport.outgoing.clear();
         }
         self.check_counters();
         if dice.one_in(400) {
@@ -131,7 +131,7 @@ impl User {
     }
 
     fn send(&mut self, dice: &mut Dice) {
-        let largest = self.transport.max_datagram_size().unwrap_or(1200) as u64;
+        let largest = self.transport.outgoing.max_datagram_size().unwrap_or(1200) as u64;
         let size = if dice.one_in(3) { dice.below(largest + 20) } else { dice.below(100) };
         let options = SendOptions {
             priority: Priority::clamped(dice.below(3) as i64),
@@ -142,7 +142,7 @@ impl User {
         self.next += 1;
         let payload = payload(DATAGRAM, self.tag, number, size as usize);
         self.book.handed_in += 1;
-        match self.transport.send(&payload, &options, Deadline::Now) {
+        match self.transport.outgoing.send(&payload, &options, Deadline::Now) {
             Ok(()) => drop(self.book.sent.insert(number)),
             Err(
                 Error::TooLarge { .. }
@@ -177,7 +177,7 @@ impl User {
     pub fn read(&mut self, record: &mut Record) {
         let mut count = 0;
         loop {
-            match self.transport.receive(&mut self.buffer, Deadline::Now) {
+            match self.transport.incoming.receive(&mut self.buffer, Deadline::Now) {
                 Ok(metadata) => {
                     count += 1;
                     let payload = &self.buffer[..metadata.size];
@@ -257,7 +257,7 @@ impl User {
         let stats = self.transport.stats();
         assert_eq!(stats.outbound.queued.datagrams, 0, "{}: something waits to be sent", self.host);
         assert_eq!(stats.inbound.queued.datagrams, 0, "{}: something waits to be read", self.host);
-        assert!(self.transport.arrivals_ended() && self.transport.is_closed(), "{}", self.host);
+        assert!(self.transport.incoming.has_ended() && self.transport.is_closed(), "{}", self.host);
         let with_outcome: BTreeSet<_> = self.book.outcomes.keys().copied().collect();
         assert_eq!(self.book.submitted, with_outcome, "{}: messages and outcomes", self.host);
         let ended = self.book.ended.as_ref().expect("it ended");

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use wtgram::datagram::transport::{SendOptions, TransportOptions};
+use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::transport::TransportOptions;
 use wtgram::runtime::wait::Deadline;
 
 use crate::datagrams::{Pair, eventually, receive, soon};
@@ -16,16 +17,16 @@ pub fn blocked(options: &TransportOptions) -> (Pair, SlowLink) {
     let pair =
         Pair::open_through(options, |server| link.insert(SlowLink::to(server, BITS_PER_SECOND)).address());
     let link = link.unwrap();
-    pair.from().send(b"first", &SendOptions::default(), soon()).unwrap();
+    pair.from().outgoing.send(b"first", &SendOptions::default(), soon()).unwrap();
     receive(pair.to());
     link.stop();
     // The queue drains until the congestion window is used up and QUIC's FIFO holds what it may. After a second in which nothing
     // moves, what is in flight is doubted, once, and another window leaves. Then nothing does, however long a test takes.
-    let size = pair.from().max_datagram_size().unwrap();
+    let size = pair.from().outgoing.max_datagram_size().unwrap();
     let (mut sent, mut quiet_since) = (0, Instant::now());
     eventually("the path is full", || {
         for _ in 0..50 {
-            let _ = pair.from().send(&vec![0; size], &SendOptions::default(), Deadline::Now);
+            let _ = pair.from().outgoing.send(&vec![0; size], &SendOptions::default(), Deadline::Now);
         }
         std::thread::sleep(Duration::from_millis(5));
         let before = sent;
@@ -35,6 +36,6 @@ pub fn blocked(options: &TransportOptions) -> (Pair, SlowLink) {
         }
         quiet_since.elapsed() > Duration::from_secs(2)
     });
-    pair.from().clear_send_buffer();
+    pair.from().outgoing.clear();
     (pair, link)
 }

@@ -82,7 +82,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 /// The next datagram, which must come.
 pub fn receive(transport: &Transport) -> Vec<u8> {
     let mut buffer = vec![0; 65536];
-    let metadata = transport.receive(&mut buffer, soon()).expect("a datagram comes");
+    let metadata = transport.incoming.receive(&mut buffer, soon()).expect("a datagram comes");
     buffer.truncate(metadata.size);
     buffer
 }

@@ -75,9 +75,9 @@ pub fn pair(server: &Server) -> (Session, Session) {
 pub fn exchange(from: &Session, to: &Session) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let payload = NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-    from.datagrams.send(&payload, &Default::default(), soon()).expect("sent");
+    from.datagrams.outgoing.send(&payload, &Default::default(), soon()).expect("sent");
     let mut buffer = [0; 2048];
-    let received = to.datagrams.receive(&mut buffer, soon()).expect("received");
+    let received = to.datagrams.incoming.receive(&mut buffer, soon()).expect("received");
     assert_eq!(&buffer[..received.size], payload);
 }
 

@@ -1,12 +1,11 @@
 //! Snapshots of a transport, for those who look at it.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Transport;
-use super::sending_side::Sending;
-use crate::datagram::inbound::InboundConfig;
-use crate::datagram::outbound::{OutboundConfig, QueueSizes};
+use crate::datagram::message::Priority;
+use crate::datagram::receive::{self, ReceiveConfig};
+use crate::datagram::send::{self, SendConfig};
 use crate::datagram::stats::{ArrivalsAndLosses, Stats, Tally};
 use crate::link::session::{Phase, SessionStats};
 use crate::runtime::clock;
@@ -14,8 +13,8 @@ use crate::runtime::clock;
 /// What waits in both queues now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WaitingSizes {
-    /// For being sent.
-    pub outgoing: QueueSizes,
+    /// For being sent, by priority.
+    pub outgoing: [Tally; Priority::COUNT],
     /// For being received.
     pub incoming: Tally,
 }
@@ -28,9 +27,9 @@ pub struct Snapshot {
     /// What waits.
     pub waiting: WaitingSizes,
     /// Settings of the sending side.
-    pub outgoing: OutboundConfig,
+    pub outgoing: SendConfig,
     /// Settings of the receiving side.
-    pub incoming: InboundConfig,
+    pub incoming: ReceiveConfig,
     /// Outcomes that wait to be fetched.
     pub outcomes: usize,
     /// Where the session is in its life.
@@ -51,75 +50,79 @@ pub struct Snapshot {
     pub is_peer_silent: bool,
 }
 
+impl WaitingSizes {
+    /// For being sent, in all priorities.
+    pub fn total_outgoing(&self) -> Tally {
+        self.outgoing.iter().copied().sum()
+    }
+}
+
 impl Transport {
-    /// A snapshot of everything counted; both sides are looked at together.
+    /// A snapshot of everything counted; both halves are looked at together.
     pub fn stats(&self) -> Stats {
         self.look(|_, _, stats| stats)
     }
 
     /// What waits in both queues.
     pub fn waiting(&self) -> WaitingSizes {
-        self.look(|outgoing, incoming, _| WaitingSizes {
-            outgoing: outgoing.queue.sizes(),
-            incoming: incoming.queue.queued(),
-        })
+        self.look(|outgoing, incoming, _| waiting(outgoing, incoming))
     }
 
     /// Everything there is to see.
     pub fn snapshot(&self) -> Snapshot {
         let session = self.session.stats().unwrap_or_default();
         let phase = self.session.phase();
-        let max_payload = self.path.max_payload().unwrap_or(0);
-        self.look(|sending, receiving, stats| Snapshot {
+        let max_payload = self.outgoing.path().max_payload().unwrap_or(0);
+        self.look(|outgoing, incoming, stats| Snapshot {
             stats,
-            waiting: WaitingSizes { outgoing: sending.queue.sizes(), incoming: receiving.queue.queued() },
-            outgoing: sending.queue.config(),
-            incoming: receiving.queue.config(),
-            outcomes: sending.queue.outcomes_len(),
+            waiting: waiting(outgoing, incoming),
+            outgoing: outgoing.queue.config(),
+            incoming: incoming.queue.config(),
+            outcomes: outgoing.queue.outcomes_len(),
             phase,
             session,
-            is_closed: sending.queue.is_closed(),
-            is_readable: !receiving.closed || receiving.queue.queued().datagrams > 0,
+            is_closed: outgoing.queue.is_closed(),
+            is_readable: !incoming.ended || incoming.queue.queued().datagrams > 0,
             max_payload,
-            largest_payload: self.largest_payload.load(Ordering::Relaxed).max(max_payload),
-            silence: clock::now()
-                .saturating_duration_since(receiving.last_arrival.unwrap_or(self.created_at)),
+            largest_payload: self.outgoing.largest_payload().max(max_payload),
+            silence: clock::now().saturating_duration_since(incoming.last_arrival.unwrap_or(self.created_at)),
             is_peer_silent: self.is_peer_silent(),
         })
     }
 
-    /// Looks at both sides with what is expired by now out of the way.
-    fn look<R>(&self, look: impl FnOnce(&Sending, &super::Receiving, Stats) -> R) -> R {
+    /// Looks at both halves with what is expired by now out of the way.
+    fn look<R>(&self, look: impl FnOnce(&send::State, &receive::State, Stats) -> R) -> R {
         let now = clock::now();
-        let below = self.path.counts();
-        let mut sending = self.sending();
-        let mut receiving = self.receiving.lock();
-        sending.queue.expire(now);
-        receiving.queue.expire(now);
-        let stats = Stats {
-            session_id: self.session_id(),
-            created_at_us: self.created_at_us,
-            outbound: sending.queue.counters(),
-            inbound: receiving.queue.counters(),
-            outside: ArrivalsAndLosses {
-                routed: receiving.routed,
-                foreign: Tally { datagrams: below.foreign, bytes: 0 },
-                dropped_in_quic: below.receive_dropped_by_quic,
-                dropped_after_sent: below.send_dropped_by_quic,
-                ..ArrivalsAndLosses::default()
-            },
-            send_time: sending.time,
-            receive_time: receiving.time,
-            sizes: sending
-                .queue
-                .sent_sizes()
-                .merged(receiving.queue.delivered_sizes())
-                .merged(receiving.routed_sizes),
-        };
-        let seen = look(&sending, &receiving, stats);
-        // The other lock first: who is told when the sending side is free looks at both.
-        drop(receiving);
-        drop(sending);
-        seen
+        let below = self.outgoing.path().counts();
+        let mut outgoing = self.outgoing.lock();
+        outgoing.queue.expire(now);
+        // The lock of the other is free first: who is told when this one is free looks at both.
+        self.incoming.look(now, |incoming| {
+            let stats = Stats {
+                session_id: self.session_id(),
+                created_at_us: self.created_at_us,
+                outbound: outgoing.queue.counters(),
+                inbound: incoming.queue.counters(),
+                outside: ArrivalsAndLosses {
+                    routed: incoming.routed,
+                    foreign: Tally { datagrams: below.foreign, bytes: 0 },
+                    dropped_in_quic: below.receive_dropped_by_quic,
+                    dropped_after_sent: below.send_dropped_by_quic,
+                    ..ArrivalsAndLosses::default()
+                },
+                send_time: outgoing.time,
+                receive_time: incoming.time,
+                sizes: outgoing
+                    .queue
+                    .sent_sizes()
+                    .merged(incoming.queue.delivered_sizes())
+                    .merged(incoming.routed_sizes),
+            };
+            look(&outgoing, incoming, stats)
+        })
     }
+}
+
+fn waiting(outgoing: &send::State, incoming: &receive::State) -> WaitingSizes {
+    WaitingSizes { outgoing: outgoing.queue.waiting(), incoming: incoming.queue.queued() }
 }

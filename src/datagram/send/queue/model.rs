@@ -7,8 +7,10 @@ use crate::datagram::random_steps::{self, Dice};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::tests::within;
+use super::tests::{Hand, LANE, within};
 use super::*;
+use crate::datagram::message::{Content, expiry};
+use crate::datagram::send::ring::Entry;
 
 /// The id of a datagram is its session prefix, so that size 0 is possible and order can be checked.
 const PREFIX_LEN: usize = 8;
@@ -21,18 +23,15 @@ struct Item {
     enqueued_at: Instant,
     expires_at: Option<Instant>,
     reported: bool,
-    generation: u32,
 }
 
 /// Lists that are searched from end to end, and one counter for each kind.
 struct Model {
-    config: OutboundConfig,
+    config: SendConfig,
     waiting: Vec<Item>,
-    in_hand: Vec<Item>,
     counters: OutboundCounters,
     outcomes: HashMap<u64, OutcomeKind>,
     sent_sizes: Vec<usize>,
-    generation: u32,
     closed: bool,
     above: bool,
     edges: Edges,
@@ -83,7 +82,7 @@ impl Model {
     }
 
     fn outcome_places_taken(&self) -> usize {
-        self.outcomes.len() + self.waiting.iter().chain(&self.in_hand).filter(|item| item.reported).count()
+        self.outcomes.len() + self.waiting.iter().filter(|item| item.reported).count()
     }
 
     /// The index in `waiting` of what leaves next.
@@ -150,10 +149,17 @@ impl Model {
         evicted
     }
 
-    fn pop(&mut self, now: Instant, max_bytes: usize, max_count: usize) -> Vec<Item> {
-        let mut batch = Vec::new();
+    /// The ids of what leaves, in order.
+    fn hand_over(
+        &mut self,
+        now: Instant,
+        max_bytes: usize,
+        max_count: usize,
+        kinds: &[OutcomeKind],
+    ) -> Vec<u64> {
+        let mut left = Vec::new();
         let mut bytes = 0;
-        while batch.len() < max_count
+        while left.len() < max_count
             && let Some(front) = self.front()
         {
             let item = self.waiting[front];
@@ -162,25 +168,14 @@ impl Model {
                 self.count(item, OutcomeKind::Expired);
             } else if bytes + item.size + PREFIX_LEN <= max_bytes {
                 bytes += item.size + PREFIX_LEN;
-                batch.push(self.waiting.remove(front));
+                self.waiting.remove(front);
+                self.count(item, kinds.get(left.len()).copied().unwrap_or(OutcomeKind::Handed));
+                left.push(item.id);
             } else {
                 break;
             }
         }
-        self.in_hand.extend(&batch);
-        batch
-    }
-
-    fn requeue(&mut self) {
-        for item in std::mem::take(&mut self.in_hand).into_iter().rev() {
-            if self.closed {
-                self.count(item, OutcomeKind::Closed);
-            } else if item.generation != self.generation {
-                self.count(item, OutcomeKind::Cleared);
-            } else {
-                self.waiting.insert(0, item);
-            }
-        }
+        left
     }
 
     fn tally<'a>(items: impl IntoIterator<Item = &'a Item>) -> Tally {
@@ -190,7 +185,7 @@ impl Model {
     }
 
     fn tell_level(&mut self) {
-        self.counters.queued = Self::tally(self.waiting.iter().chain(&self.in_hand));
+        self.counters.queued = Self::tally(&self.waiting);
         let Tally { datagrams, bytes } = self.counters.queued;
         let marks = self.config.marks;
         let (datagrams, bytes) = (datagrams as usize, bytes as usize);
@@ -203,37 +198,40 @@ impl Model {
 }
 
 struct Run {
-    real: Outbound,
+    real: SendQueue,
     model: Model,
-    hand: Vec<Outgoing>,
     now: Instant,
     next_id: u64,
+    kept: Vec<Bytes>,
 }
 
-fn id_of(item: &Outgoing) -> u64 {
-    u64::from_be_bytes(item.payload[..PREFIX_LEN].try_into().unwrap())
+fn id_of(framed: &[u8]) -> u64 {
+    u64::from_be_bytes(framed[..PREFIX_LEN].try_into().unwrap())
+}
+
+/// The payload of a datagram: bytes that tell it from its neighbours.
+fn payload_of(id: u64, size: usize) -> Vec<u8> {
+    vec![id as u8; size]
 }
 
 impl Run {
-    fn new(config: OutboundConfig) -> Self {
+    fn new(config: SendConfig) -> Self {
         Self {
-            real: Outbound::new(config),
+            real: SendQueue::new(config, LANE),
             model: Model {
                 config,
                 waiting: Vec::new(),
-                in_hand: Vec::new(),
                 counters: OutboundCounters::default(),
                 outcomes: HashMap::new(),
                 sent_sizes: Vec::new(),
-                generation: 0,
                 closed: false,
                 above: false,
                 edges: Edges::default(),
             },
-            hand: Vec::new(),
             // Far enough from the start of the clock to step back from.
             now: Instant::now() + Duration::from_secs(1000),
             next_id: 0,
+            kept: Vec::new(),
         }
     }
 
@@ -246,20 +244,7 @@ impl Run {
         }
         match dice.below(32) {
             0..13 => self.push(&mut dice),
-            13..18 => {
-                let (max_bytes, max_count) = (dice.below(120) as usize, dice.below(6) as usize);
-                let start = self.hand.len();
-                let taken = self.real.pop_batch(self.now, max_count, within(max_bytes), &mut self.hand);
-                let expected = self.model.pop(self.now, max_bytes, max_count);
-                assert_eq!(taken, expected.len());
-                let ids: Vec<_> = self.hand[start..].iter().map(id_of).collect();
-                assert_eq!(ids, expected.iter().map(|item| item.id).collect::<Vec<_>>());
-            }
-            18..22 => self.settle(&mut dice),
-            22..24 => {
-                self.real.requeue_front(self.hand.drain(..));
-                self.model.requeue();
-            }
+            13..24 => self.hand_over(&mut dice),
             24 => {
                 let max_age = dice.one_of([0, 5, 20, 100]);
                 self.real.set_max_age(Some(micros(max_age)));
@@ -301,7 +286,6 @@ impl Run {
                     let now = self.now;
                     self.model.drop_waiting(|model, item| model.is_expired(item, now), OutcomeKind::Expired);
                     let expected = self.model.drop_waiting(|_, _| true, OutcomeKind::Cleared);
-                    self.model.generation += 1;
                     assert_eq!(self.real.clear(now), expected);
                 }
                 other => {
@@ -328,62 +312,61 @@ impl Run {
         // Some have waited before they come.
         let longest_wait = dice.one_of([1, 1, 1, 20]);
         let since = self.now - Duration::from_micros(dice.below(longest_wait));
-        let mut payload = id.to_be_bytes().to_vec();
-        payload.resize(PREFIX_LEN + size, 0);
-        let priority_value = Priority::clamped(priority as i64);
-        let item = Outgoing::new(
-            Bytes::from(payload),
-            PREFIX_LEN as u8,
-            priority_value,
-            since,
-            ttl,
-            reported.then_some(id),
-        );
-        let expected = Item {
-            id,
-            size,
-            priority,
-            enqueued_at: since,
-            expires_at: item.expires_at,
-            reported,
-            generation: self.model.generation,
+        let (prefix, payload) = (id.to_be_bytes(), payload_of(id, size));
+        let framed = Bytes::from([&prefix[..], &payload].concat());
+        let content = match dice.below(4) {
+            0 => Content::Shared { framed: &framed, prefix_len: PREFIX_LEN },
+            _ => Content::Copied { prefix: &prefix, payload: &payload },
         };
+        let datagram = Outgoing {
+            content,
+            priority: Priority::clamped(priority as i64),
+            enqueued_at: since,
+            expires_at: expiry(since, ttl),
+            report_id: reported.then_some(id),
+        };
+        let expires_at = datagram.expires_at;
+        let expected = Item { id, size, priority, enqueued_at: since, expires_at, reported };
         let expected = self.model.push(self.now, expected);
-        let result = match self.real.push(self.now, item) {
+        let result = match self.real.push(self.now, &datagram) {
             Ok(Pushed { evicted }) => Ok(evicted),
             Err(PushError::Rejected) => Err("rejected"),
             Err(PushError::Expired) => Err("expired"),
-            Err(handed_back) => {
-                let (name, item) = match handed_back {
-                    PushError::Full(item) => ("full", item),
-                    PushError::OutcomesFull(item) => ("outcomes full", item),
-                    PushError::Closed(item) => ("closed", item),
-                    PushError::Rejected | PushError::Expired => unreachable!(),
-                };
-                assert_eq!((id_of(&item), item.size()), (id, size), "handed back as it came");
-                Err(name)
-            }
+            Err(PushError::Full) => Err("full"),
+            Err(PushError::OutcomesFull) => Err("outcomes full"),
+            Err(PushError::Closed) => Err("closed"),
         };
         assert_eq!(result, expected);
     }
 
-    fn settle(&mut self, dice: &mut Dice) {
-        let count = (dice.below(6) as usize).min(self.hand.len());
-        let mut results = Vec::new();
-        for mut item in self.hand.drain(..count) {
-            let (result, kind) = [
-                (HandOver::Sent, OutcomeKind::Handed),
-                (HandOver::TooLarge, OutcomeKind::TooLarge),
-                (HandOver::Failed, OutcomeKind::Failed),
-                (HandOver::Closed, OutcomeKind::Closed),
-            ][dice.below(7).saturating_sub(3) as usize];
-            let expected = self.model.in_hand.remove(0);
-            assert_eq!(id_of(&item), expected.id);
-            self.model.count(expected, kind);
-            drop(std::mem::take(&mut item.payload));
-            results.push((item, result));
+    fn hand_over(&mut self, dice: &mut Dice) {
+        let (max_bytes, max_count) = (dice.below(120) as usize, dice.below(6) as usize);
+        let (answers, kinds): (Vec<_>, Vec<_>) = (0..6)
+            .map(|_| {
+                [
+                    (HandOver::Sent, OutcomeKind::Handed),
+                    (HandOver::TooLarge, OutcomeKind::TooLarge),
+                    (HandOver::Failed, OutcomeKind::Failed),
+                    (HandOver::Closed, OutcomeKind::Closed),
+                ][dice.below(7).saturating_sub(3) as usize]
+            })
+            .unzip();
+        let mut hand = Hand { answers, ..Hand::new(within(max_bytes)) };
+        let count = self.real.hand_over(self.now, max_count, &mut hand);
+        let expected = self.model.hand_over(self.now, max_bytes, max_count, &kinds);
+        assert_eq!(
+            (count, hand.taken.iter().map(|framed| id_of(framed)).collect::<Vec<_>>()),
+            (expected.len(), expected)
+        );
+        for framed in &hand.taken {
+            assert_eq!(framed[PREFIX_LEN..], payload_of(id_of(framed), framed.len() - PREFIX_LEN));
         }
-        self.real.settle(results);
+        // QUIC keeps some for a while, and other datagrams are queued meanwhile.
+        self.kept.extend(hand.taken);
+        while self.kept.len() > dice.below(20) as usize {
+            let framed = self.kept.remove(dice.below(self.kept.len() as u64) as usize);
+            assert_eq!(framed[PREFIX_LEN..], payload_of(id_of(&framed), framed.len() - PREFIX_LEN));
+        }
     }
 
     fn count_outside(&mut self, dice: &mut Dice) {
@@ -402,8 +385,8 @@ impl Run {
             return;
         }
         assert_eq!(result, Ok(()));
-        let (priority, enqueued_at, expires_at, generation) = (0, self.now, None, 0);
-        let item = Item { id, size, priority, enqueued_at, expires_at, reported, generation };
+        let (priority, enqueued_at, expires_at) = (0, self.now, None);
+        let item = Item { id, size, priority, enqueued_at, expires_at, reported };
         self.model.counters.handed_in.add(size);
         self.model.count(item, kind);
     }
@@ -412,13 +395,13 @@ impl Run {
         let (real, model) = (&mut self.real, &mut self.model);
         assert!(real.counters.is_balanced(), "{:?}", real.counters);
         assert_eq!(real.counters, model.counters);
-        let sizes = real.sizes();
-        assert_eq!(sizes.in_hand, Model::tally(&model.in_hand));
-        assert_eq!(sizes.total_waiting().plus(sizes.in_hand), real.counters.queued);
-        for priority in 0..Priority::COUNT {
+        let waiting = real.waiting();
+        assert_eq!(waiting.iter().copied().sum::<Tally>(), real.counters.queued);
+        for (priority, ring) in real.rings.iter().enumerate() {
             let expected: Vec<_> = model.waiting.iter().filter(|item| item.priority == priority).collect();
-            assert_eq!(sizes.waiting[priority], Model::tally(expected.iter().copied()));
-            assert!(real.rings[priority].items.iter().map(id_of).eq(expected.iter().map(|item| item.id)));
+            assert_eq!(waiting[priority], Model::tally(expected.iter().copied()));
+            assert!(ring.entries().map(Entry::size).eq(expected.iter().map(|item| item.size)));
+            assert_eq!(ring.is_empty(), ring.chunks() == 0);
         }
         // Every datagram with a report id is either still to be reported, once, or was.
         assert_eq!(real.outcomes_len(), model.outcomes.len());
@@ -452,17 +435,15 @@ impl Run {
         self.model.closed = true;
         let expected = self.model.drop_waiting(|_, _| true, OutcomeKind::Closed);
         assert_eq!(self.real.close(), expected);
-        self.real.requeue_front(self.hand.drain(..));
-        self.model.requeue();
         self.model.tell_level();
         self.check();
     }
 }
 
-fn configs() -> impl Strategy<Value = OutboundConfig> {
+fn configs() -> impl Strategy<Value = SendConfig> {
     (1..12_usize, 0..200_usize, 0..3_usize, 0..20_usize, 1..10_usize, 0..10_usize, 1..150_usize).prop_map(
         |(datagrams, bytes, policy, outcome_capacity, high_datagrams, low_datagrams, high_bytes)| {
-            OutboundConfig {
+            SendConfig {
                 limits: Limits { datagrams, bytes },
                 max_age: None,
                 policy: [FullPolicy::Evict, FullPolicy::Reject, FullPolicy::Wait][policy],

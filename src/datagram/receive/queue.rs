@@ -4,19 +4,11 @@
 //! in alive (a peer could pin a whole UDP receive buffer with each one-byte datagram), nothing is allocated per
 //! datagram, and a batch leaves with one copy.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::message::{Limits, Metadata};
-use super::stats::{InboundCounters, SizeRange, Tally};
-
-/// Room for bytes that an empty queue keeps.
-const KEPT_BYTES: usize = 16 * 1024;
-/// Room for datagrams that an empty queue keeps.
-const KEPT_ENTRIES: usize = 256;
-/// Memory is given back at most this often: a reader that empties the queue after every burst would otherwise free and
-/// grow it for each.
-const SHRINK_INTERVAL: Duration = Duration::from_secs(1);
+use super::ring::{Entry, Ring};
+use crate::datagram::message::{Limits, Metadata};
+use crate::datagram::stats::{InboundCounters, SizeRange, Tally};
 
 /// Which datagram goes when there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,9 +20,9 @@ pub enum DropPolicy {
     Newest,
 }
 
-/// How an [`Inbound`] behaves.
+/// How a [`ReceiveQueue`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InboundConfig {
+pub struct ReceiveConfig {
     /// What it may hold.
     pub limits: Limits,
     /// Datagrams this old are dropped instead of delivered; none or zero: never.
@@ -39,7 +31,7 @@ pub struct InboundConfig {
     pub policy: DropPolicy,
 }
 
-impl Default for InboundConfig {
+impl Default for ReceiveConfig {
     fn default() -> Self {
         Self {
             limits: Limits { datagrams: 4096, bytes: 1024 * 1024 },
@@ -72,14 +64,6 @@ pub struct Slot {
     pub metadata: Metadata,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    arrived_at: Instant,
-    timestamp_us: u64,
-    sequence: u64,
-    len: usize,
-}
-
 impl Entry {
     fn metadata(&self, now: Instant) -> Metadata {
         Metadata {
@@ -98,27 +82,23 @@ impl Entry {
 
 /// The queue: first in, first out. Expiry is judged when a datagram is at the front.
 #[derive(Debug)]
-pub struct Inbound {
-    config: InboundConfig,
-    bytes: VecDeque<u8>,
-    entries: VecDeque<Entry>,
+pub struct ReceiveQueue {
+    config: ReceiveConfig,
+    ring: Ring,
     next_sequence: u64,
     counters: InboundCounters,
     delivered_sizes: SizeRange,
-    shrunk_at: Option<Instant>,
 }
 
-impl Inbound {
-    /// An empty queue, which holds no memory yet.
-    pub fn new(config: InboundConfig) -> Self {
+impl ReceiveQueue {
+    /// An empty queue of a transport of this lane, which holds no memory yet.
+    pub fn new(config: ReceiveConfig, lane: usize) -> Self {
         let mut inbound = Self {
             config,
-            bytes: VecDeque::new(),
-            entries: VecDeque::new(),
+            ring: Ring::new(lane),
             next_sequence: 0,
             counters: InboundCounters::default(),
             delivered_sizes: SizeRange::default(),
-            shrunk_at: None,
         };
         inbound.set_limits(config.limits);
         inbound.set_max_age(config.max_age);
@@ -144,20 +124,19 @@ impl Inbound {
     /// what it took. Returns how many.
     pub fn drop_beyond_limits(&mut self, now: Instant) -> usize {
         self.expire(now);
-        let before = self.entries.len();
+        let before = self.ring.len();
         let Limits { datagrams, bytes } = self.config.limits;
         while self.config.policy == DropPolicy::Oldest
-            && (self.entries.len() > datagrams || self.bytes.len() > bytes)
+            && (self.ring.len() > datagrams || self.ring.bytes() > bytes)
         {
             let len = self.drop_front();
             self.counters.dropped_full.add(len);
         }
-        self.trim(now);
-        before - self.entries.len()
+        before - self.ring.len()
     }
 
     /// The settings in force.
-    pub fn config(&self) -> InboundConfig {
+    pub fn config(&self) -> ReceiveConfig {
         self.config
     }
 
@@ -208,14 +187,8 @@ impl Inbound {
             let sequence = self.claim_sequence();
             self.counters.received.add(payload.len());
             if self.make_room(now, payload.len()) {
-                self.grow(payload.len());
-                self.bytes.extend(payload);
-                self.entries.push_back(Entry {
-                    arrived_at: now,
-                    timestamp_us: unix_us,
-                    sequence,
-                    len: payload.len(),
-                });
+                let entry = Entry { arrived_at: now, timestamp_us: unix_us, sequence, len: payload.len() };
+                self.ring.push(entry, payload, self.config.limits);
                 self.counters.queued.add(payload.len());
                 kept += 1;
             } else {
@@ -228,13 +201,13 @@ impl Inbound {
     /// Bytes of the next datagram, if one waits.
     pub fn front_len(&mut self, now: Instant) -> Option<usize> {
         self.expire(now);
-        self.entries.front().map(|entry| entry.len)
+        self.ring.front().map(|entry| entry.len)
     }
 
     /// Copies the beginning of the next datagram, which stays, to `buffer`: as much as both have.
     pub fn front_into(&self, buffer: &mut [u8]) {
-        let len = self.entries.front().map_or(0, |entry| entry.len).min(buffer.len());
-        copy_front(&self.bytes, &mut buffer[..len]);
+        let len = self.ring.front().map_or(0, |entry| entry.len).min(buffer.len());
+        self.ring.copy_front(&mut buffer[..len]);
     }
 
     /// Copies the next datagram to the beginning of `buffer`.
@@ -259,7 +232,7 @@ impl Inbound {
             self.expire(now);
             let run_start = offset;
             let mut run = 0;
-            for (entry, slot) in self.entries.iter().zip(&mut slots[filled..]) {
+            for (entry, slot) in self.ring.entries().zip(&mut slots[filled..]) {
                 if entry.is_expired(now, self.config.max_age) {
                     break;
                 }
@@ -277,22 +250,21 @@ impl Inbound {
             if run == 0 {
                 break;
             }
-            self.take_bytes(&mut arena[run_start..offset]);
-            self.entries.drain(..run);
+            self.ring.copy_front(&mut arena[run_start..offset]);
+            self.ring.remove_front(run, offset - run_start);
             let taken = Tally { datagrams: run as u64, bytes: (offset - run_start) as u64 };
             self.counters.delivered = self.counters.delivered.plus(taken);
             self.counters.queued.datagrams -= taken.datagrams;
             self.counters.queued.bytes -= taken.bytes;
             filled += run;
         }
-        self.trim(now);
         Ok(filled)
     }
 
     /// Drops what is too old by now; returns how many.
     pub fn expire(&mut self, now: Instant) -> usize {
         let mut dropped = 0;
-        while let Some(entry) = self.entries.front()
+        while let Some(entry) = self.ring.front()
             && entry.is_expired(now, self.config.max_age)
         {
             let len = self.drop_front();
@@ -305,27 +277,10 @@ impl Inbound {
     /// Drops everything that waits; returns how many.
     pub fn clear(&mut self, now: Instant) -> usize {
         self.expire(now);
-        let cleared = self.entries.len();
-        self.entries.clear();
-        self.bytes.clear();
+        let cleared = self.ring.len();
+        self.ring.clear();
         self.counters.cleared = self.counters.cleared.plus(std::mem::take(&mut self.counters.queued));
-        self.trim(now);
         cleared
-    }
-
-    /// Gives memory back if the queue is empty, holds much, and this was not just done. Popping and clearing do it by
-    /// themselves; a housekeeper may call it for queues that nobody touches.
-    pub fn trim(&mut self, now: Instant) {
-        let large = self.bytes.capacity() > KEPT_BYTES || self.entries.capacity() > KEPT_ENTRIES;
-        if !large || !self.entries.is_empty() {
-            return;
-        }
-        if self.shrunk_at.is_some_and(|at| now.saturating_duration_since(at) < SHRINK_INTERVAL) {
-            return;
-        }
-        self.bytes.shrink_to(KEPT_BYTES);
-        self.entries.shrink_to(KEPT_ENTRIES);
-        self.shrunk_at = Some(now);
     }
 
     /// Whether `extra` bytes have, or were given, a place.
@@ -347,43 +302,15 @@ impl Inbound {
 
     fn has_room(&self, extra: usize) -> bool {
         let Limits { datagrams, bytes } = self.config.limits;
-        self.entries.len() < datagrams && self.bytes.len().saturating_add(extra) <= bytes
-    }
-
-    /// Doubles like any vector, but never past the limits, which bound memory and not only contents.
-    fn grow(&mut self, extra: usize) {
-        let Limits { datagrams, bytes } = self.config.limits;
-        reserve_within(&mut self.bytes, extra, bytes.max(KEPT_BYTES), KEPT_BYTES);
-        reserve_within(&mut self.entries, 1, datagrams.max(KEPT_ENTRIES), 16);
+        self.ring.len() < datagrams && self.ring.bytes().saturating_add(extra) <= bytes
     }
 
     /// Removes the front datagram from the queue and from `queued`; the caller counts where it went.
     fn drop_front(&mut self) -> usize {
-        let Some(entry) = self.entries.pop_front() else { return 0 };
-        self.bytes.drain(..entry.len);
-        self.counters.queued.remove(entry.len);
-        entry.len
-    }
-
-    /// Moves the first bytes of the ring out.
-    fn take_bytes(&mut self, target: &mut [u8]) {
-        copy_front(&self.bytes, target);
-        self.bytes.drain(..target.len());
-    }
-}
-
-fn copy_front(ring: &VecDeque<u8>, target: &mut [u8]) {
-    let (head, tail) = ring.as_slices();
-    let (from_head, from_tail) = target.split_at_mut(head.len().min(target.len()));
-    from_head.copy_from_slice(&head[..from_head.len()]);
-    from_tail.copy_from_slice(&tail[..from_tail.len()]);
-}
-
-fn reserve_within<T>(ring: &mut VecDeque<T>, extra: usize, limit: usize, at_least: usize) {
-    let needed = ring.len() + extra;
-    if needed > ring.capacity() {
-        let wanted = ring.capacity().saturating_mul(2).max(at_least).min(limit).max(needed);
-        ring.reserve_exact(wanted - ring.len());
+        let Some(&Entry { len, .. }) = self.ring.front() else { return 0 };
+        self.ring.remove_front(1, len);
+        self.counters.queued.remove(len);
+        len
     }
 }
 

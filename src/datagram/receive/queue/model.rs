@@ -6,6 +6,7 @@ use crate::datagram::random_steps::{self, Dice};
 use proptest::prelude::*;
 
 use super::*;
+use crate::datagram::receive::ring::{FIRST_BYTES, FIRST_ENTRIES};
 
 struct Datagram {
     payload: Vec<u8>,
@@ -16,7 +17,7 @@ struct Datagram {
 
 /// One vector for each datagram, one operation after the other.
 struct Model {
-    config: InboundConfig,
+    config: ReceiveConfig,
     queue: Vec<Datagram>,
     next_sequence: u64,
     counters: InboundCounters,
@@ -98,7 +99,7 @@ fn any_size(dice: &mut Dice) -> usize {
 }
 
 struct Run {
-    real: Inbound,
+    real: ReceiveQueue,
     model: Model,
     now: Instant,
     /// Payloads are pieces of this, so that no two of them look the same.
@@ -108,14 +109,14 @@ struct Run {
 }
 
 impl Run {
-    fn new(config: InboundConfig) -> Self {
+    fn new(config: ReceiveConfig) -> Self {
         let mut state = 1_u64;
         let noise = std::iter::repeat_with(|| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 56) as u8
         });
         Self {
-            real: Inbound::new(config),
+            real: ReceiveQueue::new(config, 14),
             model: Model {
                 config,
                 queue: Vec::new(),
@@ -133,8 +134,7 @@ impl Run {
     fn step(&mut self, mut dice: Dice) {
         match dice.below(64) {
             0 => self.now -= Duration::from_micros(dice.below(40)),
-            1 => self.now += SHRINK_INTERVAL,
-            2..20 => self.now += Duration::from_micros(dice.below(8)),
+            1..20 => self.now += Duration::from_micros(dice.below(8)),
             _ => {}
         }
         let now = self.now;
@@ -204,7 +204,6 @@ impl Run {
                 assert_eq!(self.real.claim_sequence(), self.model.next_sequence);
                 self.model.next_sequence += 1;
             }
-            30 => self.real.trim(now),
             _ => {
                 self.model.expire(now);
                 let expected = self.model.queue.len();
@@ -250,10 +249,12 @@ impl Run {
         assert!(real.counters.is_balanced(), "{:?}", real.counters);
         assert_eq!(real.counters, model.counters);
         assert_eq!(real.next_sequence(), model.next_sequence);
-        assert_eq!(real.entries.len(), model.queue.len());
-        assert_eq!(real.bytes.len(), model.size());
-        assert!(real.bytes.capacity() <= self.largest_limits.bytes.max(KEPT_BYTES));
-        assert!(real.entries.capacity() <= self.largest_limits.datagrams.max(KEPT_ENTRIES));
+        assert_eq!(real.ring.len(), model.queue.len());
+        assert_eq!(real.ring.bytes(), model.size());
+        let (bytes, entries) = real.ring.capacities();
+        assert!(bytes <= self.largest_limits.bytes.max(FIRST_BYTES));
+        assert!(entries <= self.largest_limits.datagrams.max(FIRST_ENTRIES));
+        assert!(!model.queue.is_empty() || (bytes, entries) == (0, 0));
     }
 }
 
@@ -267,8 +268,8 @@ fn metadata_of(datagram: &Datagram, now: Instant) -> Metadata {
     }
 }
 
-fn configs() -> impl Strategy<Value = InboundConfig> {
-    (1..60_usize, 0..4_usize, any::<bool>()).prop_map(|(datagrams, bytes, oldest)| InboundConfig {
+fn configs() -> impl Strategy<Value = ReceiveConfig> {
+    (1..60_usize, 0..4_usize, any::<bool>()).prop_map(|(datagrams, bytes, oldest)| ReceiveConfig {
         limits: Limits { datagrams, bytes: [60, 1000, 1000, 40_000][bytes] },
         max_age: None,
         policy: if oldest { DropPolicy::Oldest } else { DropPolicy::Newest },

@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::outcomes::OutcomeKind;
-use super::{Outbound, leave};
-use crate::datagram::message::{Outgoing, Priority};
+use super::{SendQueue, leave};
+use crate::datagram::message::Priority;
+use crate::datagram::send::OutcomeKind;
+use crate::datagram::send::ring::Ring;
 
 /// Up to this many waiting datagrams, a full queue is searched for expired ones on every push. A longer one is searched
 /// once per eighth of its length, so that a push stays cheap however long the caller lets the queue become.
 const ALWAYS_SEARCHED: usize = 256;
 const SEARCHED_PER_PUSH: usize = 8;
 
-impl Outbound {
+impl SendQueue {
     /// Drops everything that is expired by now, wherever it waits; returns how many.
     pub fn expire(&mut self, now: Instant) -> usize {
         let dropped = self.drop_expired(now);
@@ -26,8 +27,10 @@ impl Outbound {
 
     /// When anything is expected to expire after the max age changed.
     pub(super) fn find_next_expiry(&mut self) {
+        let max_age = self.config.max_age;
+        let entries = self.rings.iter().flat_map(Ring::entries);
         self.next_expiry =
-            self.rings.iter().flat_map(|ring| &ring.items).filter_map(|item| self.deadline(item)).min();
+            entries.filter_map(|entry| deadline(entry.enqueued_at, entry.expires_at, max_age)).min();
     }
 
     /// One more push, which pays for searching a part of a long queue.
@@ -41,13 +44,13 @@ impl Outbound {
             return false;
         }
         for priority in 0..Priority::COUNT {
-            while let Some(front) = self.rings[priority].items.front()
-                && is_past(self.deadline(front), now)
+            while let Some(front) = self.rings[priority].front()
+                && is_past(self.deadline(front.enqueued_at, front.expires_at), now)
             {
                 self.drop_front(priority, OutcomeKind::Expired);
             }
         }
-        let waiting: usize = self.rings.iter().map(|ring| ring.items.len()).sum();
+        let waiting: usize = self.rings.iter().map(Ring::len).sum();
         if waiting <= ALWAYS_SEARCHED || self.search_credit >= waiting {
             self.search_credit = 0;
             self.drop_expired(now);
@@ -63,18 +66,12 @@ impl Outbound {
         let mut earliest: Option<Instant> = None;
         let mut dropped = 0;
         for ring in &mut self.rings {
-            ring.items.retain(|item| {
-                let deadline = deadline(item, max_age);
+            ring.retain(|entry| {
+                let deadline = deadline(entry.enqueued_at, entry.expires_at, max_age);
                 let expired = is_past(deadline, now);
                 if expired {
-                    ring.tally.remove(item.size());
-                    leave(
-                        &mut self.counters,
-                        &mut self.outcomes,
-                        item.size(),
-                        item.report_id,
-                        OutcomeKind::Expired,
-                    );
+                    let (size, kind) = (entry.size(), OutcomeKind::Expired);
+                    leave(&mut self.counters, &mut self.outcomes, size, entry.report_id, kind);
                     dropped += 1;
                 } else {
                     earliest = earliest.into_iter().chain(deadline).min();
@@ -86,8 +83,8 @@ impl Outbound {
         dropped
     }
 
-    pub(super) fn deadline(&self, item: &Outgoing) -> Option<Instant> {
-        deadline(item, self.config.max_age)
+    pub(super) fn deadline(&self, enqueued_at: Instant, expires_at: Option<Instant>) -> Option<Instant> {
+        deadline(enqueued_at, expires_at, self.config.max_age)
     }
 
     pub(super) fn expect_expiry(&mut self, deadline: Option<Instant>) {
@@ -96,9 +93,9 @@ impl Outbound {
 }
 
 /// When TTL or max age end, whichever is first. Beyond what the clock can express is never.
-fn deadline(item: &Outgoing, max_age: Option<Duration>) -> Option<Instant> {
-    let of_age = max_age.and_then(|max_age| item.enqueued_at.checked_add(max_age));
-    item.expires_at.into_iter().chain(of_age).min()
+fn deadline(enqueued_at: Instant, expires_at: Option<Instant>, max_age: Option<Duration>) -> Option<Instant> {
+    let of_age = max_age.and_then(|max_age| enqueued_at.checked_add(max_age));
+    expires_at.into_iter().chain(of_age).min()
 }
 
 pub(super) fn is_past(deadline: Option<Instant>, now: Instant) -> bool {

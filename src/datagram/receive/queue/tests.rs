@@ -2,15 +2,15 @@ use super::*;
 
 const MS: Duration = Duration::from_millis(1);
 
-fn limited(datagrams: usize, bytes: usize, policy: DropPolicy) -> Inbound {
-    Inbound::new(InboundConfig { limits: Limits { datagrams, bytes }, max_age: None, policy })
+fn limited(datagrams: usize, bytes: usize, policy: DropPolicy) -> ReceiveQueue {
+    ReceiveQueue::new(ReceiveConfig { limits: Limits { datagrams, bytes }, max_age: None, policy }, 14)
 }
 
-fn push(queue: &mut Inbound, now: Instant, texts: &[&str]) -> usize {
+fn push(queue: &mut ReceiveQueue, now: Instant, texts: &[&str]) -> usize {
     queue.push_batch(now, 1_000_000, texts.iter().map(|text| text.as_bytes()))
 }
 
-fn pop_all(queue: &mut Inbound, now: Instant) -> Vec<String> {
+fn pop_all(queue: &mut ReceiveQueue, now: Instant) -> Vec<String> {
     let mut texts = Vec::new();
     let mut buffer = [0; 100];
     while let Ok(metadata) = queue.pop_into(now, &mut buffer) {
@@ -22,7 +22,7 @@ fn pop_all(queue: &mut Inbound, now: Instant) -> Vec<String> {
 #[test]
 fn datagrams_come_out_in_order_of_arrival_with_what_is_known_about_them() {
     let now = Instant::now();
-    let mut queue = Inbound::new(InboundConfig::default());
+    let mut queue = ReceiveQueue::new(ReceiveConfig::default(), 14);
     assert_eq!(queue.push_batch(now, 7, [&b"one"[..], b""]), 2);
     assert_eq!(queue.push_batch(now + MS, 1007, [&b"three"[..]]), 1);
     let mut buffer = [0; 8];
@@ -53,7 +53,7 @@ fn an_empty_datagram_is_a_datagram_even_for_an_empty_buffer() {
 #[test]
 fn a_buffer_that_is_too_small_hears_the_size_and_loses_nothing() {
     let now = Instant::now();
-    let mut queue = Inbound::new(InboundConfig::default());
+    let mut queue = ReceiveQueue::new(ReceiveConfig::default(), 14);
     push(&mut queue, now, &["four"]);
     assert_eq!(queue.pop_into(now, &mut [0; 3]), Err(PopError::TooSmall { needed: 4 }));
     assert_eq!(queue.queued(), Tally { datagrams: 1, bytes: 4 });
@@ -63,7 +63,7 @@ fn a_buffer_that_is_too_small_hears_the_size_and_loses_nothing() {
 #[test]
 fn a_batch_fills_slots_and_arena_as_far_as_they_go() {
     let now = Instant::now();
-    let mut queue = Inbound::new(InboundConfig::default());
+    let mut queue = ReceiveQueue::new(ReceiveConfig::default(), 14);
     push(&mut queue, now, &["aa", "", "bbb", "cccc"]);
     let mut arena = [b'.'; 8];
     let mut slots = [Slot::default(); 9];
@@ -110,7 +110,7 @@ fn the_byte_limit_drops_as_many_as_it_takes_and_none_for_what_never_fits() {
 #[test]
 fn max_age_holds_at_once_and_is_counted() {
     let now = Instant::now();
-    let mut queue = Inbound::new(InboundConfig::default());
+    let mut queue = ReceiveQueue::new(ReceiveConfig::default(), 14);
     push(&mut queue, now, &["a"]);
     push(&mut queue, now + MS, &["b"]);
     queue.set_max_age(Some(2 * MS));
@@ -136,7 +136,7 @@ fn the_expired_go_before_the_living_when_room_is_needed() {
 #[test]
 fn a_clock_that_steps_back_makes_nothing_old() {
     let now = Instant::now() + Duration::from_secs(10);
-    let mut queue = Inbound::new(InboundConfig { max_age: Some(MS), ..InboundConfig::default() });
+    let mut queue = ReceiveQueue::new(ReceiveConfig { max_age: Some(MS), ..ReceiveConfig::default() }, 14);
     push(&mut queue, now, &["a"]);
     let metadata = queue.pop_into(now - Duration::from_secs(5), &mut [0; 1]).unwrap();
     assert_eq!(metadata.age, Duration::ZERO);
@@ -145,7 +145,8 @@ fn a_clock_that_steps_back_makes_nothing_old() {
 #[test]
 fn clear_counts_the_living_as_cleared_and_the_old_as_expired() {
     let now = Instant::now();
-    let mut queue = Inbound::new(InboundConfig { max_age: Some(2 * MS), ..InboundConfig::default() });
+    let mut queue =
+        ReceiveQueue::new(ReceiveConfig { max_age: Some(2 * MS), ..ReceiveConfig::default() }, 14);
     push(&mut queue, now, &["old"]);
     push(&mut queue, now + MS, &["a", "b"]);
     assert_eq!(queue.clear(now + 2 * MS), 2);
@@ -158,7 +159,7 @@ fn clear_counts_the_living_as_cleared_and_the_old_as_expired() {
 #[test]
 fn a_sequence_number_claimed_for_another_reader_is_not_used_again() {
     let now = Instant::now();
-    let mut queue = Inbound::new(InboundConfig::default());
+    let mut queue = ReceiveQueue::new(ReceiveConfig::default(), 14);
     push(&mut queue, now, &["a"]);
     assert_eq!(queue.claim_sequence(), 1);
     push(&mut queue, now, &["b"]);
@@ -168,35 +169,16 @@ fn a_sequence_number_claimed_for_another_reader_is_not_used_again() {
 }
 
 #[test]
-fn an_emptied_queue_gives_its_memory_back_but_not_for_every_burst() {
-    let start = Instant::now();
-    let mut queue = Inbound::new(InboundConfig::default());
-    let payload = [7; 1000];
-    let mut arena = vec![0; 1024 * 1024];
-    let mut slots = vec![Slot::default(); 4096];
-    let mut burst = |now: Instant| {
-        queue.push_batch(now, 0, std::iter::repeat_n(&payload[..], 900));
-        assert!(queue.bytes.capacity() <= 1024 * 1024);
-        assert_eq!(queue.pop_batch_into(now, &mut arena, &mut slots), Ok(900));
-        (queue.bytes.capacity(), queue.entries.capacity())
-    };
-    let (bytes, entries) = burst(start);
-    assert!(bytes <= KEPT_BYTES && entries <= KEPT_ENTRIES, "{bytes} {entries}");
-    let (bytes, entries) = burst(start + MS);
-    assert!(bytes >= 900_000 && entries >= 900, "{bytes} {entries}");
-    let (bytes, entries) = burst(start + SHRINK_INTERVAL);
-    assert!(bytes <= KEPT_BYTES && entries <= KEPT_ENTRIES, "{bytes} {entries}");
-}
-
-#[test]
 fn memory_never_exceeds_the_limits_whatever_arrives() {
     let now = Instant::now();
-    let mut queue = Inbound::new(InboundConfig::default());
+    let mut queue = ReceiveQueue::new(ReceiveConfig::default(), 14);
     let payload = [1; 1337];
     for _ in 0..2000 {
         queue.push_batch(now, 0, [&payload[..], &payload[..1], b""]);
     }
-    assert!(queue.bytes.capacity() <= 1024 * 1024, "{}", queue.bytes.capacity());
-    assert!(queue.entries.capacity() <= 4096, "{}", queue.entries.capacity());
+    let (bytes, entries) = queue.ring.capacities();
+    assert!(bytes <= 1024 * 1024 && entries <= 4096, "{bytes} {entries}");
+    queue.clear(now);
+    assert_eq!(queue.ring.capacities(), (0, 0));
     assert!(queue.counters().is_balanced());
 }

@@ -1,16 +1,15 @@
-//! The sending side behind its lock. Nobody can change it and forget to tell those who wait: whoever gives the lock back
+//! The queue behind its lock. Nobody can change it and forget to tell those who wait: whoever gives the lock back
 //! tells them, as it compares what the queue says then with what it said the last time ([`Signs`]).
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 
-use crate::datagram::outbound::{Outbound, Signs};
+use super::SendHalf;
+use super::queue::{SendQueue, Signs};
 use crate::datagram::stats::TimeSpent;
 use crate::error::{Error, Result};
-use crate::link::DatagramPath;
-use crate::runtime::readiness::Watchers;
 use crate::runtime::wait::Deadline;
 
 /// What the lane does about the queue, so that nobody rings for it without need.
@@ -27,26 +26,35 @@ pub(super) enum Attention {
     },
 }
 
-/// In the order written, for the reason that [`Outbound`] gives.
+/// In the order written, for the reason that [`SendHalf`] gives.
 #[repr(C)]
-pub(super) struct Sending {
+pub(in crate::datagram) struct State {
     pub(super) lane: Attention,
-    pub(super) time: TimeSpent,
+    pub time: TimeSpent,
     /// When a datagram was sent last.
     sent_at: Option<Instant>,
     /// What the queue said when the lock was last given back.
     told: Signs,
-    pub(super) queue: Outbound,
+    pub queue: SendQueue,
 }
 
 /// A datagram is sent by itself if the one before it was sent that long ago: a train of many costs less than as many packets.
 const LONE_AFTER: Duration = Duration::from_micros(5);
 
-impl Sending {
+impl State {
+    pub(super) fn new(queue: SendQueue) -> Self {
+        let told = queue.signs();
+        Self { lane: Attention::Idle, time: TimeSpent::default(), sent_at: None, told, queue }
+    }
+
     /// Whether a datagram that is sent `now` is a lone one.
     pub(super) fn is_lone(&mut self, now: Instant) -> bool {
         let before = self.sent_at.replace(now);
         before.is_none_or(|before| now.saturating_duration_since(before) >= LONE_AFTER)
+    }
+
+    pub(super) fn note_sent(&mut self, now: Instant) {
+        self.sent_at = Some(now);
     }
 
     /// Whether the lane has to be called for what is in the queue now.
@@ -93,74 +101,27 @@ struct News {
     others: bool,
 }
 
-/// The sending side, and those who wait for it.
-pub(super) struct SendingSide {
-    sending: Mutex<Sending>,
-    /// There may be room.
-    writable: Condvar,
-    /// There may be outcomes.
-    reported: Condvar,
-}
-
-/// What a thread waits for on the sending side.
+/// What a thread waits for.
 #[derive(Clone, Copy)]
 pub(super) enum For {
     Room,
     Outcomes,
 }
 
-impl SendingSide {
-    /// An open side.
-    pub(super) fn new(queue: Outbound) -> Self {
-        let told = queue.signs();
-        Self {
-            sending: Mutex::new(Sending {
-                lane: Attention::Idle,
-                time: TimeSpent::default(),
-                sent_at: None,
-                queue,
-                told,
-            }),
-            writable: Condvar::new(),
-            reported: Condvar::new(),
-        }
-    }
-
-    /// To change it. When the guard is dropped and the lock is free, those who wait hear of what has changed, the lane by
-    /// `path` and `watchers` among them.
-    pub(super) fn lock<'a>(&'a self, path: &'a DatagramPath, watchers: &'a Watchers) -> SendingGuard<'a> {
-        SendingGuard {
-            sending: self.sending.lock(),
-            has_waited: false,
-            telling: Telling { side: self, path, watchers, news: News::default(), call: Call::Wake },
-        }
-    }
-
-    /// The last send call of a lone datagram has ended.
-    pub(super) fn note_sent(&self, now: Instant) {
-        self.sending.lock().sent_at = Some(now);
-    }
-
-    /// To look at it. A poller does that with its own lock held, so nobody is told of anything, and nothing may change.
-    pub(super) fn look<R>(&self, look: impl FnOnce(&Sending) -> R) -> R {
-        look(&self.sending.lock())
-    }
-
-    /// Whether somebody has the lock; reads its memory.
-    pub(super) fn is_locked(&self) -> bool {
-        self.sending.is_locked()
-    }
-}
-
-/// The sending side, locked.
-pub(super) struct SendingGuard<'a> {
+/// The state, locked.
+pub(in crate::datagram) struct Guard<'a> {
     // In this order: the lock is free when the others are told.
-    sending: MutexGuard<'a, Sending>,
+    state: MutexGuard<'a, State>,
     has_waited: bool,
     telling: Telling<'a>,
 }
 
-impl SendingGuard<'_> {
+impl<'a> Guard<'a> {
+    pub(super) fn new(half: &'a SendHalf) -> Self {
+        let telling = Telling { half, news: News::default(), call: Call::Wake };
+        Self { state: half.state.lock(), has_waited: false, telling }
+    }
+
     /// Whether this thread has slept in [`Self::wait_for`].
     pub(super) fn has_waited(&self) -> bool {
         self.has_waited
@@ -177,60 +138,58 @@ impl SendingGuard<'_> {
         &mut self,
         what: For,
         deadline: Deadline,
-        mut attempt: impl FnMut(&mut Sending) -> Option<Result<R>>,
+        mut attempt: impl FnMut(&mut State) -> Option<Result<R>>,
     ) -> Result<R> {
         let condvar = match what {
-            For::Room => &self.telling.side.writable,
-            For::Outcomes => &self.telling.side.reported,
+            For::Room => &self.telling.half.writable,
+            For::Outcomes => &self.telling.half.reported,
         };
         loop {
-            if let Some(result) = attempt(&mut self.sending) {
+            if let Some(result) = attempt(&mut self.state) {
                 return result;
             }
             if deadline == Deadline::Now {
                 return Err(Error::WouldBlock);
             }
-            let news = self.sending.news();
+            let news = self.state.news();
             if news.lane || news.others {
-                MutexGuard::unlocked(&mut self.sending, || self.telling.tell(news));
+                MutexGuard::unlocked(&mut self.state, || self.telling.tell(news));
                 continue;
             }
             self.has_waited = true;
             match deadline {
                 Deadline::At(instant) => {
-                    if condvar.wait_until(&mut self.sending, instant).timed_out() {
-                        return attempt(&mut self.sending).unwrap_or(Err(Error::TimedOut));
+                    if condvar.wait_until(&mut self.state, instant).timed_out() {
+                        return attempt(&mut self.state).unwrap_or(Err(Error::TimedOut));
                     }
                 }
-                _ => condvar.wait(&mut self.sending),
+                _ => condvar.wait(&mut self.state),
             }
         }
     }
 }
 
-impl Deref for SendingGuard<'_> {
-    type Target = Sending;
-    fn deref(&self) -> &Sending {
-        &self.sending
+impl Deref for Guard<'_> {
+    type Target = State;
+    fn deref(&self) -> &State {
+        &self.state
     }
 }
 
-impl DerefMut for SendingGuard<'_> {
-    fn deref_mut(&mut self) -> &mut Sending {
-        &mut self.sending
+impl DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 }
 
-impl Drop for SendingGuard<'_> {
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.telling.news = self.sending.news();
+        self.telling.news = self.state.news();
     }
 }
 
 struct Telling<'a> {
-    side: &'a SendingSide,
-    path: &'a DatagramPath,
-    watchers: &'a Watchers,
+    half: &'a SendHalf,
     news: News,
     call: Call,
 }
@@ -239,14 +198,14 @@ impl Telling<'_> {
     fn tell(&self, news: News) {
         match (news.lane, self.call) {
             (false, _) => {}
-            (true, Call::Wake) => self.path.wake(),
-            (true, Call::Feed) => self.path.feed(),
-            (true, Call::Send) => self.path.send_now(),
+            (true, Call::Wake) => self.half.path.wake(),
+            (true, Call::Feed) => self.half.path.feed(),
+            (true, Call::Send) => self.half.path.send_now(),
         }
         if news.others {
-            self.side.writable.notify_all();
-            self.side.reported.notify_all();
-            self.watchers.notify();
+            self.half.writable.notify_all();
+            self.half.reported.notify_all();
+            self.half.watchers.notify();
         }
     }
 }

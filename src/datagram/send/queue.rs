@@ -1,31 +1,23 @@
 //! The queue of datagrams that wait to be handed to QUIC.
 //!
-//! Three rings, one for each priority; the highest leaves first, first in first out within one. A datagram is *waiting*
-//! while it is in a ring and *in hand* between [`Outbound::pop_batch`] and the word of what became of it
-//! ([`Outbound::settle`] or [`Outbound::requeue_front`]); both are `queued` in the counters. Limits are about what is
-//! waiting: what is in hand cannot be evicted any more and must not make a newcomer be refused. What is in hand may
-//! come back to the front even if its place was taken meanwhile, so memory is bounded by the limits and one batch.
+//! Three rings, one for each priority; the highest leaves first, first in first out within one.
 //!
 //! Expiry is judged when a datagram comes, when it is about to leave, before anything is evicted or refused for lack of
-//! room, and in [`Outbound::expire`]; there is no timer in here.
+//! room, and in [`SendQueue::expire`]; there is no timer in here.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::message::{Limits, Outgoing, Priority};
-use super::stats::{OutboundCounters, SizeRange, Tally};
+use bytes::Bytes;
+
+use super::outcomes::{OutcomeKind, Outcomes};
+use super::ring::Ring;
 use super::watermark::{Edge, Edges, Marks, Watermark};
+use super::{Outcome, OutcomesFull};
+use crate::datagram::message::{Limits, Outgoing, Priority};
+use crate::datagram::stats::{OutboundCounters, SizeRange, Tally};
 
 mod expiry;
-mod outcomes;
 use expiry::is_past;
-use outcomes::Outcomes;
-pub use outcomes::{Outcome, OutcomeKind, OutcomesFull};
-
-/// Room for datagrams that an empty ring keeps.
-const KEPT_ITEMS: usize = 256;
-/// Memory is given back at most this often, because a bursty sender would need it again at once.
-const SHRINK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What happens to a newcomer when there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,9 +32,9 @@ pub enum FullPolicy {
     Wait,
 }
 
-/// How an [`Outbound`] behaves.
+/// How a [`SendQueue`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutboundConfig {
+pub struct SendConfig {
     /// What may be waiting.
     pub limits: Limits,
     /// Datagrams this old are dropped instead of sent; none or zero: never.
@@ -55,7 +47,7 @@ pub struct OutboundConfig {
     pub outcome_capacity: usize,
 }
 
-impl Default for OutboundConfig {
+impl Default for SendConfig {
     fn default() -> Self {
         Self {
             limits: Limits { datagrams: 100, bytes: 16 * 1024 * 1024 },
@@ -74,22 +66,22 @@ pub struct Pushed {
     pub evicted: usize,
 }
 
-/// The datagram was not accepted. Where it comes back to the caller nothing was counted.
-#[derive(Debug)]
+/// The datagram was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushError {
-    /// No room, and the policy is to wait for it; try again later, or [`Outbound::count_rejected`].
-    Full(Outgoing),
+    /// No room, and the policy is to wait for it; try again later, or [`SendQueue::count_rejected`]. Nothing was counted.
+    Full,
     /// No room. Counted as rejected.
     Rejected,
     /// It had expired when it came. Counted as expired.
     Expired,
-    /// There is no place for its outcome; fetch outcomes and try again.
-    OutcomesFull(Outgoing),
-    /// The queue is closed.
-    Closed(Outgoing),
+    /// There is no place for its outcome; fetch outcomes and try again. Nothing was counted.
+    OutcomesFull,
+    /// The queue is closed. Nothing was counted.
+    Closed,
 }
 
-/// What became of a datagram in hand.
+/// What became of a datagram that was handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandOver {
     /// QUIC has it.
@@ -102,20 +94,12 @@ pub enum HandOver {
     Closed,
 }
 
-/// What is queued now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct QueueSizes {
-    /// Waiting, by priority.
-    pub waiting: [Tally; Priority::COUNT],
-    /// In hand.
-    pub in_hand: Tally,
-}
-
-impl QueueSizes {
-    /// Everything waiting.
-    pub fn total_waiting(&self) -> Tally {
-        self.waiting.iter().copied().sum()
-    }
+/// Takes what leaves.
+pub trait Taker {
+    /// Whether a datagram of that many bytes, session prefix included, may leave now.
+    fn admits(&mut self, framed_len: usize) -> bool;
+    /// Takes one that may, with its session prefix.
+    fn take(&mut self, framed: Bytes) -> HandOver;
 }
 
 /// What somebody may wait for. Two of them tell whether those who wait have to look again.
@@ -136,26 +120,19 @@ impl Signs {
     }
 }
 
-#[derive(Debug, Default)]
-struct Ring {
-    items: VecDeque<Outgoing>,
-    tally: Tally,
-}
-
 /// The queue.
 ///
 /// What a datagram touches that does not have to wait comes first, in the order written: a broadcast to a thousand
 /// transports finds none of this in a cache, and pays for each line.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Outbound {
+pub struct SendQueue {
     closed: bool,
     /// How often a setting changed, the level fell to the low-water mark, or the queue closed.
     changes: u64,
     counters: OutboundCounters,
-    in_hand: Tally,
     sent_sizes: SizeRange,
-    config: OutboundConfig,
+    config: SendConfig,
     rings: [Ring; Priority::COUNT],
     outcomes: Outcomes,
     watermark: Watermark,
@@ -163,28 +140,22 @@ pub struct Outbound {
     next_expiry: Option<Instant>,
     /// How many items pushes have earned to have searched.
     search_credit: usize,
-    /// How often the queue was cleared; tells what was in hand during a clear.
-    generation: u32,
-    shrunk_at: Option<Instant>,
 }
 
-impl Outbound {
-    /// An empty queue.
-    pub fn new(config: OutboundConfig) -> Self {
+impl SendQueue {
+    /// An empty queue of a transport of this lane.
+    pub fn new(config: SendConfig, lane: usize) -> Self {
         let mut outbound = Self {
             closed: false,
             changes: 0,
             counters: OutboundCounters::default(),
-            in_hand: Tally::default(),
             sent_sizes: SizeRange::default(),
             config,
-            rings: Default::default(),
+            rings: [(); Priority::COUNT].map(|()| Ring::new(lane)),
             outcomes: Outcomes::new(config.outcome_capacity),
             watermark: Watermark::new(config.marks),
             next_expiry: None,
             search_credit: 0,
-            generation: 0,
-            shrunk_at: None,
         };
         outbound.set_limits(config.limits);
         outbound.set_max_age(config.max_age);
@@ -218,14 +189,11 @@ impl Outbound {
 
     /// What those who wait may have to hear of.
     pub fn signs(&self) -> Signs {
-        let Tally { datagrams, bytes } = self.counters.queued;
-        let waiting =
-            Tally { datagrams: datagrams - self.in_hand.datagrams, bytes: bytes - self.in_hand.bytes };
-        Signs { waiting, outcomes: self.outcomes.told(), changes: self.changes }
+        Signs { waiting: self.counters.queued, outcomes: self.outcomes.told(), changes: self.changes }
     }
 
     /// The settings in force.
-    pub fn config(&self) -> OutboundConfig {
+    pub fn config(&self) -> SendConfig {
         self.config
     }
 
@@ -239,19 +207,19 @@ impl Outbound {
         self.sent_sizes
     }
 
-    /// What is queued, by priority.
-    pub fn sizes(&self) -> QueueSizes {
-        QueueSizes { waiting: self.rings.each_ref().map(|ring| ring.tally), in_hand: self.in_hand }
+    /// What waits, by priority.
+    pub fn waiting(&self) -> [Tally; Priority::COUNT] {
+        self.rings.each_ref().map(Ring::tally)
     }
 
     /// Nothing is waiting.
     pub fn is_empty(&self) -> bool {
-        self.rings.iter().all(|ring| ring.items.is_empty())
+        self.counters.queued.datagrams == 0
     }
 
     /// A datagram of this size would find a place without anybody leaving for it.
     pub fn has_room(&self, size: usize) -> bool {
-        self.fits_beside(&self.rings, size)
+        self.fits_beside(self.counters.queued, size)
     }
 
     /// Whether [`Self::close`] was called.
@@ -285,32 +253,31 @@ impl Outbound {
     }
 
     /// Puts a datagram in the queue.
-    pub fn push(&mut self, now: Instant, item: Outgoing) -> Result<Pushed, PushError> {
-        let result = self.admit(now, item);
-        self.tell_level();
-        result
-    }
-
-    fn admit(&mut self, now: Instant, mut item: Outgoing) -> Result<Pushed, PushError> {
+    pub fn push(&mut self, now: Instant, datagram: &Outgoing<'_>) -> Result<Pushed, PushError> {
         if self.closed {
-            return Err(PushError::Closed(item));
+            return Err(PushError::Closed);
         }
-        if !self.has_outcome_room(item.report_id) {
-            return Err(PushError::OutcomesFull(item));
+        if datagram.report_id.is_some() && !self.outcomes.has_room() {
+            return Err(PushError::OutcomesFull);
         }
         self.earn_search();
-        let size = item.size();
-        let deadline = self.deadline(&item);
+        let (size, report_id) = (datagram.size(), datagram.report_id);
+        let deadline = self.deadline(datagram.enqueued_at, datagram.expires_at);
         let refusal = if is_past(deadline, now) {
             Some(OutcomeKind::Expired)
         } else if self.has_room(size) || self.make_room_by_expiry(now, size) {
             None
         } else {
-            let outranking = item.priority.index() + 1..;
             let room_possible = match self.config.policy {
-                FullPolicy::Evict => self.fits_beside(&self.rings[outranking], size),
+                FullPolicy::Evict => {
+                    let outranking = &self.rings[datagram.priority.index() + 1..];
+                    self.fits_beside(outranking.iter().map(Ring::tally).sum(), size)
+                }
                 FullPolicy::Reject => false,
-                FullPolicy::Wait if size <= self.config.limits.bytes => return Err(PushError::Full(item)),
+                FullPolicy::Wait if size <= self.config.limits.bytes => {
+                    self.tell_level();
+                    return Err(PushError::Full);
+                }
                 // No wait makes room for what exceeds the limit by itself.
                 FullPolicy::Wait => false,
             };
@@ -319,98 +286,57 @@ impl Outbound {
 
         self.counters.handed_in.add(size);
         self.counters.queued.add(size);
-        self.outcomes.reserve(item.report_id);
+        self.outcomes.reserve(report_id);
         if let Some(kind) = refusal {
-            self.leave(size, item.report_id, kind);
+            self.leave(size, report_id, kind);
+            self.tell_level();
             return Err(if kind == OutcomeKind::Expired { PushError::Expired } else { PushError::Rejected });
         }
         let mut evicted = 0;
-        while !self.has_room(size) {
-            let Some(lowest) = self.rings.iter().position(|ring| !ring.items.is_empty()) else { break };
+        while !self.fits_with_newcomer() {
+            let Some(lowest) = self.rings.iter().position(|ring| !ring.is_empty()) else { break };
             self.drop_front(lowest, OutcomeKind::Evicted);
             evicted += 1;
         }
-        item.generation = self.generation;
         self.expect_expiry(deadline);
-        let ring = &mut self.rings[item.priority.index()];
-        ring.tally.add(size);
-        ring.items.push_back(item);
+        self.rings[datagram.priority.index()].push(datagram);
+        self.tell_level();
         Ok(Pushed { evicted })
     }
 
-    /// Takes in hand, appended to `batch`, what leaves next: at most `max_count` datagrams, and none from the first on
-    /// whose size with prefix `admits` turns away; a smaller one behind it does not overtake. Expired ones that it meets
-    /// are dropped. Returns how many it took.
-    pub fn pop_batch(
-        &mut self,
-        now: Instant,
-        max_count: usize,
-        mut admits: impl FnMut(usize) -> bool,
-        batch: &mut Vec<Outgoing>,
-    ) -> usize {
-        let mut taken = 0;
-        'batch: for priority in (0..Priority::COUNT).rev() {
-            while let Some(front) = self.rings[priority].items.front() {
-                let framed_len = front.payload.len();
-                if taken == max_count {
-                    break 'batch;
+    /// Hands over what leaves next: at most `most` datagrams, and none from the first on that `taker` does not admit; a
+    /// smaller one behind it does not overtake. Expired ones that it meets are dropped. Returns how many it handed over,
+    /// whatever became of them.
+    pub fn hand_over(&mut self, now: Instant, most: usize, taker: &mut impl Taker) -> usize {
+        let mut count = 0;
+        'all: for priority in (0..Priority::COUNT).rev() {
+            while let Some(front) = self.rings[priority].front() {
+                if count == most {
+                    break 'all;
                 }
-                if is_past(self.deadline(front), now) {
+                if is_past(self.deadline(front.enqueued_at, front.expires_at), now) {
                     self.drop_front(priority, OutcomeKind::Expired);
                     continue;
                 }
-                if !admits(framed_len) {
-                    break 'batch;
+                if !taker.admits(front.framed_len()) {
+                    break 'all;
                 }
-                if let Some(item) = self.remove_front(priority) {
-                    self.in_hand.add(item.size());
-                    batch.push(item);
-                    taken += 1;
-                }
-            }
-        }
-        self.trim(now);
-        self.tell_level();
-        taken
-    }
-
-    /// Says what became of datagrams in hand.
-    pub fn settle(&mut self, results: impl IntoIterator<Item = (Outgoing, HandOver)>) {
-        for (item, result) in results {
-            self.in_hand.remove(item.size());
-            let kind = match result {
-                HandOver::Sent => {
-                    self.sent_sizes.record(item.size());
-                    OutcomeKind::Handed
-                }
-                HandOver::TooLarge => OutcomeKind::TooLarge,
-                HandOver::Failed => OutcomeKind::Failed,
-                HandOver::Closed => OutcomeKind::Closed,
-            };
-            self.leave(item.size(), item.report_id, kind);
-        }
-        self.tell_level();
-    }
-
-    /// Puts datagrams in hand that could not be handed over back, in the order in which they were popped, before
-    /// everything of their priority. Those popped before a [`Self::clear`] are cleared now, and after
-    /// [`Self::close`] nothing comes back.
-    pub fn requeue_front(&mut self, items: impl DoubleEndedIterator<Item = Outgoing>) {
-        for item in items.rev() {
-            let size = item.size();
-            self.in_hand.remove(size);
-            if self.closed {
-                self.leave(size, item.report_id, OutcomeKind::Closed);
-            } else if item.generation != self.generation {
-                self.leave(size, item.report_id, OutcomeKind::Cleared);
-            } else {
-                self.expect_expiry(self.deadline(&item));
-                let ring = &mut self.rings[item.priority.index()];
-                ring.tally.add(size);
-                ring.items.push_front(item);
+                let Some((entry, framed)) = self.rings[priority].pop_front() else { break };
+                let kind = match taker.take(framed) {
+                    HandOver::Sent => {
+                        self.sent_sizes.record(entry.size());
+                        OutcomeKind::Handed
+                    }
+                    HandOver::TooLarge => OutcomeKind::TooLarge,
+                    HandOver::Failed => OutcomeKind::Failed,
+                    HandOver::Closed => OutcomeKind::Closed,
+                };
+                self.leave(entry.size(), entry.report_id, kind);
+                count += 1;
             }
         }
         self.tell_level();
+        count
     }
 
     /// Counts a datagram that never entered because it is larger than the path carries.
@@ -437,18 +363,11 @@ impl Outbound {
         self.count_outside(size, report_id, OutcomeKind::Failed)
     }
 
-    /// Whether a datagram with this report id would find a place for its outcome.
-    fn has_outcome_room(&self, report_id: Option<u64>) -> bool {
-        report_id.is_none() || self.outcomes.has_room()
-    }
-
-    /// Drops everything that waits; returns how many. What is in hand is cleared if it comes back.
+    /// Drops everything that waits; returns how many.
     pub fn clear(&mut self, now: Instant) -> usize {
         self.drop_expired(now);
-        self.generation = self.generation.wrapping_add(1);
         let cleared = self.drop_all(OutcomeKind::Cleared);
         self.tell_level();
-        self.trim(now);
         cleared
     }
 
@@ -459,16 +378,15 @@ impl Outbound {
         let Limits { datagrams, bytes } = self.config.limits;
         let mut evicted = 0;
         while self.config.policy == FullPolicy::Evict {
-            let waiting = self.sizes().total_waiting();
+            let waiting = self.counters.queued;
             if waiting.datagrams <= datagrams as u64 && waiting.bytes <= bytes as u64 {
                 break;
             }
-            let Some(lowest) = self.rings.iter().position(|ring| !ring.items.is_empty()) else { break };
+            let Some(lowest) = self.rings.iter().position(|ring| !ring.is_empty()) else { break };
             self.drop_front(lowest, OutcomeKind::Evicted);
             evicted += 1;
         }
         self.tell_level();
-        self.trim(now);
         evicted
     }
 
@@ -478,30 +396,20 @@ impl Outbound {
         self.closed = true;
         let failed = self.drop_all(OutcomeKind::Closed);
         self.tell_level();
-        self.rings = Default::default();
         failed
     }
 
-    /// Gives memory back if rings are empty and hold much, and this was not just done. Popping and clearing do it by
-    /// themselves.
-    fn trim(&mut self, now: Instant) {
-        let is_slack = |ring: &Ring| ring.items.is_empty() && ring.items.capacity() > KEPT_ITEMS;
-        if !self.rings.iter().any(is_slack)
-            || self.shrunk_at.is_some_and(|at| now.saturating_duration_since(at) < SHRINK_INTERVAL)
-        {
-            return;
-        }
-        for ring in self.rings.iter_mut().filter(|ring| is_slack(ring)) {
-            ring.items.shrink_to(KEPT_ITEMS);
-        }
-        self.shrunk_at = Some(now);
+    /// Whether `size` more bytes fit if only `waiting` were there.
+    fn fits_beside(&self, waiting: Tally, size: usize) -> bool {
+        let Limits { datagrams, bytes } = self.config.limits;
+        waiting.datagrams < datagrams as u64 && waiting.bytes.saturating_add(size as u64) <= bytes as u64
     }
 
-    /// Whether `size` more bytes fit if only these rings were there.
-    fn fits_beside(&self, rings: &[Ring], size: usize) -> bool {
+    /// Whether what waits is within the limits, now that a newcomer is counted.
+    fn fits_with_newcomer(&self) -> bool {
         let Limits { datagrams, bytes } = self.config.limits;
-        let waiting: Tally = rings.iter().map(|ring| ring.tally).sum();
-        waiting.datagrams < datagrams as u64 && waiting.bytes.saturating_add(size as u64) <= bytes as u64
+        let Tally { datagrams: waiting, bytes: waiting_bytes } = self.counters.queued;
+        waiting <= datagrams as u64 && waiting_bytes <= bytes as u64
     }
 
     fn tell_level(&mut self) {
@@ -512,23 +420,16 @@ impl Outbound {
         }
     }
 
-    fn remove_front(&mut self, priority: usize) -> Option<Outgoing> {
-        let ring = &mut self.rings[priority];
-        let item = ring.items.pop_front()?;
-        ring.tally.remove(item.size());
-        Some(item)
-    }
-
     fn drop_front(&mut self, priority: usize, kind: OutcomeKind) {
-        if let Some(item) = self.remove_front(priority) {
-            self.leave(item.size(), item.report_id, kind);
+        if let Some(entry) = self.rings[priority].drop_front() {
+            self.leave(entry.size(), entry.report_id, kind);
         }
     }
 
     fn drop_all(&mut self, kind: OutcomeKind) -> usize {
         let mut dropped = 0;
         for priority in 0..Priority::COUNT {
-            while !self.rings[priority].items.is_empty() {
+            while !self.rings[priority].is_empty() {
                 self.drop_front(priority, kind);
                 dropped += 1;
             }

@@ -1,0 +1,103 @@
+//! What a program does: receives.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use super::ReceiveHalf;
+use super::queue::{PopError, ReceiveQueue, Slot};
+use crate::datagram::json;
+use crate::datagram::message::Metadata;
+use crate::error::{Error, Result};
+use crate::runtime::clock;
+use crate::runtime::wait::Deadline;
+
+impl ReceiveHalf {
+    /// Receives the next datagram into `buffer`, waiting for one until `deadline`.
+    ///
+    /// [`Error::BufferTooSmall`] leaves the datagram where it is.
+    pub fn receive(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Metadata> {
+        let (metadata, waited) = self.receive_with(deadline, |queue, now| queue.pop_into(now, buffer))?;
+        Ok(Metadata { waited, ..metadata })
+    }
+
+    /// Waits for a datagram until `deadline`, then takes all that are there and fit, back to back into `arena`.
+    pub fn receive_batch(&self, arena: &mut [u8], slots: &mut [Slot], deadline: Deadline) -> Result<usize> {
+        if slots.is_empty() {
+            return Err(Error::InvalidArgument(Cow::Borrowed(
+                "a batch needs room for at least one datagram",
+            )));
+        }
+        self.receive_with(deadline, |queue, now| match queue.pop_batch_into(now, arena, slots) {
+            Ok(0) => Err(PopError::Empty),
+            other => other,
+        })
+        .map(|(taken, _)| taken)
+    }
+
+    /// Receives the next datagram in place of what `buffer` holds, waiting for one until `deadline`.
+    pub(in crate::datagram) fn receive_to(
+        &self,
+        buffer: &mut Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<Metadata> {
+        let (metadata, waited) = self.receive_with(deadline, |queue, now| {
+            buffer.resize(queue.front_len(now).ok_or(PopError::Empty)?, 0);
+            queue.pop_into(now, buffer)
+        })?;
+        Ok(Metadata { waited, ..metadata })
+    }
+
+    /// Receives the next datagram as JSON text without insignificant white space, at most `most` bytes long.
+    ///
+    /// [`Error::Serialization`]: it is not acceptable JSON; it is taken out, as it would block all others.
+    /// [`Error::BufferTooSmall`]: it is longer than `most` and stays where it is.
+    pub fn receive_json(&self, most: usize, deadline: Deadline) -> Result<String> {
+        let (text, _) = self.receive_with(deadline, |queue, now| {
+            let mut payload = vec![0; queue.front_len(now).ok_or(PopError::Empty)?];
+            queue.front_into(&mut payload);
+            let text = json::compact(&payload);
+            match &text {
+                Ok(text) if text.len() > most => Err(PopError::TooSmall { needed: text.len() }),
+                _ => queue.pop_into(now, &mut payload).map(|_| text),
+            }
+        })?;
+        text
+    }
+
+    /// Drops everything that waits; returns how many that were.
+    pub fn clear(&self) -> usize {
+        self.state.lock().queue.clear(clock::now())
+    }
+
+    /// The sequence number the next datagram to arrive will get: how many arrived so far.
+    pub fn sequence(&self) -> u64 {
+        self.state.lock().queue.next_sequence()
+    }
+
+    /// Takes from the queue, waiting until `deadline` for something to take; says how long it waited.
+    fn receive_with<R>(
+        &self,
+        deadline: Deadline,
+        mut take: impl FnMut(&mut ReceiveQueue, Instant) -> Result<R, PopError>,
+    ) -> Result<(R, Duration)> {
+        let mut waiting_since = None;
+        self.readable.wait_for(&self.state, deadline, |state| {
+            let now = clock::now();
+            let since = *waiting_since.get_or_insert(now);
+            match take(&mut state.queue, now) {
+                Ok(taken) => {
+                    let waited = now.saturating_duration_since(since);
+                    state.time.record(waited);
+                    Some(Ok((taken, waited)))
+                }
+                Err(PopError::TooSmall { needed }) => {
+                    // It stays, and another that waits may have the room.
+                    self.readable.notify_one();
+                    Some(Err(Error::BufferTooSmall { needed }))
+                }
+                Err(PopError::Empty) if state.ended => Some(Err(Error::Closed)),
+                Err(PopError::Empty) => None,
+            }
+        })
+    }
+}

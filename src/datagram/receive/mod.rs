@@ -1,0 +1,103 @@
+//! The receive half of a transport: from QUIC to a program's threads.
+//!
+//! - `calls`, `settings`: what threads of the program do; `deliver`: what the lane does in its turns.
+//! - [`routes`]: those who read datagrams before the transport's own queue does.
+//! - [`queue`]: policies and accounts; `ring`: memory. Without clock or threads.
+
+mod calls;
+mod deliver;
+pub mod queue;
+mod ring;
+pub mod routes;
+mod settings;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::stats::{SizeRange, Tally, TimeSpent};
+use crate::runtime::clock;
+use crate::runtime::readiness::{Ready, Watchers};
+use crate::runtime::waiters::{Lead, Waiters};
+use queue::ReceiveQueue;
+pub use queue::{DropPolicy, ReceiveConfig, Slot};
+use routes::Routes;
+
+/// The receive half of a transport.
+pub struct ReceiveHalf {
+    watchers: Arc<Watchers>,
+    state: Mutex<State>,
+    readable: Waiters,
+    routes: RwLock<Routes>,
+    next_route: AtomicU64,
+}
+
+pub(super) struct State {
+    pub queue: ReceiveQueue,
+    pub time: TimeSpent,
+    /// What others than the queue have taken.
+    pub routed: Tally,
+    pub routed_sizes: SizeRange,
+    pub last_arrival: Option<Instant>,
+    pub ended: bool,
+}
+
+impl ReceiveHalf {
+    /// An open half of a transport on this lane, which threads that wait may lead; `watchers` are those of the transport.
+    pub(super) fn new(
+        config: ReceiveConfig,
+        lane: usize,
+        lead: Option<Arc<dyn Lead>>,
+        watchers: Arc<Watchers>,
+    ) -> Self {
+        Self {
+            watchers,
+            state: Mutex::new(State {
+                queue: ReceiveQueue::new(config, lane),
+                time: TimeSpent::default(),
+                routed: Tally::default(),
+                routed_sizes: SizeRange::default(),
+                last_arrival: None,
+                ended: false,
+            }),
+            readable: Waiters::new(lead),
+            routes: RwLock::new(Routes::default()),
+            next_route: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether nothing will arrive any more.
+    pub fn has_ended(&self) -> bool {
+        self.state.lock().ended
+    }
+
+    /// Whether something can be received, or may yet come.
+    pub fn is_readable(&self) -> bool {
+        let mut state = self.state.lock();
+        !state.ended || state.queue.front_len(clock::now()).is_some()
+    }
+
+    /// Counts the time that a reader has waited elsewhere for what it then received without waiting.
+    pub(super) fn record_waited(&self, waited: Duration) {
+        self.state.lock().time.record(waited);
+    }
+
+    /// When the last datagram arrived.
+    pub(super) fn last_arrival(&self) -> Option<Instant> {
+        self.state.lock().last_arrival
+    }
+
+    /// What a poller reports of it.
+    pub(super) fn ready(&self) -> Ready {
+        Ready::READABLE.when(self.state.lock().queue.front_len(clock::now()).is_some())
+    }
+
+    /// To look at it, with what is expired by now out of the way.
+    pub(super) fn look<R>(&self, now: Instant, look: impl FnOnce(&State) -> R) -> R {
+        let mut state = self.state.lock();
+        state.queue.expire(now);
+        look(&state)
+    }
+}

@@ -1,0 +1,35 @@
+//! What can be changed while a transport runs. Everything takes effect on what is queued, at once.
+
+use std::time::Duration;
+
+use super::ReceiveHalf;
+use super::queue::{DropPolicy, ReceiveConfig};
+use crate::datagram::message::Limits;
+use crate::runtime::clock;
+
+impl ReceiveHalf {
+    /// The settings in force.
+    pub fn config(&self) -> ReceiveConfig {
+        self.state.lock().queue.config()
+    }
+
+    /// How much may wait. Under [`DropPolicy::Oldest`] what is too much now is dropped;
+    /// [`DropPolicy::Newest`] keeps what it took.
+    pub fn set_limits(&self, limits: Limits) {
+        let mut state = self.state.lock();
+        state.queue.set_limits(limits);
+        state.queue.drop_beyond_limits(clock::now());
+    }
+
+    /// Which datagram goes when there is no room for one that arrives.
+    pub fn set_policy(&self, policy: DropPolicy) {
+        self.state.lock().queue.set_policy(policy);
+    }
+
+    /// Age at which a datagram is dropped instead of delivered; none or zero: never.
+    pub fn set_max_age(&self, max_age: Option<Duration>) {
+        let mut state = self.state.lock();
+        state.queue.set_max_age(max_age);
+        state.queue.expire(clock::now());
+    }
+}

@@ -1,0 +1,39 @@
+//! One payload for many transports: framed once for each session id, shared by reference, never waiting.
+
+use std::hint::black_box;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::queue::Pushed;
+use super::{SendHalf, SendOptions};
+use crate::datagram::message::Content;
+use crate::error::Result;
+
+/// A payload behind its session prefix. Transports of the same session id can share it; clones share the bytes.
+#[derive(Debug, Clone)]
+pub struct Framed {
+    bytes: Bytes,
+    prefix_len: usize,
+}
+
+impl SendHalf {
+    /// Reads from each part of memory that [`Self::send_framed`] uses, and does nothing with it: reads that do not wait
+    /// for each other are served at once.
+    pub fn look_ahead(&self) {
+        black_box((self.path.session_id(), self.max_payload.load(Ordering::Relaxed), self.state.is_locked()));
+    }
+
+    /// Frames `payload` for this transport, and for others of the same session id.
+    pub fn frame(&self, payload: &[u8]) -> Framed {
+        Framed { bytes: self.path.frame(payload), prefix_len: self.path.prefix().len() }
+    }
+
+    /// Sends what [`Self::frame`] made, without copying it and without waiting for room: when the policy is to wait, a
+    /// full queue is counted as a rejection.
+    ///
+    /// Where nothing waits and the lane is free, it goes to QUIC on the calling thread. Not in a turn.
+    pub fn send_framed(&self, framed: &Framed, options: &SendOptions) -> Result<Pushed> {
+        self.send_shared(Content::Shared { framed: &framed.bytes, prefix_len: framed.prefix_len }, options)
+    }
+}

@@ -1,0 +1,321 @@
+//! What waits in one priority: entries in the order in which they came, and the chunks of memory in which their bytes lie.
+//!
+//! A caller copies prefix and payload to the end of the last chunk. When the first byte of a chunk is about to go to QUIC the
+//! chunk is sealed: nobody writes to it again, all its datagrams are slices of one [`Bytes`], and when the last of those is
+//! gone the chunk is used again, by whichever transport of the lane needs one. The owner of a chunk is either this ring, which
+//! writes, or that `Bytes`, which is read: the compiler sees to it.
+//!
+//! An empty ring holds no memory.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes};
+
+use crate::datagram::message::{Content, Outgoing};
+use crate::datagram::pool::{Pool, Reusable, Shelf};
+use crate::datagram::stats::Tally;
+
+/// Bytes of a chunk; what is larger gets one of its own. A datagram that stays behind keeps its whole chunk.
+pub(super) const CHUNK_BYTES: usize = 16 * 1024;
+
+/// When datagrams left from the middle, the chunks may be so many times as large as what is in them.
+const MOST_SLACK: usize = 4;
+
+static CHUNKS: Pool<Chunk> = Pool::new();
+static LISTS: Pool<Lists> = Pool::new();
+
+/// A datagram that waits.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// When the caller handed it in.
+    pub enqueued_at: Instant,
+    /// From this instant on it is not worth sending.
+    pub expires_at: Option<Instant>,
+    /// The number under which its sender wants to hear of it.
+    pub report_id: Option<u64>,
+    chunk: u32,
+    start: u32,
+    framed_len: u32,
+    prefix_len: u8,
+}
+
+impl Entry {
+    /// Bytes with the session prefix.
+    pub fn framed_len(&self) -> usize {
+        self.framed_len as usize
+    }
+
+    /// Bytes without it.
+    pub fn size(&self) -> usize {
+        (self.framed_len - u32::from(self.prefix_len)) as usize
+    }
+
+    /// Where in its chunk.
+    fn range(&self) -> (usize, usize) {
+        (self.start as usize, (self.start + self.framed_len) as usize)
+    }
+}
+
+/// Memory for the bytes of many datagrams.
+#[derive(Debug, Default)]
+struct Chunk(Vec<u8>);
+
+impl Reusable for Chunk {
+    fn capacity_bytes(&self) -> usize {
+        self.0.capacity()
+    }
+}
+
+/// A chunk that QUIC reads; goes back to its shelf when nobody does any more.
+struct Lent {
+    chunk: Chunk,
+    shelf: &'static Shelf<Chunk>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.chunk.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        give_back(self.shelf, std::mem::take(&mut self.chunk));
+    }
+}
+
+fn give_back(shelf: &Shelf<Chunk>, mut chunk: Chunk) {
+    // One that was made for a large datagram is of no use to others.
+    if chunk.0.capacity() == CHUNK_BYTES {
+        chunk.0.clear();
+        shelf.give(chunk);
+    }
+}
+
+/// A chunk, and how many entries lie in it. What somebody else shares is a chunk by itself.
+#[derive(Debug, Default)]
+struct Held {
+    /// Has room for more, until it is sealed.
+    open: Chunk,
+    sealed: Option<Bytes>,
+    entries: u32,
+}
+
+impl Held {
+    fn room(&self) -> usize {
+        self.open.0.capacity() - self.open.0.len()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.sealed.as_deref().unwrap_or(&self.open.0)
+    }
+}
+
+/// What a ring needs while it is not empty.
+#[derive(Debug, Default)]
+struct Lists {
+    entries: VecDeque<Entry>,
+    chunks: VecDeque<Held>,
+}
+
+impl Reusable for Lists {
+    fn capacity_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.chunks.capacity() * size_of::<Held>()
+    }
+}
+
+/// The datagrams of one priority.
+pub(super) struct Ring {
+    lists: Lists,
+    /// The number of the first chunk; entries name theirs by number.
+    first_chunk: u32,
+    tally: Tally,
+    lane: usize,
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("tally", &self.tally).finish_non_exhaustive()
+    }
+}
+
+impl Ring {
+    /// An empty ring of a transport of this lane.
+    pub fn new(lane: usize) -> Self {
+        Self { lists: Lists::default(), first_chunk: 0, tally: Tally::default(), lane }
+    }
+
+    /// What waits.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Datagrams that wait.
+    pub fn len(&self) -> usize {
+        self.lists.entries.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.lists.entries.is_empty()
+    }
+
+    /// What waits, in order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.lists.entries.iter()
+    }
+
+    /// What leaves next.
+    pub fn front(&self) -> Option<&Entry> {
+        self.lists.entries.front()
+    }
+
+    /// Puts a datagram behind all others.
+    pub fn push(&mut self, datagram: &Outgoing<'_>) {
+        if self.lists.entries.capacity() == 0 {
+            self.lists = LISTS.of_lane(self.lane).take().unwrap_or_default();
+        }
+        let mut entry = Entry {
+            enqueued_at: datagram.enqueued_at,
+            expires_at: datagram.expires_at,
+            report_id: datagram.report_id,
+            chunk: 0,
+            start: 0,
+            framed_len: 0,
+            prefix_len: 0,
+        };
+        self.place(datagram.content, &mut entry);
+        self.tally.add(entry.size());
+        self.lists.entries.push_back(entry);
+    }
+
+    /// Takes out what leaves next, with its bytes.
+    pub fn pop_front(&mut self) -> Option<(Entry, Bytes)> {
+        let entry = self.lists.entries.pop_front()?;
+        self.tally.remove(entry.size());
+        let held = &mut self.lists.chunks[entry.chunk.wrapping_sub(self.first_chunk) as usize];
+        let sealed = held.sealed.get_or_insert_with(|| {
+            let chunk = std::mem::take(&mut held.open);
+            Bytes::from_owner(Lent { chunk, shelf: CHUNKS.of_lane(self.lane) })
+        });
+        held.entries -= 1;
+        let (start, end) = entry.range();
+        let bytes = if held.entries == 0 {
+            // The last one takes the chunk along: no reference is counted.
+            let mut bytes = std::mem::take(sealed);
+            bytes.truncate(end);
+            bytes.advance(start);
+            bytes
+        } else {
+            sealed.slice(start..end)
+        };
+        self.let_go();
+        Some((entry, bytes))
+    }
+
+    /// Drops what leaves next.
+    pub fn drop_front(&mut self) -> Option<Entry> {
+        let entry = self.lists.entries.pop_front()?;
+        self.tally.remove(entry.size());
+        self.lists.chunks[entry.chunk.wrapping_sub(self.first_chunk) as usize].entries -= 1;
+        self.let_go();
+        Some(entry)
+    }
+
+    /// Keeps those of which `keep` says so, wherever they are.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
+        let Self { lists: Lists { entries, chunks }, first_chunk, tally, .. } = self;
+        entries.retain(|entry| {
+            let kept = keep(entry);
+            if !kept {
+                tally.remove(entry.size());
+                chunks[entry.chunk.wrapping_sub(*first_chunk) as usize].entries -= 1;
+            }
+            kept
+        });
+        self.let_go();
+        self.compact();
+    }
+
+    /// Finds a place for a datagram's bytes.
+    fn place(&mut self, content: Content<'_>, entry: &mut Entry) {
+        let (start, framed_len, prefix_len) = match content {
+            Content::Copied { prefix, payload } => {
+                let Chunk(bytes) = self.open(prefix.len() + payload.len());
+                let start = bytes.len();
+                bytes.extend_from_slice(prefix);
+                bytes.extend_from_slice(payload);
+                (start, bytes.len() - start, prefix.len())
+            }
+            Content::Shared { framed, prefix_len } => {
+                self.lists.chunks.push_back(Held { sealed: Some(framed.clone()), ..Held::default() });
+                (0, framed.len(), prefix_len)
+            }
+        };
+        let last = self.lists.chunks.len() - 1;
+        self.lists.chunks[last].entries += 1;
+        entry.chunk = self.first_chunk.wrapping_add(last as u32);
+        entry.start = start as u32;
+        entry.framed_len = framed_len as u32;
+        entry.prefix_len = prefix_len as u8;
+    }
+
+    /// A chunk that has room for `needed` bytes; the last.
+    fn open(&mut self, needed: usize) -> &mut Chunk {
+        if self.lists.chunks.back().is_none_or(|last| last.sealed.is_some() || last.room() < needed) {
+            let spare = if needed <= CHUNK_BYTES { CHUNKS.of_lane(self.lane).take() } else { None };
+            let open = spare.unwrap_or_else(|| Chunk(Vec::with_capacity(needed.max(CHUNK_BYTES))));
+            self.lists.chunks.push_back(Held { open, ..Held::default() });
+        }
+        let last = self.lists.chunks.len() - 1;
+        &mut self.lists.chunks[last].open
+    }
+
+    /// Gives chunks back in which nothing lies, and all memory when nothing is left.
+    fn let_go(&mut self) {
+        while let Some(held) = self.lists.chunks.front()
+            && held.entries == 0
+        {
+            self.first_chunk = self.first_chunk.wrapping_add(1);
+            if let Some(held) = self.lists.chunks.pop_front() {
+                give_back(CHUNKS.of_lane(self.lane), held.open);
+            }
+        }
+        if self.is_empty() {
+            LISTS.of_lane(self.lane).give(std::mem::take(&mut self.lists));
+        }
+    }
+
+    /// Moves what is left closer together if much has left from the middle.
+    fn compact(&mut self) {
+        let used: usize = self.entries().map(Entry::framed_len).sum();
+        if self.lists.chunks.len() * CHUNK_BYTES <= MOST_SLACK * (used + CHUNK_BYTES) {
+            return;
+        }
+        let old = std::mem::take(&mut self.lists.chunks);
+        for mut entry in std::mem::take(&mut self.lists.entries) {
+            let (start, end) = entry.range();
+            let framed = &old[entry.chunk.wrapping_sub(self.first_chunk) as usize].bytes()[start..end];
+            let (prefix, payload) = framed.split_at(usize::from(entry.prefix_len));
+            self.place(Content::Copied { prefix, payload }, &mut entry);
+            self.lists.entries.push_back(entry);
+        }
+        old.into_iter().for_each(|held| give_back(CHUNKS.of_lane(self.lane), held.open));
+    }
+
+    #[cfg(test)]
+    pub fn chunks(&self) -> usize {
+        self.lists.chunks.len()
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.lists.entries.clear();
+        for held in self.lists.chunks.drain(..) {
+            give_back(CHUNKS.of_lane(self.lane), held.open);
+        }
+        LISTS.of_lane(self.lane).give(std::mem::take(&mut self.lists));
+    }
+}

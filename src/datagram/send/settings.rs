@@ -1,0 +1,55 @@
+//! What can be changed while a transport runs. Everything takes effect on what is queued, at once.
+
+use std::time::Duration;
+
+use super::SendHalf;
+use super::queue::{FullPolicy, SendConfig};
+use super::watermark::Marks;
+use crate::datagram::message::Limits;
+use crate::runtime::clock;
+
+impl SendHalf {
+    /// The settings in force.
+    pub fn config(&self) -> SendConfig {
+        self.look(|state| state.queue.config())
+    }
+
+    /// How much may wait. Under [`FullPolicy::Evict`] what is too much now is evicted; the other policies
+    /// keep what they accepted. A high-water mark at or above the old limit follows to the new one.
+    pub fn set_limits(&self, limits: Limits) {
+        let mut state = self.lock();
+        let SendConfig { limits: old, marks, .. } = state.queue.config();
+        state.queue.set_limits(limits);
+        if marks.high_datagrams >= old.datagrams.min(limits.datagrams.max(1)) {
+            let marks_of_limit = Marks::of_datagrams(limits.datagrams);
+            state.queue.set_marks(Marks {
+                high_bytes: marks.high_bytes,
+                low_bytes: marks.low_bytes,
+                ..marks_of_limit
+            });
+        }
+        state.queue.evict_beyond_limits(clock::now());
+    }
+
+    /// What happens to a datagram that finds no room; those that wait for room are judged anew.
+    pub fn set_policy(&self, policy: FullPolicy) {
+        self.lock().queue.set_policy(policy);
+    }
+
+    /// Age at which a datagram is dropped instead of sent; none or zero: never.
+    pub fn set_max_age(&self, max_age: Option<Duration>) {
+        let mut state = self.lock();
+        state.queue.set_max_age(max_age);
+        state.queue.expire(clock::now());
+    }
+
+    /// High and low water of what waits.
+    pub fn set_marks(&self, marks: Marks) {
+        self.lock().queue.set_marks(marks);
+    }
+
+    /// The level, in datagrams, from which the queue counts as full of waiting work.
+    pub fn high_water_datagrams(&self) -> usize {
+        self.config().marks.high_datagrams
+    }
+}
