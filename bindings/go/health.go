@@ -83,8 +83,8 @@ func (t *Transport) QueueStats() (QueueStats, error) {
 	}
 	stats := QueueStats{
 		OutgoingDatagrams: uint64(c.outgoing_datagrams), OutgoingBytes: uint64(c.outgoing_bytes),
-		OutgoingLimits:          Limits{uint64(c.outgoing_max_datagrams), uint64(c.outgoing_max_bytes)},
-		IncomingDatagrams:       uint64(c.incoming_datagrams), IncomingBytes: uint64(c.incoming_bytes),
+		OutgoingLimits:    Limits{uint64(c.outgoing_max_datagrams), uint64(c.outgoing_max_bytes)},
+		IncomingDatagrams: uint64(c.incoming_datagrams), IncomingBytes: uint64(c.incoming_bytes),
 		IncomingLimits: Limits{uint64(c.incoming_max_datagrams), uint64(c.incoming_max_bytes)},
 	}
 	for i := range stats.OutgoingPriorityDatagrams {
