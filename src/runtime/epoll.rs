@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Sockets that are reported at once; the others follow in the next turn.
 const MOST_EVENTS: usize = 64;
 
-/// The token of the eventfds. No socket has it.
+/// The token of the eventfd that wakes the lane's thread.
 const WAKE: u64 = u64::MAX;
 
 /// The token of the epoll with the sockets.
@@ -37,7 +37,8 @@ const EXACT_BELOW: Duration = Duration::from_millis(10);
 
 /// Two epolls, one in the other. The inner one has the sockets. The lane's thread sleeps in the outer one, which has the
 /// inner one and the eventfd that wakes the lane; whoever leads the lane takes the inner one out of it, in one system call
-/// however many sockets there are, and sleeps in the inner one.
+/// however many sockets there are, and sleeps on the inner one and an eventfd of its own. That is in no epoll: the lane's
+/// thread, which looks at the sockets too when a command has woken it, would take the wake away.
 pub struct Sleep {
     outer: Epoll,
     sockets: Epoll,
@@ -60,10 +61,9 @@ impl Sleep {
         };
         let sleep = Self { outer: epoll()?, sockets: epoll()?, wake: eventfd()?, wake_leader: eventfd()? };
         // Edge-triggered: each write is reported once, and nobody has to read it.
-        let wake = || EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, WAKE);
+        let wake = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, WAKE);
         let adding = failed("adding the eventfd of a lane");
-        sleep.outer.add(&sleep.wake, wake()).map_err(&adding)?;
-        sleep.sockets.add(&sleep.wake_leader, wake()).map_err(&adding)?;
+        sleep.outer.add(&sleep.wake, wake).map_err(&adding)?;
         sleep.outer.add(&sleep.sockets.0, EpollEvent::new(EpollFlags::EPOLLIN, SOCKETS)).map_err(&adding)?;
         Ok(sleep)
     }
@@ -108,7 +108,7 @@ impl Sleep {
         events.clear();
         let mut raw = [EpollEvent::empty(); MOST_EVENTS];
         let count = self.sockets.wait(&mut raw, EpollTimeout::ZERO).unwrap_or(0);
-        for event in raw.iter().take(count).filter(|event| event.data() != WAKE) {
+        for event in raw.iter().take(count) {
             let flags = event.events();
             events.push(Event {
                 token: event.data() as usize,
@@ -140,8 +140,12 @@ impl Sleep {
     /// The thread that leads the lane does the same, and until somebody calls [`Self::wake_leader`] or a signal that `mask` does not
     /// block has been handled.
     pub fn wait_leading(&self, timeout: Option<Duration>, mask: &SigSet, events: &mut Vec<Event>) {
-        let sockets = PollFd::new(self.sockets.0.as_fd(), PollFlags::POLLIN);
-        let _ = poll::ppoll(&mut [sockets], timeout.map(TimeSpec::from), Some(*mask));
+        let mut both =
+            [self.sockets.0.as_fd(), self.wake_leader.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let _ = poll::ppoll(&mut both, timeout.map(TimeSpec::from), Some(*mask));
+        if both[1].any() == Some(true) {
+            let _ = self.wake_leader.read();
+        }
         self.look(events);
     }
 }
@@ -181,6 +185,26 @@ mod tests {
         sleep.wake();
         sleep.wake();
         assert_eq!(wait(&sleep, None), []);
+    }
+
+    #[test]
+    fn the_lane_s_thread_does_not_take_the_wake_of_the_leader() {
+        let sleep = Sleep::new().unwrap();
+        let mut events = Vec::new();
+        sleep.wake_leader();
+        sleep.wake();
+        assert_eq!(wait(&sleep, None), []);
+        let started = std::time::Instant::now();
+        let patience = Duration::from_secs(60);
+        sleep.wait_leading(Some(patience), &SigSet::empty(), &mut events);
+        assert!(started.elapsed() < patience);
+        // It was one wake, and no wake of the lane's thread.
+        for _ in 0..2 {
+            let started = std::time::Instant::now();
+            sleep.wait_leading(Some(Duration::from_millis(20)), &SigSet::empty(), &mut events);
+            assert!(started.elapsed() >= Duration::from_millis(20));
+            assert_eq!(wait(&sleep, Some(Duration::ZERO)), []);
+        }
     }
 
     #[test]
