@@ -10,9 +10,13 @@ use std::time::{Duration, Instant};
 
 use datagrams::{PATIENCE, Pair, after, eventually, receive, soon};
 use wtgram::datagram::send::{FullPolicy, SendOptions};
+use wtgram::datagram::session::Session;
 use wtgram::datagram::transport::{Transport, TransportOptions};
 use wtgram::error::{Error, Result};
+use wtgram::link::config::{ConnectOptions, Trust};
+use wtgram::poller::{Event, Interest, Poller};
 use wtgram::runtime::hand_over;
+use wtgram::runtime::readiness::Ready;
 use wtgram::runtime::wait::Deadline;
 
 /// All sessions are those of one lane: tests that count on leading go one after the other.
@@ -31,6 +35,8 @@ fn received(from: &Transport, deadline: Deadline) -> Result<usize> {
 
 /// Long enough for a thread to look in vain and to fall asleep.
 const ASLEEP: Duration = Duration::from_millis(20);
+
+const CONNECTED: Interest = Interest { ready: Ready::CONNECTED, one_shot: false };
 
 #[test]
 fn a_blocked_receiver_is_woken_by_whatever_ends_its_wait() {
@@ -52,6 +58,68 @@ fn a_blocked_receiver_is_woken_by_whatever_ends_its_wait() {
             assert_eq!(blocked.join().unwrap(), expected, "{end}");
         });
     }
+}
+
+#[test]
+fn a_thread_in_a_poller_is_woken_by_whatever_ends_its_wait() {
+    let _alone = alone();
+    let everything = Interest { ready: Ready::READABLE, one_shot: false };
+    for end in 0..6 {
+        let pairs = [(); 2].map(|()| Pair::open(&TransportOptions::default()));
+        let poller = Poller::new().unwrap();
+        for (number, pair) in pairs.iter().enumerate() {
+            poller.add(number as u64, Arc::clone(pair.to()) as _, everything, number as u64).unwrap();
+        }
+        let wait = || {
+            let mut events = [Event { object: 0, cookie: 0, ready: Ready::NONE }; 4];
+            poller.wait(&mut events, Deadline::Never).map(|count| (count, events[0].object))
+        };
+        scope(|scope| {
+            // One leads and the other sleeps.
+            let waiting = [(); 2].map(|()| scope.spawn(wait));
+            sleep(ASLEEP);
+            match end {
+                0 => pairs[1].to().close(),
+                1 => pairs[1].client.link.close(0, "").unwrap(),
+                2 => send(pairs[1].from(), b"four"),
+                3 => (0..2).for_each(|_| poller.wake()),
+                4 => poller.close(),
+                _ => poller.add(7, Arc::clone(&pairs[0].accepted.link) as _, CONNECTED, 7).unwrap(),
+            }
+            let expected = match end {
+                0..3 => Ok((1, 1)),
+                3 => Ok((0, 0)),
+                4 => Err(Error::Closed),
+                _ => Ok((1, 7)),
+            };
+            for thread in waiting {
+                assert_eq!(thread.join().unwrap(), expected, "{end}");
+            }
+        });
+    }
+}
+
+#[test]
+fn threads_that_wait_to_accept_get_the_sessions_whose_packets_one_of_them_takes() {
+    let _alone = alone();
+    let pair = Pair::open(&TransportOptions::default());
+    let trust = Trust::CertificateHashes(vec![pair.server.link.certificate_hash()]);
+    let connect = ConnectOptions { trust, timeout: PATIENCE, ..ConnectOptions::default() };
+    let url = format!("https://{}/test", pair.server.link.local_address());
+    scope(|scope| {
+        let accepting = [(); 4].map(|()| scope.spawn(|| pair.server.accept(Deadline::Never)));
+        sleep(ASLEEP);
+        for _ in 0..3 {
+            let client = Session::connect(&url, &connect, &TransportOptions::default()).unwrap();
+            send(&client.datagrams, b"first");
+            client.link.close(0, "").unwrap();
+        }
+        sleep(ASLEEP);
+        pair.server.link.close();
+        let accepted = accepting.map(|thread| thread.join().unwrap());
+        let closed = accepted.iter().filter(|accepted| matches!(accepted, Err(Error::Closed))).count();
+        assert!(closed >= 1, "the fourth hears that the server has closed");
+    });
 }
 
 #[test]

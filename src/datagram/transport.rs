@@ -135,11 +135,6 @@ impl Transport {
         self.outgoing.path().session_id()
     }
 
-    /// What a thread can lead that waits for something to come to this transport.
-    pub fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
-        self.outgoing.path().lane_to_lead()
-    }
-
     /// Whether it, or its session, is closed. What has arrived can still be received.
     pub fn is_closed(&self) -> bool {
         self.outgoing.is_closed()
@@ -235,6 +230,10 @@ impl Pollable for Transport {
 
     fn watchers(&self) -> &Watchers {
         &self.watchers
+    }
+
+    fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.outgoing.path().lane_to_lead()
     }
 }
 

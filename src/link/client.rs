@@ -64,7 +64,8 @@ pub fn connect<T: Send + 'static>(
         lane: udp::next_lane()?,
         deadline: Instant::now() + limit + DEADLINE_MARGIN,
     };
-    runtime.service().run(async move {
+    let lane = attempt.lane.lane().lane_to_lead();
+    runtime.service().run(lane, async move {
         let described = attempt.target.authority.clone();
         let attempt = timeout(limit, attempt.run());
         tokio::select! {
@@ -396,7 +397,7 @@ mod tests {
             deadline: Instant::now() + Duration::from_secs(30),
         };
         let addresses = addresses.to_vec();
-        runtime::get()?.service().run(async move { Ok(attempt.first_of(addresses).await?.address) })
+        runtime::get()?.service().run(None, async move { Ok(attempt.first_of(addresses).await?.address) })
     }
 
     /// An address where nobody answers, for as long as the socket lives.

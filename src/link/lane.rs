@@ -73,6 +73,11 @@ impl Lane {
         self.driver.get().and_then(Weak::upgrade)
     }
 
+    /// What a thread can lead that waits for something that this lane brings.
+    pub fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.driver().map(|driver| driver as Arc<dyn Lead>)
+    }
+
     pub(super) fn set_driver(&self, driver: Weak<dyn Driver>) {
         let _ = self.driver.set(driver);
     }

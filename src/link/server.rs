@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use quinn_proto::{Incoming, ServerConfig};
 
 use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
@@ -20,7 +20,8 @@ use super::tls::{Extensions, Identity, ServerCrypto};
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
-use crate::runtime::wait::{Deadline, wait_for};
+use crate::runtime::wait::Deadline;
+use crate::runtime::waiters::{Lead, Waiters};
 use crate::runtime::{self, CloseOnShutdown};
 
 /// From this many connections on that have not completed their handshake, a client must prove its address first.
@@ -48,7 +49,7 @@ pub struct Server<T = Arc<Session>> {
     prepare: Prepare<T>,
     backlog: Mutex<VecDeque<Waiting<T>>>,
     backlog_limit: usize,
-    arrived: Condvar,
+    arrived: Waiters,
     watchers: Watchers,
     sessions: Mutex<Vec<Weak<Session>>>,
     /// Connections from their first packet to their last.
@@ -114,7 +115,7 @@ impl<T: Send + 'static> Server<T> {
             prepare: Box::new(prepare),
             backlog: Mutex::default(),
             backlog_limit: options.accept_backlog,
-            arrived: Condvar::new(),
+            arrived: Waiters::new(lane.lane_to_lead()),
             watchers: Watchers::default(),
             sessions: Mutex::new(Vec::new()),
             connections: Counter::default(),
@@ -147,7 +148,7 @@ impl<T: Send + 'static> Server<T> {
     ///
     /// Sessions that have ended meanwhile are not handed out, nor are those that [`Server::close`] closed.
     pub fn accept(&self, deadline: Deadline) -> Result<T> {
-        wait_for(&mut self.backlog.lock(), &self.arrived, deadline, |backlog| {
+        self.arrived.wait_for(&self.backlog, deadline, |backlog| {
             if self.is_closed() {
                 return Some(Err(Error::Closed));
             }
@@ -278,6 +279,10 @@ impl<T: Send + 'static> Pollable for Server<T> {
 
     fn watchers(&self) -> &Watchers {
         &self.watchers
+    }
+
+    fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.lane.lane_to_lead()
     }
 }
 

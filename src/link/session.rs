@@ -19,6 +19,7 @@ use crate::runtime::CloseOnShutdown;
 use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
+use crate::runtime::waiters::Lead;
 
 /// The longest close reason, in bytes of UTF-8 (draft-ietf-webtrans-http3 section 6).
 pub const MAX_CLOSE_REASON_BYTES: usize = 1024;
@@ -390,6 +391,10 @@ impl Pollable for Session {
 
     fn watchers(&self) -> &Watchers {
         &self.watchers
+    }
+
+    fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.lane.lane_to_lead()
     }
 }
 

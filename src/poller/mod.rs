@@ -5,7 +5,7 @@
 //! list is not empty. The laws are written down, and tested, in `tests/poller_model`.
 //!
 //! One thread at a time looks, without the lock of the list: lanes that list objects never wait for a look, and a look
-//! may tell of what it finds.
+//! may tell of what it finds. One of the threads that wait leads a lane meanwhile, of those whose objects are watched.
 
 mod entry;
 mod signal;
@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher};
 use crate::runtime::sync::{Condvar, Mutex, MutexGuard, Ordering, fence};
 use crate::runtime::wait::Deadline;
+use crate::runtime::waiters::{Lead, Leader};
 use crate::runtime::{CloseOnShutdown, close_on_shutdown};
 use entry::{Entry, Found};
 use signal::Signal;
@@ -47,6 +48,7 @@ pub struct Event {
 pub struct Poller {
     state: Mutex<State>,
     changed: Condvar,
+    leader: Leader,
     /// Held by the thread that looks, so that nobody takes "being looked at" for "not ready". Its memory is kept.
     looking: Mutex<Vec<Arc<Entry>>>,
 }
@@ -57,6 +59,8 @@ struct State {
     /// Waits that [`Poller::wake`] has still to end.
     wakes: usize,
     closed: bool,
+    /// The lane that one of the threads that wait leads meanwhile.
+    led: Option<Arc<dyn Lead>>,
     signal: Signal,
 }
 
@@ -75,9 +79,11 @@ impl Poller {
                 listed: VecDeque::new(),
                 wakes: 0,
                 closed: false,
+                led: None,
                 signal: Signal::new()?,
             }),
             changed: Condvar::new(),
+            leader: Leader::default(),
             looking: Mutex::new(Vec::new()),
         });
         close_on_shutdown(Arc::downgrade(&poller) as _);
@@ -162,13 +168,38 @@ impl Poller {
                 return if woken { Ok(count) } else { Err(deadline.missed()) };
             }
             state.settle();
+            state = self.lead(state, deadline);
             // What was listed since the look is looked at before anybody sleeps.
-            last = if state.listed.is_empty() {
-                deadline.sleep(&mut state, &self.changed)
-            } else {
-                deadline.is_over()
-            };
+            last =
+                if state.has_news() { deadline.is_over() } else { deadline.sleep(&mut state, &self.changed) };
         }
+    }
+
+    /// Has this thread lead the lane of something that is watched until there is news. One lane at most is led for a poller.
+    fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Deadline) -> MutexGuard<'a, State> {
+        if state.led.is_some() || state.has_news() {
+            return state;
+        }
+        let mut members = state.members.values();
+        let Some(lane) = members.find_map(|member| member.entry.pollable.lane_to_lead()) else {
+            return state;
+        };
+        state.led = Some(Arc::clone(&lane));
+        drop(state);
+        self.leader.lead(&*lane, deadline, &mut || self.state.lock().has_news());
+        state = self.state.lock();
+        state.led = None;
+        state
+    }
+
+    /// Wakes one of the threads that wait, and the one that leads; not with the lock held.
+    fn wake_one(&self) {
+        self.changed.notify_one();
+        self.wake_leader();
+    }
+
+    fn wake_leader(&self) {
+        self.leader.wake(|| self.state.lock().led.clone());
     }
 
     /// Looks at everything on the list until `events` is full. What is still ready goes to the end of the list, so that no
@@ -216,7 +247,7 @@ impl Poller {
         let more = !state.listed.is_empty() || state.wakes > 0;
         drop(state);
         if more {
-            self.changed.notify_one();
+            self.wake_one();
         }
     }
 
@@ -226,7 +257,7 @@ impl Poller {
         state.wakes = state.wakes.saturating_add(1);
         state.signal.ring();
         drop(state);
-        self.changed.notify_one();
+        self.wake_one();
     }
 
     /// The descriptor that is readable while something is ready. Owned by the poller: only to be polled.
@@ -248,6 +279,7 @@ impl Poller {
         };
         drop(members);
         self.changed.notify_all();
+        self.wake_leader();
     }
 
     /// The object may have become ready.
@@ -263,7 +295,7 @@ impl Poller {
             // Also when others are on the list: an edge-triggered loop above must hear of every newcomer.
             state.signal.ring();
         }
-        self.changed.notify_one();
+        self.wake_one();
     }
 
     /// The object's handle is gone.
@@ -274,6 +306,11 @@ impl Poller {
 }
 
 impl State {
+    /// Whether a thread that waits has something to look at.
+    fn has_news(&self) -> bool {
+        !self.listed.is_empty() || self.wakes > 0 || self.closed
+    }
+
     fn member(&self, object: u64) -> Result<Arc<Entry>> {
         if self.closed {
             return Err(Error::Closed);
@@ -306,7 +343,7 @@ impl State {
 
     /// The descriptor says what the list says.
     fn settle(&mut self) {
-        self.signal.set(!self.listed.is_empty() || self.wakes > 0 || self.closed);
+        self.signal.set(self.has_news());
     }
 }
 

@@ -25,7 +25,7 @@ use crate::link::{After, Job, JobHandle};
 use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Token, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
-use crate::runtime::waiters::Waiters;
+use crate::runtime::waiters::{Lead, Waiters};
 
 /// Outcomes that may wait to be fetched or are still to come; messages that ask for one beyond that are refused.
 const MAX_REPORTS: usize = 65_536;
@@ -457,6 +457,10 @@ impl Pollable for Layer {
 
     fn watchers(&self) -> &Watchers {
         &self.watchers
+    }
+
+    fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.transport.lane_to_lead()
     }
 }
 

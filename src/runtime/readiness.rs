@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::sync::{AtomicBool, Mutex, Ordering, fence};
+use super::waiters::Lead;
 
 /// A set of conditions that an object can be in; the bits of the C constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,6 +78,10 @@ pub trait Pollable: Send + Sync {
     fn possible(&self) -> Ready;
     /// Those who hear of changes.
     fn watchers(&self) -> &Watchers;
+    /// What a thread can lead that waits for a change.
+    fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        None
+    }
 }
 
 /// Hears that the readiness of an object may have changed.

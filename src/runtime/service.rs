@@ -10,6 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::thread;
+use super::wait::Deadline;
+use super::waiters::{Lead, Waiters};
 use crate::error::{Error, Result};
 
 /// One OS thread with a current-thread tokio runtime.
@@ -49,18 +51,16 @@ impl Service {
     }
 
     /// Runs `task` on the service thread and waits for its result on the calling thread, which is neither this one nor a
-    /// lane's.
-    pub fn run<F, T>(&self, task: F) -> Result<T>
+    /// lane's. It leads `lane` meanwhile, if it can.
+    pub fn run<F, T>(&self, lane: Option<Arc<dyn Lead>>, task: F) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        let (sender, receiver) = crossbeam_channel::bounded(1);
-        self.spawn(async move {
-            let _ = sender.send(task.await);
-        });
-        // The sender is dropped without a value only when the task panicked or the thread was stopped.
-        receiver.recv().unwrap_or(Err(Error::Closed))
+        let awaited = Arc::new(Awaited { result: Mutex::new(None), waiters: Waiters::new(lane) });
+        let promise = Promise(Arc::clone(&awaited));
+        self.spawn(async move { promise.keep(task.await) });
+        awaited.waiters.wait_for(&awaited.result, Deadline::Never, Option::take)
     }
 
     pub(super) fn stop(&self) {
@@ -68,5 +68,27 @@ impl Service {
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// The result of a task, when it is there, and the thread that waits for it.
+struct Awaited<T> {
+    result: Mutex<Option<Result<T>>>,
+    waiters: Waiters,
+}
+
+/// What the task has of it. Dropped with the task, when that panicked or the thread was stopped, it says so.
+struct Promise<T>(Arc<Awaited<T>>);
+
+impl<T> Promise<T> {
+    fn keep(self, result: Result<T>) {
+        *self.0.result.lock() = Some(result);
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        self.0.result.lock().get_or_insert(Err(Error::Closed));
+        self.0.waiters.notify_all();
     }
 }

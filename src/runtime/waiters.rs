@@ -1,11 +1,9 @@
 //! Threads that wait for an object. One of them may lead: it does the work that it waits for itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-
-use parking_lot::{Condvar, Mutex};
 
 use super::hand_over;
+use super::sync::{AtomicBool, Condvar, Mutex, Ordering, fence};
 use super::wait::{self, Deadline};
 use crate::error::{Error, Result};
 
@@ -22,17 +20,44 @@ pub trait Lead: Send + Sync {
     fn wake_leader(&self);
 }
 
+/// The one among the threads that wait for an object which leads a lane meanwhile.
+#[derive(Default)]
+pub struct Leader {
+    is_asleep: AtomicBool,
+}
+
+impl Leader {
+    /// Has this thread lead `lane` until `is_done` says so, `deadline` is over, or it cannot.
+    pub fn lead(&self, lane: &dyn Lead, deadline: Deadline, is_done: &mut dyn FnMut() -> bool) {
+        lane.lead(deadline, &self.is_asleep, is_done);
+        hand_over::place();
+    }
+
+    /// Something has changed that `is_done` looks at. If the thread sleeps it is woken, in the lane that `lane` names.
+    pub fn wake(&self, lane: impl FnOnce() -> Option<Arc<dyn Lead>>) {
+        hand_over::place();
+        // Either the leader's last look before its sleep sees the change, or this sees that it sleeps: it says so, then locks.
+        fence(Ordering::SeqCst);
+        if self.is_asleep.load(Ordering::SeqCst)
+            && self.is_asleep.swap(false, Ordering::SeqCst)
+            && let Some(lane) = lane()
+        {
+            lane.wake_leader();
+        }
+    }
+}
+
 /// The threads that wait for one object, which one lane moves.
 pub struct Waiters {
     condvar: Condvar,
     lane: Option<Arc<dyn Lead>>,
-    leader_is_asleep: AtomicBool,
+    leader: Leader,
 }
 
 impl Waiters {
     /// Nobody yet. Without a `lane` nobody leads.
     pub fn new(lane: Option<Arc<dyn Lead>>) -> Self {
-        Self { condvar: Condvar::new(), lane, leader_is_asleep: AtomicBool::new(false) }
+        Self { condvar: Condvar::new(), lane, leader: Leader::default() }
     }
 
     /// Something has come that one of them can take. To be said after the change was made, under the lock that they look with.
@@ -48,15 +73,7 @@ impl Waiters {
     }
 
     fn wake_leader(&self) {
-        hand_over::place();
-        // Either the leader's last look before its sleep sees the change, or this sees that it sleeps: it says so, then locks.
-        fence(Ordering::SeqCst);
-        if self.leader_is_asleep.load(Ordering::SeqCst)
-            && self.leader_is_asleep.swap(false, Ordering::SeqCst)
-            && let Some(lane) = &self.lane
-        {
-            lane.wake_leader();
-        }
+        self.leader.wake(|| self.lane.clone());
     }
 
     /// Waits until `attempt` yields something, with the lock of `mutex` held whenever it runs. This thread leads the lane meanwhile
@@ -75,14 +92,13 @@ impl Waiters {
         }
         if let Some(lane) = &self.lane {
             let mut result = None;
-            lane.lead(deadline, &self.leader_is_asleep, &mut || {
+            self.leader.lead(&**lane, deadline, &mut || {
                 result = attempt(&mut mutex.lock());
                 result.is_some()
             });
             if let Some(result) = result {
                 return result;
             }
-            hand_over::place();
         }
         wait::wait_for(&mut mutex.lock(), &self.condvar, deadline, attempt)
     }

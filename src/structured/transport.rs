@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::inbox::Inbox;
 use super::registry::Registry;
@@ -21,7 +21,8 @@ use crate::datagram::send::SendOptions;
 use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
-use crate::runtime::wait::{Deadline, wait_for};
+use crate::runtime::wait::Deadline;
+use crate::runtime::waiters::{Lead, Waiters};
 
 /// Datagrams that wait in a structured transport's own queue, unless asked otherwise: the reference's `queue_size`.
 pub const DEFAULT_QUEUE: usize = 100;
@@ -56,7 +57,7 @@ struct Shared {
     watchers: Watchers,
     /// Counts the news, so that a receiver that found nothing hears of what came since.
     news: Mutex<u64>,
-    told: Condvar,
+    told: Waiters,
     closed: AtomicBool,
 }
 
@@ -146,7 +147,7 @@ impl Structured {
         if channel.is_closed() {
             return Err(Error::Closed);
         }
-        let shared = Arc::new(Shared::new(registry, None));
+        let shared = Arc::new(Shared::new(registry, None, channel.lane_to_lead()));
         let watch = Arc::new(Watch { shared: Arc::clone(&shared), transport: None });
         Ok(Self::new(channel, Source::Channel, shared, serializer, watch))
     }
@@ -162,7 +163,7 @@ impl Structured {
         if transport.is_closed() {
             return Err(Error::Closed);
         }
-        let shared = Arc::new(Shared::new(registry, Some(Inbox::new(queue))));
+        let shared = Arc::new(Shared::new(registry, Some(Inbox::new(queue)), transport.lane_to_lead()));
         let route = transport.incoming.add_route(RouteOrder::Structured, Arc::clone(&shared) as _);
         let watch =
             Arc::new(Watch { shared: Arc::clone(&shared), transport: Some(Arc::downgrade(transport)) });
@@ -316,8 +317,8 @@ impl Structured {
             if arrived != Err(Error::WouldBlock) || deadline == Deadline::Now {
                 return arrived.map(Next::Arrived);
             }
-            let mut news = self.shared.news.lock();
-            wait_for(&mut news, &self.shared.told, deadline, |news| (*news != known).then_some(Ok(())))?;
+            let has_come = |news: &mut u64| (*news != known).then_some(Ok(()));
+            self.shared.told.wait_for(&self.shared.news, deadline, has_come)?;
         }
     }
 
@@ -409,16 +410,20 @@ impl Pollable for Structured {
     fn watchers(&self) -> &Watchers {
         &self.shared.watchers
     }
+
+    fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.channel.lane_to_lead()
+    }
 }
 
 impl Shared {
-    fn new(registry: Registry, inbox: Option<Inbox>) -> Self {
+    fn new(registry: Registry, inbox: Option<Inbox>, lane: Option<Arc<dyn Lead>>) -> Self {
         Self {
             registry,
             inbox,
             watchers: Watchers::default(),
             news: Mutex::default(),
-            told: Condvar::new(),
+            told: Waiters::new(lane),
             closed: AtomicBool::new(false),
         }
     }

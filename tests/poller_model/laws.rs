@@ -18,10 +18,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::lane::Lane;
 use crate::poller::{Event, Interest, Poller};
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::sync::{Ordering, Word, now};
 use crate::runtime::wait::Deadline;
+use crate::runtime::waiters::Lead;
 
 const CONDITIONS: [Ready; 3] = [Ready::READABLE, Ready::WRITABLE, Ready::CLOSED];
 
@@ -31,12 +33,14 @@ pub struct Object {
     conditions: [Word; 3],
     pub size_changes: Word,
     watchers: Watchers,
+    lane: Option<Arc<Lane>>,
 }
 
 impl Object {
-    fn new(number: u64) -> Arc<Self> {
+    fn new(number: u64, lane: Option<Arc<Lane>>) -> Arc<Self> {
         Arc::new(Self {
             number,
+            lane,
             conditions: Default::default(),
             size_changes: Word::default(),
             watchers: Watchers::default(),
@@ -74,6 +78,10 @@ impl Pollable for Object {
 
     fn watchers(&self) -> &Watchers {
         &self.watchers
+    }
+
+    fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.lane.clone().map(|lane| lane as _)
     }
 }
 
@@ -137,11 +145,12 @@ enum Must {
     Either,
 }
 
-pub struct Laws(parking_lot::Mutex<History>);
+pub struct Laws(parking_lot::Mutex<History>, [Option<Arc<Lane>>; 2]);
 
 impl Laws {
-    pub fn new(objects: usize) -> Self {
-        let laws = Self(parking_lot::Mutex::default());
+    /// The laws of so many objects, which are of two lanes, or of none where that is `None`.
+    pub fn new(objects: usize, lanes: [Option<Arc<Lane>>; 2]) -> Self {
+        let laws = Self(parking_lot::Mutex::default(), lanes);
         for slot in 0..objects {
             laws.0.lock().slots.push(0);
             laws.replace(slot, 0);
@@ -163,7 +172,7 @@ impl Laws {
         let mut history = self.0.lock();
         if history.slots[slot] == number {
             let new = history.objects.len() as u64 + 1;
-            history.objects.insert(new, Object::new(new));
+            history.objects.insert(new, Object::new(new, self.1[slot % 2].clone()));
             history.slots[slot] = new;
         }
     }

@@ -8,6 +8,7 @@
 #[path = "../../src/poller/mod.rs"]
 mod poller;
 
+mod lane;
 mod laws;
 
 mod error {
@@ -17,6 +18,10 @@ mod error {
 mod runtime {
     pub use wtgram::runtime::{CloseOnShutdown, close_on_shutdown};
 
+    /// Tests of other programs make threads wait there.
+    pub mod hand_over {
+        pub fn place() {}
+    }
     #[allow(dead_code, reason = "as above")]
     #[path = "../../../src/runtime/readiness.rs"]
     pub mod readiness;
@@ -24,12 +29,16 @@ mod runtime {
     #[allow(dead_code, reason = "as above")]
     #[path = "../../../src/runtime/wait.rs"]
     pub mod wait;
+    #[allow(dead_code, reason = "as above")]
+    #[path = "../../../src/runtime/waiters.rs"]
+    pub mod waiters;
 }
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use error::Error;
+use lane::Lane;
 use laws::{Change, Laws};
 use poller::{Event, Interest, Poller};
 use runtime::readiness::Ready;
@@ -66,7 +75,10 @@ fn the_real_poller_keeps_its_laws_in_a_million_steps_of_random_interleavings() {
 
 fn one_run(seed: u64) {
     let mut dice = Dice::new(!seed);
-    let world = Arc::new(World { poller: Poller::new().expect("a descriptor"), laws: Laws::new(OBJECTS) });
+    // Threads that wait can lead none, one or two lanes.
+    let lanes = std::array::from_fn(|_| dice.one_in(2).then(|| Arc::new(Lane::new())));
+    let world =
+        Arc::new(World { poller: Poller::new().expect("a descriptor"), laws: Laws::new(OBJECTS, lanes) });
     for _ in 0..PHASES {
         start_threads(&world, &mut dice);
         let sleeping = quiesce();
