@@ -11,7 +11,6 @@ use super::pointer::{
 use super::status::wtgram_status;
 use super::transport::wtgram_transport;
 use crate::datagram::message::{Metadata, checksum};
-use crate::datagram::receive::Slot;
 use crate::error::Error;
 
 /// Waits for the next datagram and copies it.
@@ -38,11 +37,11 @@ pub unsafe extern "C" fn wtgram_transport_receive(
     guard(|| {
         // SAFETY: the caller's promise.
         let (buffer, length) = unsafe { (elements_mut(buffer, capacity)?, output(length)?) };
-        let received = transport.get()?.transport.incoming.receive(buffer, deadline(timeout_us)?);
+        let received = transport.get()?.transport.incoming.receive_bare(buffer, deadline(timeout_us)?);
         if let Err(Error::BufferTooSmall { needed }) = received {
             *length = needed;
         }
-        *length = received?.size;
+        *length = received?;
         Ok(())
     })
 }
@@ -110,35 +109,27 @@ pub unsafe extern "C" fn wtgram_transport_receive_batch(
             let transport = transport.get()?;
             let arena = elements_mut(arena, arena_capacity)?;
             let received = elements_mut(received, capacity)?;
-            SLOTS.with_borrow_mut(|slots| {
-                slots.resize(received.len().min(MAX_BATCH), Slot::default());
-                let taken = transport.transport.incoming.receive_batch(arena, slots, deadline(timeout_us)?);
-                if let (Err(Error::BufferTooSmall { needed }), Some(first)) = (&taken, received.first_mut()) {
-                    *first = wtgram_received { length: *needed as u64, ..NOTHING_RECEIVED };
-                }
-                let taken = taken?;
-                for (to, from) in received.iter_mut().zip(&slots[..taken]) {
-                    *to = wtgram_received {
-                        offset: from.offset as u64,
-                        length: from.len as u64,
-                        sequence: from.metadata.sequence,
-                        timestamp_us: i64::try_from(from.metadata.timestamp_us).unwrap_or(i64::MAX),
-                        reserved: [0; 2],
-                    };
-                }
-                Ok(taken)
-            })
+            let (most, deadline) = (received.len().min(MAX_BATCH), deadline(timeout_us)?);
+            let incoming = &transport.transport.incoming;
+            let taken = incoming.receive_each(arena, most, deadline, |index, slot| {
+                received[index] = wtgram_received {
+                    offset: slot.offset as u64,
+                    length: slot.len as u64,
+                    sequence: slot.metadata.sequence,
+                    timestamp_us: i64::try_from(slot.metadata.timestamp_us).unwrap_or(i64::MAX),
+                    reserved: [0; 2],
+                };
+            });
+            if let (Err(Error::BufferTooSmall { needed }), Some(first)) = (&taken, received.first_mut()) {
+                *first = wtgram_received { length: *needed as u64, ..NOTHING_RECEIVED };
+            }
+            Ok(taken?)
         })
     }
 }
 
 const NOTHING_RECEIVED: wtgram_received =
     wtgram_received { offset: 0, length: 0, sequence: 0, timestamp_us: 0, reserved: [0; 2] };
-
-thread_local! {
-    /// The core's view of a batch, kept by each receiving thread so that no call allocates.
-    static SLOTS: std::cell::RefCell<Vec<Slot>> = const { std::cell::RefCell::new(Vec::new()) };
-}
 
 /// What is known about a datagram that was received.
 #[repr(C)]

@@ -20,14 +20,33 @@ impl ReceiveHalf {
         Ok(Metadata { waited, ..metadata })
     }
 
+    /// The same for whoever only wants to know how many bytes it has: if one is there, the clock is not read.
+    pub fn receive_bare(&self, buffer: &mut [u8], deadline: Deadline) -> Result<usize> {
+        if let Ok(size) = self.state.lock().queue.pop_unexpiring(buffer) {
+            return Ok(size);
+        }
+        self.receive(buffer, deadline).map(|metadata| metadata.size)
+    }
+
     /// Waits for a datagram until `deadline`, then takes all that are there and fit, back to back into `arena`.
     pub fn receive_batch(&self, arena: &mut [u8], slots: &mut [Slot], deadline: Deadline) -> Result<usize> {
-        if slots.is_empty() {
+        self.receive_each(arena, slots.len(), deadline, |index, slot| slots[index] = slot)
+    }
+
+    /// The same for up to `most` of them; `put` hears where each lies, in order from 0, and must be quick.
+    pub fn receive_each(
+        &self,
+        arena: &mut [u8],
+        most: usize,
+        deadline: Deadline,
+        mut put: impl FnMut(usize, Slot),
+    ) -> Result<usize> {
+        if most == 0 {
             return Err(Error::InvalidArgument(Cow::Borrowed(
                 "a batch needs room for at least one datagram",
             )));
         }
-        self.receive_with(deadline, |queue, now| match queue.pop_batch_into(now, arena, slots) {
+        self.receive_with(deadline, |queue, now| match queue.pop_batch(now, arena, most, &mut put) {
             Ok(0) => Err(PopError::Empty),
             other => other,
         })

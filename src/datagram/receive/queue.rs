@@ -212,27 +212,44 @@ impl ReceiveQueue {
 
     /// Copies the next datagram to the beginning of `buffer`.
     pub fn pop_into(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Metadata, PopError> {
-        let mut slot = [Slot::default()];
-        match self.pop_batch_into(now, buffer, &mut slot)? {
-            0 => Err(PopError::Empty),
-            _ => Ok(slot[0].metadata),
-        }
+        self.expire(now);
+        let metadata = self.ring.front().ok_or(PopError::Empty)?.metadata(now);
+        self.pop_regardless_of_age(buffer)?;
+        Ok(metadata)
     }
 
-    /// Copies as many datagrams as there are slots and room for, back to back, into `arena`; returns how many slots
-    /// were filled (0 when nothing waits). Only when not even the first fits this is [`PopError::TooSmall`].
-    pub fn pop_batch_into(
+    /// The same for whoever only wants to know how many bytes it has; nothing needs the time if nothing expires.
+    pub fn pop_unexpiring(&mut self, buffer: &mut [u8]) -> Result<usize, PopError> {
+        if self.config.max_age.is_some() { Err(PopError::Empty) } else { self.pop_regardless_of_age(buffer) }
+    }
+
+    fn pop_regardless_of_age(&mut self, buffer: &mut [u8]) -> Result<usize, PopError> {
+        let &Entry { len, .. } = self.ring.front().ok_or(PopError::Empty)?;
+        let target = buffer.get_mut(..len).ok_or(PopError::TooSmall { needed: len })?;
+        self.ring.copy_front(target);
+        self.ring.remove_front(1, len);
+        self.delivered_sizes.record(len);
+        self.counters.delivered.add(len);
+        self.counters.queued.remove(len);
+        Ok(len)
+    }
+
+    /// Copies up to `most` datagrams, as many as there is room for, back to back, into `arena`; `put` hears where each lies, in
+    /// order from 0. Returns how many there were (0 when nothing waits). Only when not even the first fits this is
+    /// [`PopError::TooSmall`].
+    pub fn pop_batch(
         &mut self,
         now: Instant,
         arena: &mut [u8],
-        slots: &mut [Slot],
+        most: usize,
+        mut put: impl FnMut(usize, Slot),
     ) -> Result<usize, PopError> {
         let (mut filled, mut offset) = (0, 0);
         loop {
             self.expire(now);
             let run_start = offset;
             let mut run = 0;
-            for (entry, slot) in self.ring.entries().zip(&mut slots[filled..]) {
+            for entry in self.ring.entries().take(most - filled) {
                 if entry.is_expired(now, self.config.max_age) {
                     break;
                 }
@@ -242,7 +259,7 @@ impl ReceiveQueue {
                     }
                     break;
                 }
-                *slot = Slot { offset, len: entry.len, metadata: entry.metadata(now) };
+                put(filled + run, Slot { offset, len: entry.len, metadata: entry.metadata(now) });
                 self.delivered_sizes.record(entry.len);
                 offset += entry.len;
                 run += 1;

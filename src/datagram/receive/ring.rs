@@ -99,7 +99,10 @@ impl Ring {
         if count == self.len() {
             return self.clear();
         }
-        self.memory.entries.drain(..count);
+        match count {
+            1 => drop(self.memory.entries.pop_front()),
+            _ => drop(self.memory.entries.drain(..count)),
+        }
         self.memory.bytes.drain(..bytes);
     }
 

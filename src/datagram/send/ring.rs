@@ -319,3 +319,96 @@ impl Drop for Ring {
         LISTS.of_lane(self.lane).give(std::mem::take(&mut self.lists));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datagram::message::Priority;
+
+    /// Each test has a lane of its own, and so a shelf.
+    fn push(ring: &mut Ring, payload: &[u8]) {
+        ring.push(&Outgoing {
+            content: Content::Copied { prefix: b"\0", payload },
+            priority: Priority::LOWEST,
+            enqueued_at: Instant::now(),
+            expires_at: None,
+            report_id: None,
+        });
+    }
+
+    fn popped(ring: &mut Ring) -> Bytes {
+        ring.pop_front().map(|(_, framed)| framed).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_chunk_is_used_again_when_its_last_reader_is_gone_and_not_before() {
+        let (mut one, mut other) = (Ring::new(12), Ring::new(12));
+        push(&mut one, b"first");
+        push(&mut one, b"second");
+        let (first, second) = (popped(&mut one), popped(&mut one));
+        let chunk = first.as_ptr();
+        assert_eq!(second.as_ptr(), chunk.wrapping_add(6), "one chunk has both");
+        push(&mut other, b"other");
+        drop(second);
+        let kept = popped(&mut other);
+        assert_ne!(kept.as_ptr(), chunk);
+        assert_eq!((&first[..], &kept[..]), (&b"\0first"[..], &b"\0other"[..]));
+        drop(first);
+        push(&mut other, b"again");
+        assert_eq!(popped(&mut other).as_ptr(), chunk);
+    }
+
+    #[test]
+    fn nobody_writes_to_a_chunk_of_which_some_has_left() {
+        let mut ring = Ring::new(11);
+        push(&mut ring, b"a");
+        push(&mut ring, b"b");
+        let a = popped(&mut ring);
+        push(&mut ring, b"c");
+        let (b, c) = (popped(&mut ring), popped(&mut ring));
+        assert_eq!(b.as_ptr(), a.as_ptr().wrapping_add(2));
+        assert_ne!(c.as_ptr(), a.as_ptr().wrapping_add(4));
+        assert_eq!([a, b, c].concat(), b"\0a\0b\0c");
+    }
+
+    #[test]
+    fn an_empty_ring_holds_no_memory() {
+        let mut ring = Ring::new(10);
+        for round in 0..3 {
+            (0..1000).for_each(|_| push(&mut ring, &[7; 100]));
+            assert!(ring.lists.capacity_bytes() > 0);
+            match round {
+                0 => (0..1000).for_each(|_| drop(popped(&mut ring))),
+                1 => (0..1000).for_each(|_| drop(ring.drop_front())),
+                _ => ring.retain(|_| false),
+            }
+            assert_eq!((ring.lists.capacity_bytes(), ring.chunks(), ring.tally()), (0, 0, Tally::default()));
+        }
+    }
+
+    #[test]
+    fn what_is_left_when_much_has_gone_from_the_middle_moves_together() {
+        let mut ring = Ring::new(9);
+        (0..1000_u32).for_each(|number| push(&mut ring, &[&number.to_be_bytes()[..], &[0; 1000]].concat()));
+        assert!(ring.chunks() > 60);
+        let mut number = 0;
+        ring.retain(|_| {
+            number += 1;
+            number % 100 == 0
+        });
+        assert!(ring.chunks() <= MOST_SLACK, "{}", ring.chunks());
+        for expected in (99..1000_u32).step_by(100) {
+            assert_eq!(popped(&mut ring)[1..5], expected.to_be_bytes());
+        }
+        assert_eq!(ring.tally(), Tally::default());
+    }
+
+    #[test]
+    fn a_datagram_larger_than_a_chunk_has_one_of_its_own() {
+        let mut ring = Ring::new(8);
+        push(&mut ring, b"before");
+        push(&mut ring, &[7; CHUNK_BYTES + 1]);
+        push(&mut ring, b"after");
+        assert_eq!([0; 3].map(|_| popped(&mut ring).len()), [7, CHUNK_BYTES + 2, 6]);
+    }
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::datagram::random_steps::{self, Dice};
 use proptest::prelude::*;
 
+use super::tests::pop_batch;
 use super::*;
 use crate::datagram::receive::ring::{FIRST_BYTES, FIRST_ENTRIES};
 
@@ -161,10 +162,6 @@ impl Run {
                     }
                     Err(error) => assert_eq!(result, Err(error)),
                 }
-                // The queue looks at age once more on its way out.
-                if result.is_ok() {
-                    self.model.expire(now);
-                }
             }
             18..25 => self.pop_batch(&mut dice),
             25 => {
@@ -200,6 +197,21 @@ impl Run {
                     assert_eq!(self.arena[..room], front.payload[..room]);
                 }
             }
+            30 => {
+                let room = any_size(&mut dice);
+                let result = self.real.pop_unexpiring(&mut self.arena[..room]);
+                let expected = match self.model.config.max_age {
+                    None => self.model.pop(now, room),
+                    Some(_) => Err(PopError::Empty),
+                };
+                assert_eq!(
+                    result,
+                    expected.as_ref().map(|expected| expected.payload.len()).map_err(|error| *error)
+                );
+                if let Ok(expected) = expected {
+                    assert_eq!(self.arena[..expected.payload.len()], expected.payload);
+                }
+            }
             29 => {
                 assert_eq!(self.real.claim_sequence(), self.model.next_sequence);
                 self.model.next_sequence += 1;
@@ -221,7 +233,7 @@ impl Run {
         let room = dice.below(4) as usize * any_size(dice);
         let room = room.min(self.arena.len());
         let mut slots = vec![Slot::default(); dice.below(8) as usize];
-        let result = self.real.pop_batch_into(now, &mut self.arena[..room], &mut slots);
+        let result = pop_batch(&mut self.real, now, &mut self.arena[..room], &mut slots);
         let (mut filled, mut offset) = (0, 0);
         let expected = loop {
             if filled == slots.len() {

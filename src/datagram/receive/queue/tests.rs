@@ -19,6 +19,15 @@ fn pop_all(queue: &mut ReceiveQueue, now: Instant) -> Vec<String> {
     texts
 }
 
+pub(super) fn pop_batch(
+    queue: &mut ReceiveQueue,
+    now: Instant,
+    arena: &mut [u8],
+    slots: &mut [Slot],
+) -> Result<usize, PopError> {
+    queue.pop_batch(now, arena, slots.len(), |index, slot| slots[index] = slot)
+}
+
 #[test]
 fn datagrams_come_out_in_order_of_arrival_with_what_is_known_about_them() {
     let now = Instant::now();
@@ -67,14 +76,17 @@ fn a_batch_fills_slots_and_arena_as_far_as_they_go() {
     push(&mut queue, now, &["aa", "", "bbb", "cccc"]);
     let mut arena = [b'.'; 8];
     let mut slots = [Slot::default(); 9];
-    assert_eq!(queue.pop_batch_into(now, &mut arena, &mut []), Ok(0));
-    assert_eq!(queue.pop_batch_into(now, &mut arena, &mut slots), Ok(3));
+    assert_eq!(pop_batch(&mut queue, now, &mut arena, &mut []), Ok(0));
+    assert_eq!(pop_batch(&mut queue, now, &mut arena, &mut slots), Ok(3));
     assert_eq!(&arena, b"aabbb...");
     let places: Vec<_> = slots[..3].iter().map(|slot| (slot.offset, slot.len)).collect();
     assert_eq!(places, [(0, 2), (2, 0), (2, 3)]);
-    assert_eq!(queue.pop_batch_into(now, &mut arena[..3], &mut slots), Err(PopError::TooSmall { needed: 4 }));
-    assert_eq!(queue.pop_batch_into(now, &mut arena, &mut slots[..1]), Ok(1));
-    assert_eq!(queue.pop_batch_into(now, &mut arena, &mut slots), Ok(0));
+    assert_eq!(
+        pop_batch(&mut queue, now, &mut arena[..3], &mut slots),
+        Err(PopError::TooSmall { needed: 4 })
+    );
+    assert_eq!(pop_batch(&mut queue, now, &mut arena, &mut slots[..1]), Ok(1));
+    assert_eq!(pop_batch(&mut queue, now, &mut arena, &mut slots), Ok(0));
 }
 
 #[test]

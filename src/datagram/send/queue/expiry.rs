@@ -88,14 +88,17 @@ impl SendQueue {
     }
 
     pub(super) fn expect_expiry(&mut self, deadline: Option<Instant>) {
-        self.next_expiry = self.next_expiry.into_iter().chain(deadline).min();
+        if let Some(deadline) = deadline {
+            self.next_expiry = Some(self.next_expiry.map_or(deadline, |next| next.min(deadline)));
+        }
     }
 }
 
 /// When TTL or max age end, whichever is first. Beyond what the clock can express is never.
 fn deadline(enqueued_at: Instant, expires_at: Option<Instant>, max_age: Option<Duration>) -> Option<Instant> {
-    let of_age = max_age.and_then(|max_age| enqueued_at.checked_add(max_age));
-    expires_at.into_iter().chain(of_age).min()
+    // Asked twice for each datagram, most of which never expire.
+    let Some(max_age) = max_age else { return expires_at };
+    expires_at.into_iter().chain(enqueued_at.checked_add(max_age)).min()
 }
 
 pub(super) fn is_past(deadline: Option<Instant>, now: Instant) -> bool {
