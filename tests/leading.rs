@@ -186,7 +186,7 @@ fn threads_that_wait_for_one_session_share_what_comes() {
     });
 }
 
-/// 16 threads that block, time out and send on four sessions of one lane, with delays wherever one thread leaves work to another.
+/// 16 threads that block, in a call or in a poller, time out, send and close on four sessions of one lane, with delays wherever one thread leaves work to another.
 /// `WTGRAM_LEADING_SECONDS` says for how long.
 #[test]
 fn under_stress_no_wait_is_longer_than_its_deadline_and_nothing_is_lost_uncounted() {
@@ -198,13 +198,13 @@ fn under_stress_no_wait_is_longer_than_its_deadline_and_nothing_is_lost_uncounte
     while Instant::now() < until {
         let end = until.min(Instant::now() + Duration::from_secs(2));
         hand_over::delay(Duration::from_micros([0, 50, 500][round % 3]));
-        stress(end);
+        stress(end, round);
         round += 1;
     }
     hand_over::delay(Duration::ZERO);
 }
 
-fn stress(until: Instant) {
+fn stress(until: Instant, round: usize) {
     let pairs = [(); 2].map(|()| Pair::open(&TransportOptions::default()));
     let sides = pairs.each_ref().map(|pair| [pair.from(), pair.to()]).concat();
     let delivered = [(); 4].map(|()| AtomicU64::new(0));
@@ -215,14 +215,27 @@ fn stress(until: Instant) {
             let over = &over;
             for thread in 0..4_u64 {
                 scope.spawn(move || {
+                    let poller = Poller::new().unwrap();
+                    let readable = Interest { ready: Ready::READABLE, one_shot: false };
+                    poller.add(0, Arc::clone(transport) as _, readable, 0).unwrap();
                     let mut dice = side as u64 * 4 + thread + 1;
                     while !over.load(Ordering::SeqCst) {
                         dice = dice.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                         let patience = Duration::from_micros((dice >> 40) % 3000);
                         let start = Instant::now();
-                        match received(transport, after(patience)) {
+                        let got = if thread == 0 {
+                            let mut events = [Event { object: 0, cookie: 0, ready: Ready::NONE }];
+                            poller
+                                .wait(&mut events, after(patience))
+                                .and_then(|_| received(transport, Deadline::Now))
+                        } else {
+                            received(transport, after(patience))
+                        };
+                        match got {
                             Ok(_) => drop(count.fetch_add(1, Ordering::SeqCst)),
                             Err(Error::TimedOut) => assert!(start.elapsed() >= patience),
+                            // Another thread was faster than the one in the poller.
+                            Err(Error::WouldBlock) => {}
                             Err(Error::Closed) => return,
                             Err(error) => panic!("{error}"),
                         }
@@ -238,6 +251,8 @@ fn stress(until: Instant) {
             }
         }
         sleep(until.saturating_duration_since(Instant::now()));
+        // Those that wait on it hear of it.
+        sides[round % 4].close();
         over.store(true, Ordering::SeqCst);
         // Those that wait time out; everything that is queued leaves.
         eventually("the queues are empty", || {
@@ -253,7 +268,10 @@ fn stress(until: Instant) {
         let known: u64 = whereabouts.iter().map(|tally| tally.datagrams).sum();
         assert_eq!(counters.received.datagrams, known, "{counters:?}");
         let sent = stats.outbound;
-        let left = [sent.sent, sent.evicted, sent.queued].map(|tally| tally.datagrams).iter().sum::<u64>();
+        let left = [sent.sent, sent.evicted, sent.queued, sent.failed]
+            .map(|tally| tally.datagrams)
+            .iter()
+            .sum::<u64>();
         assert_eq!(sent.handed_in.datagrams, left, "{sent:?}");
     }
     // A new wait on each of them still ends, one way or the other.
