@@ -388,7 +388,7 @@ fn on_a_saturated_megabit_an_urgent_datagram_waits_for_what_quic_has_and_nothing
     fill();
     let urgent = SendOptions { priority: Priority::HIGHEST, ..SendOptions::default() };
     from.outgoing.send(b"urgent", &urgent, soon()).unwrap();
-    let in_hand = from.stats().outbound.sent.datagrams;
+    let handed_over = from.stats().outbound.sent.datagrams;
     let waiting = from.waiting().outgoing[0].datagrams;
     assert!(waiting > 300, "the link is not saturated: {waiting} wait");
     let mut before = 0;
@@ -396,7 +396,7 @@ fn on_a_saturated_megabit_an_urgent_datagram_waits_for_what_quic_has_and_nothing
         before += 1;
     }
     println!("{before} came before the urgent one, {waiting} waited for longer");
-    assert!(before <= in_hand, "{before} came before the urgent one, QUIC had {in_hand}");
+    assert!(before <= handed_over, "{before} came before the urgent one, QUIC had {handed_over}");
 }
 
 #[test]

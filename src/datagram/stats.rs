@@ -69,7 +69,7 @@ pub struct OutboundCounters {
     pub handed_in: Tally,
     /// Handed to QUIC.
     pub sent: Tally,
-    /// Waiting, or in the sender's hands on the way to QUIC.
+    /// Waiting.
     pub queued: Tally,
     /// Its TTL or the transport's max age passed first.
     pub expired: Tally,

@@ -1,4 +1,4 @@
-/* What waits in both queues: by priority, in hand, cleared; and when a side is no longer readable or writable. */
+/* What waits in both queues: by priority, cleared; and when a side is no longer readable or writable. */
 #include "check.h"
 #include "pair.h"
 #include "wire.h"
@@ -37,7 +37,7 @@ static void what_waits_and_is_cleared(void)
     wire_open(&wire, &pair, NULL);
     wire_stop(&wire, &pair);
     wtgram_transport from = pair.client_datagrams;
-    TEST("what waits is told by priority, in datagrams and bytes, and nothing of it is in hand");
+    TEST("what waits is told by priority, in datagrams and bytes");
     uint64_t sent = stats_of(from).sent, cleared_before = stats_of(from).send_cleared;
     queue(from, 0, 2, 3);
     queue(from, 1, 3, 5);
