@@ -339,8 +339,8 @@ typedef struct wtgram_runtime_options {
   size_t struct_size;
   // Lanes: threads that run the protocol, 1 to 256. An endpoint and its sessions live in one lane. Default 1.
   uint32_t lanes;
-  // 1, the default: a thread that waits to receive or to accept does the work of its lane meanwhile, and a datagram that is sent by
-  // itself leaves on the calling thread. A round trip then costs no switch between threads. 0: only lanes do it.
+  // 1, the default: a thread that waits to receive, to accept, to connect or in a poller does the work of its lane meanwhile, and a
+  // datagram that is sent by itself leaves on the calling thread. A round trip then costs no switch between threads. 0: only lanes do it.
   uint32_t lead;
   // How long such a thread looks for packets again and again before it sleeps, in microseconds, as long as that has shortened
   // its waits lately; 0, never, to 1000. It takes the processor for so long. Default 30.
