@@ -4,9 +4,9 @@
 //! upper five, none knows another):
 //!
 //! - [`error`]: the one error type; [`text`]: what people may read of a peer's words.
-//! - `runtime`: lanes (threads that run tokio), logging, shutdown, what others wait on.
+//! - `runtime`: threads of lanes, the service thread (tokio), logging, shutdown, what others wait on.
 //! - `link`: QUIC and HTTP/3; the only room that names quinn-proto and wtransport.
-//! - `datagram`: queues, accounting and the transport.
+//! - `datagram`: the transport, with a send half and a receive half, and its accounts.
 //! - `reliability`: acknowledged datagrams over any channel.
 //! - `structured`: typed objects over any channel.
 //! - `broadcaster`: one datagram to many channels.

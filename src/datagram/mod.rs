@@ -3,7 +3,7 @@
 //! - [`send`], [`receive`]: the two halves of a transport, with their queues; [`transport`]: both, and the session.
 //! - [`session`]: a session with its transport, and how programs come by them.
 //! - [`channel`]: what the upper rooms see of a transport.
-//! - [`message`], [`stats`]: one datagram, and the figures of many; [`pool`]: the memory they share.
+//! - [`message`], [`stats`]: one datagram, and the figures of many; [`pool`]: memory that queues share.
 //! - [`census`]: all transports of the process together.
 //! - [`heartbeat`]: the one payload that the library itself knows; [`json`]: what is accepted as JSON.
 //! - [`diagnosis`], [`debug_state`], [`throughput`]: tools that look at a transport, or try it.
