@@ -20,7 +20,9 @@ enum { BATCH = 64, EVENTS = 64, TICK_US = 100 * 1000 };
 struct member {
     wtgram_session session;
     wtgram_transport datagrams;
+    struct member *next;
 };
+static struct member *members;
 static volatile sig_atomic_t stopping;
 static void on_signal(int number) { stopping = number; }
 
@@ -39,10 +41,20 @@ static wtgram_status join(wtgram_server server, wtgram_poller poller, wtgram_bro
     if (status == WTGRAM_OK) status = wtgram_broadcaster_add_session(room, member->session);
     if (status == WTGRAM_OK)
         status = wtgram_poller_add(poller, member->datagrams.id, WTGRAM_READABLE | WTGRAM_CLOSED, (uintptr_t)member);
-    if (status == WTGRAM_OK) return WTGRAM_OK;
+    if (status == WTGRAM_OK) return member->next = members, members = member, WTGRAM_OK;
     wtgram_session_free(member->session);
     free(member);
     return status == WTGRAM_ERROR_WOULD_BLOCK || status == WTGRAM_ERROR_CLOSED ? WTGRAM_OK : status;
+}
+
+/* The room and the poller drop what is freed by themselves. */
+static void leave(struct member *member)
+{
+    struct member **link = &members;
+    while (*link != member) link = &(*link)->next;
+    *link = member->next;
+    wtgram_session_free(member->session);
+    free(member);
 }
 
 /* One batch from one member, each datagram of it to all. A member that cannot keep up misses some; nobody waits for it.
@@ -103,10 +115,7 @@ static int serve(wtgram_server server, wtgram_poller poller, wtgram_broadcaster 
             status = pass_on(member, room);
             if (status == WTGRAM_OK) continue;
             if (status != WTGRAM_ERROR_CLOSED) failed("receive", status);
-            status = wtgram_poller_remove(poller, member->datagrams.id); /* the room drops closed members by itself */
-            if (status != WTGRAM_OK) return failed("poller_remove", status);
-            wtgram_session_free(member->session);
-            free(member);
+            leave(member);
         }
     }
     return 0;
@@ -142,6 +151,7 @@ int main(int argc, char **argv)
     printf("listening on https://%s/ hash ", address);
     for (size_t i = 0; i < sizeof hash; i++) printf("%02x%s", hash[i], i + 1 < sizeof hash ? "" : "\n");
     int exit_code = serve(server, poller, room, seconds);
+    while (members != NULL) leave(members);
     wtgram_broadcaster_free(room);
     wtgram_poller_free(poller);
     wtgram_server_free(server);
