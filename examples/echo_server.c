@@ -20,7 +20,9 @@ struct peer {
     wtgram_session session;
     wtgram_transport datagrams;
     uint64_t echoed;
+    struct peer *next;
 };
+static struct peer *peers;
 
 static volatile sig_atomic_t stopping;
 
@@ -40,7 +42,7 @@ static wtgram_status accept_one(wtgram_server server, wtgram_poller poller)
     if (status == WTGRAM_OK) status = wtgram_session_datagrams(peer->session, &peer->datagrams);
     if (status == WTGRAM_OK)
         status = wtgram_poller_add(poller, peer->datagrams.id, WTGRAM_READABLE | WTGRAM_CLOSED, (uintptr_t)peer);
-    if (status == WTGRAM_OK) return WTGRAM_OK;
+    if (status == WTGRAM_OK) return peer->next = peers, peers = peer, WTGRAM_OK;
     wtgram_session_free(peer->session);
     free(peer);
     return status == WTGRAM_ERROR_WOULD_BLOCK ? WTGRAM_OK : status;
@@ -62,17 +64,25 @@ static wtgram_status echo_batch(struct peer *peer)
     return status == WTGRAM_ERROR_TOO_LARGE ? WTGRAM_OK : status; /* the way back may carry less: that one is lost */
 }
 
-static void say_goodbye(wtgram_poller poller, struct peer *peer)
+/* The poller drops what is freed by itself. */
+static void forget(struct peer *peer)
+{
+    struct peer **link = &peers;
+    while (*link != peer) link = &(*link)->next;
+    *link = peer->next;
+    wtgram_session_free(peer->session);
+    free(peer);
+}
+
+static void say_goodbye(struct peer *peer)
 {
     wtgram_close_info info;
     wtgram_close_info_init(&info);
     wtgram_status status = wtgram_session_close_info(peer->session, &info);
     if (status == WTGRAM_OK)
         printf("session closed with code %" PRIu32 " after %" PRIu64 " echoes\n", info.code, peer->echoed);
-    if (status == WTGRAM_OK) status = wtgram_poller_remove(poller, peer->datagrams.id);
     if (status != WTGRAM_OK) failed("close", status);
-    wtgram_session_free(peer->session);
-    free(peer);
+    forget(peer);
 }
 
 static int serve(wtgram_server server, wtgram_poller poller, unsigned long count_sessions)
@@ -96,7 +106,7 @@ static int serve(wtgram_server server, wtgram_poller poller, unsigned long count
             status = echo_batch(peer); /* what arrived before the close is still there: CLOSED comes after it */
             if (status == WTGRAM_OK) continue;
             if (status != WTGRAM_ERROR_CLOSED) failed("echo", status);
-            say_goodbye(poller, peer);
+            say_goodbye(peer);
             closed_sessions++;
         }
         fflush(stdout);
@@ -142,6 +152,7 @@ int main(int argc, char **argv)
     fflush(stdout);
 
     int exit_code = serve(server, poller, count_sessions);
+    while (peers != NULL) forget(peers);
     wtgram_poller_free(poller);
     wtgram_server_free(server);
     status = wtgram_shutdown(2000 * 1000); /* tells the peers; one that has vanished takes more than a second */
