@@ -67,8 +67,8 @@ bench-reliability: ## times to delivery at 10 % loss beside pywebtransport, an o
 	@tests/interop/setup.sh
 	@benches/reliability/run
 
-header: ## write include/wtgram.h anew from src/ffi
-	@WTGRAM_BLESS=1 cargo test --locked --test header
+header: ## write what is generated from sources: include/wtgram.h, docs/parity.md, docs/errors.md
+	@WTGRAM_BLESS=1 cargo test --locked --test header --test parity --test errors
 
 fmt: ## lay out all code: Rust, C, C++, Go
 	@scripts/setup test

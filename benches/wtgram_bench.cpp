@@ -98,7 +98,7 @@ std::error_code receive_batches(const wtgram::transport &datagrams, arrivals &ar
 {
     wtgram::receive_buffer buffer(receive_batch_size, arena_bytes);
     for (;;) {
-        const auto count = datagrams.try_receive_batch_for(buffer, wtgram::forever);
+        const auto count = datagrams.receive_batch_for(buffer, wtgram::forever);
         if (!count) return count.error();
         for (const auto &datagram : buffer) arrivals.count(datagram.data);
     }
@@ -108,7 +108,7 @@ std::error_code receive_singly(const wtgram::transport &datagrams, arrivals &arr
 {
     std::vector<std::uint8_t> buffer(datagram_capacity);
     for (;;) {
-        const auto length = datagrams.try_receive_for(buffer, wtgram::forever);
+        const auto length = datagrams.receive_for(buffer, wtgram::forever);
         if (!length) return length.error();
         arrivals.count(wtgram::bytes_view(buffer.data(), *length));
     }
@@ -117,7 +117,7 @@ std::error_code receive_singly(const wtgram::transport &datagrams, arrivals &arr
 void receive(bool batch)
 {
     const auto session = accept_one();
-    const auto datagrams = session.datagrams();
+    const auto datagrams = session.transport();
     arrivals arrivals;
     const auto end = batch ? receive_batches(datagrams, arrivals) : receive_singly(datagrams, arrivals);
     if (end != wtgram::errc::closed) throw wtgram::error(end);
@@ -163,7 +163,7 @@ std::uint64_t send_singly(const wtgram::transport &datagrams, std::size_t size, 
 void send(bool batch, const target &target)
 {
     const auto session = connect_to(target);
-    const auto datagrams = session.datagrams();
+    const auto datagrams = session.transport();
     const auto until = steady::now() + std::chrono::duration_cast<steady::duration>(target.time);
     const std::size_t size = target.size;
     const std::uint64_t sent = batch ? send_batches(datagrams, size, until) : send_singly(datagrams, size, until);
@@ -181,12 +181,12 @@ void send(bool batch, const target &target)
 void echo_server()
 {
     const auto session = accept_one();
-    const auto datagrams = session.datagrams();
+    const auto datagrams = session.transport();
     std::vector<std::uint8_t> buffer(datagram_capacity);
     unsigned long long echoed = 0;
     std::error_code error;
     for (; !error; echoed++) {
-        const auto length = datagrams.try_receive_for(buffer, wtgram::forever);
+        const auto length = datagrams.receive_for(buffer, wtgram::forever);
         if (!length) error = length.error();
         else if (const auto sent = datagrams.try_send(wtgram::bytes_view(buffer.data(), *length)); !sent)
             error = sent.error();
@@ -200,7 +200,7 @@ bool answered(const wtgram::transport &datagrams, const std::vector<std::uint8_t
               std::vector<std::uint8_t> &buffer)
 {
     for (;;) {
-        const auto length = datagrams.try_receive_for(buffer, 1s);
+        const auto length = datagrams.receive_for(buffer, 1s);
         if (!length && length.error() == wtgram::errc::timed_out) return false;
         if (length.value() == payload.size() && std::equal(payload.begin(), payload.end(), buffer.begin())) return true;
     }
@@ -214,7 +214,7 @@ double percentile_us(const std::vector<double> &sorted_us, std::size_t percent)
 void echo_client(const target &target)
 {
     const auto session = connect_to(target);
-    const auto datagrams = session.datagrams();
+    const auto datagrams = session.transport();
     std::vector<std::uint8_t> payload(target.size, 0xa5), buffer(datagram_capacity);
     std::vector<double> round_trips_us;
     round_trips_us.reserve(round_trips_max);

@@ -37,10 +37,11 @@ static wtgram_status join(wtgram_server server, wtgram_poller poller, wtgram_bro
     struct member *member = calloc(1, sizeof *member);
     if (member == NULL) return WTGRAM_ERROR_LIMIT_REACHED;
     wtgram_status status = wtgram_server_accept(server, 0, &member->session);
-    if (status == WTGRAM_OK) status = wtgram_session_datagrams(member->session, &member->datagrams);
+    if (status == WTGRAM_OK) status = wtgram_session_get_transport(member->session, &member->datagrams);
     if (status == WTGRAM_OK) status = wtgram_broadcaster_add_session(room, member->session);
     if (status == WTGRAM_OK)
-        status = wtgram_poller_add(poller, member->datagrams.id, WTGRAM_READABLE | WTGRAM_CLOSED, (uintptr_t)member);
+        status = wtgram_poller_add(poller, member->datagrams.id, WTGRAM_READY_READABLE | WTGRAM_READY_CLOSED,
+                                   (uintptr_t)member);
     if (status == WTGRAM_OK) return member->next = members, members = member, WTGRAM_OK;
     wtgram_session_free(member->session);
     free(member);
@@ -62,7 +63,7 @@ static void leave(struct member *member)
 static wtgram_status pass_on(struct member *member, wtgram_broadcaster room)
 {
     static uint8_t arena[BATCH * 1500];
-    wtgram_received received[BATCH];
+    wtgram_received_datagram received[BATCH];
     size_t count = 0, accepted = 0;
     wtgram_status status =
         wtgram_transport_receive_batch(member->datagrams, 0, arena, sizeof arena, received, BATCH, &count);
@@ -79,7 +80,7 @@ static wtgram_status tell_time(wtgram_broadcaster room)
     wtgram_send_options options;
     wtgram_send_options_init(&options);
     options.ttl_us = 1000 * 1000; /* an old time is of no use */
-    wtgram_status status = wtgram_broadcaster_count(room, &count);
+    wtgram_status status = wtgram_broadcaster_get_member_count(room, &count);
     if (status != WTGRAM_OK) return status;
     int length = snprintf(text, sizeof text, "{\"time\":%" PRId64 ",\"members\":%zu}", (int64_t)time(NULL), count);
     status =
@@ -91,7 +92,7 @@ static wtgram_status tell_time(wtgram_broadcaster room)
 static int serve(wtgram_server server, wtgram_poller poller, wtgram_broadcaster room, long seconds)
 {
     time_t start = time(NULL), told = start;
-    wtgram_status status = wtgram_poller_add(poller, server.id, WTGRAM_ACCEPT, LISTENER_COOKIE);
+    wtgram_status status = wtgram_poller_add(poller, server.id, WTGRAM_READY_ACCEPT, LISTENER_COOKIE);
     if (status != WTGRAM_OK) return failed("poller_add", status);
     fflush(stdout);
     while (!stopping && (seconds == 0 || time(NULL) - start < seconds)) {
@@ -143,8 +144,8 @@ int main(int argc, char **argv)
     uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH];
     wtgram_status status = wtgram_server_listen(&options, &server, detail, sizeof detail);
     if (status != WTGRAM_OK) return fprintf(stderr, "broadcast_server: %s\n", detail), failed("listen", status);
-    status = wtgram_server_local_address(server, address, sizeof address, &(size_t){0});
-    if (status == WTGRAM_OK) status = wtgram_server_certificate_hash(server, hash);
+    status = wtgram_server_get_local_address(server, address, sizeof address, &(size_t){0});
+    if (status == WTGRAM_OK) status = wtgram_server_get_certificate_hash(server, hash);
     if (status == WTGRAM_OK) status = wtgram_poller_new(&poller);
     if (status == WTGRAM_OK) status = wtgram_broadcaster_new(NULL, &room);
     if (status != WTGRAM_OK) return failed("start", status);

@@ -78,7 +78,7 @@ static void print_line(const char *label, int64_t span_us, uint64_t echoed_befor
 static wtgram_status run(wtgram_transport datagrams, double seconds, double rate, size_t size, uint64_t count)
 {
     static uint8_t out[MAX_SIZE], arena[BATCH * MAX_SIZE];
-    wtgram_received received[BATCH];
+    wtgram_received_datagram received[BATCH];
     wtgram_status status = WTGRAM_OK;
     size_t n = 0, line_samples = 0;
     uint64_t line_echoed = 0;
@@ -137,7 +137,7 @@ int main(int argc, char **argv)
     char detail[256] = "";
     wtgram_status status = wtgram_session_connect(url, &options, &session, detail, sizeof detail);
     if (status != WTGRAM_OK) return fprintf(stderr, "connect: %s %s\n", wtgram_status_message(status), detail), 1;
-    status = wtgram_session_datagrams(session, &datagrams);
+    status = wtgram_session_get_transport(session, &datagrams);
     if (status == WTGRAM_OK) status = run(datagrams, seconds, rate, size, count);
     if (status == WTGRAM_OK) status = wtgram_session_close(session, 0, "done", 4);
     wtgram_session_free(session);

@@ -39,9 +39,10 @@ static wtgram_status accept_one(wtgram_server server, wtgram_poller poller)
     struct peer *peer = calloc(1, sizeof *peer);
     if (peer == NULL) return WTGRAM_ERROR_LIMIT_REACHED;
     wtgram_status status = wtgram_server_accept(server, 0, &peer->session);
-    if (status == WTGRAM_OK) status = wtgram_session_datagrams(peer->session, &peer->datagrams);
+    if (status == WTGRAM_OK) status = wtgram_session_get_transport(peer->session, &peer->datagrams);
     if (status == WTGRAM_OK)
-        status = wtgram_poller_add(poller, peer->datagrams.id, WTGRAM_READABLE | WTGRAM_CLOSED, (uintptr_t)peer);
+        status =
+            wtgram_poller_add(poller, peer->datagrams.id, WTGRAM_READY_READABLE | WTGRAM_READY_CLOSED, (uintptr_t)peer);
     if (status == WTGRAM_OK) return peer->next = peers, peers = peer, WTGRAM_OK;
     wtgram_session_free(peer->session);
     free(peer);
@@ -52,7 +53,7 @@ static wtgram_status accept_one(wtgram_server server, wtgram_poller poller)
 static wtgram_status echo_batch(struct peer *peer)
 {
     static uint8_t arena[BATCH * 1500];
-    wtgram_received received[BATCH];
+    wtgram_received_datagram received[BATCH];
     wtgram_slice slices[BATCH];
     size_t count = 0, accepted = 0;
     wtgram_status status =
@@ -78,7 +79,7 @@ static void say_goodbye(struct peer *peer)
 {
     wtgram_close_info info;
     wtgram_close_info_init(&info);
-    wtgram_status status = wtgram_session_close_info(peer->session, &info);
+    wtgram_status status = wtgram_session_get_close_info(peer->session, &info);
     if (status == WTGRAM_OK)
         printf("session closed with code %" PRIu32 " after %" PRIu64 " echoes\n", info.code, peer->echoed);
     if (status != WTGRAM_OK) failed("close", status);
@@ -88,7 +89,7 @@ static void say_goodbye(struct peer *peer)
 static int serve(wtgram_server server, wtgram_poller poller, unsigned long count_sessions)
 {
     unsigned long closed_sessions = 0;
-    wtgram_status status = wtgram_poller_add(poller, server.id, WTGRAM_ACCEPT, LISTENER_COOKIE);
+    wtgram_status status = wtgram_poller_add(poller, server.id, WTGRAM_READY_ACCEPT, LISTENER_COOKIE);
     if (status != WTGRAM_OK) return failed("poller_add", status);
     while (!stopping && (count_sessions == 0 || closed_sessions < count_sessions)) {
         wtgram_event events[EVENTS];
@@ -143,8 +144,8 @@ int main(int argc, char **argv)
     uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH];
     wtgram_status status = wtgram_server_listen(&options, &server, detail, sizeof detail);
     if (status != WTGRAM_OK) return fprintf(stderr, "echo_server: %s\n", detail), failed("listen", status);
-    status = wtgram_server_local_address(server, address, sizeof address, &(size_t){0});
-    if (status == WTGRAM_OK) status = wtgram_server_certificate_hash(server, hash);
+    status = wtgram_server_get_local_address(server, address, sizeof address, &(size_t){0});
+    if (status == WTGRAM_OK) status = wtgram_server_get_certificate_hash(server, hash);
     if (status == WTGRAM_OK) status = wtgram_poller_new(&poller);
     if (status != WTGRAM_OK) return failed("start", status);
     printf("listening on https://%s/ hash ", address);

@@ -125,10 +125,11 @@ int main(int argc, char **argv)
     int poller_fd = -1;
     char detail[256] = "";
     wtgram_status status = wtgram_session_connect(url, &options, &session, detail, sizeof detail);
-    if (status == WTGRAM_OK) status = wtgram_session_datagrams(session, &datagrams);
+    if (status == WTGRAM_OK) status = wtgram_session_get_transport(session, &datagrams);
     if (status == WTGRAM_OK) status = wtgram_poller_new(&poller);
-    if (status == WTGRAM_OK) status = wtgram_poller_add(poller, datagrams.id, WTGRAM_READABLE | WTGRAM_CLOSED, 0);
-    if (status == WTGRAM_OK) status = wtgram_poller_fd(poller, &poller_fd);
+    if (status == WTGRAM_OK)
+        status = wtgram_poller_add(poller, datagrams.id, WTGRAM_READY_READABLE | WTGRAM_READY_CLOSED, 0);
+    if (status == WTGRAM_OK) status = wtgram_poller_get_fd(poller, &poller_fd);
     int exit_code = status == WTGRAM_OK ? loop(poller, poller_fd, datagrams, count) : failed("start", status, detail);
     wtgram_poller_free(poller);
     wtgram_session_free(session);

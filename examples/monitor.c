@@ -76,14 +76,14 @@ static int watch(wtgram_transport datagrams, wtgram_monitor monitor, int seconds
         size_t count = 0;
         wtgram_status status = work(datagrams, second);
         if (status == WTGRAM_OK) status = print_alerts(monitor);
-        if (status == WTGRAM_OK) status = wtgram_monitor_samples(monitor, &sample, 1, &count);
+        if (status == WTGRAM_OK) status = wtgram_monitor_get_samples(monitor, &sample, 1, &count);
         if (status != WTGRAM_OK) return failed("watch", status);
         if (count > 0) print_sample(&sample);
         fflush(stdout);
     }
     static char text[16384];
     size_t length = 0;
-    wtgram_status status = wtgram_prometheus_transport(datagrams, text, sizeof text, &length);
+    wtgram_status status = wtgram_transport_get_prometheus(datagrams, text, sizeof text, &length);
     if (status != WTGRAM_OK) return failed("prometheus", status);
     printf("%s", text);
     return 0;
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
     wtgram_monitor_options options;
     wtgram_monitor_options_init(&options);
     options.interval_us = 200 * MILLISECOND_US; /* the default is 5 s; here something is to be seen */
-    status = wtgram_session_datagrams(session, &datagrams);
+    status = wtgram_session_get_transport(session, &datagrams);
     if (status == WTGRAM_OK) status = wtgram_monitor_open(datagrams, &options, &monitor);
     int exit_code =
         status == WTGRAM_OK ? watch(datagrams, monitor, argc == 4 ? atoi(argv[3]) : 5) : failed("open", status);

@@ -31,7 +31,7 @@ static wtgram_status open_structured(wtgram_session session, wtgram_structured *
 
 static wtgram_status send_text(wtgram_structured structured, uint32_t type_id, const char *json)
 {
-    return wtgram_structured_send_obj(structured, type_id, (const uint8_t *)json, strlen(json), NULL);
+    return wtgram_structured_send(structured, type_id, (const uint8_t *)json, strlen(json), NULL);
 }
 
 /* Receives one object as text. A datagram that is none has a status of its own and harms nothing: we wait for the next.
@@ -41,7 +41,7 @@ static wtgram_status receive_text(wtgram_structured structured, uint32_t *type_i
     for (;;) {
         size_t length = 0;
         wtgram_status status =
-            wtgram_structured_receive_obj(structured, 5 * SECOND_US, (uint8_t *)text, capacity - 1, type_id, &length);
+            wtgram_structured_receive(structured, 5 * SECOND_US, (uint8_t *)text, capacity - 1, type_id, &length);
         text[status == WTGRAM_OK ? length : 0] = 0;
         switch (status) {
         case WTGRAM_ERROR_TRUNCATED:
@@ -72,9 +72,9 @@ static int talk(wtgram_structured player, wtgram_structured server)
     printf("NaN is no JSON: %s\n", wtgram_status_name(status));
     if (status != WTGRAM_ERROR_SERIALIZATION) return 1;
 
-    wtgram_structured_statistics statistics;
-    wtgram_structured_statistics_init(&statistics);
-    status = wtgram_structured_stats(player, &statistics);
+    wtgram_structured_stats statistics;
+    wtgram_structured_stats_init(&statistics);
+    status = wtgram_structured_get_stats(player, &statistics);
     if (status != WTGRAM_OK) return failed("stats", status);
     printf("the player sent %" PRIu64 ", received %" PRIu64 ", was refused %" PRIu64 "\n", statistics.sent,
            statistics.received, statistics.send_not_serialized);
@@ -95,8 +95,8 @@ int main(void)
     wtgram_connect_options_init(&connect);
     listen.host = "127.0.0.1";
     wtgram_status status = wtgram_server_listen(&listen, &listener, detail, sizeof detail);
-    if (status == WTGRAM_OK) status = wtgram_server_certificate_hash(listener, hash);
-    if (status == WTGRAM_OK) status = wtgram_server_local_port(listener, &port);
+    if (status == WTGRAM_OK) status = wtgram_server_get_certificate_hash(listener, hash);
+    if (status == WTGRAM_OK) status = wtgram_server_get_local_port(listener, &port);
     if (status != WTGRAM_OK) return fprintf(stderr, "%s\n", detail), failed("listen", status);
     snprintf(url, sizeof url, "https://127.0.0.1:%u/game", (unsigned)port);
     connect.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;

@@ -139,7 +139,8 @@ void join_command(char **arguments)
     check(wtgram_poller_new(&poller), "poller", "");
     for (size_t i = 0; i < sessions; i++) {
         wtgram_session session = connect_to(arguments[0], arguments[1], OUTGOING_DATAGRAMS_DEFAULT);
-        check(wtgram_poller_add(poller, datagrams(session).id, WTGRAM_READABLE | WTGRAM_CLOSED, 0), "poller add", "");
+        check(wtgram_poller_add(poller, datagrams(session).id, WTGRAM_READY_READABLE | WTGRAM_READY_CLOSED, 0),
+              "poller add", "");
     }
     static struct broadcasts broadcasts;
     wtgram_event events[EVENTS];

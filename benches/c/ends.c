@@ -119,9 +119,9 @@ wtgram_server listen_for(size_t sessions, uint32_t outgoing_datagrams)
     char detail[256] = "";
     check(wtgram_server_listen(&options, &server, detail, sizeof detail), "listen", detail);
     uint16_t port;
-    check(wtgram_server_local_port(server, &port), "local port", "");
+    check(wtgram_server_get_local_port(server, &port), "local port", "");
     uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH];
-    check(wtgram_server_certificate_hash(server, hash), "certificate hash", "");
+    check(wtgram_server_get_certificate_hash(server, hash), "certificate hash", "");
     printf("LISTENING %u ", (unsigned)port);
     for (size_t byte = 0; byte < sizeof hash; byte++) printf("%02x", hash[byte]);
     printf("\n");
@@ -166,23 +166,23 @@ wtgram_session connect_to(const char *port, const char *hash_text, uint32_t outg
 wtgram_transport datagrams(wtgram_session session)
 {
     wtgram_transport transport;
-    check(wtgram_session_datagrams(session, &transport), "datagrams", "");
+    check(wtgram_session_get_transport(session, &transport), "datagrams", "");
     return transport;
 }
 
-wtgram_transport_statistics statistics(wtgram_transport transport)
+wtgram_transport_stats statistics(wtgram_transport transport)
 {
-    wtgram_transport_statistics stats;
-    wtgram_transport_statistics_init(&stats);
-    check(wtgram_transport_stats(transport, &stats), "stats", "");
+    wtgram_transport_stats stats;
+    wtgram_transport_stats_init(&stats);
+    check(wtgram_transport_get_stats(transport, &stats), "stats", "");
     return stats;
 }
 
-wtgram_session_statistics quic_statistics(wtgram_session session)
+wtgram_session_stats quic_statistics(wtgram_session session)
 {
-    wtgram_session_statistics stats;
-    wtgram_session_statistics_init(&stats);
-    check(wtgram_session_stats(session, &stats), "session stats", "");
+    wtgram_session_stats stats;
+    wtgram_session_stats_init(&stats);
+    check(wtgram_session_get_stats(session, &stats), "session stats", "");
     return stats;
 }
 
@@ -228,7 +228,7 @@ void report_arrivals(const struct arrivals *arrivals, const wtgram_session *sess
 {
     uint64_t dropped_full = 0, dropped_by_quic = 0, frames = 0;
     for (size_t i = 0; i < count; i++) {
-        wtgram_transport_statistics stats = statistics(datagrams(sessions[i]));
+        wtgram_transport_stats stats = statistics(datagrams(sessions[i]));
         dropped_full += stats.receive_dropped_full;
         dropped_by_quic += stats.receive_dropped_by_quic;
         frames += quic_statistics(sessions[i]).datagram_frames_received;

@@ -60,9 +60,9 @@ wtgram_server listen_for(size_t sessions, uint32_t outgoing_datagrams);
 wtgram_session accept_one(uint32_t outgoing_datagrams);
 wtgram_session connect_to(const char *port, const char *hash, uint32_t outgoing_datagrams);
 wtgram_transport datagrams(wtgram_session session);
-wtgram_transport_statistics statistics(wtgram_transport transport);
+wtgram_transport_stats statistics(wtgram_transport transport);
 /* QUIC's figures; of a session that is closed, the last ones. */
-wtgram_session_statistics quic_statistics(wtgram_session session);
+wtgram_session_stats quic_statistics(wtgram_session session);
 
 /* Waits until what is queued was sent, then until it has arrived. */
 void drain(const wtgram_transport *transports, size_t count);

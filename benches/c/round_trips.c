@@ -36,9 +36,9 @@ static struct inlet open_inlet(wtgram_session session, bool with_poller)
     struct inlet inlet = {.transport = datagrams(session), .epoll = -1};
     if (!with_poller) return inlet;
     check(wtgram_poller_new(&inlet.poller), "poller", "");
-    check(wtgram_poller_add(inlet.poller, inlet.transport.id, WTGRAM_READABLE, 0), "poller add", "");
+    check(wtgram_poller_add(inlet.poller, inlet.transport.id, WTGRAM_READY_READABLE, 0), "poller add", "");
     int descriptor;
-    check(wtgram_poller_fd(inlet.poller, &descriptor), "poller descriptor", "");
+    check(wtgram_poller_get_fd(inlet.poller, &descriptor), "poller descriptor", "");
     inlet.epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event watched = {.events = EPOLLIN};
     if (inlet.epoll < 0 || epoll_ctl(inlet.epoll, EPOLL_CTL_ADD, descriptor, &watched) != 0) fail("no epoll");

@@ -23,7 +23,7 @@ static void say_ready(void)
 static bool take(wtgram_transport transport, struct arrivals *arrivals)
 {
     static uint8_t arena[ARENA_BYTES];
-    static wtgram_received received[RECEIVE_BATCH];
+    static wtgram_received_datagram received[RECEIVE_BATCH];
     size_t taken;
     wtgram_status status =
         wtgram_transport_receive_batch(transport, 0, arena, sizeof arena, received, RECEIVE_BATCH, &taken);
@@ -43,8 +43,8 @@ void sessions_receive_command(char **arguments)
     wtgram_session *sessions = allocate(count, sizeof *sessions);
     for (size_t i = 0; i < count; i++) {
         check(wtgram_server_accept(server, 60 * SECOND_US, &sessions[i]), "accept", "");
-        check(wtgram_poller_add(poller, datagrams(sessions[i]).id, WTGRAM_READABLE | WTGRAM_CLOSED, 0), "poller add",
-              "");
+        check(wtgram_poller_add(poller, datagrams(sessions[i]).id, WTGRAM_READY_READABLE | WTGRAM_READY_CLOSED, 0),
+              "poller add", "");
     }
     struct arrivals arrivals = {0};
     wtgram_event events[EVENTS];

@@ -21,7 +21,7 @@ static bool is_batch(const char *form)
 static wtgram_status receive_batches(wtgram_transport transport, struct arrivals *arrivals)
 {
     static uint8_t arena[ARENA_BYTES];
-    static wtgram_received received[RECEIVE_BATCH];
+    static wtgram_received_datagram received[RECEIVE_BATCH];
     for (;;) {
         size_t taken;
         wtgram_status status = wtgram_transport_receive_batch(transport, WTGRAM_FOREVER, arena, sizeof arena, received,

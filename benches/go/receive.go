@@ -36,7 +36,7 @@ func (a *arrivals) count(payload []byte) {
 func receiveBatches(session *wtgram.Session, arrivals *arrivals) {
 	var batch wtgram.Batch
 	for {
-		count, err := session.ReceiveDatagrams(context.Background(), &batch)
+		count, err := session.Transport().ReceiveBatch(context.Background(), &batch)
 		if closed(err) {
 			return
 		}
@@ -64,7 +64,7 @@ func receive(batch bool) {
 	} else {
 		receiveSingly(session, &arrivals)
 	}
-	stats, err := session.DatagramStats()
+	stats, err := session.Transport().Stats()
 	check(err)
 	quic, err := session.Stats()
 	check(err)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"example.com/wtgram"
@@ -15,8 +17,8 @@ func sendBatches(session *wtgram.Session, sizeBytes int, until time.Time) (sent 
 		for i := range batch {
 			putSequence(batch[i], sent+uint64(i))
 		}
-		accepted, err := session.SendDatagrams(batch)
-		check(err)
+		accepted, errs := session.Transport().SendBatch(context.Background(), batch, wtgram.SendOptions{})
+		check(errors.Join(errs...))
 		sent += uint64(accepted)
 	}
 	return sent
@@ -41,7 +43,7 @@ func send(batch bool, target target) {
 	}
 	sent := how(session, target.sizeBytes, until)
 	finish(session)
-	stats, err := session.DatagramStats()
+	stats, err := session.Transport().Stats()
 	check(err)
 	quic, err := session.Stats()
 	check(err)

@@ -54,7 +54,7 @@ func connectTo(target target) *wtgram.Session {
 // finish lets what is on its way arrive.
 func finish(session *wtgram.Session) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		stats, err := session.DatagramStats()
+		stats, err := session.Transport().Stats()
 		check(err)
 		if stats.SendQueued == 0 {
 			break

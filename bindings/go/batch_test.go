@@ -27,7 +27,8 @@ func TestABatchWaitsForRoomAndNoneOfItIsLost(t *testing.T) {
 	}
 	sent := make(chan error, 1)
 	go func() {
-		count, err := client.SendDatagrams(datagrams)
+		count, errs := client.Transport().SendBatch(context.Background(), datagrams, wtgram.SendOptions{})
+		err := errors.Join(errs...)
 		if err == nil && count != len(datagrams) {
 			err = fmt.Errorf("%d accepted", count)
 		}
@@ -40,7 +41,7 @@ func TestABatchWaitsForRoomAndNoneOfItIsLost(t *testing.T) {
 	if err := <-sent; err != nil || len(seen) != len(datagrams) {
 		t.Fatal(len(seen), err)
 	}
-	stats := must[wtgram.DatagramStats](t)(client.DatagramStats())
+	stats := must[wtgram.TransportStats](t)(client.Transport().Stats())
 	if stats.HandedIn != uint64(len(datagrams)) || stats.SendEvicted+stats.SendRejected != 0 {
 		t.Fatalf("%+v", stats)
 	}
@@ -94,7 +95,7 @@ func stuck(t *testing.T) (out *wtgram.Transport, fill func()) {
 		wtgram.WithCertificateHash(hash), smallAndWaiting()))
 	t.Cleanup(func() { client.Close() })
 	link.dark.Store(true)
-	out = client.Datagrams()
+	out = client.Transport()
 	return out, func() {
 		if _, err := out.ClearSendBuffer(); err != nil { // of what has a TTL: it would make room when that is over
 			t.Fatal(err)
@@ -200,7 +201,7 @@ func TestWhatExpiresWhileItWaitsForRoomIsCountedAndHasItsOutcome(t *testing.T) {
 			return timedOut > 0
 		})
 	}
-	stats := must[wtgram.DatagramStats](t)(out.Session().DatagramStats())
+	stats := must[wtgram.TransportStats](t)(out.Session().Transport().Stats())
 	if stats.SendExpired < 5 || stats.HandedIn != stats.Sent+stats.SendExpired+stats.SendEvicted+stats.SendRejected+
 		stats.SendTooLarge+stats.SendFailed+stats.SendCleared+stats.SendQueued {
 		t.Fatalf("%+v", stats)
@@ -220,7 +221,7 @@ func TestTheTTLOfABatchBeginsWithTheCall(t *testing.T) {
 		}
 		return accepted == 0
 	})
-	if stats := must[wtgram.DatagramStats](t)(out.Session().DatagramStats()); stats.SendExpired < 200*64 {
+	if stats := must[wtgram.TransportStats](t)(out.Session().Transport().Stats()); stats.SendExpired < 200*64 {
 		t.Fatalf("%+v", stats)
 	}
 }
@@ -238,8 +239,9 @@ func TestNothingIsLeftOfABatchWhoseCodecPanicked(t *testing.T) {
 		defer func() { _ = recover() }()
 		values.SendBatch(within(t, patience), []any{chat{"a", "lost"}, chat{}}, wtgram.SendOptions{})
 	}()
-	if count, err := client.SendDatagrams([][]byte{[]byte("mine")}); err != nil || count != 1 {
-		t.Fatal(count, err)
+	mine := [][]byte{[]byte("mine")}
+	if count, errs := client.Transport().SendBatch(t.Context(), mine, wtgram.SendOptions{}); errs != nil || count != 1 {
+		t.Fatal(count, errs)
 	}
 	if got := receive(t, accepted); string(got) != "mine" {
 		t.Fatalf("%q", got)
@@ -272,12 +274,9 @@ func TestABatchReturnsWithItsContext(t *testing.T) {
 	client, _ := pair(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	accepted, errs := client.Datagrams().SendBatch(ctx, [][]byte{{1}, {2}}, wtgram.SendOptions{})
+	accepted, errs := client.Transport().SendBatch(ctx, [][]byte{{1}, {2}}, wtgram.SendOptions{})
 	if accepted != 0 || !errors.Is(errs[0], context.Canceled) || !errors.Is(errs[1], context.Canceled) {
 		t.Fatal(accepted, errs)
-	}
-	if count, err := client.SendDatagramsContext(ctx, [][]byte{{1}}, wtgram.SendOptions{}); count != 0 || !errors.Is(err, context.Canceled) {
-		t.Fatal(count, err)
 	}
 }
 
@@ -285,8 +284,8 @@ func TestValuesGoInBatches(t *testing.T) {
 	for _, codec := range []wtgram.Codec{wtgram.JSON, wtgram.MessagePack} {
 		one, two := pair(t)
 		options := wtgram.StructuredOptions{Codec: codec}
-		client := must[*wtgram.Structured](t)(one.Datagrams().OpenStructured(registry(t), options))
-		accepted := must[*wtgram.Structured](t)(two.Datagrams().OpenStructured(registry(t), options))
+		client := must[*wtgram.Structured](t)(one.Transport().OpenStructured(registry(t), options))
+		accepted := must[*wtgram.Structured](t)(two.Transport().OpenStructured(registry(t), options))
 		values := []any{chat{"a", "0"}, 5, &move{1, 2}}
 		for i := range 80 { // more than one crossing
 			values = append(values, &chat{"b", fmt.Sprint(i)})
@@ -382,7 +381,7 @@ func TestOutcomesOfMessagesComeInBatches(t *testing.T) {
 	seen := make(map[uint64]bool)
 	for into := make([]wtgram.ReliabilityOutcome, 30); len(seen) < messages; {
 		for _, outcome := range into[:must[int](t)(client.NextOutcomes(within(t, patience), into))] {
-			if outcome.Result != wtgram.MessageAcknowledged || seen[outcome.ReportID] {
+			if outcome.Kind != wtgram.MessageAcknowledged || seen[outcome.ReportID] {
 				t.Fatalf("%+v", outcome)
 			}
 			seen[outcome.ReportID] = true

@@ -69,10 +69,10 @@ static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_
 
 /* `metadata` may be NULL. */
 static inline int32_t bridge_try_receive(wtgram_transport transport, uint8_t *buffer, size_t capacity,
-                                         bool with_checksum, wtgram_metadata *metadata, size_t *length)
+                                         bool with_checksum, wtgram_datagram_metadata *metadata, size_t *length)
 {
     if (metadata == NULL) return wtgram_transport_try_receive(transport, buffer, capacity, length);
-    wtgram_metadata_init(metadata);
+    wtgram_datagram_metadata_init(metadata);
     wtgram_status status =
         wtgram_transport_receive_with_metadata(transport, 0, with_checksum, buffer, capacity, metadata);
     *length = (size_t)metadata->size;
@@ -80,7 +80,7 @@ static inline int32_t bridge_try_receive(wtgram_transport transport, uint8_t *bu
 }
 
 static inline int64_t bridge_receive_batch(wtgram_transport transport, uint8_t *arena, size_t arena_capacity,
-                                           wtgram_received *received, size_t capacity)
+                                           wtgram_received_datagram *received, size_t capacity)
 {
     size_t count = 0;
     wtgram_status status =
@@ -212,7 +212,7 @@ static inline int32_t bridge_throughput_test(wtgram_transport transport, int64_t
     options.progress_interval_us = progress_interval_us;
     options.progress = bridge_progress;
     options.context = (void *)context;
-    return wtgram_throughput_test(transport, &options, report);
+    return wtgram_transport_throughput_test(transport, &options, report);
 }
 
 static inline int32_t bridge_broadcast(wtgram_broadcaster broadcaster, const uint8_t *data, size_t length,
@@ -279,7 +279,7 @@ static inline int32_t bridge_send_obj(wtgram_structured structured, uint32_t typ
                                       uint64_t report_id)
 {
     wtgram_send_options options = bridge_send_options(priority, ttl_us, timeout_us, report_id);
-    return wtgram_structured_send_obj(structured, type_id, object, length, &options);
+    return wtgram_structured_send(structured, type_id, object, length, &options);
 }
 
 /* As bridge_send_batch, with a type for each. */

@@ -20,31 +20,31 @@ type Broadcaster struct {
 // it from being collected, and does nothing else to it.
 type Member interface {
 	memberID() uint64
-	enter(C.wtgram_broadcaster) C.enum_wtgram_status
-	quit(C.wtgram_broadcaster) C.enum_wtgram_status
+	enter(C.wtgram_broadcaster) C.wtgram_status
+	quit(C.wtgram_broadcaster) C.wtgram_status
 }
 
 func (s *Session) memberID() uint64 { return uint64(s.datagrams.get().id) }
 
-func (s *Session) enter(b C.wtgram_broadcaster) C.enum_wtgram_status {
+func (s *Session) enter(b C.wtgram_broadcaster) C.wtgram_status {
 	return C.wtgram_broadcaster_add_transport(b, s.datagrams.get())
 }
 
-func (s *Session) quit(b C.wtgram_broadcaster) C.enum_wtgram_status {
+func (s *Session) quit(b C.wtgram_broadcaster) C.wtgram_status {
 	return C.wtgram_broadcaster_remove_transport(b, s.datagrams.get())
 }
 
-func (t *Transport) memberID() uint64                                  { return t.session.memberID() }
-func (t *Transport) enter(b C.wtgram_broadcaster) C.enum_wtgram_status { return t.session.enter(b) }
-func (t *Transport) quit(b C.wtgram_broadcaster) C.enum_wtgram_status  { return t.session.quit(b) }
+func (t *Transport) memberID() uint64                             { return t.session.memberID() }
+func (t *Transport) enter(b C.wtgram_broadcaster) C.wtgram_status { return t.session.enter(b) }
+func (t *Transport) quit(b C.wtgram_broadcaster) C.wtgram_status  { return t.session.quit(b) }
 
 func (r *Reliability) memberID() uint64 { return uint64(r.handle.get().id) }
 
-func (r *Reliability) enter(b C.wtgram_broadcaster) C.enum_wtgram_status {
+func (r *Reliability) enter(b C.wtgram_broadcaster) C.wtgram_status {
 	return C.wtgram_broadcaster_add_reliability(b, r.handle.get())
 }
 
-func (r *Reliability) quit(b C.wtgram_broadcaster) C.enum_wtgram_status {
+func (r *Reliability) quit(b C.wtgram_broadcaster) C.wtgram_status {
 	return C.wtgram_broadcaster_remove_reliability(b, r.handle.get())
 }
 
@@ -103,7 +103,7 @@ func (b *Broadcaster) Remove(member Member) error {
 func (b *Broadcaster) Len() int {
 	defer runtime.KeepAlive(b)
 	var count C.size_t
-	if C.wtgram_broadcaster_count(b.handle.get(), &count) != C.WTGRAM_OK {
+	if C.wtgram_broadcaster_get_member_count(b.handle.get(), &count) != C.WTGRAM_OK {
 		return 0
 	}
 	return int(count)
@@ -161,25 +161,22 @@ type BroadcasterStats struct {
 // Stats are the counters, now.
 func (b *Broadcaster) Stats() (BroadcasterStats, error) {
 	defer runtime.KeepAlive(b)
-	var c C.wtgram_broadcaster_statistics
-	C.wtgram_broadcaster_statistics_init(&c)
-	if err := check(C.wtgram_broadcaster_stats(b.handle.get(), &c)); err != nil {
+	var c C.wtgram_broadcaster_stats
+	C.wtgram_broadcaster_stats_init(&c)
+	if err := check(C.wtgram_broadcaster_get_stats(b.handle.get(), &c)); err != nil {
 		return BroadcasterStats{}, err
 	}
 	return BroadcasterStats{uint64(c.broadcasts), uint64(c.accepted), uint64(c.dropped), uint64(c.too_large),
 		uint64(c.failed), uint64(c.closed), uint64(c.removed_slow)}, nil
 }
 
-// Shutdown removes all members; adding and broadcasting are ErrClosed from now on. The members live on. A second Shutdown
-// does nothing.
-func (b *Broadcaster) Shutdown() error {
+// Close removes all members, which stay open. Adding and broadcasting then fail with ErrClosed. A second Close has no
+// effect.
+func (b *Broadcaster) Close() error {
 	defer runtime.KeepAlive(b)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.members)
-	_ = C.wtgram_broadcaster_shutdown(b.handle.get()) // after the library's end it is shut down anyhow
+	_ = C.wtgram_broadcaster_close(b.handle.get()) // after Shutdown it is closed anyway
 	return nil
 }
-
-// Close is Shutdown.
-func (b *Broadcaster) Close() error { return b.Shutdown() }

@@ -21,14 +21,14 @@ import (
 // slab is what one crossing into the library fills. Slabs are reused by all sessions.
 type slab struct {
 	arena    [64 * 1024]byte // no datagram is larger
-	received [C.BRIDGE_BATCH]C.wtgram_received
+	received [C.BRIDGE_BATCH]C.wtgram_received_datagram
 }
 
 var slabs = sync.Pool{New: func() any { return new(slab) }}
 
 // tryReceive takes one datagram, and no others with it: what nobody has asked for stays in the library's queue, where it
 // ages, is counted and can be read by others. The status is 0 or why there is none. metadata may be nil.
-func (s *session) tryReceive(metadata *C.wtgram_metadata, withChecksum bool) ([]byte, Status) {
+func (s *session) tryReceive(metadata *C.wtgram_datagram_metadata, withChecksum bool) ([]byte, Status) {
 	room := slabs.Get().(*slab)
 	var length C.size_t
 	status := C.bridge_try_receive(s.datagrams.get(), (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
@@ -112,10 +112,14 @@ func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options Sen
 	return err
 }
 
-// ReceiveDatagram waits for the next datagram. What arrived before the peer closed the session is still received; then
-// the error is a *SessionError.
-func (s *Session) ReceiveDatagram(ctx context.Context) (data []byte, err error) {
+// ReceiveDatagram waits for the next datagram. After the session is closed, it first returns what had arrived, then a
+// *SessionError.
+func (s *Session) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 	defer runtime.KeepAlive(s)
+	return s.receive(ctx)
+}
+
+func (s *session) receive(ctx context.Context) (data []byte, err error) {
 	err = s.waitFor(ctx, &s.readable, func() (status Status) {
 		data, status = s.tryReceive(nil, false)
 		return status
@@ -132,7 +136,7 @@ type Batch struct {
 	count int
 }
 
-// Len is how many datagrams the last ReceiveDatagrams brought.
+// Len is how many datagrams the last ReceiveBatch stored.
 func (b *Batch) Len() int { return b.count }
 
 // At is one of them; good until the batch is filled again.
@@ -164,17 +168,6 @@ func (b *Batch) fill(datagrams C.wtgram_transport) Status {
 	return 0
 }
 
-// ReceiveDatagrams waits for the first datagram, then takes what is there, up to into.Max.
-func (s *Session) ReceiveDatagrams(ctx context.Context, into *Batch) (int, error) {
-	defer runtime.KeepAlive(s)
-	into.count = 0
-	if into.Max < 0 {
-		return 0, ErrInvalidArgument
-	}
-	err := s.waitFor(ctx, &s.readable, func() Status { return into.fill(s.datagrams.get()) })
-	return into.count, err
-}
-
 // SendOptions of one datagram.
 type SendOptions struct {
 	Priority int           // 0 (the default) to 2
@@ -182,16 +175,14 @@ type SendOptions struct {
 	ReportID uint64        // report what becomes of it under this number, in Transport.NextOutcome; 0 = do not
 }
 
-// SendDatagram queues a datagram. It does not wait, except for room where the queue was configured with FullWait; a TTL
-// that passes meanwhile is ErrTimedOut. A context that ends first leaves nothing behind: the datagram was not taken, counts
-// nowhere, and has no outcome.
+// SendDatagram queues a datagram with default options: see Transport.Send. It waits only if the queue is full and its
+// policy is FullWait.
 func (s *Session) SendDatagram(data []byte) error {
-	return s.SendDatagramContext(context.Background(), data, SendOptions{})
+	defer runtime.KeepAlive(s)
+	return s.send(context.Background(), data, SendOptions{})
 }
 
-// SendDatagramContext is SendDatagram with options, and with a context for the wait that FullWait asks for.
-func (s *Session) SendDatagramContext(ctx context.Context, data []byte, options SendOptions) error {
-	defer runtime.KeepAlive(s)
+func (s *session) send(ctx context.Context, data []byte, options SendOptions) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -208,24 +199,6 @@ func (s *session) trySend(data []byte, one attempt) Status {
 		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
-// SendDatagrams queues many datagrams with few crossings into C. Like SendDatagram it waits only where the queue was
-// configured with FullWait. It returns how many were accepted, and the error of the first that was not.
-func (s *Session) SendDatagrams(datagrams [][]byte) (int, error) {
-	return s.SendDatagramsContext(context.Background(), datagrams, SendOptions{})
-}
-
-// SendDatagramsContext is SendDatagrams with options for each, and with a context for the wait that FullWait asks for.
-func (s *Session) SendDatagramsContext(ctx context.Context, datagrams [][]byte, options SendOptions) (int, error) {
-	defer runtime.KeepAlive(s)
-	var first error
-	accepted := s.sendBatch(ctx, datagrams, options, func(_ int, err error) {
-		if first == nil {
-			first = err
-		}
-	})
-	return accepted, first
-}
-
 // sendBatch waits for room unless ctx is nil, and tells failed of each datagram that was not accepted.
 func (s *session) sendBatch(ctx context.Context, datagrams [][]byte, options SendOptions,
 	failed func(i int, err error)) (accepted int) {
@@ -238,16 +211,6 @@ func (s *session) sendBatch(ctx context.Context, datagrams [][]byte, options Sen
 		}, failed)
 }
 
-// MaxDatagramSize is the largest datagram that can be sent now, in bytes; it may change with the path.
-func (s *Session) MaxDatagramSize() (int, error) {
-	defer runtime.KeepAlive(s)
-	var bytes C.size_t
-	if status := C.wtgram_transport_max_datagram_size(s.datagrams.get(), &bytes); status != C.WTGRAM_OK {
-		return 0, s.failure(Status(status))
-	}
-	return int(bytes), nil
-}
-
 // DatagramStats account for every datagram: each one handed in is in exactly one of the outgoing figures, each one
 // received in exactly one of the incoming.
 type DatagramStats struct {
@@ -257,18 +220,7 @@ type DatagramStats struct {
 	ReceiveQueued, ReceiveQueuedBytes, ReceiveDroppedByQUIC, ReceiveForeign                                  uint64
 }
 
-// DatagramStats are the counters, now.
-func (s *Session) DatagramStats() (DatagramStats, error) {
-	defer runtime.KeepAlive(s)
-	var c C.wtgram_transport_statistics
-	C.wtgram_transport_statistics_init(&c)
-	if status := C.wtgram_transport_stats(s.datagrams.get(), &c); status != C.WTGRAM_OK {
-		return DatagramStats{}, s.failure(Status(status))
-	}
-	return datagramStats(&c), nil
-}
-
-func datagramStats(c *C.wtgram_transport_statistics) DatagramStats {
+func datagramStats(c *C.wtgram_transport_stats) DatagramStats {
 	return DatagramStats{
 		HandedIn: uint64(c.handed_in), Sent: uint64(c.sent), SentBytes: uint64(c.sent_bytes),
 		SendExpired: uint64(c.send_expired), SendEvicted: uint64(c.send_evicted), SendRejected: uint64(c.send_rejected),

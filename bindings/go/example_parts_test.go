@@ -44,7 +44,7 @@ func ExampleTransport() {
 	client, accepted, done := connected(ctx)
 	defer done()
 
-	out := client.Datagrams()
+	out := client.Transport()
 	if err := out.SetOutgoingFullPolicy(wtgram.FullReject); err != nil {
 		log.Fatal(err)
 	}
@@ -56,26 +56,27 @@ func ExampleTransport() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	data, metadata, err := accepted.Datagrams().ReceiveWithMetadata(ctx, true)
+	data, metadata, err := accepted.Transport().ReceiveWithMetadata(ctx, true)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(outcome.Kind == wtgram.OutcomeHanded, string(data), metadata.Size, metadata.Checksum)
+	fmt.Println(outcome.Kind == wtgram.OutcomeSent, string(data), metadata.Size, metadata.Checksum)
 	// Output: true hello 5 2cf24dba
 }
 
 // Many datagrams with few crossings into C.
-func ExampleSession_SendDatagrams() {
+func ExampleTransport_SendBatch() {
 	ctx := context.Background()
 	client, accepted, done := connected(ctx)
 	defer done()
 
-	if _, err := client.SendDatagrams([][]byte{[]byte("a"), []byte("b"), []byte("c")}); err != nil {
-		log.Fatal(err)
+	datagrams := [][]byte{[]byte("a"), []byte("b"), []byte("c")}
+	if _, errs := client.Transport().SendBatch(ctx, datagrams, wtgram.SendOptions{}); errs != nil {
+		log.Fatal(errs)
 	}
 	var batch wtgram.Batch // allocated once, filled again and again
 	for received := 0; received < 3; received += batch.Len() {
-		if _, err := accepted.ReceiveDatagrams(ctx, &batch); err != nil {
+		if _, err := accepted.Transport().ReceiveBatch(ctx, &batch); err != nil {
 			log.Fatal(err)
 		}
 		for i := range batch.Len() {
@@ -121,11 +122,11 @@ func ExampleReliability() {
 	client, accepted, done := connected(ctx)
 	defer done()
 
-	sender, err := client.OpenReliability(wtgram.ReliabilityOptions{})
+	sender, err := client.Transport().OpenReliability(wtgram.ReliabilityOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	receiver, err := accepted.OpenReliability(wtgram.ReliabilityOptions{})
+	receiver, err := accepted.Transport().OpenReliability(wtgram.ReliabilityOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func ExampleBroadcaster() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer room.Shutdown()
+	defer room.Close()
 	if err := room.Add(accepted); err != nil {
 		log.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func ExampleMonitor() {
 	client, _, done := connected(ctx)
 	defer done()
 
-	monitor, err := client.Datagrams().OpenMonitor(wtgram.MonitorOptions{
+	monitor, err := client.Transport().OpenMonitor(wtgram.MonitorOptions{
 		Interval: 10 * time.Millisecond, SuccessRateThreshold: 0.9})
 	if err != nil {
 		log.Fatal(err)

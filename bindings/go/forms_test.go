@@ -25,21 +25,21 @@ func TestATTLEndsWhatIsNotSentInEachForm(t *testing.T) {
 			if err != nil && !errors.Is(err, wtgram.ErrTimedOut) {
 				t.Fatal(err)
 			}
-			outcome := must[wtgram.Outcome](t)(client.Datagrams().NextOutcome(within(t, patience)))
+			outcome := must[wtgram.Outcome](t)(client.Transport().NextOutcome(within(t, patience)))
 			return outcome.ReportID == 7 && outcome.Kind == wtgram.OutcomeExpired
 		})
 	}
 	values, err := client.OpenStructured(registry(t), wtgram.StructuredOptions{})
 	over("session", values, err)
-	values, err = client.Datagrams().OpenStructured(registry(t), wtgram.StructuredOptions{})
+	values, err = client.Transport().OpenStructured(registry(t), wtgram.StructuredOptions{})
 	over("transport", values, err)
 	// Nothing goes before a layer answers, and none does.
-	layer := must[*wtgram.Reliability](t)(accepted.OpenReliability(
+	layer := must[*wtgram.Reliability](t)(accepted.Transport().OpenReliability(
 		wtgram.ReliabilityOptions{Negotiation: wtgram.NegotiationRequired}))
 	expired := func(reportID uint64) {
 		t.Helper()
 		outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
-		if outcome.ReportID != reportID || outcome.Result != wtgram.MessageExpired {
+		if outcome.ReportID != reportID || outcome.Kind != wtgram.MessageExpired {
 			t.Fatalf("%+v", outcome)
 		}
 	}

@@ -10,22 +10,22 @@ import (
 
 // notNeeded are the functions of the header that Go does without.
 var notNeeded = map[string]string{
-	"wtgram_broadcaster_add_session":         "Add: a session is added by its transport, which is the same member",
-	"wtgram_broadcaster_remove_session":      "Remove: as above",
-	"wtgram_poller_free":                     "the poller lives as long as the process",
-	"wtgram_poller_wake":                     "its goroutine is woken by Go's network poller",
-	"wtgram_reliability_open_over_transport": "the same as over the session",
-	"wtgram_reliability_receive":             "Receive waits in Go, and tries",
-	"wtgram_reliability_try_send":            "wtgram_reliability_send with no time to wait",
-	"wtgram_server_close":                    "Close frees, which closes",
-	"wtgram_server_local_port":               "Addr has it",
-	"wtgram_session_wait_closed":             "Context is done",
-	"wtgram_structured_receive_obj":          "Receive waits in Go, and tries",
-	"wtgram_structured_try_send_obj":         "wtgram_structured_send_obj with no time to wait",
-	"wtgram_transport_receive":               "Receive waits in Go, and tries",
-	"wtgram_transport_receive_json":          "ReceiveJSON decodes what Receive got, as strictly",
-	"wtgram_transport_session":               "a Transport has its Session",
-	"wtgram_transport_try_send":              "wtgram_transport_send with no time to wait",
+	"wtgram_broadcaster_add_session":       "Add: a session is added by its transport, which is the same member",
+	"wtgram_broadcaster_remove_session":    "Remove: as above",
+	"wtgram_poller_free":                   "the poller lives as long as the process",
+	"wtgram_poller_wake":                   "its goroutine is woken by Go's network poller",
+	"wtgram_reliability_open_over_session": "the same as over the transport",
+	"wtgram_reliability_receive":           "Receive waits in Go, and tries",
+	"wtgram_reliability_try_send":          "wtgram_reliability_send with no time to wait",
+	"wtgram_server_close":                  "Close frees, which closes",
+	"wtgram_server_get_local_port":         "Addr has it",
+	"wtgram_session_wait_closed":           "Context is done",
+	"wtgram_structured_receive":            "Receive waits in Go, and tries",
+	"wtgram_structured_try_send":           "wtgram_structured_send with no time to wait",
+	"wtgram_transport_receive":             "Receive waits in Go, and tries",
+	"wtgram_transport_receive_json":        "ReceiveJSON decodes what Receive got, as strictly",
+	"wtgram_transport_get_session":         "a Transport has its Session",
+	"wtgram_transport_try_send":            "wtgram_transport_send with no time to wait",
 }
 
 // source is this package without its tests and its comments.
@@ -61,6 +61,9 @@ func TestEveryFunctionOfTheHeaderIsCalledOrNotNeeded(t *testing.T) {
 	}
 	for _, function := range functions {
 		name := function[1]
+		if strings.HasSuffix(name, "_init_sized") {
+			continue // the inline function without _sized calls it
+		}
 		if _, excused := notNeeded[name]; excused == called[name] {
 			t.Errorf("%s: called %v, excused %v", name, called[name], excused)
 		}
@@ -73,25 +76,25 @@ func TestEveryFunctionOfTheHeaderIsCalledOrNotNeeded(t *testing.T) {
 
 // unusedFields are those of the header's structs that Go does without.
 var unusedFields = map[string]string{
-	"wtgram_metadata.waited_us":    "the waiting is Go's",
-	"wtgram_serializer.free_bytes": "there is nothing to free",
+	"wtgram_datagram_metadata.waited_us": "the waiting is Go's",
+	"wtgram_serializer.free_bytes":       "there is nothing to free",
 }
 
 func TestEveryFieldOfTheHeadersStructsIsSetOrRead(t *testing.T) {
 	header := withoutComments(must[[]byte](t)(os.ReadFile("../../include/wtgram.h")))
 	used := source(t)
-	structs := regexp.MustCompile(`(?s)typedef struct (wtgram_\w+) \{(.*?)\}`).FindAllStringSubmatch(header, -1)
+	structs := regexp.MustCompile(`(?s)typedef struct \{([^}]*)\} (wtgram_\w+);`).FindAllStringSubmatch(header, -1)
 	if len(structs) < 30 {
 		t.Fatalf("only %d structs found", len(structs))
 	}
 	for _, one := range structs {
-		for _, field := range regexp.MustCompile(`(\w+)(?:\[\w+\])?;`).FindAllStringSubmatch(one[2], -1) {
+		for _, field := range regexp.MustCompile(`(\w+)(?:\[\w+\])?;`).FindAllStringSubmatch(one[1], -1) {
 			name := field[1]
-			if _, excused := unusedFields[one[1]+"."+name]; excused || name == "struct_size" || strings.HasPrefix(name, "reserved") {
+			if _, excused := unusedFields[one[2]+"."+name]; excused || name == "struct_size" || strings.HasPrefix(name, "reserved") {
 				continue
 			}
 			if !regexp.MustCompile(`\.` + name + `\b|\b` + name + `:`).MatchString(used) {
-				t.Errorf("%s.%s is neither set nor read", one[1], name)
+				t.Errorf("%s.%s is neither set nor read", one[2], name)
 			}
 		}
 	}

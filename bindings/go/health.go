@@ -34,9 +34,9 @@ type TransportStats struct {
 
 // Stats are the counters, now.
 func (t *Transport) Stats() (TransportStats, error) {
-	var c C.wtgram_transport_statistics
-	C.wtgram_transport_statistics_init(&c)
-	if err := t.done(C.wtgram_transport_stats(t.session.datagrams.get(), &c)); err != nil {
+	var c C.wtgram_transport_stats
+	C.wtgram_transport_stats_init(&c)
+	if err := t.done(C.wtgram_transport_get_stats(t.session.datagrams.get(), &c)); err != nil {
 		return TransportStats{}, err
 	}
 	return TransportStats{
@@ -76,8 +76,8 @@ type QueueStats struct {
 
 // QueueStats says what waits now.
 func (t *Transport) QueueStats() (QueueStats, error) {
-	var c C.wtgram_queue_statistics
-	C.wtgram_queue_statistics_init(&c)
+	var c C.wtgram_queue_stats
+	C.wtgram_queue_stats_init(&c)
 	if err := t.done(C.wtgram_transport_get_queue_stats(t.session.datagrams.get(), &c)); err != nil {
 		return QueueStats{}, err
 	}
@@ -149,14 +149,14 @@ func (t *Transport) WaitPeerSilent(ctx context.Context) error {
 func NewHeartbeat() ([]byte, error) {
 	buffer := make([]byte, C.WTGRAM_HEARTBEAT_MAX_LENGTH)
 	var length C.size_t
-	err := check(C.wtgram_heartbeat_create((*C.uint8_t)(pointer(buffer)), C.size_t(len(buffer)), &length))
+	err := check(C.wtgram_datagram_write_heartbeat((*C.uint8_t)(pointer(buffer)), C.size_t(len(buffer)), &length))
 	return buffer[:length], err
 }
 
 // IsHeartbeat says whether a payload begins like a heartbeat.
 func IsHeartbeat(data []byte) bool {
 	var heartbeat C.bool
-	err := check(C.wtgram_is_heartbeat((*C.uint8_t)(pointer(data)), C.size_t(len(data)), &heartbeat))
+	err := check(C.wtgram_datagram_is_heartbeat((*C.uint8_t)(pointer(data)), C.size_t(len(data)), &heartbeat))
 	return err == nil && bool(heartbeat)
 }
 
@@ -185,7 +185,7 @@ func (t *Transport) Diagnose() ([]Finding, error) {
 // DebugState is everything there is to see, as JSON for people.
 func (t *Transport) DebugState() (json.RawMessage, error) {
 	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_transport_debug_state(t.session.datagrams.get(), text, capacity, length))
+		return Status(C.wtgram_transport_get_debug_state(t.session.datagrams.get(), text, capacity, length))
 	})
 	return json.RawMessage(text), err
 }
@@ -193,7 +193,7 @@ func (t *Transport) DebugState() (json.RawMessage, error) {
 // Prometheus is the figures of the transport and its path as OpenMetrics text 1.0.
 func (t *Transport) Prometheus() (string, error) {
 	return t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_prometheus_transport(t.session.datagrams.get(), text, capacity, length))
+		return Status(C.wtgram_transport_get_prometheus(t.session.datagrams.get(), text, capacity, length))
 	})
 }
 
@@ -201,7 +201,7 @@ func (t *Transport) Prometheus() (string, error) {
 // application/openmetrics-text; version=1.0.0; charset=utf-8.
 func Prometheus() (string, error) {
 	return readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_prometheus_process(text, capacity, length))
+		return Status(C.wtgram_process_get_prometheus(text, capacity, length))
 	})
 }
 

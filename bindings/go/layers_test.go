@@ -15,8 +15,8 @@ import (
 
 func layers(t *testing.T) (client, accepted *wtgram.Reliability) {
 	one, other := pair(t)
-	client = must[*wtgram.Reliability](t)(one.OpenReliability(wtgram.ReliabilityOptions{}))
-	accepted = must[*wtgram.Reliability](t)(other.Datagrams().OpenReliability(wtgram.ReliabilityOptions{}))
+	client = must[*wtgram.Reliability](t)(one.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
+	accepted = must[*wtgram.Reliability](t)(other.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
 	t.Cleanup(func() { client.Close(); accepted.Close() }) // nor is one collected that a test does not look at
 	return client, accepted
 }
@@ -40,7 +40,7 @@ func TestMessagesArriveAndAreAcknowledged(t *testing.T) {
 	}
 	for range messages {
 		outcome := must[wtgram.ReliabilityOutcome](t)(client.NextOutcome(within(t, patience)))
-		if outcome.Result != wtgram.MessageAcknowledged || outcome.Transmissions == 0 {
+		if outcome.Kind != wtgram.MessageAcknowledged || outcome.Transmissions == 0 {
 			t.Fatalf("%+v", outcome)
 		}
 	}
@@ -54,14 +54,14 @@ func TestMessagesArriveAndAreAcknowledged(t *testing.T) {
 	if err := client.TrySend(make([]byte, size+1), wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrTooLarge) {
 		t.Fatal(err)
 	}
-	if _, err := client.Session().OpenReliability(wtgram.ReliabilityOptions{}); !errors.Is(err, wtgram.ErrInvalidState) {
+	if _, err := client.Session().Transport().OpenReliability(wtgram.ReliabilityOptions{}); !errors.Is(err, wtgram.ErrInvalidState) {
 		t.Fatal(err)
 	}
 }
 
 func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 	one, _ := pair(t) // nobody acknowledges
-	layer := must[*wtgram.Reliability](t)(one.OpenReliability(wtgram.ReliabilityOptions{WindowMessages: 2}))
+	layer := must[*wtgram.Reliability](t)(one.Transport().OpenReliability(wtgram.ReliabilityOptions{WindowMessages: 2}))
 	for id := range uint64(2) {
 		if err := layer.SendReported(t.Context(), []byte("x"), id+1); err != nil {
 			t.Fatal(err)
@@ -82,7 +82,7 @@ func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience))); outcome.Result != wtgram.MessageClosed {
+		if outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience))); outcome.Kind != wtgram.MessageClosed {
 			t.Fatalf("%+v", outcome)
 		}
 	}
@@ -91,16 +91,16 @@ func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 func TestALayerFromTheFactoryGivesUpAsItsParametersSay(t *testing.T) {
 	one, _ := pair(t) // nobody acknowledges
 	another, _ := pair(t)
-	longer := must[*wtgram.Reliability](t)(another.OpenReliability(wtgram.ReliabilityOptions{}))
+	longer := must[*wtgram.Reliability](t)(another.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
 	if err := longer.Send(t.Context(), []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	layer := must[*wtgram.Reliability](t)(one.Datagrams().CreateReliability(100*time.Millisecond, 0))
+	layer := must[*wtgram.Reliability](t)(one.Transport().OpenReliabilityWith(100*time.Millisecond, 0))
 	if err := layer.SendReported(t.Context(), []byte("x"), 1); err != nil {
 		t.Fatal(err)
 	}
 	outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
-	if outcome.Result != wtgram.MessageGaveUp || outcome.Elapsed < 100*time.Millisecond {
+	if outcome.Kind != wtgram.MessageGaveUp || outcome.Elapsed < 100*time.Millisecond {
 		t.Fatalf("%+v", outcome)
 	}
 	if stats := must[wtgram.ReliabilityStats](t)(longer.Stats()); stats.GaveUp != 0 {
@@ -111,16 +111,16 @@ func TestALayerFromTheFactoryGivesUpAsItsParametersSay(t *testing.T) {
 func TestATTLOverALayerIsKeptAndTheLayerHasTheOutcome(t *testing.T) {
 	one, other := pair(t)
 	options := wtgram.ReliabilityOptions{Negotiation: wtgram.NegotiationRequired}
-	layer := must[*wtgram.Reliability](t)(one.OpenReliability(options)) // nothing goes before a layer answers
+	layer := must[*wtgram.Reliability](t)(one.Transport().OpenReliability(options)) // nothing goes before a layer answers
 	late := wtgram.SendOptions{Priority: 2, TTL: time.Millisecond, ReportID: 7}
 	if err := layer.SendWith(t.Context(), []byte("late"), late); err != nil {
 		t.Fatal(err)
 	}
 	outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
-	if outcome.ReportID != 7 || outcome.Result != wtgram.MessageExpired || outcome.Transmissions != 0 {
+	if outcome.ReportID != 7 || outcome.Kind != wtgram.MessageExpired || outcome.Transmissions != 0 {
 		t.Fatalf("%+v", outcome)
 	}
-	far := must[*wtgram.Reliability](t)(other.OpenReliability(options))
+	far := must[*wtgram.Reliability](t)(other.Transport().OpenReliability(options))
 	if err := layer.Send(t.Context(), []byte("in time")); err != nil {
 		t.Fatal(err)
 	}
@@ -166,10 +166,10 @@ func TestDrainDeliversAndCloseWakes(t *testing.T) {
 
 func TestAForgottenLayerMakesRoomForAnother(t *testing.T) {
 	one, _ := pair(t)
-	must[*wtgram.Reliability](t)(one.OpenReliability(wtgram.ReliabilityOptions{}))
+	must[*wtgram.Reliability](t)(one.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
 	eventually(t, "the forgotten layer lives on", func() bool {
 		runtime.GC()
-		_, err := one.OpenReliability(wtgram.ReliabilityOptions{})
+		_, err := one.Transport().OpenReliability(wtgram.ReliabilityOptions{})
 		return err == nil
 	})
 }
@@ -179,7 +179,7 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 	other, b := pair(t)
 	layer, c := layers(t)
 	all := must[*wtgram.Broadcaster](t)(wtgram.NewBroadcaster(wtgram.BroadcasterOptions{}))
-	for _, member := range []wtgram.Member{one, one.Datagrams(), other.Datagrams(), layer} {
+	for _, member := range []wtgram.Member{one, one.Transport(), other.Transport(), layer} {
 		if err := all.Add(member); err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 		t.Fatalf("%+v", stats)
 	}
 	for range 2 {
-		if err := all.Shutdown(); err != nil {
+		if err := all.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -250,7 +250,7 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 
 func TestAMonitorSamplesAndAlerts(t *testing.T) {
 	client, _ := pair(t)
-	monitor := must[*wtgram.Monitor](t)(client.Datagrams().OpenMonitor(wtgram.MonitorOptions{Interval: 10 * time.Millisecond}))
+	monitor := must[*wtgram.Monitor](t)(client.Transport().OpenMonitor(wtgram.MonitorOptions{Interval: 10 * time.Millisecond}))
 	if !monitor.IsMonitoring() {
 		t.Fatal("it does not")
 	}
@@ -284,7 +284,7 @@ func TestAMonitorSamplesAndAlerts(t *testing.T) {
 	if err := <-failed; !errors.Is(err, net.ErrClosed) || monitor.IsMonitoring() {
 		t.Fatal(err)
 	}
-	if _, err := client.Datagrams().OpenMonitor(wtgram.MonitorOptions{Interval: -1}); !errors.Is(err, wtgram.ErrInvalidArgument) {
+	if _, err := client.Transport().OpenMonitor(wtgram.MonitorOptions{Interval: -1}); !errors.Is(err, wtgram.ErrInvalidArgument) {
 		t.Fatal(err)
 	}
 }
@@ -328,9 +328,9 @@ func TestValuesTravelWithTheirTypes(t *testing.T) {
 					case "session":
 						return must[*wtgram.Structured](t)(session.OpenStructured(registry(t), options))
 					case "transport":
-						return must[*wtgram.Structured](t)(session.Datagrams().OpenStructured(registry(t), options))
+						return must[*wtgram.Structured](t)(session.Transport().OpenStructured(registry(t), options))
 					}
-					layer := must[*wtgram.Reliability](t)(session.OpenReliability(wtgram.ReliabilityOptions{}))
+					layer := must[*wtgram.Reliability](t)(session.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
 					return must[*wtgram.Structured](t)(layer.OpenStructured(registry(t), options))
 				}
 				one, two := pair(t)
@@ -369,7 +369,7 @@ func TestValuesTravelWithTheirTypes(t *testing.T) {
 				if err := <-failed; !errors.Is(err, net.ErrClosed) || !accepted.IsClosed() {
 					t.Fatal(err)
 				}
-				if closed := two.Datagrams().IsClosed(); closed != (over == "transport") {
+				if closed := two.Transport().IsClosed(); closed != (over == "transport") {
 					t.Fatalf("the transport is closed: %v", closed)
 				}
 			})
@@ -379,7 +379,7 @@ func TestValuesTravelWithTheirTypes(t *testing.T) {
 
 func TestWhatIsNoValueIsReportedAndTheNextComes(t *testing.T) {
 	client, two := pair(t)
-	accepted := must[*wtgram.Structured](t)(two.Datagrams().OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	accepted := must[*wtgram.Structured](t)(two.Transport().OpenStructured(registry(t), wtgram.StructuredOptions{}))
 	for _, bad := range []struct {
 		data string
 		want error

@@ -15,17 +15,17 @@ import (
 func TestAValueLivesAsLongAsACallOnIt(t *testing.T) {
 	client, _ := pair(t)
 	for range 5 {
-		layer := must[*wtgram.Reliability](t)(client.OpenReliability(wtgram.ReliabilityOptions{}))
+		layer := must[*wtgram.Reliability](t)(client.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
 		must[int](t)(layer.MaxMessageSize())
 		eventually(t, "no room for a layer", func() bool {
-			next, err := client.OpenReliability(wtgram.ReliabilityOptions{})
+			next, err := client.Transport().OpenReliability(wtgram.ReliabilityOptions{})
 			if err != nil {
 				layer.Close()
 				return false
 			}
 			return next.Close() == nil
 		})
-		monitor := must[*wtgram.Monitor](t)(client.Datagrams().OpenMonitor(wtgram.MonitorOptions{Interval: time.Hour}))
+		monitor := must[*wtgram.Monitor](t)(client.Transport().OpenMonitor(wtgram.MonitorOptions{Interval: time.Hour}))
 		must[[]wtgram.Sample](t)(monitor.Samples(0))
 		all := must[*wtgram.Broadcaster](t)(wtgram.NewBroadcaster(wtgram.BroadcasterOptions{}))
 		must[wtgram.BroadcasterStats](t)(all.Stats())
@@ -44,8 +44,8 @@ func TestNothingRunsOnForWhatIsClosed(t *testing.T) {
 	for range sessions {
 		client := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), "https://"+server.Addr().String()+"/",
 			wtgram.WithCertificateHash(hash)))
-		layer := must[*wtgram.Reliability](t)(client.OpenReliability(wtgram.ReliabilityOptions{}))
-		monitor := must[*wtgram.Monitor](t)(client.Datagrams().OpenMonitor(wtgram.MonitorOptions{}))
+		layer := must[*wtgram.Reliability](t)(client.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
+		monitor := must[*wtgram.Monitor](t)(client.Transport().OpenMonitor(wtgram.MonitorOptions{}))
 		go func() { _, err := client.ReceiveDatagram(context.Background()); failed <- err }()
 		go func() { _, err := layer.Receive(context.Background()); failed <- err }()
 		go func() { _, err := monitor.NextAlert(context.Background()); failed <- err }()

@@ -22,11 +22,11 @@ type linger struct {
 }
 
 var (
-	whileReadable = []linger{{C.WTGRAM_READABLE, 200 * time.Microsecond}}
+	whileReadable = []linger{{C.WTGRAM_READY_READABLE, 200 * time.Microsecond}}
 	// Not until the first datagram has left, but until half of them have: who is woken for each place alone does little else
 	// than being woken. Where the water marks know nothing of what is full, as they do not of bytes, a nap is as good. Where
 	// it takes longer, places are what counts, and Go waits for the next one.
-	whileFull = []linger{{C.WTGRAM_LOW_WATER, 5 * time.Millisecond}, {0, 500 * time.Microsecond}}
+	whileFull = []linger{{C.WTGRAM_READY_LOW_WATER, 5 * time.Millisecond}, {0, 500 * time.Microsecond}}
 )
 
 const maxLingerers = 4

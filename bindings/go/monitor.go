@@ -67,14 +67,14 @@ func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 		return nil, t.session.failure(Status(status))
 	}
 	m.source = t.session.state.pump.source(m.handle.get().id, m.ready)
-	m.alerts = waitQueue{source: m.source, what: C.WTGRAM_ALERT}
+	m.alerts = waitQueue{source: m.source, what: C.WTGRAM_READY_ALERT}
 	result := &Monitor{m, t.session}
 	runtime.AddCleanup(result, func(m *monitor) { m.free() }, m)
 	return result, nil
 }
 
 func (m *monitor) ready(what uint32) {
-	if what&C.WTGRAM_CLOSED != 0 {
+	if what&C.WTGRAM_READY_CLOSED != 0 {
 		m.alerts.end()
 		return
 	}
@@ -109,7 +109,7 @@ func (m *Monitor) Samples(limit int) ([]Sample, error) {
 	}
 	all := make([]C.wtgram_sample, limit)
 	var count C.size_t
-	if status := C.wtgram_monitor_samples(m.handle.get(), &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
+	if status := C.wtgram_monitor_get_samples(m.handle.get(), &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
 		return nil, m.owner.failure(Status(status))
 	}
 	samples := make([]Sample, min(int(count), limit))
@@ -168,7 +168,7 @@ func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 	}
 	all := make([]C.wtgram_alert, limit)
 	var count C.size_t
-	if status := C.wtgram_monitor_alerts(m.handle.get(), &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
+	if status := C.wtgram_monitor_get_alerts(m.handle.get(), &all[0], C.size_t(limit), &count); status != C.WTGRAM_OK {
 		return nil, m.owner.failure(Status(status))
 	}
 	alerts := make([]Alert, min(int(count), limit))

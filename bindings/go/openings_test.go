@@ -10,13 +10,13 @@ import (
 
 func TestHowLongALayerTriesIsAnOption(t *testing.T) {
 	one, _ := pair(t) // nobody acknowledges
-	layer := must[*wtgram.Reliability](t)(one.Datagrams().OpenReliability(
+	layer := must[*wtgram.Reliability](t)(one.Transport().OpenReliability(
 		wtgram.ReliabilityOptions{AckTimeout: 50 * time.Millisecond, MaxRetries: 2}))
 	if err := layer.SendReported(t.Context(), []byte("x"), 1); err != nil {
 		t.Fatal(err)
 	}
 	outcome := must[wtgram.ReliabilityOutcome](t)(layer.NextOutcome(within(t, patience)))
-	if outcome.Result != wtgram.MessageGaveUp || outcome.Elapsed < 150*time.Millisecond || outcome.Transmissions < 3 {
+	if outcome.Kind != wtgram.MessageGaveUp || outcome.Elapsed < 150*time.Millisecond || outcome.Transmissions < 3 {
 		t.Fatalf("%+v", outcome)
 	}
 }
@@ -45,7 +45,7 @@ func TestCloseShutsABroadcasterDown(t *testing.T) {
 
 func TestTheNewestSamplesAreKept(t *testing.T) {
 	client, _ := pair(t)
-	monitor := must[*wtgram.Monitor](t)(client.Datagrams().OpenMonitor(
+	monitor := must[*wtgram.Monitor](t)(client.Transport().OpenMonitor(
 		wtgram.MonitorOptions{Interval: 10 * time.Millisecond, MaxSamples: 3}))
 	samples := func() []wtgram.Sample {
 		t.Helper()

@@ -40,7 +40,7 @@ func startPump() (*pump, error) {
 		return nil, err
 	}
 	var fd C.int
-	if err := check(C.wtgram_poller_fd(p.poller, &fd)); err != nil {
+	if err := check(C.wtgram_poller_get_fd(p.poller, &fd)); err != nil {
 		return nil, err
 	}
 	// The library owns fd; ours is a duplicate, which Go may close. Both share the non-blocking mode.
@@ -89,7 +89,7 @@ func (p *pump) run(raw syscall.RawConn) {
 	p.sources = make(map[uint64]*source)
 	p.mu.Unlock()
 	for _, s := range left {
-		s.ready(C.WTGRAM_CLOSED)
+		s.ready(C.WTGRAM_READY_CLOSED)
 	}
 }
 
@@ -127,7 +127,7 @@ func (s *source) arm(what uint32) {
 	err := s.tell(s.armed | what)
 	s.mu.Unlock()
 	if err != nil {
-		s.ready(C.WTGRAM_CLOSED)
+		s.ready(C.WTGRAM_READY_CLOSED)
 	}
 }
 
@@ -136,7 +136,7 @@ func (s *source) arm(what uint32) {
 func (s *source) tell(wanted uint32) error {
 	s.pump.calls.Lock()
 	defer s.pump.calls.Unlock()
-	interest := C.uint32_t(wanted | C.WTGRAM_ONE_SHOT)
+	interest := C.uint32_t(wanted | C.WTGRAM_READY_ONE_SHOT)
 	var err error
 	if s.added {
 		err = check(C.wtgram_poller_modify(s.pump.poller, s.object, interest, C.uint64_t(s.cookie)))
@@ -153,8 +153,8 @@ func (s *source) fired(what uint32) {
 	s.mu.Lock()
 	left := s.armed &^ what
 	s.armed = 0
-	if left != 0 && what&C.WTGRAM_CLOSED == 0 && s.tell(left) != nil {
-		what |= C.WTGRAM_CLOSED
+	if left != 0 && what&C.WTGRAM_READY_CLOSED == 0 && s.tell(left) != nil {
+		what |= C.WTGRAM_READY_CLOSED
 	}
 	s.mu.Unlock()
 	s.ready(what)

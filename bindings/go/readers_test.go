@@ -24,8 +24,8 @@ func TestEachDatagramHasOneReader(t *testing.T) {
 		t.Fatalf("%q", data)
 	}
 	must[wtgram.ReliabilityOutcome](t)(client.NextOutcome(within(t, patience)))
-	empty(t, accepted.Session().Datagrams())
-	empty(t, client.Session().Datagrams())
+	empty(t, accepted.Session().Transport())
+	empty(t, client.Session().Transport())
 	if err := client.Session().SendDatagram([]byte("plain")); err != nil {
 		t.Fatal(err)
 	}
@@ -58,20 +58,20 @@ func TestASmallQueueDropsWhatComesWhileItIsFull(t *testing.T) {
 func TestCloseEndsWhatIsUnderItOrDetaches(t *testing.T) {
 	client, accepted := pair(t)
 	beside := must[*wtgram.Structured](t)(client.OpenStructured(registry(t), wtgram.StructuredOptions{}))
-	if err := beside.Close(); err != nil || !beside.IsClosed() || client.Datagrams().IsClosed() {
+	if err := beside.Close(); err != nil || !beside.IsClosed() || client.Transport().IsClosed() {
 		t.Fatal("closed too little, or too much", err)
 	}
 	// Over a transport it closes that, also for others that are over it.
 	over := func() *wtgram.Structured {
-		return must[*wtgram.Structured](t)(client.Datagrams().OpenStructured(registry(t), wtgram.StructuredOptions{}))
+		return must[*wtgram.Structured](t)(client.Transport().OpenStructured(registry(t), wtgram.StructuredOptions{}))
 	}
 	one, other := over(), over()
-	if err := one.Close(); err != nil || !other.IsClosed() || !client.Datagrams().IsClosed() || client.Context().Err() != nil {
+	if err := one.Close(); err != nil || !other.IsClosed() || !client.Transport().IsClosed() || client.Context().Err() != nil {
 		t.Fatal("closed too little, or too much", err)
 	}
-	layer := must[*wtgram.Reliability](t)(accepted.OpenReliability(wtgram.ReliabilityOptions{}))
+	layer := must[*wtgram.Reliability](t)(accepted.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
 	above := must[*wtgram.Structured](t)(layer.OpenStructured(registry(t), wtgram.StructuredOptions{}))
-	if err := above.Close(); err != nil || !layer.IsClosed() || accepted.Datagrams().IsClosed() {
+	if err := above.Close(); err != nil || !layer.IsClosed() || accepted.Transport().IsClosed() {
 		t.Fatal("closed too little, or too much", err)
 	}
 }

@@ -27,9 +27,9 @@ func holdsTen(t *testing.T) *wtgram.Transport {
 			t.Fatal(err)
 		}
 	}
-	arrived(t, accepted.Datagrams(), 10)
+	arrived(t, accepted.Transport(), 10)
 	receive(t, accepted)
-	return accepted.Datagrams()
+	return accepted.Transport()
 }
 
 func TestADatagramThatIsTooOldIsNeverReceived(t *testing.T) {
@@ -73,7 +73,7 @@ func TestWhatNobodyReceivedIsThereForAStructuredOpenedLater(t *testing.T) {
 	for i := range 3 {
 		send(fmt.Sprint(i))
 	}
-	arrived(t, accepted.Datagrams(), 3)
+	arrived(t, accepted.Transport(), 3)
 	receive(t, accepted)
 	// Beside the others it takes what arrives from now on.
 	beside := must[*wtgram.Structured](t)(accepted.OpenStructured(registry(t), wtgram.StructuredOptions{}))
@@ -83,7 +83,7 @@ func TestWhatNobodyReceivedIsThereForAStructuredOpenedLater(t *testing.T) {
 	}
 	beside.Close()
 	// Over the transport it takes what waits there, too.
-	over := must[*wtgram.Structured](t)(accepted.Datagrams().OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	over := must[*wtgram.Structured](t)(accepted.Transport().OpenStructured(registry(t), wtgram.StructuredOptions{}))
 	got := []string{}
 	for range 2 {
 		got = append(got, must[any](t)(over.Receive(within(t, patience))).(chat).Text)
@@ -142,10 +142,10 @@ func TestAnAgeIsThatOfTheMonotonicClockWhateverHappensToTheWallClock(t *testing.
 	if err := client.SendDatagram([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	arrived(t, accepted.Datagrams(), 1)
+	arrived(t, accepted.Transport(), 1)
 	const waits = 30 * time.Millisecond
 	time.Sleep(waits)
-	_, metadata, err := accepted.Datagrams().ReceiveWithMetadata(within(t, patience), false)
+	_, metadata, err := accepted.Transport().ReceiveWithMetadata(within(t, patience), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ type Codec interface {
 }
 
 // libraryCodec is one whose wire format the library makes out of JSON text.
-type libraryCodec C.enum_wtgram_serializer_kind
+type libraryCodec C.wtgram_serializer_kind
 
 var (
 	// JSON sends JSON text as encoding/json makes it.

@@ -69,38 +69,33 @@ func (o *ReliabilityOptions) c() (c C.wtgram_reliability_options) {
 	return c
 }
 
-// OpenReliability opens a layer over the session's transport. Its frames are from now on taken out of what the transport
-// receives; one transport carries one layer at a time.
-func (s *Session) OpenReliability(options ReliabilityOptions) (*Reliability, error) {
+// OpenReliability opens a layer over the transport. From then on the transport no longer delivers the layer's frames. A
+// transport carries one layer at a time.
+func (t *Transport) OpenReliability(options ReliabilityOptions) (*Reliability, error) {
 	c := options.c()
-	return s.openReliability(func(layer *C.wtgram_reliability) C.enum_wtgram_status {
-		return C.wtgram_reliability_open_over_session(s.handle.get(), &c, layer)
+	return t.session.openReliability(func(layer *C.wtgram_reliability) C.wtgram_status {
+		return C.wtgram_reliability_open_over_transport(t.session.datagrams.get(), &c, layer)
 	})
 }
 
-// OpenReliability opens a layer over the transport: the same as over its session.
-func (t *Transport) OpenReliability(options ReliabilityOptions) (*Reliability, error) {
-	return t.session.OpenReliability(options)
-}
-
-// CreateReliability opens a layer with the parameters of pywebtransport 0.6.1's factory, whose defaults are 1 s and 3.
-func (t *Transport) CreateReliability(ackTimeout time.Duration, maxRetries uint32) (*Reliability, error) {
-	return t.session.openReliability(func(layer *C.wtgram_reliability) C.enum_wtgram_status {
-		return C.wtgram_reliability_create(t.session.datagrams.get(), inMicroseconds(ackTimeout), C.uint32_t(maxRetries),
+// OpenReliabilityWith opens a layer with the parameters of pywebtransport 0.6.1's factory, whose defaults are 1 s and 3.
+func (t *Transport) OpenReliabilityWith(ackTimeout time.Duration, maxRetries uint32) (*Reliability, error) {
+	return t.session.openReliability(func(layer *C.wtgram_reliability) C.wtgram_status {
+		return C.wtgram_reliability_open_with(t.session.datagrams.get(), inMicroseconds(ackTimeout), C.uint32_t(maxRetries),
 			layer)
 	})
 }
 
-func (s *Session) openReliability(open func(layer *C.wtgram_reliability) C.enum_wtgram_status) (*Reliability, error) {
+func (s *Session) openReliability(open func(layer *C.wtgram_reliability) C.wtgram_status) (*Reliability, error) {
 	defer runtime.KeepAlive(s)
 	l := &reliability{owner: s.session}
 	if status := open(&l.handle.h); status != C.WTGRAM_OK {
 		return nil, s.failure(Status(status))
 	}
 	l.source = s.state.pump.source(l.handle.get().id, l.ready)
-	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READABLE, lingers: whileReadable}
-	l.writable = waitQueue{source: l.source, what: C.WTGRAM_WRITABLE}
-	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_OUTCOME}
+	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READY_READABLE, lingers: whileReadable}
+	l.writable = waitQueue{source: l.source, what: C.WTGRAM_READY_WRITABLE}
+	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_READY_OUTCOME}
 	layer := &Reliability{l, s}
 	runtime.AddCleanup(layer, func(l *reliability) { l.free() }, l)
 	return layer, nil
@@ -110,7 +105,7 @@ func (l *reliability) ready(what uint32) {
 	queues := []*waitQueue{&l.readable, &l.writable, &l.outcomes}
 	for _, queue := range queues {
 		switch {
-		case what&C.WTGRAM_CLOSED != 0:
+		case what&C.WTGRAM_READY_CLOSED != 0:
 			queue.end()
 		case what&queue.what != 0:
 			queue.wakeOne()
@@ -195,7 +190,7 @@ func (l *reliability) tryReceive() ([]byte, Status) {
 func (r *Reliability) MaxMessageSize() (int, error) {
 	defer runtime.KeepAlive(r)
 	var bytes C.size_t
-	if status := C.wtgram_reliability_max_message_size(r.handle.get(), &bytes); status != C.WTGRAM_OK {
+	if status := C.wtgram_reliability_get_max_message_size(r.handle.get(), &bytes); status != C.WTGRAM_OK {
 		return 0, r.owner.failure(Status(status))
 	}
 	return int(bytes), nil
@@ -208,21 +203,21 @@ func (r *Reliability) IsClosed() bool {
 	return C.wtgram_reliability_is_closed(r.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
 }
 
-// ReliabilityResult is what became of a message.
-type ReliabilityResult uint32
+// ReliabilityOutcomeKind is what became of a message.
+type ReliabilityOutcomeKind uint32
 
 const (
-	MessageAcknowledged ReliabilityResult = C.WTGRAM_RELIABILITY_ACKNOWLEDGED // the peer's layer has it
-	MessageGaveUp       ReliabilityResult = C.WTGRAM_RELIABILITY_GAVE_UP      // whether it was delivered is unknown if it was transmitted
-	MessageTooLarge     ReliabilityResult = C.WTGRAM_RELIABILITY_TOO_LARGE    // for the path, by then
-	MessageClosed       ReliabilityResult = C.WTGRAM_RELIABILITY_CLOSED       // the layer closed first
-	MessageExpired      ReliabilityResult = C.WTGRAM_RELIABILITY_EXPIRED      // its TTL passed first
+	MessageAcknowledged ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_ACKNOWLEDGED // the peer's layer has it
+	MessageGaveUp       ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_GAVE_UP      // whether it was delivered is unknown if it was transmitted
+	MessageTooLarge     ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_TOO_LARGE    // for the path, by then
+	MessageClosed       ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_CLOSED       // the layer closed first
+	MessageExpired      ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_EXPIRED      // its TTL passed first
 )
 
 // ReliabilityOutcome is the outcome of a message.
 type ReliabilityOutcome struct {
 	ReportID      uint64
-	Result        ReliabilityResult
+	Kind          ReliabilityOutcomeKind
 	Elapsed       time.Duration // since it was accepted
 	Transmissions uint32
 }
@@ -249,7 +244,7 @@ func (r *Reliability) NextOutcomes(ctx context.Context, into []ReliabilityOutcom
 	outcomes := make([]C.wtgram_reliability_outcome, min(len(into), 1024))
 	var count C.size_t
 	err := r.owner.waitFor(ctx, &r.outcomes, func() Status {
-		return Status(C.wtgram_reliability_outcomes(r.handle.get(), 0, &outcomes[0], C.size_t(len(outcomes)), &count))
+		return Status(C.wtgram_reliability_next_outcomes(r.handle.get(), 0, &outcomes[0], C.size_t(len(outcomes)), &count))
 	})
 	for i := range outcomes[:count] {
 		into[i] = reliabilityOutcome(&outcomes[i])
@@ -258,7 +253,7 @@ func (r *Reliability) NextOutcomes(ctx context.Context, into []ReliabilityOutcom
 }
 
 func reliabilityOutcome(c *C.wtgram_reliability_outcome) ReliabilityOutcome {
-	return ReliabilityOutcome{uint64(c.report_id), ReliabilityResult(c.result), microseconds(c.elapsed_us),
+	return ReliabilityOutcome{uint64(c.report_id), ReliabilityOutcomeKind(c.kind), microseconds(c.elapsed_us),
 		uint32(c.transmissions)}
 }
 
@@ -281,9 +276,9 @@ type ReliabilityStats struct {
 // Stats are the counters, as one consistent snapshot.
 func (r *Reliability) Stats() (ReliabilityStats, error) {
 	defer runtime.KeepAlive(r)
-	var c C.wtgram_reliability_statistics
-	C.wtgram_reliability_statistics_init(&c)
-	if status := C.wtgram_reliability_stats(r.handle.get(), &c); status != C.WTGRAM_OK {
+	var c C.wtgram_reliability_stats
+	C.wtgram_reliability_stats_init(&c)
+	if status := C.wtgram_reliability_get_stats(r.handle.get(), &c); status != C.WTGRAM_OK {
 		return ReliabilityStats{}, r.owner.failure(Status(status))
 	}
 	return ReliabilityStats{

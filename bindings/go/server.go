@@ -68,7 +68,7 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}
 	}
 	address, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_server_local_address(l.handle.get(), text, capacity, length))
+		return Status(C.wtgram_server_get_local_address(l.handle.get(), text, capacity, length))
 	})
 	if err != nil {
 		C.wtgram_server_free(l.handle.get())
@@ -76,8 +76,8 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	}
 	l.address = udpAddress(address)
 	l.source = p.source(l.handle.get().id, l.ready)
-	l.accept = waitQueue{source: l.source, what: C.WTGRAM_ACCEPT}
-	l.source.arm(C.WTGRAM_CLOSED)
+	l.accept = waitQueue{source: l.source, what: C.WTGRAM_READY_ACCEPT}
+	l.source.arm(C.WTGRAM_READY_CLOSED)
 	server := &Server{l}
 	runtime.AddCleanup(server, func(l *listener) { l.close() }, l)
 	return server, nil
@@ -91,7 +91,7 @@ func udpAddress(text string) net.Addr {
 }
 
 func (l *listener) ready(what uint32) {
-	if what&C.WTGRAM_CLOSED != 0 {
+	if what&C.WTGRAM_READY_CLOSED != 0 {
 		l.accept.end()
 		return
 	}
@@ -131,7 +131,7 @@ func (s *Server) Addr() net.Addr { return s.address }
 func (s *Server) CertificateHash() (CertificateHash, error) {
 	defer runtime.KeepAlive(s)
 	var hash CertificateHash
-	status := C.wtgram_server_certificate_hash(s.handle.get(), (*C.uint8_t)(pointer(hash[:])))
+	status := C.wtgram_server_get_certificate_hash(s.handle.get(), (*C.uint8_t)(pointer(hash[:])))
 	if status == C.WTGRAM_ERROR_INVALID_HANDLE {
 		return hash, ErrClosed
 	}

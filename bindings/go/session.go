@@ -124,19 +124,19 @@ func connect(url string, config *dialConfig) (handle C.wtgram_session, err error
 
 func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s := &session{handle: held[C.wtgram_session]{handle}}
-	if err := check(C.wtgram_session_datagrams(handle, &s.datagrams.h)); err != nil {
+	if err := check(C.wtgram_session_get_transport(handle, &s.datagrams.h)); err != nil {
 		C.wtgram_session_free(handle)
 		return nil, err
 	}
 	local, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_session_local_address(handle, text, capacity, length))
+		return Status(C.wtgram_session_get_local_address(handle, text, capacity, length))
 	})
 	if err != nil {
 		C.wtgram_session_free(handle)
 		return nil, err
 	}
 	remote, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_session_remote_address(handle, text, capacity, length))
+		return Status(C.wtgram_session_get_remote_address(handle, text, capacity, length))
 	})
 	if err != nil {
 		C.wtgram_session_free(handle)
@@ -146,20 +146,20 @@ func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.state = p.source(handle.id, func(uint32) { s.end() })
 	s.path = p.source(s.datagrams.get().id, s.ready)
-	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READABLE, lingers: whileReadable}
-	s.writable = waitQueue{source: s.path, what: C.WTGRAM_WRITABLE, lingers: whileFull}
-	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_OUTCOME}
-	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_LOW_WATER}
-	s.resized = waitQueue{source: s.path, what: C.WTGRAM_SIZE_CHANGED}
-	s.silent = waitQueue{source: s.path, what: C.WTGRAM_PEER_SILENT}
-	s.state.arm(C.WTGRAM_CLOSED)
+	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READY_READABLE, lingers: whileReadable}
+	s.writable = waitQueue{source: s.path, what: C.WTGRAM_READY_WRITABLE, lingers: whileFull}
+	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_READY_OUTCOME}
+	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_READY_LOW_WATER}
+	s.resized = waitQueue{source: s.path, what: C.WTGRAM_READY_SIZE_CHANGED}
+	s.silent = waitQueue{source: s.path, what: C.WTGRAM_READY_PEER_SILENT}
+	s.state.arm(C.WTGRAM_READY_CLOSED)
 	result := &Session{s}
 	runtime.AddCleanup(result, func(s *session) { s.abandon() }, s)
 	return result, nil
 }
 
 func (s *session) ready(what uint32) {
-	if what&C.WTGRAM_CLOSED != 0 {
+	if what&C.WTGRAM_READY_CLOSED != 0 {
 		s.endWaits()
 		return
 	}
@@ -168,7 +168,7 @@ func (s *session) ready(what uint32) {
 			queue.wakeOne()
 		}
 	}
-	if what&C.WTGRAM_SIZE_CHANGED != 0 {
+	if what&C.WTGRAM_READY_SIZE_CHANGED != 0 {
 		s.resized.wakeAll() // it is reported once for each change
 	}
 }
@@ -201,7 +201,7 @@ func (s *session) end() {
 func (s *session) closeInfo() *SessionError {
 	var info C.wtgram_close_info
 	C.wtgram_close_info_init(&info)
-	if C.wtgram_session_close_info(s.handle.get(), &info) != C.WTGRAM_OK {
+	if C.wtgram_session_get_close_info(s.handle.get(), &info) != C.WTGRAM_OK {
 		return nil
 	}
 	return &SessionError{
@@ -297,7 +297,7 @@ const (
 func (s *Session) State() SessionState {
 	defer runtime.KeepAlive(s)
 	var phase C.uint32_t
-	if C.wtgram_session_state(s.handle.get(), &phase) != C.WTGRAM_OK {
+	if C.wtgram_session_get_state(s.handle.get(), &phase) != C.WTGRAM_OK {
 		return SessionClosed // its handle or the library is gone
 	}
 	return SessionState(phase)
@@ -307,7 +307,7 @@ func (s *Session) State() SessionState {
 func (s *Session) ID() (uint64, error) {
 	defer runtime.KeepAlive(s)
 	var id C.uint64_t
-	if status := C.wtgram_session_id(s.handle.get(), &id); status != C.WTGRAM_OK {
+	if status := C.wtgram_session_get_id(s.handle.get(), &id); status != C.WTGRAM_OK {
 		return 0, s.failure(Status(status))
 	}
 	return uint64(id), nil
@@ -317,7 +317,7 @@ func (s *Session) ID() (uint64, error) {
 func (s *Session) Path() (string, error) {
 	defer runtime.KeepAlive(s)
 	path, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_session_path(s.handle.get(), text, capacity, length))
+		return Status(C.wtgram_session_get_path(s.handle.get(), text, capacity, length))
 	})
 	if err != nil {
 		return "", s.failure(err.(Status))
@@ -337,9 +337,9 @@ type SessionStats struct {
 // Stats are figures of the connection, now.
 func (s *Session) Stats() (SessionStats, error) {
 	defer runtime.KeepAlive(s)
-	var c C.wtgram_session_statistics
-	C.wtgram_session_statistics_init(&c)
-	if status := C.wtgram_session_stats(s.handle.get(), &c); status != C.WTGRAM_OK {
+	var c C.wtgram_session_stats
+	C.wtgram_session_stats_init(&c)
+	if status := C.wtgram_session_get_stats(s.handle.get(), &c); status != C.WTGRAM_OK {
 		return SessionStats{}, s.failure(Status(status))
 	}
 	return SessionStats{

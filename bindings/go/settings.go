@@ -119,7 +119,7 @@ func (t *Transport) SetOutgoingWaterMarks(marks WaterMarks) error {
 
 // OutgoingHighWaterMark is the high mark in datagrams.
 func (t *Transport) OutgoingHighWaterMark() (uint64, error) {
-	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_get_outgoing_high_water_mark(t.session.datagrams.get(), into)
 	})
 }
@@ -131,28 +131,28 @@ func (t *Transport) SetOutgoingHighWaterMark(datagrams uint64) error {
 
 // ClearSendBuffer drops what waits for being sent, and says how much that was.
 func (t *Transport) ClearSendBuffer() (uint64, error) {
-	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_clear_send_buffer(t.session.datagrams.get(), into)
 	})
 }
 
 // ClearReceiveBuffer drops what waits for being received, and says how much that was.
 func (t *Transport) ClearReceiveBuffer() (uint64, error) {
-	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_clear_receive_buffer(t.session.datagrams.get(), into)
 	})
 }
 
 // SendBufferSize is how many datagrams wait for being sent.
 func (t *Transport) SendBufferSize() (uint64, error) {
-	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_get_send_buffer_size(t.session.datagrams.get(), into)
 	})
 }
 
 // ReceiveBufferSize is how many datagrams wait for being received.
 func (t *Transport) ReceiveBufferSize() (uint64, error) {
-	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
+	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_get_receive_buffer_size(t.session.datagrams.get(), into)
 	})
 }

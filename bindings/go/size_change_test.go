@@ -52,7 +52,7 @@ func TestWaitSizeChangeHearsOfAChangeWhateverElseIsWaitedFor(t *testing.T) {
 	}
 	defer client.Close()
 	accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
-	transport := client.Datagrams()
+	transport := client.Transport()
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
 	go func() { // looks at the transport all the time
@@ -64,7 +64,7 @@ func TestWaitSizeChangeHearsOfAChangeWhateverElseIsWaitedFor(t *testing.T) {
 	narrow.Store(true)
 	go func() {
 		for ctx.Err() == nil {
-			_ = accepted.Datagrams().Send(ctx, []byte("x"), wtgram.SendOptions{})
+			_ = accepted.Transport().Send(ctx, []byte("x"), wtgram.SendOptions{})
 			_ = transport.Send(ctx, []byte("x"), wtgram.SendOptions{})
 			_ = transport.Send(ctx, make([]byte, known), wtgram.SendOptions{})
 			time.Sleep(2 * time.Millisecond)

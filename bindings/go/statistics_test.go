@@ -11,7 +11,7 @@ import (
 
 func TestEveryFigureOfTheReferenceIsCounted(t *testing.T) {
 	client, accepted := pair(t, wtgram.WithQueues(wtgram.QueueOptions{IncomingMaxDatagrams: 2}))
-	out, in := client.Datagrams(), accepted.Datagrams()
+	out, in := client.Transport(), accepted.Transport()
 	send := func(size int) {
 		t.Helper()
 		if err := out.TrySend(make([]byte, size), wtgram.SendOptions{}); err != nil {
@@ -73,7 +73,7 @@ func TestTheTimeInTheCallIsCounted(t *testing.T) {
 	// On a busy machine the call may begin after the pause: then a longer one.
 	for pause := 50 * time.Millisecond; ; pause *= 2 {
 		time.AfterFunc(pause, func() { _ = client.SendDatagram([]byte("late")) })
-		_, metadata, err := accepted.Datagrams().ReceiveWithMetadata(within(t, patience), false)
+		_, metadata, err := accepted.Transport().ReceiveWithMetadata(within(t, patience), false)
 		if err != nil || metadata.Age > metadata.Waited && metadata.Waited > 0 {
 			t.Fatalf("%+v %v", metadata, err)
 		}

@@ -6,7 +6,7 @@ package wtgram
 // #cgo nocallback bridge_send_objects
 // #cgo noescape bridge_receive_objects
 // #cgo nocallback bridge_receive_objects
-// #cgo noescape wtgram_structured_try_receive_obj
+// #cgo noescape wtgram_structured_try_receive
 // #include "bridge.h"
 import "C"
 
@@ -80,8 +80,8 @@ func openStructured(over C.int, id C.uint64_t, session *Session, below any, regi
 		return nil, session.failure(status)
 	}
 	s.source = session.state.pump.source(s.handle.get().id, s.ready)
-	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READABLE, lingers: whileReadable}
-	s.writable = waitQueue{source: s.source, what: C.WTGRAM_WRITABLE}
+	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READY_READABLE, lingers: whileReadable}
+	s.writable = waitQueue{source: s.source, what: C.WTGRAM_READY_WRITABLE}
 	result := &Structured{s, below}
 	runtime.AddCleanup(result, func(s *structured) { s.free() }, s)
 	return result, nil
@@ -90,7 +90,7 @@ func openStructured(over C.int, id C.uint64_t, session *Session, below any, regi
 func (s *structured) ready(what uint32) {
 	for _, queue := range []*waitQueue{&s.readable, &s.writable} {
 		switch {
-		case what&C.WTGRAM_CLOSED != 0:
+		case what&C.WTGRAM_READY_CLOSED != 0:
 			queue.end()
 		case what&queue.what != 0:
 			queue.wakeOne()
@@ -195,7 +195,7 @@ func (s *structured) tryReceive() (id C.uint32_t, data []byte, status Status) {
 	buffer := room.arena[:]
 	for {
 		var length C.size_t
-		status = Status(C.wtgram_structured_try_receive_obj(s.handle.get(), (*C.uint8_t)(pointer(buffer)),
+		status = Status(C.wtgram_structured_try_receive(s.handle.get(), (*C.uint8_t)(pointer(buffer)),
 			C.size_t(len(buffer)), &id, &length))
 		if status == errBufferTooSmall { // as JSON, some values are longer than on the wire
 			buffer = make([]byte, length)
@@ -281,9 +281,9 @@ type StructuredStats struct {
 // Stats are the library's counters, now; what a Codec on this side refuses is not in them.
 func (s *Structured) Stats() (StructuredStats, error) {
 	defer runtime.KeepAlive(s)
-	var c C.wtgram_structured_statistics
-	C.wtgram_structured_statistics_init(&c)
-	if status := C.wtgram_structured_stats(s.handle.get(), &c); status != C.WTGRAM_OK {
+	var c C.wtgram_structured_stats
+	C.wtgram_structured_stats_init(&c)
+	if status := C.wtgram_structured_get_stats(s.handle.get(), &c); status != C.WTGRAM_OK {
 		return StructuredStats{}, s.owner.failure(Status(status))
 	}
 	return StructuredStats{

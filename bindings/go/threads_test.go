@@ -204,7 +204,7 @@ func TestAThousandReceiversOfAThousandSessionsHoldNoThreads(t *testing.T) {
 	var datagrams, messages, values []wait
 	for _, session := range accepted {
 		datagrams = append(datagrams, receiving(session))
-		messages = append(messages, receivingMessages(must[*wtgram.Reliability](t)(session.OpenReliability(wtgram.ReliabilityOptions{}))))
+		messages = append(messages, receivingMessages(must[*wtgram.Reliability](t)(session.Transport().OpenReliability(wtgram.ReliabilityOptions{}))))
 		values = append(values, receivingValues(must[*wtgram.Structured](t)(session.OpenStructured(registry(t), wtgram.StructuredOptions{}))))
 	}
 	t.Run("datagrams", func(t *testing.T) { blockAll(t, datagrams...) })

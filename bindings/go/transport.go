@@ -14,20 +14,20 @@ import (
 	"unicode/utf8"
 )
 
-// Transport is the datagrams of a session, with everything that can be set, asked and counted. It is the session seen from
-// another side: it needs no closing of its own, and both receive from the same queue.
+// Transport sends and receives the datagrams of a session, with options, batches, settings and statistics. It ends with
+// its session.
 type Transport struct {
 	session *Session
 }
 
-// Datagrams is the session's transport.
-func (s *Session) Datagrams() *Transport { return &Transport{s} }
+// Transport is the session's transport.
+func (s *Session) Transport() *Transport { return &Transport{s} }
 
 // Session is the transport's session.
 func (t *Transport) Session() *Session { return t.session }
 
 // done gives the error of a call into the library and keeps the handle alive until the call is over.
-func (t *Transport) done(status C.enum_wtgram_status) error {
+func (t *Transport) done(status C.wtgram_status) error {
 	defer runtime.KeepAlive(t.session)
 	if status == C.WTGRAM_OK {
 		return nil
@@ -35,9 +35,12 @@ func (t *Transport) done(status C.enum_wtgram_status) error {
 	return t.session.failure(Status(status))
 }
 
-// Send queues a datagram; under FullWait it waits for room.
+// Send queues a datagram. If the queue is full, its policy decides what happens; under FullWait, Send waits for space until
+// ctx ends, or until the TTL passes (ErrTimedOut). If ctx ends first, the datagram was not taken: it is not counted and has
+// no outcome.
 func (t *Transport) Send(ctx context.Context, data []byte, options SendOptions) error {
-	return t.session.SendDatagramContext(ctx, data, options)
+	defer runtime.KeepAlive(t.session)
+	return t.session.send(ctx, data, options)
 }
 
 // TrySend is Send that never waits: where that would have to, the error is ErrWouldBlock.
@@ -85,7 +88,8 @@ func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) er
 
 // Receive waits for the next datagram.
 func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
-	return t.session.ReceiveDatagram(ctx)
+	defer runtime.KeepAlive(t.session)
+	return t.session.receive(ctx)
 }
 
 // TryReceive is Receive that never waits: ErrWouldBlock where nothing is there.
@@ -100,7 +104,13 @@ func (t *Transport) TryReceive() ([]byte, error) {
 
 // ReceiveBatch waits for the first datagram, then takes what is there, up to into.Max.
 func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) {
-	return t.session.ReceiveDatagrams(ctx, into)
+	defer runtime.KeepAlive(t.session)
+	into.count = 0
+	if into.Max < 0 {
+		return 0, ErrInvalidArgument
+	}
+	err := t.session.waitFor(ctx, &t.session.readable, func() Status { return into.fill(t.session.datagrams.get()) })
+	return into.count, err
 }
 
 // Metadata is what is known about a datagram that was received.
@@ -116,7 +126,7 @@ type Metadata struct {
 // ReceiveWithMetadata waits for the next datagram and says what is known about it.
 func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) (data []byte, metadata Metadata, err error) {
 	defer runtime.KeepAlive(t.session)
-	var c C.wtgram_metadata
+	var c C.wtgram_datagram_metadata
 	start, tries := time.Now(), 0
 	err = t.session.waitFor(ctx, &t.session.readable, func() (status Status) {
 		data, status = t.session.tryReceive(&c, withChecksum)
@@ -138,7 +148,7 @@ func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) 
 // surrogates, at most 127 levels) or does not fit v, the error is ErrSerialization and the datagram is gone: it would block
 // all that follow.
 func (t *Transport) ReceiveJSON(ctx context.Context, v any) error {
-	data, err := t.session.ReceiveDatagram(ctx)
+	data, err := t.Receive(ctx)
 	if err != nil {
 		return err
 	}
@@ -207,7 +217,7 @@ func strictJSON(text []byte) error {
 type OutcomeKind uint32
 
 const (
-	OutcomeHanded   OutcomeKind = C.WTGRAM_OUTCOME_HANDED    // to QUIC; whether it arrives nobody knows
+	OutcomeSent     OutcomeKind = C.WTGRAM_OUTCOME_SENT      // to QUIC; whether it arrives nobody knows
 	OutcomeExpired  OutcomeKind = C.WTGRAM_OUTCOME_EXPIRED   // too old before it could be sent
 	OutcomeEvicted  OutcomeKind = C.WTGRAM_OUTCOME_EVICTED   // made room for a newer one
 	OutcomeRejected OutcomeKind = C.WTGRAM_OUTCOME_REJECTED  // no room for it
@@ -252,14 +262,18 @@ func (t *Transport) NextOutcomes(ctx context.Context, into []Outcome) (int, erro
 }
 
 // MaxDatagramSize is the largest datagram that can be sent now, in bytes; it may change with the path.
-func (t *Transport) MaxDatagramSize() (int, error) { return t.session.MaxDatagramSize() }
+func (t *Transport) MaxDatagramSize() (int, error) {
+	var bytes C.size_t
+	err := t.done(C.wtgram_transport_get_max_datagram_size(t.session.datagrams.get(), &bytes))
+	return int(bytes), err
+}
 
 // WaitSizeChange waits until MaxDatagramSize is another than known, and returns it.
 func (t *Transport) WaitSizeChange(ctx context.Context, known int) (size int, err error) {
 	defer runtime.KeepAlive(t.session)
 	err = t.session.waitFor(ctx, &t.session.resized, func() Status {
 		var bytes C.size_t
-		status := Status(C.wtgram_transport_max_datagram_size(t.session.datagrams.get(), &bytes))
+		status := Status(C.wtgram_transport_get_max_datagram_size(t.session.datagrams.get(), &bytes))
 		if size = int(bytes); status == 0 && size == known {
 			return ErrWouldBlock
 		}
@@ -311,26 +325,26 @@ func (t *Transport) IsWritable() bool {
 
 // SessionID is that of the session: of its CONNECT stream.
 func (t *Transport) SessionID() (id uint64, err error) {
-	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_session_id(t.session.datagrams.get(), into)
+	return t.count(func(into *C.uint64_t) C.wtgram_status {
+		return C.wtgram_transport_get_session_id(t.session.datagrams.get(), into)
 	})
 }
 
 // SendSequence is how many datagrams were handed in so far.
 func (t *Transport) SendSequence() (uint64, error) {
-	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_send_sequence(t.session.datagrams.get(), into)
+	return t.count(func(into *C.uint64_t) C.wtgram_status {
+		return C.wtgram_transport_get_send_sequence(t.session.datagrams.get(), into)
 	})
 }
 
 // ReceiveSequence is how many datagrams arrived so far.
 func (t *Transport) ReceiveSequence() (uint64, error) {
-	return t.count(func(into *C.uint64_t) C.enum_wtgram_status {
-		return C.wtgram_transport_receive_sequence(t.session.datagrams.get(), into)
+	return t.count(func(into *C.uint64_t) C.wtgram_status {
+		return C.wtgram_transport_get_receive_sequence(t.session.datagrams.get(), into)
 	})
 }
 
-func (t *Transport) count(read func(into *C.uint64_t) C.enum_wtgram_status) (uint64, error) {
+func (t *Transport) count(read func(into *C.uint64_t) C.wtgram_status) (uint64, error) {
 	var value C.uint64_t
 	err := t.done(read(&value))
 	return uint64(value), err

@@ -37,17 +37,17 @@ func eventually(t testing.TB, what string, holds func() bool) {
 
 func TestLessThanAMicrosecondIsNotNone(t *testing.T) {
 	client, _ := pair(t)
-	if err := client.Datagrams().SetOutgoingMaxAge(1); err != nil {
+	if err := client.Transport().SetOutgoingMaxAge(1); err != nil {
 		t.Fatal(err)
 	}
-	if age := must[time.Duration](t)(client.Datagrams().OutgoingMaxAge()); age != time.Microsecond {
+	if age := must[time.Duration](t)(client.Transport().OutgoingMaxAge()); age != time.Microsecond {
 		t.Fatal(age)
 	}
 }
 
 func TestSettingsCanBeReadBack(t *testing.T) {
 	client, _ := pair(t)
-	transport := client.Datagrams()
+	transport := client.Transport()
 	for name, set := range map[string]func() (got, want any, err error){
 		"outgoing age": func() (any, any, error) {
 			err := transport.SetOutgoingMaxAge(3 * time.Second)
@@ -100,11 +100,11 @@ func TestSettingsCanBeReadBack(t *testing.T) {
 func TestMetadataSaysWhatWasReceived(t *testing.T) {
 	client, accepted := pair(t)
 	for _, text := range []string{"abc", "abc"} {
-		if err := client.Datagrams().TrySend([]byte(text), wtgram.SendOptions{}); err != nil {
+		if err := client.Transport().TrySend([]byte(text), wtgram.SendOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	transport := accepted.Datagrams()
+	transport := accepted.Transport()
 	for sequence := range uint64(2) {
 		data, metadata, err := transport.ReceiveWithMetadata(within(t, patience), true)
 		if err != nil || string(data) != "abc" || metadata.Size != 3 || metadata.Sequence != sequence {
@@ -126,15 +126,15 @@ func TestJSONIsStrictInBothDirections(t *testing.T) {
 	client, accepted := pair(t)
 	type point struct{ X, Y int }
 	ctx := within(t, patience)
-	if err := client.Datagrams().SendJSON(ctx, point{1, 2}, wtgram.SendOptions{}); err != nil {
+	if err := client.Transport().SendJSON(ctx, point{1, 2}, wtgram.SendOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	var got point
-	if err := accepted.Datagrams().ReceiveJSON(ctx, &got); err != nil || got != (point{1, 2}) {
+	if err := accepted.Transport().ReceiveJSON(ctx, &got); err != nil || got != (point{1, 2}) {
 		t.Fatal(got, err)
 	}
 	var detailed *wtgram.Error
-	err := client.Datagrams().SendJSON(ctx, json.RawMessage(`{"a":nan}`), wtgram.SendOptions{})
+	err := client.Transport().SendJSON(ctx, json.RawMessage(`{"a":nan}`), wtgram.SendOptions{})
 	if !errors.Is(err, wtgram.ErrSerialization) || !errors.As(err, &detailed) || detailed.Detail == "" {
 		t.Fatal(err)
 	}
@@ -143,11 +143,11 @@ func TestJSONIsStrictInBothDirections(t *testing.T) {
 		if err := values.Send(ctx, &move{number, 0}); !errors.Is(err, wtgram.ErrSerialization) {
 			t.Fatal(err)
 		}
-		if err := client.Datagrams().SendJSON(ctx, number, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
+		if err := client.Transport().SendJSON(ctx, number, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
 			t.Fatal(err)
 		}
 	}
-	if err := client.Datagrams().SendJSON(ctx, func() {}, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
+	if err := client.Transport().SendJSON(ctx, func() {}, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{"{", "\"\xff\"", `"\ud800"`, `"\ud800x"`, `"\ud800\n"`, `"\udc00"`, `"\ud800\ud800"`,
@@ -156,20 +156,20 @@ func TestJSONIsStrictInBothDirections(t *testing.T) {
 			t.Fatal(err)
 		}
 		var value any
-		if err := accepted.Datagrams().ReceiveJSON(ctx, &value); !errors.Is(err, wtgram.ErrSerialization) {
+		if err := accepted.Transport().ReceiveJSON(ctx, &value); !errors.Is(err, wtgram.ErrSerialization) {
 			t.Fatalf("%q: %v", bad, err)
 		}
 		// The library refuses the same.
-		if err := client.Datagrams().SendJSON(ctx, json.RawMessage(bad), wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
+		if err := client.Transport().SendJSON(ctx, json.RawMessage(bad), wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
 			t.Fatalf("%q: %v", bad, err)
 		}
 	}
 	for _, good := range []string{`"\ud83d\ude00"`, `"\\ud800"`, `"["`, strings.Repeat("[", 127) + strings.Repeat("]", 127)} {
-		if err := client.Datagrams().SendJSON(ctx, json.RawMessage(good), wtgram.SendOptions{}); err != nil {
+		if err := client.Transport().SendJSON(ctx, json.RawMessage(good), wtgram.SendOptions{}); err != nil {
 			t.Fatalf("%q: %v", good, err)
 		}
 		var value any
-		if err := accepted.Datagrams().ReceiveJSON(ctx, &value); err != nil {
+		if err := accepted.Transport().ReceiveJSON(ctx, &value); err != nil {
 			t.Fatalf("%q: %v", good, err)
 		}
 	}
@@ -177,7 +177,7 @@ func TestJSONIsStrictInBothDirections(t *testing.T) {
 
 func TestEveryReportedDatagramHasOneOutcome(t *testing.T) {
 	client, _ := pair(t)
-	transport := client.Datagrams()
+	transport := client.Transport()
 	for id := range uint64(3) {
 		if err := transport.Send(t.Context(), []byte("x"), wtgram.SendOptions{ReportID: id + 1}); err != nil {
 			t.Fatal(err)
@@ -198,7 +198,7 @@ func TestEveryReportedDatagramHasOneOutcome(t *testing.T) {
 			seen[outcome.ReportID] = outcome.Kind
 		}
 	}
-	if seen[1] != wtgram.OutcomeHanded || seen[3] != wtgram.OutcomeHanded || seen[4] != wtgram.OutcomeTooLarge {
+	if seen[1] != wtgram.OutcomeSent || seen[3] != wtgram.OutcomeSent || seen[4] != wtgram.OutcomeTooLarge {
 		t.Fatal(seen)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -214,7 +214,7 @@ func TestEveryReportedDatagramHasOneOutcome(t *testing.T) {
 
 func TestABatchSaysWhatFailed(t *testing.T) {
 	client, _ := pair(t)
-	accepted, errs := client.Datagrams().SendBatch(t.Context(), [][]byte{nil, make([]byte, 70000), make([]byte, 60000), {1}},
+	accepted, errs := client.Transport().SendBatch(t.Context(), [][]byte{nil, make([]byte, 70000), make([]byte, 60000), {1}},
 		wtgram.SendOptions{Priority: 1})
 	if accepted != 2 || len(errs) != 4 || errs[0] != nil || errs[3] != nil ||
 		!errors.Is(errs[1], wtgram.ErrTooLarge) || !errors.Is(errs[2], wtgram.ErrTooLarge) {
@@ -222,7 +222,7 @@ func TestABatchSaysWhatFailed(t *testing.T) {
 	}
 	client.Close()
 	<-client.Context().Done()
-	accepted, errs = client.Datagrams().TrySendBatch([][]byte{{1}, {2}}, wtgram.SendOptions{})
+	accepted, errs = client.Transport().TrySendBatch([][]byte{{1}, {2}}, wtgram.SendOptions{})
 	if accepted != 0 || len(errs) != 2 || !errors.Is(errs[0], net.ErrClosed) || !errors.Is(errs[1], net.ErrClosed) {
 		t.Fatal(accepted, errs)
 	}
@@ -230,7 +230,7 @@ func TestABatchSaysWhatFailed(t *testing.T) {
 
 func TestClearingSizesAndSequences(t *testing.T) {
 	client, accepted := pair(t)
-	in := accepted.Datagrams()
+	in := accepted.Transport()
 	for i := range 5 {
 		if err := client.SendDatagram(fmt.Appendf(nil, "%d", i)); err != nil {
 			t.Fatal(err)
@@ -244,20 +244,20 @@ func TestClearingSizesAndSequences(t *testing.T) {
 	if cleared := must[uint64](t)(in.ClearReceiveBuffer()); cleared != 4 {
 		t.Fatal(cleared)
 	}
-	if sent := must[uint64](t)(client.Datagrams().SendSequence()); sent != 5 {
+	if sent := must[uint64](t)(client.Transport().SendSequence()); sent != 5 {
 		t.Fatal(sent)
 	}
-	if err := client.Datagrams().WaitLowWater(within(t, patience)); err != nil {
+	if err := client.Transport().WaitLowWater(within(t, patience)); err != nil {
 		t.Fatal(err)
 	}
-	must[uint64](t)(client.Datagrams().ClearSendBuffer())
-	if size := must[uint64](t)(client.Datagrams().SendBufferSize()); size != 0 {
+	must[uint64](t)(client.Transport().ClearSendBuffer())
+	if size := must[uint64](t)(client.Transport().SendBufferSize()); size != 0 {
 		t.Fatal(size)
 	}
 	if stats := must[wtgram.QueueStats](t)(in.QueueStats()); stats.IncomingLimits.Datagrams != 4096 || stats.IncomingDatagrams != 0 {
 		t.Fatalf("%+v", stats)
 	}
-	if id, other := must[uint64](t)(in.SessionID()), must[uint64](t)(client.Datagrams().SessionID()); id != other {
+	if id, other := must[uint64](t)(in.SessionID()), must[uint64](t)(client.Transport().SessionID()); id != other {
 		t.Fatal(id, other)
 	}
 	size := must[int](t)(in.MaxDatagramSize())
@@ -273,7 +273,7 @@ func TestClearingSizesAndSequences(t *testing.T) {
 
 func TestATransportClosesWithoutItsSession(t *testing.T) {
 	client, _ := pair(t)
-	transport := client.Datagrams()
+	transport := client.Transport()
 	if transport.IsClosed() || !transport.IsReadable() || !transport.IsWritable() || transport.Session() != client {
 		t.Fatal("an open transport is not")
 	}
@@ -298,7 +298,7 @@ func TestATransportClosesWithoutItsSession(t *testing.T) {
 func TestHeartbeatsBeatAndTheirAbsenceIsNoticed(t *testing.T) {
 	client, accepted := pair(t)
 	beat := wtgram.HeartbeatOptions{Interval: 20 * time.Millisecond, SilentAfterIntervals: 3}
-	if err := client.Datagrams().StartHeartbeat(beat); err != nil {
+	if err := client.Transport().StartHeartbeat(beat); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -306,24 +306,24 @@ func TestHeartbeatsBeatAndTheirAbsenceIsNoticed(t *testing.T) {
 			t.Fatalf("%q", data)
 		}
 	}
-	if err := client.Datagrams().WaitPeerSilent(within(t, patience)); err != nil { // accepted says nothing
+	if err := client.Transport().WaitPeerSilent(within(t, patience)); err != nil { // accepted says nothing
 		t.Fatal(err)
 	}
-	if !must[bool](t)(client.Datagrams().IsPeerSilent()) {
+	if !must[bool](t)(client.Transport().IsPeerSilent()) {
 		t.Fatal("not silent")
 	}
-	findings := must[[]wtgram.Finding](t)(client.Datagrams().Diagnose())
+	findings := must[[]wtgram.Finding](t)(client.Transport().Diagnose())
 	if len(findings) != 1 || findings[0].Code != "silent_peer" || findings[0].Message == "" {
 		t.Fatalf("%+v", findings)
 	}
-	if err := client.Datagrams().StopHeartbeat(); err != nil {
+	if err := client.Transport().StopHeartbeat(); err != nil {
 		t.Fatal(err)
 	}
 	own := must[[]byte](t)(wtgram.NewHeartbeat())
 	if !wtgram.IsHeartbeat(own) || wtgram.IsHeartbeat([]byte("heart")) {
 		t.Fatalf("%q", own)
 	}
-	if err := client.Datagrams().StartHeartbeat(wtgram.HeartbeatOptions{Interval: 1}); !errors.Is(err, wtgram.ErrInvalidArgument) {
+	if err := client.Transport().StartHeartbeat(wtgram.HeartbeatOptions{Interval: 1}); !errors.Is(err, wtgram.ErrInvalidArgument) {
 		t.Fatal(err)
 	}
 }
@@ -334,16 +334,16 @@ func TestStateAndFiguresCanBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	receive(t, accepted)
-	stats := must[wtgram.TransportStats](t)(client.Datagrams().Stats())
+	stats := must[wtgram.TransportStats](t)(client.Transport().Stats())
 	if stats.DatagramsSent != 1 || stats.BytesSent != 4 || stats.SendSuccessRate != 1 || stats.HandedIn != 1 ||
 		time.Since(stats.Created) > time.Minute || stats.MinDatagramSize != 4 {
 		t.Fatalf("%+v", stats)
 	}
 	var state map[string]any
-	if err := json.Unmarshal(must[json.RawMessage](t)(client.Datagrams().DebugState()), &state); err != nil || state["queues"] == nil {
+	if err := json.Unmarshal(must[json.RawMessage](t)(client.Transport().DebugState()), &state); err != nil || state["queues"] == nil {
 		t.Fatal(state, err)
 	}
-	for _, text := range []string{must[string](t)(client.Datagrams().Prometheus()), must[string](t)(wtgram.Prometheus())} {
+	for _, text := range []string{must[string](t)(client.Transport().Prometheus()), must[string](t)(wtgram.Prometheus())} {
 		if !strings.Contains(text, "wtgram_") || !strings.HasSuffix(text, "# EOF\n") {
 			t.Fatal(text)
 		}
@@ -353,7 +353,7 @@ func TestStateAndFiguresCanBeRead(t *testing.T) {
 func TestAThroughputTestReportsAndCanBeEnded(t *testing.T) {
 	client, _ := pair(t)
 	calls := 0
-	report, err := client.Datagrams().ThroughputTest(within(t, patience), wtgram.ThroughputOptions{
+	report, err := client.Transport().ThroughputTest(within(t, patience), wtgram.ThroughputOptions{
 		Duration: 300 * time.Millisecond, DatagramSize: 100, ProgressInterval: 50 * time.Millisecond,
 		Progress: func(wtgram.ThroughputReport) { calls++ }})
 	if err != nil || report.DatagramsSent == 0 || report.BytesSent != 100*report.DatagramsSent || report.Cancelled || calls > 5 {
@@ -361,7 +361,7 @@ func TestAThroughputTestReportsAndCanBeEnded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	report, err = client.Datagrams().ThroughputTest(ctx, wtgram.ThroughputOptions{Duration: time.Hour,
+	report, err = client.Transport().ThroughputTest(ctx, wtgram.ThroughputOptions{Duration: time.Hour,
 		ProgressInterval: 20 * time.Millisecond, Progress: func(wtgram.ThroughputReport) { cancel() }})
 	if !errors.Is(err, context.Canceled) || !report.Cancelled {
 		t.Fatalf("%+v: %v", report, err)
@@ -370,12 +370,12 @@ func TestAThroughputTestReportsAndCanBeEnded(t *testing.T) {
 	for range 5 {
 		func() {
 			defer func() { _ = recover() }()
-			_, _ = client.Datagrams().ThroughputTest(within(t, patience), wtgram.ThroughputOptions{Duration: time.Hour,
+			_, _ = client.Transport().ThroughputTest(within(t, patience), wtgram.ThroughputOptions{Duration: time.Hour,
 				ProgressInterval: time.Millisecond, Progress: func(wtgram.ThroughputReport) { panic("no more") }})
 			t.Error("it did not panic")
 		}()
 	}
-	if _, err := client.Datagrams().ThroughputTest(within(t, patience), wtgram.ThroughputOptions{DatagramSize: 60000}); !errors.Is(err, wtgram.ErrTooLarge) {
+	if _, err := client.Transport().ThroughputTest(within(t, patience), wtgram.ThroughputOptions{DatagramSize: 60000}); !errors.Is(err, wtgram.ErrTooLarge) {
 		t.Fatal(err)
 	}
 }

@@ -84,14 +84,14 @@ func TestDatagramsGoBothWays(t *testing.T) {
 		if got := receive(t, accepted); !bytes.Equal(got, data) {
 			t.Fatalf("%d bytes came as %d", size, len(got))
 		}
-		if err := accepted.SendDatagramContext(t.Context(), data, wtgram.SendOptions{Priority: 2, TTL: time.Minute}); err != nil {
+		if err := accepted.Transport().Send(t.Context(), data, wtgram.SendOptions{Priority: 2, TTL: time.Minute}); err != nil {
 			t.Fatal(err)
 		}
 		if got := receive(t, client); !bytes.Equal(got, data) {
 			t.Fatalf("%d bytes came back as %d", size, len(got))
 		}
 	}
-	stats, err := client.DatagramStats()
+	stats, err := client.Transport().Stats()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,14 +106,14 @@ func TestBatchesGoOverWholeAndInOrder(t *testing.T) {
 	for i := range 90 { // more than one crossing
 		datagrams = append(datagrams, fmt.Appendf(nil, "datagram %02d", i))
 	}
-	accepted1, err := client.SendDatagrams(datagrams)
-	if err != nil || accepted1 != len(datagrams) {
-		t.Fatalf("%d accepted: %v", accepted1, err)
+	taken, errs := client.Transport().SendBatch(t.Context(), datagrams, wtgram.SendOptions{})
+	if errs != nil || taken != len(datagrams) {
+		t.Fatalf("%d accepted: %v", taken, errs)
 	}
 	var batch wtgram.Batch
 	got := []string{string(receive(t, accepted))}
 	for len(got) < len(datagrams) {
-		count, err := accepted.ReceiveDatagrams(within(t, patience), &batch)
+		count, err := accepted.Transport().ReceiveBatch(within(t, patience), &batch)
 		if err != nil || count == 0 || count != batch.Len() {
 			t.Fatalf("%d of %d received: %v", len(got), len(datagrams), err)
 		}
@@ -133,9 +133,10 @@ func TestBatchesGoOverWholeAndInOrder(t *testing.T) {
 
 func TestABatchSendsTheRestOfAFailedOne(t *testing.T) {
 	client, accepted := pair(t)
-	count, err := client.SendDatagrams([][]byte{[]byte("a"), make([]byte, 70000), make([]byte, 60000), []byte("d")})
-	if count != 2 || !errors.Is(err, wtgram.ErrTooLarge) {
-		t.Fatalf("%d accepted: %v", count, err)
+	datagrams := [][]byte{[]byte("a"), make([]byte, 70000), make([]byte, 60000), []byte("d")}
+	count, errs := client.Transport().SendBatch(t.Context(), datagrams, wtgram.SendOptions{})
+	if count != 2 || errs[0] != nil || !errors.Is(errs[1], wtgram.ErrTooLarge) || !errors.Is(errs[2], wtgram.ErrTooLarge) || errs[3] != nil {
+		t.Fatalf("%d accepted: %v", count, errs)
 	}
 	if got := asSent([]string{string(receive(t, accepted)), string(receive(t, accepted))}); got[0] != "a" || got[1] != "d" {
 		t.Fatal(got)
@@ -144,7 +145,7 @@ func TestABatchSendsTheRestOfAFailedOne(t *testing.T) {
 
 func TestTheLargestPassesAndLargerIsRefused(t *testing.T) {
 	client, accepted := pair(t)
-	limit, err := client.MaxDatagramSize()
+	limit, err := client.Transport().MaxDatagramSize()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +204,7 @@ func TestWhatArrivedIsReceivedAfterThePeersClose(t *testing.T) {
 		}
 	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		stats, err := accepted.DatagramStats()
+		stats, err := accepted.Transport().Stats()
 		if err != nil || time.Now().After(deadline) {
 			t.Fatal(stats, err)
 		}
@@ -357,8 +358,11 @@ func TestWaitsReturnWithTheirContext(t *testing.T) {
 	server, _, _ := listen(t)
 	for name, wait := range map[string]func(context.Context) error{
 		"receive": func(ctx context.Context) error { _, err := client.ReceiveDatagram(ctx); return err },
-		"batch":   func(ctx context.Context) error { _, err := client.ReceiveDatagrams(ctx, new(wtgram.Batch)); return err },
-		"accept":  func(ctx context.Context) error { _, err := server.Accept(ctx); return err },
+		"batch": func(ctx context.Context) error {
+			_, err := client.Transport().ReceiveBatch(ctx, new(wtgram.Batch))
+			return err
+		},
+		"accept": func(ctx context.Context) error { _, err := server.Accept(ctx); return err },
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		err := wait(ctx)
@@ -437,11 +441,11 @@ func TestAFullQueueRejectsOrWaits(t *testing.T) {
 		}
 	}()
 	for range 20_000 {
-		if err := client.SendDatagramContext(within(t, patience), data, wtgram.SendOptions{}); err != nil {
+		if err := client.Transport().Send(within(t, patience), data, wtgram.SendOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if stats, err := client.DatagramStats(); err != nil || stats.SendEvicted != 0 || stats.Sent+stats.SendQueued != 20_000 {
+	if stats, err := client.Transport().Stats(); err != nil || stats.SendEvicted != 0 || stats.Sent+stats.SendQueued != 20_000 {
 		t.Fatalf("%+v %v", stats, err)
 	}
 }
@@ -507,8 +511,8 @@ func TestManyReceiversAndSendersLoseNothing(t *testing.T) {
 	sending.Wait()
 	// Everything is accounted for: what the queue evicted under load is counted, the rest must come out.
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		out, err := client.DatagramStats()
-		in, err2 := accepted.DatagramStats()
+		out, err := client.Transport().Stats()
+		in, err2 := accepted.Transport().Stats()
 		if err != nil || err2 != nil {
 			t.Fatal(err, err2)
 		}

@@ -61,7 +61,7 @@ static uint64_t le64(const uint8_t *from)
 static wtgram_status read_answers(int64_t wait_us)
 {
     static uint8_t arena[64 * MAX_SIZE];
-    wtgram_received received[64];
+    wtgram_received_datagram received[64];
     size_t count = 0;
     wtgram_status status =
         wtgram_transport_receive_batch(datagrams, wait_us, arena, sizeof arena, received, 64, &count);
@@ -94,17 +94,17 @@ static int ascending(const void *a, const void *b)
 /* What is shown is the difference between two of these. */
 struct moment {
     int64_t at_us;
-    wtgram_transport_statistics stats;
+    wtgram_transport_stats stats;
     uint64_t delivered, delivered_bytes;
 };
 
 static wtgram_status look(struct moment *moment)
 {
-    wtgram_transport_statistics_init(&moment->stats);
+    wtgram_transport_stats_init(&moment->stats);
     moment->at_us = now_us();
     moment->delivered = delivered;
     moment->delivered_bytes = delivered_bytes;
-    return wtgram_transport_stats(datagrams, &moment->stats);
+    return wtgram_transport_get_stats(datagrams, &moment->stats);
 }
 
 static void print(const struct options *options, bool summary, const struct moment *start, const struct moment *from,
@@ -205,8 +205,8 @@ int run_client(const struct options *options)
     }
     wtgram_status status = wtgram_session_connect(options->url, &connect, &session, detail, sizeof detail);
     if (status != WTGRAM_OK) return failed("cannot connect", status, detail);
-    status = wtgram_session_datagrams(session, &datagrams);
-    if (status == WTGRAM_OK) status = wtgram_transport_max_datagram_size(datagrams, &largest);
+    status = wtgram_session_get_transport(session, &datagrams);
+    if (status == WTGRAM_OK) status = wtgram_transport_get_max_datagram_size(datagrams, &largest);
     if (status == WTGRAM_OK && options->size > largest) {
         snprintf(detail, sizeof detail, "this path carries datagrams of up to %zu bytes", largest);
         status = WTGRAM_ERROR_TOO_LARGE;

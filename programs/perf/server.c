@@ -19,8 +19,8 @@ static void print_identity(wtgram_server server, const struct options *options)
     uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH] = {0};
     char hex[2 * WTGRAM_CERTIFICATE_HASH_LENGTH + 1] = "";
     uint16_t port = 0;
-    if (wtgram_server_certificate_hash(server, hash) != WTGRAM_OK) return;
-    if (wtgram_server_local_port(server, &port) != WTGRAM_OK) return;
+    if (wtgram_server_get_certificate_hash(server, hash) != WTGRAM_OK) return;
+    if (wtgram_server_get_local_port(server, &port) != WTGRAM_OK) return;
     for (int i = 0; i < WTGRAM_CERTIFICATE_HASH_LENGTH; i++) snprintf(hex + 2 * i, 3, "%02x", hash[i]);
     const char *host = options->host != NULL ? options->host : "127.0.0.1";
     const char *open = strchr(host, ':') != NULL ? "[" : "", *close = *open ? "]" : "";
@@ -44,9 +44,10 @@ static void welcome(wtgram_server server)
         size_t length = 0;
         memset(client, 0, sizeof *client);
         client->session = session;
-        if (wtgram_session_remote_address(session, client->address, sizeof client->address, &length) != WTGRAM_OK ||
-            wtgram_session_datagrams(session, &client->datagrams) != WTGRAM_OK ||
-            wtgram_poller_add(poller, client->datagrams.id, WTGRAM_READABLE | WTGRAM_CLOSED, place) != WTGRAM_OK) {
+        if (wtgram_session_get_remote_address(session, client->address, sizeof client->address, &length) != WTGRAM_OK ||
+            wtgram_session_get_transport(session, &client->datagrams) != WTGRAM_OK ||
+            wtgram_poller_add(poller, client->datagrams.id, WTGRAM_READY_READABLE | WTGRAM_READY_CLOSED, place) !=
+                WTGRAM_OK) {
             wtgram_session_free(session);
             memset(client, 0, sizeof *client);
         } else if (!json) printf("%s: connected\n", client->address);
@@ -57,7 +58,7 @@ static void welcome(wtgram_server server)
 static bool receive(struct client *client)
 {
     static uint8_t arena[MAX_BATCH * MAX_SIZE];
-    wtgram_received received[MAX_BATCH];
+    wtgram_received_datagram received[MAX_BATCH];
     wtgram_send_options urgent;
     size_t count = 0;
     wtgram_status status =
@@ -128,7 +129,7 @@ int run_server(const struct options *options)
     wtgram_status status = wtgram_server_listen(&listen, &server, detail, sizeof detail);
     if (status != WTGRAM_OK) return failed("cannot listen", status, detail);
     status = wtgram_poller_new(&poller);
-    if (status == WTGRAM_OK) status = wtgram_poller_add(poller, server.id, WTGRAM_ACCEPT, MAX_SESSIONS);
+    if (status == WTGRAM_OK) status = wtgram_poller_add(poller, server.id, WTGRAM_READY_ACCEPT, MAX_SESSIONS);
     if (status != WTGRAM_OK) return failed("cannot wait", status, "");
     print_identity(server, options);
     int64_t next_report = now_us();

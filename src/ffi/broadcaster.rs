@@ -1,25 +1,30 @@
-//! `wtgram_broadcaster_*`.
+//! Broadcaster
+//!
+//! Sends one datagram to many members: transports, or reliability layers. Call order:
+//! `wtgram_broadcaster_new`, add members as they come, `wtgram_broadcaster_broadcast`,
+//! `wtgram_broadcaster_free`. Members that close leave by themselves.
 
 use std::sync::Arc;
 
-use super::guard::{Failure, free, guard};
-use super::handle::{Handle, names};
-use super::library::init;
-use super::pointer::{
-    Versioned, bytes, clear, elements_mut, fill, give, invalid, output, read_options, sized_output,
-};
-use super::reliability::wtgram_reliability;
-use super::send::{send_options, wtgram_send_options};
-use super::session::wtgram_session;
-use super::status::wtgram_status;
-use super::transport::wtgram_transport;
 use crate::broadcaster::{Broadcaster, MemberResult, SlowPolicy, Statistics, Target};
+use crate::ffi::boundary::enums::impl_read;
+use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::handle::{Handle, names};
+use crate::ffi::boundary::pointer::{
+    Versioned, bytes, clear, elements_mut, fill, give, init, init_sized, invalid, output, read_options,
+    sized_output,
+};
+use crate::ffi::reliability::wtgram_reliability;
+use crate::ffi::session::wtgram_session;
+use crate::ffi::status::wtgram_status;
+use crate::ffi::transport::send::{send_options, wtgram_send_options};
+use crate::ffi::transport::wtgram_transport;
 
-/// Sends one datagram to many transports. `{0}` is none. Freed by its owner; its members are not its own.
+/// A broadcaster. It does not own its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct wtgram_broadcaster {
-    /// The number of the handle.
+    /// Number of the handle; 0 for none.
     pub id: u64,
 }
 
@@ -29,21 +34,23 @@ names!(wtgram_broadcaster => Broadcaster, BROADCASTER);
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum wtgram_slow_policy {
-    /// It misses what its queue has no room for. The default.
+    /// It misses the datagrams for which its queue has no space. The default.
     WTGRAM_SLOW_DROP = 0,
-    /// After `slow_limit` broadcasts in a row for which its queue dropped something, it is removed.
+    /// It is removed after `slow_limit` broadcasts in a row for which its queue dropped something.
     WTGRAM_SLOW_REMOVE = 1,
 }
+
+impl_read!(wtgram_slow_policy { WTGRAM_SLOW_DROP, WTGRAM_SLOW_REMOVE } or "there is no such slow-member policy");
 
 /// Options of a broadcaster.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wtgram_broadcaster_options {
-    /// Size of this struct, filled by `wtgram_broadcaster_options_init`.
+    /// Size of this struct, set by `wtgram_broadcaster_options_init`.
     pub struct_size: usize,
     /// A `wtgram_slow_policy`. Default `WTGRAM_SLOW_DROP`.
     pub slow_policy: u32,
-    /// With `WTGRAM_SLOW_REMOVE`: how many drops in a row, at least 1. Default 10.
+    /// For `WTGRAM_SLOW_REMOVE`: number of drops in a row, at least 1. Default 10.
     pub slow_limit: u32,
 }
 
@@ -56,30 +63,47 @@ unsafe impl Versioned for wtgram_broadcaster_options {
     }
 }
 
-/// Fills `options` with the defaults. NULL is ignored.
+/// Fills `*options` with the defaults. NULL is ignored.
 ///
 /// # Safety
-/// `options` is NULL or points to a writable struct.
+/// `options` is NULL or points to a writable struct of the first version.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wtgram_broadcaster_options_init(options: *mut wtgram_broadcaster_options) {
     // SAFETY: the caller's promise.
     unsafe { init(options) };
 }
 
+/// For bindings: `wtgram_broadcaster_options_init` for a struct of `size` bytes.
+///
+/// # Safety
+/// `options` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_broadcaster_options_init_sized(
+    options: *mut wtgram_broadcaster_options,
+    size: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(options, size) };
+}
+
 fn slow_policy(options: wtgram_broadcaster_options) -> Result<SlowPolicy, Failure> {
-    match (options.slow_policy, options.slow_limit) {
-        (0, _) => Ok(SlowPolicy::Drop),
-        (1, 0) => Err(invalid("a slow member is removed after one drop at the earliest")),
-        (1, limit) => Ok(SlowPolicy::RemoveAfter(limit)),
-        _ => Err(invalid("there is no such slow-member policy")),
-    }
+    Ok(match (wtgram_slow_policy::read(options.slow_policy)?, options.slow_limit) {
+        (wtgram_slow_policy::WTGRAM_SLOW_DROP, _) => SlowPolicy::Drop,
+        (wtgram_slow_policy::WTGRAM_SLOW_REMOVE, 0) => {
+            return Err(invalid("a slow member is removed after one drop at the earliest"));
+        }
+        (wtgram_slow_policy::WTGRAM_SLOW_REMOVE, limit) => SlowPolicy::RemoveAfter(limit),
+    })
 }
 
 /// Makes a broadcaster without members.
 ///
-/// `options`: NULL for the defaults.
+/// @param options Options; NULL for the defaults.
+/// @param broadcaster Gets the handle. Free it with `wtgram_broadcaster_free`.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`; `LIMIT_REACHED`; `CLOSED`: the library was shut down; `FORKED`.
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_LIMIT_REACHED`: too many broadcasters.
 ///
 /// # Safety
 /// `options` is NULL or points to a struct of its `struct_size`; `broadcaster` is NULL or writable.
@@ -98,10 +122,11 @@ pub unsafe extern "C" fn wtgram_broadcaster_new(
     }
 }
 
-/// Adds a transport. One that is a member already stays one; it counts once.
+/// Adds a transport as a member. Adding it again has no effect.
 ///
-/// Statuses: `WTGRAM_OK`; `CLOSED`: the transport is closed, or the broadcaster was shut down; `INVALID_HANDLE`: of either;
-/// `FORKED`.
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_CLOSED`: the transport or the broadcaster is closed.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_broadcaster_add_transport(
@@ -114,9 +139,9 @@ pub extern "C" fn wtgram_broadcaster_add_transport(
     })
 }
 
-/// Adds a session: its transport. Adding both counts once.
+/// Adds the transport of a session as a member.
 ///
-/// Statuses: as for `wtgram_broadcaster_add_transport`.
+/// @return As `wtgram_broadcaster_add_transport`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_broadcaster_add_session(
@@ -130,9 +155,9 @@ pub extern "C" fn wtgram_broadcaster_add_session(
     })
 }
 
-/// Adds a reliability layer: broadcasts reach it as messages.
+/// Adds a reliability layer as a member. It gets broadcasts as messages.
 ///
-/// Statuses: as for `wtgram_broadcaster_add_transport`.
+/// @return As `wtgram_broadcaster_add_transport`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_broadcaster_add_reliability(
@@ -142,9 +167,8 @@ pub extern "C" fn wtgram_broadcaster_add_reliability(
     guard(|| Ok(broadcaster.get()?.add(reliability.id, Target::Channel(reliability.get()?))?))
 }
 
-/// Removes a reliability layer. One that is no member is fine, also a handle that names nothing any more.
-///
-/// Statuses: as for `wtgram_broadcaster_remove_transport`.
+/// Removes a reliability layer. Has no effect if it is not a member; its handle may already be
+/// released.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_broadcaster_remove_reliability(
     broadcaster: wtgram_broadcaster,
@@ -156,9 +180,7 @@ pub extern "C" fn wtgram_broadcaster_remove_reliability(
     })
 }
 
-/// Removes a transport. One that is no member is fine, also a handle that names nothing any more.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the broadcaster; `CLOSED`: the library was shut down; `FORKED`.
+/// Removes a transport. Has no effect if it is not a member; its handle may already be released.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_broadcaster_remove_transport(
     broadcaster: wtgram_broadcaster,
@@ -170,9 +192,8 @@ pub extern "C" fn wtgram_broadcaster_remove_transport(
     })
 }
 
-/// Removes a session's transport. One that is no member is fine. (A freed session is closed, and leaves by itself.)
-///
-/// Statuses: as for `wtgram_broadcaster_remove_transport`; `INVALID_HANDLE`: of either.
+/// Removes the transport of a session. Has no effect if it is not a member. (A released session is
+/// closed and leaves by itself.)
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_broadcaster_remove_session(
     broadcaster: wtgram_broadcaster,
@@ -184,15 +205,13 @@ pub extern "C" fn wtgram_broadcaster_remove_session(
     })
 }
 
-/// How many members there are that are not closed; 0 after `wtgram_broadcaster_shutdown`.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`: the library was shut down; `FORKED`.
+/// Stores the number of members that are open; 0 after `wtgram_broadcaster_close`.
 ///
 /// # Safety
 /// `count` is NULL or writable.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn wtgram_broadcaster_count(
+pub unsafe extern "C" fn wtgram_broadcaster_get_member_count(
     broadcaster: wtgram_broadcaster,
     count: *mut usize,
 ) -> wtgram_status {
@@ -200,20 +219,19 @@ pub unsafe extern "C" fn wtgram_broadcaster_count(
     unsafe { give(count, || Ok(broadcaster.get()?.count())) }
 }
 
-/// What a broadcast came to for one member.
+/// Result of a broadcast for one member.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wtgram_broadcast_result {
     /// The `id` of the member's transport or reliability layer.
     pub member: u64,
-    /// How many older datagrams made room for this one in its queue.
+    /// Number of older datagrams that were evicted from its queue for this one.
     pub evicted: u64,
-    /// `WTGRAM_OK`: queued; `QUEUE_FULL`: dropped for this member; `TOO_LARGE` for its path; `CLOSED`; or another status of
-    /// `wtgram_transport_send`.
+    /// `WTGRAM_OK` if queued, else a status of `wtgram_transport_send`.
     pub status: i32,
-    /// 1 if it is no member any more: it was closed, or this broadcast removed it because it was slow for too long. Else 0.
+    /// 1 if it is no longer a member: it was closed, or too slow for too long. Else 0.
     pub removed: u32,
-    /// Zero.
+    /// Reserved; 0.
     pub reserved: [u64; 2],
 }
 
@@ -230,17 +248,26 @@ impl From<&MemberResult> for wtgram_broadcast_result {
     }
 }
 
-/// Queues one datagram at every member and waits for none of them: a full queue does what its transport's policy says,
-/// and where that is to wait, the datagram is dropped for this member. The payload is encoded once for all sessions that have
-/// the same id. Closed members are removed. No member's trouble is another's.
+/// Queues one datagram for every member and waits for none of them. A full queue follows its
+/// transport's policy; where this is to wait, the datagram is dropped for this member. Closed
+/// members are removed. Members do not affect each other.
 ///
-/// `data`, `length`: the payload. `options`: priority, TTL and report id for each member; NULL for the defaults; the timeout
-/// is not used. Each member that accepted has an outcome of the report id: `wtgram_transport_next_outcome` of its transport,
-/// `wtgram_reliability_next_outcome` of its layer. `results`, `capacity`: NULL and 0, or where the result of each member goes; what does not fit is left out.
-/// `members`: NULL, or gets how many members there were. `accepted`: how many queued it.
+/// Threads may broadcast while others add and remove members.
 ///
-/// Statuses: `WTGRAM_OK`, also when no member accepted; `CLOSED`: shut down; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.
-/// Any thread, also while members come and go.
+/// @param broadcaster The broadcaster.
+/// @param data First byte of the payload; ignored if `length` is 0.
+/// @param length Size of the payload, in bytes.
+/// @param options Priority, TTL and report id for each member; NULL for the defaults. The timeout
+///   is ignored. With a `report_id` each member that accepted the datagram has an outcome.
+/// @param results Array for the result of each member; NULL with capacity 0 for none. Results that
+///   do not fit are left out.
+/// @param capacity Number of elements in `results`.
+/// @param members NULL, or gets the number of members.
+/// @param accepted Gets the number of members that queued the datagram.
+///
+/// @return
+/// - `WTGRAM_OK`: also if no member accepted it.
+/// - `WTGRAM_ERROR_CLOSED`: the broadcaster is closed.
 ///
 /// # Safety
 /// `data` points to `length` bytes; `options` is NULL or points to a struct of its `struct_size`; `results` points to
@@ -279,90 +306,100 @@ pub unsafe extern "C" fn wtgram_broadcaster_broadcast(
     }
 }
 
-/// What a broadcaster did so far: every member of every broadcast is in exactly one of `accepted`, `dropped`, `too_large`,
-/// `failed` and `closed`.
+/// Statistics of a broadcaster. Each member of each broadcast is in exactly one of `accepted`,
+/// `dropped`, `too_large`, `failed` and `closed`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct wtgram_broadcaster_statistics {
-    /// Size of this struct, filled by `wtgram_broadcaster_statistics_init`.
+pub struct wtgram_broadcaster_stats {
+    /// Size of this struct, set by `wtgram_broadcaster_stats_init`.
     pub struct_size: usize,
     /// Broadcasts.
     pub broadcasts: u64,
-    /// Queued for a member.
+    /// Datagrams queued for a member.
     pub accepted: u64,
-    /// Dropped for a member: no room.
+    /// Dropped for a member because its queue was full.
     pub dropped: u64,
     /// Too large for a member.
     pub too_large: u64,
-    /// Refused by a member for any other reason.
+    /// Refused for any other reason.
     pub failed: u64,
-    /// The member was closed, which removes it.
+    /// The member was closed and was removed.
     pub closed: u64,
-    /// Members removed because they were slow.
+    /// Members removed because they were too slow.
     pub removed_slow: u64,
 }
 
 // SAFETY: repr(C), begins with its size, plain integers.
-unsafe impl Versioned for wtgram_broadcaster_statistics {
+unsafe impl Versioned for wtgram_broadcaster_stats {
     const FIRST_SIZE: usize = 64;
     fn initial() -> Self {
         Self::from(Statistics::default())
     }
 }
 
-impl From<Statistics> for wtgram_broadcaster_statistics {
-    fn from(statistics: Statistics) -> Self {
-        let Statistics { broadcasts, accepted, dropped, too_large, failed, closed, removed_slow } =
-            statistics;
+impl From<Statistics> for wtgram_broadcaster_stats {
+    fn from(stats: Statistics) -> Self {
+        let Statistics { broadcasts, accepted, dropped, too_large, failed, closed, removed_slow } = stats;
         let struct_size = size_of::<Self>();
         Self { struct_size, broadcasts, accepted, dropped, too_large, failed, closed, removed_slow }
     }
 }
 
-/// Fills `statistics` with zeroes and its size. NULL is ignored.
+/// Fills `*stats` with its size and zeroes. NULL is ignored.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a writable struct.
+/// `stats` is NULL or points to a writable struct of the first version.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wtgram_broadcaster_statistics_init(statistics: *mut wtgram_broadcaster_statistics) {
+pub unsafe extern "C" fn wtgram_broadcaster_stats_init(stats: *mut wtgram_broadcaster_stats) {
     // SAFETY: the caller's promise.
-    unsafe { init(statistics) };
+    unsafe { init(stats) };
 }
 
-/// Everything counted so far.
+/// For bindings: `wtgram_broadcaster_stats_init` for a struct of `size` bytes.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
-/// library was shut down; `FORKED`.
+/// # Safety
+/// `stats` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_broadcaster_stats_init_sized(
+    stats: *mut wtgram_broadcaster_stats,
+    size: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(stats, size) };
+}
+
+/// Stores the statistics of the broadcaster.
+///
+/// @param broadcaster The broadcaster.
+/// @param stats Gets the statistics; prepared by `wtgram_broadcaster_stats_init`.
 ///
 /// # Safety
 /// `statistics` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn wtgram_broadcaster_stats(
+pub unsafe extern "C" fn wtgram_broadcaster_get_stats(
     broadcaster: wtgram_broadcaster,
-    statistics: *mut wtgram_broadcaster_statistics,
+    stats: *mut wtgram_broadcaster_stats,
 ) -> wtgram_status {
     guard(|| {
         // SAFETY: the caller's promise.
-        unsafe { sized_output(statistics) }?;
+        unsafe { sized_output(stats) }?;
         let now = broadcaster.get()?.statistics();
         // SAFETY: the caller's promise.
-        unsafe { fill(statistics, now.into()) }
+        unsafe { fill(stats, now.into()) }
     })
 }
 
-/// Removes all members; adding and broadcasting are `CLOSED` from now on. The members live on.
-///
-/// Statuses: `WTGRAM_OK`, also a second time; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+/// Closes the broadcaster and removes all members, which stay open. Closing again has no effect.
 #[unsafe(no_mangle)]
-pub extern "C" fn wtgram_broadcaster_shutdown(broadcaster: wtgram_broadcaster) -> wtgram_status {
+pub extern "C" fn wtgram_broadcaster_close(broadcaster: wtgram_broadcaster) -> wtgram_status {
     guard(|| {
         broadcaster.get()?.shutdown();
         Ok(())
     })
 }
 
-/// Shuts it down and makes its handle name nothing. None and stale handles are ignored.
+/// Closes the broadcaster and releases its handle. Handles that are zero or released are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_broadcaster_free(broadcaster: wtgram_broadcaster) {
     free(broadcaster, |broadcaster| broadcaster.shutdown());

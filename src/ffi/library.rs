@@ -1,4 +1,9 @@
-//! The library itself: version, runtime, shutdown, log.
+//! Library
+//!
+//! Version, options, shutdown and log lines. Nothing here is needed to begin: the library starts
+//! its threads with the first server or session. Call `wtgram_runtime_configure` before that to
+//! change its options, and `wtgram_shutdown` at the end so that peers learn that their sessions are
+//! closed.
 
 use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
@@ -7,44 +12,55 @@ use std::time::Duration;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
-use super::guard::{guard, quiet};
-use super::pointer::{Versioned, WTGRAM_FOREVER, invalid, read_options};
-use super::status::wtgram_status;
-use crate::runtime::{self, RuntimeOptions, log};
+use crate::ffi::boundary::enums::impl_read;
+use crate::ffi::boundary::guard::guard;
+use crate::ffi::boundary::pointer::{Versioned, WTGRAM_FOREVER, init, init_sized, invalid, read_options};
+use crate::ffi::status::wtgram_status;
+use crate::runtime;
+use crate::runtime::{RuntimeOptions, log};
 
-/// Major version of the header.
+/// Major version of this header.
 pub const WTGRAM_VERSION_MAJOR: u32 = 0;
-/// Minor version of the header. Before 1.0 it changes with every change of the ABI that is not an addition.
+
+/// Minor version of this header. Before 1.0 the ABI may change with it, and the SONAME changes with
+/// it.
 pub const WTGRAM_VERSION_MINOR: u32 = 1;
-/// Patch version of the header.
+
+/// Patch version of this header.
 pub const WTGRAM_VERSION_PATCH: u32 = 0;
 
-/// The version of the library that runs, for example `"0.1.0"`. Static, never NULL; any thread, at any time.
+/// Returns the version of the loaded library, for example `"0.1.0"`.
+///
+/// @return A static string, never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
     VERSION.as_ptr().cast()
 }
 
-/// The version of the library that runs, as `major << 16 | minor << 8 | patch`. Any thread, at any time.
+/// Returns the version of the loaded library as a number.
+///
+/// @return `major << 16 | minor << 8 | patch`.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_version_number() -> u32 {
     WTGRAM_VERSION_MAJOR << 16 | WTGRAM_VERSION_MINOR << 8 | WTGRAM_VERSION_PATCH
 }
 
-/// How the library runs.
+/// Options of the whole library.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wtgram_runtime_options {
-    /// Size of this struct, filled by `wtgram_runtime_options_init`.
+    /// Size of this struct, set by `wtgram_runtime_options_init`.
     pub struct_size: usize,
-    /// Lanes: threads that run the protocol, 1 to 256. An endpoint and its sessions live in one lane. Default 1.
+    /// Number of lanes, the threads that run the protocol: 1 to 256. All sessions of a server share
+    /// one lane. Default 1.
     pub lanes: u32,
-    /// 1, the default: a thread that waits to receive, to accept, to connect or in a poller does the work of its lane meanwhile, and a
-    /// datagram that is sent by itself leaves on the calling thread. A round trip then costs no switch between threads. 0: only lanes do it.
+    /// 1, the default: a thread that waits in a call does the work of its lane meanwhile, and a
+    /// single datagram leaves on the thread that sends it. This saves a switch between threads in
+    /// each direction. 0: only lanes do the work.
     pub lead: u32,
-    /// How long such a thread looks for packets again and again before it sleeps, in microseconds, as long as that has shortened
-    /// its waits lately; 0, never, to 1000. It takes the processor for so long. Default 30.
+    /// How long a waiting thread polls for packets before it sleeps, in microseconds, 0 to 1000. It
+    /// polls only as long as this has shortened its waits. Default 30.
     pub spin_us: i64,
 }
 
@@ -62,19 +78,37 @@ unsafe impl Versioned for wtgram_runtime_options {
     }
 }
 
-/// Fills `options` with the defaults. NULL is ignored.
+/// Fills `*options` with the defaults. NULL is ignored.
 ///
 /// # Safety
-/// `options` is NULL or points to a writable struct.
+/// `options` is NULL or points to a writable struct of the first version.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wtgram_runtime_options_init(options: *mut wtgram_runtime_options) {
     // SAFETY: the caller's promise.
     unsafe { init(options) };
 }
 
-/// Sets how the library runs. Only before anything listens or connects.
+/// For bindings: `wtgram_runtime_options_init` for a struct of `size` bytes.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: something is out of range; `INVALID_STATE`: the library runs already.
+/// # Safety
+/// `options` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_runtime_options_init_sized(
+    options: *mut wtgram_runtime_options,
+    size: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(options, size) };
+}
+
+/// Sets the options of the library. Call it before the first server or session.
+///
+/// @param options Options; NULL for the defaults.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: an option is out of range.
+/// - `WTGRAM_ERROR_INVALID_STATE`: the library runs already.
 ///
 /// # Safety
 /// `options` is NULL (defaults) or points to a struct of its `struct_size`.
@@ -96,15 +130,19 @@ pub unsafe extern "C" fn wtgram_runtime_configure(options: *const wtgram_runtime
     })
 }
 
-/// Closes every server and session (code 0), waits up to `timeout_us` for their goodbyes to leave, and ends the
-/// library's threads. Every later call returns `CLOSED`; frees still work. Calls that wait meanwhile return `CLOSED`.
+/// Closes all servers and sessions with code 0, waits until the peers were told, and ends all
+/// threads.
 ///
-/// `timeout_us`: microseconds, or `WTGRAM_FOREVER`.
+/// Calls that wait return `WTGRAM_ERROR_CLOSED`, and so does every later call. `_free` functions
+/// still work. Do not call it from a callback.
 ///
-/// Statuses: `WTGRAM_OK`, also when it was shut down already; `TIMED_OUT`: everything is ended, but not every goodbye
-/// had left; `INVALID_ARGUMENT`: negative timeout; `FORKED`.
+/// @param timeout_us How long to wait for the close messages to leave, in microseconds, or
+///   `WTGRAM_FOREVER`.
 ///
-/// Must not be called from a callback of the library.
+/// @return
+/// - `WTGRAM_OK`: also when the library was shut down before.
+/// - `WTGRAM_ERROR_TIMED_OUT`: all is closed, but some close messages did not leave in time.
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: the timeout is negative.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_shutdown(timeout_us: i64) -> wtgram_status {
     // No guard: shutting down twice is fine.
@@ -120,34 +158,44 @@ pub extern "C" fn wtgram_shutdown(timeout_us: i64) -> wtgram_status {
     }
 }
 
-/// How important a log line is.
+/// Severity of a log line.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum wtgram_log_level {
-    /// No lines.
+    /// No log lines.
     WTGRAM_LOG_OFF = 0,
-    /// Something failed that should not.
+    /// Something failed.
     WTGRAM_LOG_ERROR = 1,
-    /// Something is dubious.
+    /// Something is suspicious.
     WTGRAM_LOG_WARN = 2,
-    /// Rare and notable.
+    /// Rare events of general interest.
     WTGRAM_LOG_INFO = 3,
-    /// For those who look for a cause.
+    /// Details for finding the cause of a problem.
     WTGRAM_LOG_DEBUG = 4,
     /// Every packet.
     WTGRAM_LOG_TRACE = 5,
 }
 
-/// Receives a log line: `level` is a `wtgram_log_level`, `target` the module it comes from. Both texts live until it
-/// returns; what a peer wrote is escaped in them. It runs on the library's callback thread, one call at a time.
+impl_read!(wtgram_log_level { WTGRAM_LOG_OFF, WTGRAM_LOG_ERROR, WTGRAM_LOG_WARN, WTGRAM_LOG_INFO, WTGRAM_LOG_DEBUG, WTGRAM_LOG_TRACE } or "there is no such log level");
+
+/// Receives a log line: `level` is a `wtgram_log_level`, `target` names the module. Both strings
+/// are valid until the callback returns; bytes from peers are escaped in them. The library calls it
+/// on its callback thread, one call at a time.
 pub type wtgram_log_callback = Option<
     unsafe extern "C" fn(context: *mut c_void, level: i32, target: *const c_char, message: *const c_char),
 >;
 
-/// Sends log lines up to `level` to `callback`, with `context` handed through; `WTGRAM_LOG_OFF` or a NULL callback
-/// ends it. After a change the previous callback may still be called for lines that were on their way.
+/// Sends log lines up to a level to a callback. After a change the previous callback may still get
+/// lines that were already on their way.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: unknown level; `IO`: the callback thread cannot be started.
+/// @param level A `wtgram_log_level`; `WTGRAM_LOG_OFF` ends logging.
+/// @param callback The callback; NULL ends logging.
+/// @param context Passed to the callback.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: there is no such level.
+/// - `WTGRAM_ERROR_IO`: the callback thread cannot be started.
 ///
 /// # Safety
 /// `callback` may be called from another thread with `context` until the process ends.
@@ -159,14 +207,14 @@ pub unsafe extern "C" fn wtgram_log_configure(
     context: *mut c_void,
 ) -> wtgram_status {
     guard(|| {
-        let filter = match level {
-            0 => LevelFilter::OFF,
-            1 => LevelFilter::ERROR,
-            2 => LevelFilter::WARN,
-            3 => LevelFilter::INFO,
-            4 => LevelFilter::DEBUG,
-            5 => LevelFilter::TRACE,
-            _ => return Err(invalid("there is no such log level")),
+        let level = u32::try_from(level).map_err(|_| invalid("there is no such log level"))?;
+        let filter = match wtgram_log_level::read(level)? {
+            wtgram_log_level::WTGRAM_LOG_OFF => LevelFilter::OFF,
+            wtgram_log_level::WTGRAM_LOG_ERROR => LevelFilter::ERROR,
+            wtgram_log_level::WTGRAM_LOG_WARN => LevelFilter::WARN,
+            wtgram_log_level::WTGRAM_LOG_INFO => LevelFilter::INFO,
+            wtgram_log_level::WTGRAM_LOG_DEBUG => LevelFilter::DEBUG,
+            wtgram_log_level::WTGRAM_LOG_TRACE => LevelFilter::TRACE,
         };
         let context = Context(context);
         let sink = callback.map(|callback| -> log::Sink {
@@ -189,17 +237,6 @@ struct Context(*mut c_void);
 unsafe impl Send for Context {}
 // SAFETY: as above.
 unsafe impl Sync for Context {}
-
-/// Writes the defaults of a versioned struct.
-///
-/// # Safety
-/// `target` is NULL or points to a writable `T`.
-pub(super) unsafe fn init<T: Versioned>(target: *mut T) {
-    if !target.is_null() && target.is_aligned() {
-        // SAFETY: not NULL, aligned; the caller vouches for the rest.
-        quiet(|| unsafe { target.write(T::initial()) });
-    }
-}
 
 #[cfg(test)]
 mod tests {

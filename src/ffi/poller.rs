@@ -1,59 +1,65 @@
-//! `wtgram_poller_*`.
+//! Poller
+//!
+//! Waits for many objects at once, with one thread or with one file descriptor in your event loop.
+//! Call order: `wtgram_poller_new`, `wtgram_poller_add` for each object, then `wtgram_poller_wait`
+//! again and again, and `wtgram_poller_free`.
 
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use super::guard::{Failure, free, guard};
-use super::handle::{Handle, names, types};
-use super::monitor::wtgram_monitor;
-use super::pointer::{deadline, elements_mut, give, invalid};
-use super::reliability::wtgram_reliability;
-use super::server::wtgram_server;
-use super::session::wtgram_session;
-use super::status::wtgram_status;
-use super::structured::wtgram_structured;
-use super::transport::wtgram_transport;
+use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::handle::{Handle, names, types};
+use crate::ffi::boundary::pointer::{deadline, elements_mut, give, invalid};
+use crate::ffi::monitor::wtgram_monitor;
+use crate::ffi::reliability::wtgram_reliability;
+use crate::ffi::server::wtgram_server;
+use crate::ffi::session::wtgram_session;
+use crate::ffi::status::wtgram_status;
+use crate::ffi::structured::wtgram_structured;
+use crate::ffi::transport::wtgram_transport;
 use crate::poller::{Event, Interest, Poller};
 use crate::runtime::readiness::{Pollable, Ready};
 
-/// One thing to wait on for many objects. `{0}` is none.
+/// A poller.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct wtgram_poller {
-    /// The number of the handle.
+    /// Number of the handle; 0 for none.
     pub id: u64,
 }
 
 names!(wtgram_poller => Poller, POLLER);
 
-/// What an object can be watched for. `WTGRAM_CLOSED` is reported whether it is asked for or not.
+/// What a poller reports, as bits.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum wtgram_interest {
+pub enum wtgram_readiness {
     /// A server has a session to accept.
-    WTGRAM_ACCEPT = 1,
-    /// Something can be received.
-    WTGRAM_READABLE = 2,
-    /// A datagram can be queued without evicting, rejecting or waiting, however large: there is room for the largest that
-    /// the path carries, or for as many bytes as the queue may hold.
-    WTGRAM_WRITABLE = 4,
-    /// The object is closed. What has arrived can still be received, and is still reported.
-    WTGRAM_CLOSED = 8,
+    WTGRAM_READY_ACCEPT = 1,
+    /// There is something to receive.
+    WTGRAM_READY_READABLE = 2,
+    /// The outgoing queue has space for one more datagram of any size, without evicting, rejecting
+    /// or waiting.
+    WTGRAM_READY_WRITABLE = 4,
+    /// The object is closed. Always reported, whether you asked for it or not. You can still
+    /// receive what has arrived, and it is still reported.
+    WTGRAM_READY_CLOSED = 8,
     /// A session is established.
-    WTGRAM_CONNECTED = 16,
-    /// The outgoing queue is below its water mark.
-    WTGRAM_LOW_WATER = 32,
-    /// The largest possible datagram changed. Every poller reports it once after each change, also for a change before the
-    /// object was added: a program that asks for the size and then adds or modifies misses nothing.
-    WTGRAM_SIZE_CHANGED = 64,
+    WTGRAM_READY_CONNECTED = 16,
+    /// The outgoing queue is not high (see `wtgram_water_marks`).
+    WTGRAM_READY_LOW_WATER = 32,
+    /// The largest possible datagram changed. Every poller reports each change once, also one from
+    /// before the object was added. A program that reads the size after this report misses nothing.
+    WTGRAM_READY_SIZE_CHANGED = 64,
     /// An outcome can be fetched.
-    WTGRAM_OUTCOME = 128,
-    /// An alert can be fetched from a monitor.
-    WTGRAM_ALERT = 256,
-    /// The heartbeat's watch has heard nothing from the peer for too long.
-    WTGRAM_PEER_SILENT = 512,
-    /// With the others: after one report, say nothing until `wtgram_poller_modify` sets the interest again.
-    WTGRAM_ONE_SHOT = 1 << 30,
+    WTGRAM_READY_OUTCOME = 128,
+    /// A monitor has an alert to fetch.
+    WTGRAM_READY_ALERT = 256,
+    /// The peer is silent (see `wtgram_heartbeat_options`).
+    WTGRAM_READY_PEER_SILENT = 512,
+    /// Not reported; combine it with the others: after one report the object is not reported again
+    /// until `wtgram_poller_modify`.
+    WTGRAM_READY_ONE_SHOT = 1 << 30,
 }
 
 /// An object that is ready.
@@ -62,17 +68,22 @@ pub enum wtgram_interest {
 pub struct wtgram_event {
     /// The `id` of its handle.
     pub object: u64,
-    /// What it was added with.
+    /// The value given to `wtgram_poller_add` or `wtgram_poller_modify`.
     pub cookie: u64,
-    /// The bits of `wtgram_interest` that hold.
+    /// Bits of `wtgram_readiness`.
     pub ready: u32,
-    /// Zero.
+    /// Reserved; 0.
     pub reserved: [u32; 3],
 }
 
 /// Makes a poller.
 ///
-/// Statuses: `WTGRAM_OK`; `IO`: no descriptor can be had; `LIMIT_REACHED`; `INVALID_ARGUMENT`; `CLOSED`; `FORKED`.
+/// @param poller Gets the handle. Free it with `wtgram_poller_free`.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_IO`: the process has no file descriptor left.
+/// - `WTGRAM_ERROR_LIMIT_REACHED`: too many pollers.
 ///
 /// # Safety
 /// `poller` is NULL or writable.
@@ -83,14 +94,19 @@ pub unsafe extern "C" fn wtgram_poller_new(poller: *mut wtgram_poller) -> wtgram
     unsafe { give(poller, || Handle::new(Poller::new()?)) }
 }
 
-/// Watches an object; one that is ready already is reported. An object can be in any number of pollers.
+/// Adds an object. If it is ready already, it is reported. An object can be in several pollers.
 ///
-/// `object`: the `id` of a server, session, transport, reliability layer, structured transport or monitor.
-/// `interest`: bits of `wtgram_interest` that this object can be
-/// ready for; 0 reports nothing but its end. `cookie`: comes back with every event.
+/// @param poller The poller.
+/// @param object The `id` of a server, session, transport, reliability layer, structured transport
+///   or monitor.
+/// @param interest Bits of `wtgram_readiness` that the object can have; 0 reports only its end.
+/// @param cookie Returned with each event.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller or the object; `INVALID_ARGUMENT`: the object can never be ready
-/// for that; `INVALID_STATE`: it is in this poller already; `CLOSED`; `FORKED`.
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_HANDLE`: of the poller or the object.
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: the object can never be ready for this.
+/// - `WTGRAM_ERROR_INVALID_STATE`: the object is in this poller already.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_poller_add(
@@ -105,9 +121,17 @@ pub extern "C" fn wtgram_poller_add(
     })
 }
 
-/// Changes what an object is watched for, and arms `WTGRAM_ONE_SHOT` again.
+/// Changes what a poller reports about an object, and arms `WTGRAM_READY_ONE_SHOT` again.
 ///
-/// Statuses: as for `wtgram_poller_add`; `INVALID_STATE`: it is not in this poller.
+/// @param poller The poller.
+/// @param object The `id` of the object.
+/// @param interest As for `wtgram_poller_add`.
+/// @param cookie Returned with each event.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: the object can never be ready for this.
+/// - `WTGRAM_ERROR_INVALID_STATE`: the object is not in this poller.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_poller_modify(
@@ -119,25 +143,37 @@ pub extern "C" fn wtgram_poller_modify(
     guard(|| Ok(poller.get()?.modify(object, wanted(interest)?, cookie)?))
 }
 
-/// Stops watching an object. A wait that began earlier may still report it; a later one does not. A freed object leaves its
-/// pollers at once, by itself.
+/// Removes an object. A wait that started before may still report it; later ones do not. Objects
+/// that are freed leave their pollers by themselves.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`: of the poller; `INVALID_STATE`: the object is not in this poller; `CLOSED`;
-/// `FORKED`.
+/// @param poller The poller.
+/// @param object The `id` of the object.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_STATE`: the object is not in this poller.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_poller_remove(poller: wtgram_poller, object: u64) -> wtgram_status {
     guard(|| Ok(poller.get()?.remove(object)?))
 }
 
-/// Waits until an object is ready. Level-triggered: it is reported as long as it is ready; objects take turns when there
-/// are more than fit. Any number of threads may wait: each returns while an object is ready, so that two may report the same
-/// one. `WTGRAM_ONE_SHOT` reports it to one of them.
+/// Waits until an object is ready. The poller is level-triggered: an object is reported as long as
+/// it is ready. If more are ready than fit, they take turns.
 ///
-/// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `events`, `capacity`: where they go, at least 1. `count`: how many;
-/// 0 after `wtgram_poller_wake`.
+/// Several threads may wait. An object may be reported to more than one of them; with
+/// `WTGRAM_READY_ONE_SHOT` it is reported to one.
 ///
-/// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: the poller was freed or the library was shut down
-/// meanwhile; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`.
+/// @param poller The poller.
+/// @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait.
+/// @param events Array for the events.
+/// @param capacity Number of elements in `events`, at least 1.
+/// @param count Gets the number of events; 0 after `wtgram_poller_wake`.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
+/// - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
+/// - `WTGRAM_ERROR_CLOSED`: the poller was freed meanwhile.
 ///
 /// # Safety
 /// `events` points to `capacity` writable elements; `count` is writable.
@@ -166,9 +202,8 @@ pub unsafe extern "C" fn wtgram_poller_wait(
     }
 }
 
-/// Makes one present or future `wtgram_poller_wait` return, with 0 events if none are ready. Each call ends one wait.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `CLOSED`; `FORKED`.
+/// Makes one `wtgram_poller_wait` return, the current one or the next, with 0 events if nothing is
+/// ready.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_poller_wake(poller: wtgram_poller) -> wtgram_status {
     guard(|| {
@@ -177,25 +212,24 @@ pub extern "C" fn wtgram_poller_wake(poller: wtgram_poller) -> wtgram_status {
     })
 }
 
-/// A descriptor that is readable while something is ready, for `poll`, `epoll` and the like; then call
-/// `wtgram_poller_wait` with timeout 0 until it says `WOULD_BLOCK`.
+/// Stores a file descriptor that is readable while an object is ready, for `poll`, `epoll` and
+/// event loops. When it is, call `wtgram_poller_wait` with timeout 0 until it returns
+/// `WTGRAM_ERROR_WOULD_BLOCK`. It works level-triggered and edge-triggered.
 ///
-/// `fd`: owned by the poller: only to be polled, never read, written or closed. It is non-blocking and closed on exec. Every object
-/// that becomes ready writes to it, so edge-triggered loops miss nothing.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`; `CLOSED`; `FORKED`.
+/// @param poller The poller.
+/// @param fd Gets the descriptor. The poller owns it: only poll it; do not read, write or close it.
 ///
 /// # Safety
 /// `fd` is NULL or writable.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn wtgram_poller_fd(poller: wtgram_poller, fd: *mut c_int) -> wtgram_status {
+pub unsafe extern "C" fn wtgram_poller_get_fd(poller: wtgram_poller, fd: *mut c_int) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe { give(fd, || Ok(poller.get()?.descriptor())) }
 }
 
-/// Ends every wait on the poller (`CLOSED`), closes its descriptor and makes its handle name nothing. None and stale
-/// handles are ignored.
+/// Releases the poller and closes its descriptor. Calls that wait on it return
+/// `WTGRAM_ERROR_CLOSED`. Handles that are zero or released are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_poller_free(poller: wtgram_poller) {
     free(poller, |poller| poller.close());
@@ -217,7 +251,7 @@ fn pollable(object: u64) -> Result<Arc<dyn Pollable>, Failure> {
 }
 
 fn wanted(interest: u32) -> Result<Interest, Failure> {
-    const ONE_SHOT: u32 = wtgram_interest::WTGRAM_ONE_SHOT as u32;
+    const ONE_SHOT: u32 = wtgram_readiness::WTGRAM_READY_ONE_SHOT as u32;
     if interest >> 31 != 0 {
         return Err(invalid("there is no such interest"));
     }

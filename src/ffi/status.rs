@@ -1,78 +1,80 @@
-//! The statuses: one list, from which the enum, the names and the messages come.
+//! Status
+//!
+//! Every function returns a `wtgram_status`, except those that cannot fail.
 
 use std::ffi::CStr;
 
 use crate::error::Error;
 
-/// What every function returns. 0 is success; every other value is negative.
+/// The result of a function. 0 is success; errors are negative.
 ///
-/// On any other status than `WTGRAM_OK` all outputs are zeroed, except where a function documents otherwise.
+/// `docs/errors.md` says for each status when it occurs and what to do.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum wtgram_status {
-    /// Done.
+    /// Success.
     WTGRAM_OK = 0,
-    /// The handle is zero, stale, freed, or another type's.
+    /// The handle is zero, freed, or of another type.
     WTGRAM_ERROR_INVALID_HANDLE = -1,
-    /// An argument is outside what the function documents.
+    /// An argument is not one that the function accepts.
     WTGRAM_ERROR_INVALID_ARGUMENT = -2,
-    /// A wait with a finite timeout elapsed; nothing was lost.
+    /// The timeout of a wait elapsed. Nothing was lost.
     WTGRAM_ERROR_TIMED_OUT = -3,
-    /// The call would have had to wait: its timeout was 0, or it is a `_try_` form.
+    /// The call would have to wait, but its timeout is 0 or its name contains `_try_`.
     WTGRAM_ERROR_WOULD_BLOCK = -4,
-    /// The object, what it stands on, or the library is closed.
+    /// The object, the object below it, or the library is closed.
     WTGRAM_ERROR_CLOSED = -5,
-    /// The datagram is larger than the path, the peer or the object carries.
+    /// The datagram is larger than the path, the peer or the object allows.
     WTGRAM_ERROR_TOO_LARGE = -6,
-    /// The peer takes no datagrams.
+    /// The peer does not accept datagrams.
     WTGRAM_ERROR_UNSUPPORTED = -7,
-    /// The caller's buffer is too small; the size needed is reported, nothing is lost.
+    /// The buffer is too small. The call reports the size needed and loses nothing.
     WTGRAM_ERROR_BUFFER_TOO_SMALL = -8,
-    /// The queue is full and its policy rejects.
+    /// The queue is full and its policy is to reject.
     WTGRAM_ERROR_QUEUE_FULL = -9,
-    /// A limit on a number of objects or unfetched results is reached.
+    /// There are too many objects, or too many outcomes that nobody fetched.
     WTGRAM_ERROR_LIMIT_REACHED = -10,
-    /// The object is not in a state in which this can be done.
+    /// The object is in a state that does not allow the call.
     WTGRAM_ERROR_INVALID_STATE = -11,
-    /// This process is a child of the one that started the library, made by `fork`.
+    /// The process was forked after the library started. The child cannot use it.
     WTGRAM_ERROR_FORKED = -12,
-    /// A defect of the library; it was contained.
+    /// A bug in the library. The library goes on; please report it.
     WTGRAM_ERROR_INTERNAL = -13,
-    /// The operating system refused.
+    /// The operating system refused a request.
     WTGRAM_ERROR_IO = -14,
     /// The URL cannot be used.
     WTGRAM_ERROR_INVALID_URL = -20,
     /// The host name did not resolve.
     WTGRAM_ERROR_NAME_NOT_RESOLVED = -21,
-    /// No session within the deadline; a port on which nobody listens looks like this.
+    /// No session within the deadline. If no server listens on the port, you get this, too.
     WTGRAM_ERROR_CONNECT_TIMEOUT = -22,
     /// The server refused the QUIC connection.
     WTGRAM_ERROR_CONNECTION_REFUSED = -23,
-    /// No trusted authority vouches for the server's certificate.
+    /// No trusted authority signed the server's certificate.
     WTGRAM_ERROR_CERTIFICATE_UNTRUSTED = -24,
-    /// The certificate is expired or not yet valid, or, trusted by hash, valid for too long.
+    /// The certificate is expired or not yet valid, or, if trusted by hash, valid for too long.
     WTGRAM_ERROR_CERTIFICATE_EXPIRED = -25,
     /// The certificate is for another name.
     WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH = -26,
-    /// The certificate's SHA-256 is none of those given.
+    /// The certificate has none of the given SHA-256 hashes.
     WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH = -27,
     /// The TLS handshake failed for another reason.
     WTGRAM_ERROR_TLS = -28,
-    /// The server answered with an HTTP status other than 2xx; the detail says which.
+    /// The server answered with an HTTP status other than 2xx. The detail text contains it.
     WTGRAM_ERROR_REJECTED = -29,
-    /// The peer does not speak, or broke, WebTransport over HTTP/3.
+    /// The peer does not speak WebTransport over HTTP/3, or violates it.
     WTGRAM_ERROR_PROTOCOL = -30,
     /// A certificate, key or PEM source cannot be used.
     WTGRAM_ERROR_IDENTITY = -31,
-    /// Certificate and private key do not belong together.
+    /// Certificate and private key do not match.
     WTGRAM_ERROR_KEY_MISMATCH = -32,
-    /// Text that is not acceptable JSON, or bytes that do not decode.
+    /// The text is not acceptable JSON, or the object cannot be serialized.
     WTGRAM_ERROR_SERIALIZATION = -33,
-    /// A type id that the registry does not know.
+    /// The type id is not registered.
     WTGRAM_ERROR_UNKNOWN_TYPE = -34,
-    /// A structured datagram whose object does not decode.
+    /// The object in a structured datagram cannot be decoded.
     WTGRAM_ERROR_DESERIALIZATION = -35,
-    /// A structured datagram too short to carry a type id.
+    /// A structured datagram is too short for a type id.
     WTGRAM_ERROR_TRUNCATED = -36,
 }
 
@@ -158,17 +160,22 @@ fn row(status: i32) -> Option<&'static (wtgram_status, &'static CStr, &'static C
     TABLE.iter().find(|(known, _, _)| *known as i32 == status)
 }
 
-/// The name of a status, for example `"WTGRAM_ERROR_TIMED_OUT"`; `"WTGRAM_UNKNOWN_STATUS"` for any other number.
+/// Returns the name of a status, for example `"WTGRAM_ERROR_TIMED_OUT"`.
 ///
-/// Static, never NULL; any thread, at any time.
+/// @param status A `wtgram_status`, or any other number.
+///
+/// @return A static string, never NULL: `"WTGRAM_UNKNOWN_STATUS"` for a number that is not a
+///   status.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_status_name(status: i32) -> *const std::ffi::c_char {
     row(status).map_or(c"WTGRAM_UNKNOWN_STATUS", |(_, name, _)| name).as_ptr()
 }
 
-/// What a status means, in a few English words.
+/// Returns a short English sentence about a status.
 ///
-/// Static, never NULL; any thread, at any time.
+/// @param status A `wtgram_status`, or any other number.
+///
+/// @return A static string, never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_status_message(status: i32) -> *const std::ffi::c_char {
     row(status).map_or(c"unknown status", |(_, _, message)| message).as_ptr()

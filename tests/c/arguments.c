@@ -10,8 +10,8 @@ static void wrong_struct_sizes(const struct pair *pair)
     wtgram_send_options send;
     wtgram_session session;
     wtgram_server server;
-    wtgram_transport_statistics stats;
-    wtgram_session_statistics session_stats;
+    wtgram_transport_stats stats;
+    wtgram_session_stats session_stats;
     wtgram_close_info info;
     TEST("a struct_size of 0, or larger than the library knows, is INVALID_ARGUMENT");
     for (int i = 0; i < 2; i++) {
@@ -26,12 +26,12 @@ static void wrong_struct_sizes(const struct pair *pair)
         send.struct_size = size;
         CHECK_STATUS(wtgram_transport_send(pair->client_datagrams, (const uint8_t *)"x", 1, &send),
                      WTGRAM_ERROR_INVALID_ARGUMENT);
-        wtgram_transport_statistics_init(&stats);
+        wtgram_transport_stats_init(&stats);
         stats.struct_size = size;
-        CHECK_STATUS(wtgram_transport_stats(pair->client_datagrams, &stats), WTGRAM_ERROR_INVALID_ARGUMENT);
-        wtgram_session_statistics_init(&session_stats);
+        CHECK_STATUS(wtgram_transport_get_stats(pair->client_datagrams, &stats), WTGRAM_ERROR_INVALID_ARGUMENT);
+        wtgram_session_stats_init(&session_stats);
         session_stats.struct_size = size;
-        CHECK_STATUS(wtgram_session_stats(pair->client, &session_stats), WTGRAM_ERROR_INVALID_ARGUMENT);
+        CHECK_STATUS(wtgram_session_get_stats(pair->client, &session_stats), WTGRAM_ERROR_INVALID_ARGUMENT);
         wtgram_close_info_init(&info);
         info.struct_size = size;
         CHECK_STATUS(wtgram_session_wait_closed(pair->client, 0, &info), WTGRAM_ERROR_INVALID_ARGUMENT);
@@ -91,8 +91,9 @@ static void unknown_enums(const struct pair *pair)
     CHECK_STATUS(wtgram_log_configure(-1, NULL, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_OK(wtgram_poller_new(&poller));
     CHECK_STATUS(wtgram_poller_add(poller, pair->client_datagrams.id, 0x4000, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_poller_add(poller, pair->client_datagrams.id, WTGRAM_ACCEPT, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_poller_add(poller, pair->server.id, WTGRAM_READABLE, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_poller_add(poller, pair->client_datagrams.id, WTGRAM_READY_ACCEPT, 0),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_poller_add(poller, pair->server.id, WTGRAM_READY_READABLE, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
     wtgram_poller_free(poller);
     TEST("status texts are never NULL, whatever the number");
     CHECK_TEXT(wtgram_status_name(WTGRAM_ERROR_TIMED_OUT), "WTGRAM_ERROR_TIMED_OUT");
@@ -109,7 +110,7 @@ static void lengths_and_pointers(const struct pair *pair)
     size_t length = 0, count = 0;
     wtgram_slice slice;
     wtgram_status result = WTGRAM_OK;
-    wtgram_received received;
+    wtgram_received_datagram received;
     wtgram_event event;
     TEST("NULL with a length is INVALID_ARGUMENT; SIZE_MAX lengths are refused without being touched");
     CHECK_STATUS(wtgram_transport_send(pair->client_datagrams, NULL, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
@@ -196,17 +197,17 @@ static void texts_report_the_size_needed(const struct pair *pair)
     size_t length = 0;
     TEST("a text buffer that is too small reports the length needed; exactly length + 1 fits");
     memset(text, 'x', sizeof text);
-    CHECK_STATUS(wtgram_session_path(pair->accepted, text, 5, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
+    CHECK_STATUS(wtgram_session_get_path(pair->accepted, text, 5, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK_UINT(length, 5);
-    CHECK_OK(wtgram_session_path(pair->accepted, text, 6, &length));
+    CHECK_OK(wtgram_session_get_path(pair->accepted, text, 6, &length));
     CHECK_TEXT(text, "/test");
     CHECK(text[6] == 'x');
     length = 0;
-    CHECK_STATUS(wtgram_session_path(pair->accepted, NULL, 0, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
+    CHECK_STATUS(wtgram_session_get_path(pair->accepted, NULL, 0, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK_UINT(length, 5);
-    CHECK_STATUS(wtgram_server_local_address(pair->server, text, 1, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
+    CHECK_STATUS(wtgram_server_get_local_address(pair->server, text, 1, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK(length >= strlen("127.0.0.1:1"));
-    CHECK_STATUS(wtgram_session_remote_address(pair->client, text, 1, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
+    CHECK_STATUS(wtgram_session_get_remote_address(pair->client, text, 1, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK(length >= strlen("127.0.0.1:1"));
 }
 

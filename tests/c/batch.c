@@ -29,7 +29,7 @@ static void send_all(const struct pair *pair)
 static void batches_arrive_in_order(const struct pair *pair)
 {
     static uint8_t arena[COUNT * SIZE];
-    wtgram_received received[COUNT];
+    wtgram_received_datagram received[COUNT];
     size_t got = 0;
     uint64_t last_sequence = 0;
     TEST("a batch of 64 arrives whole, in order, each with its bytes, a rising sequence and a time stamp");
@@ -53,7 +53,7 @@ static void batches_arrive_in_order(const struct pair *pair)
 static void what_does_not_fit_stays(const struct pair *pair)
 {
     uint8_t arena[100];
-    wtgram_received received[3];
+    wtgram_received_datagram received[3];
     size_t count = 0, got = 0, calls = 0;
     TEST("an arena of 100 bytes and room for 3 takes what fits; the rest waits, nothing is lost");
     send_all(pair);
@@ -87,7 +87,7 @@ static void one_bad_datagram_does_not_stop_the_others(const struct pair *pair)
     static uint8_t big[70000], arena[1000];
     wtgram_slice mixed[3];
     wtgram_status results[3];
-    wtgram_received received[3];
+    wtgram_received_datagram received[3];
     size_t accepted = 0, count = 0, got = 0;
     for (size_t i = 0; i < 3; i++) mixed[i] = slices[i];
     mixed[1].data = big;
@@ -110,7 +110,7 @@ static void one_bad_datagram_does_not_stop_the_others(const struct pair *pair)
 static void empty_batches(const struct pair *pair)
 {
     uint8_t arena[10];
-    wtgram_received received[1];
+    wtgram_received_datagram received[1];
     size_t accepted = 9, count = 9;
     TEST("a batch of none is fine and does nothing; an empty queue would block or time out");
     CHECK_OK(wtgram_transport_send_batch(pair->client_datagrams, NULL, 0, NULL, NULL, &accepted));

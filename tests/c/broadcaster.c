@@ -19,7 +19,7 @@ static wtgram_broadcaster make(uint32_t policy, uint32_t limit)
 static size_t count_of(wtgram_broadcaster broadcaster)
 {
     size_t count = 99;
-    CHECK_OK(wtgram_broadcaster_count(broadcaster, &count));
+    CHECK_OK(wtgram_broadcaster_get_member_count(broadcaster, &count));
     return count;
 }
 
@@ -52,12 +52,12 @@ static void members_come_and_go(void)
     CHECK_UINT(broadcast(broadcaster, "x", 1), 0);
     for (int i = 0; i < FEW; i++) {
         pair_connect(&pair, NULL, &clients[i], &accepted[i]);
-        CHECK_OK(wtgram_session_datagrams(clients[i], &to[i]));
+        CHECK_OK(wtgram_session_get_transport(clients[i], &to[i]));
         CHECK_OK(wtgram_broadcaster_add_session(broadcaster, accepted[i]));
     }
     TEST("a session and its transport are one member; adding twice counts once");
     wtgram_transport first;
-    CHECK_OK(wtgram_session_datagrams(accepted[0], &first));
+    CHECK_OK(wtgram_session_get_transport(accepted[0], &first));
     CHECK_OK(wtgram_broadcaster_add_transport(broadcaster, first));
     CHECK_OK(wtgram_broadcaster_add_session(broadcaster, accepted[0]));
     CHECK_UINT(count_of(broadcaster), FEW);
@@ -92,16 +92,16 @@ static void members_come_and_go(void)
     CHECK_OK(wtgram_broadcaster_broadcast(broadcaster, (const uint8_t *)"x", 1, NULL, results, FEW, &members, &took));
     CHECK_UINT(members, 1);
     CHECK_STATUS(wtgram_broadcaster_add_session(broadcaster, accepted[1]), WTGRAM_ERROR_CLOSED);
-    wtgram_broadcaster_statistics statistics;
-    wtgram_broadcaster_statistics_init(&statistics);
-    CHECK_OK(wtgram_broadcaster_stats(broadcaster, &statistics));
+    wtgram_broadcaster_stats statistics;
+    wtgram_broadcaster_stats_init(&statistics);
+    CHECK_OK(wtgram_broadcaster_get_stats(broadcaster, &statistics));
     CHECK_UINT(statistics.broadcasts, 6);
     CHECK_UINT(statistics.accepted, FEW + 2 + 1 + 1);
     CHECK_UINT(statistics.too_large, FEW);
     CHECK_UINT(statistics.closed, 1);
     TEST("shutdown clears and refuses; the members live on");
-    CHECK_OK(wtgram_broadcaster_shutdown(broadcaster));
-    CHECK_OK(wtgram_broadcaster_shutdown(broadcaster));
+    CHECK_OK(wtgram_broadcaster_close(broadcaster));
+    CHECK_OK(wtgram_broadcaster_close(broadcaster));
     CHECK_UINT(count_of(broadcaster), 0);
     CHECK_STATUS(wtgram_broadcaster_add_session(broadcaster, accepted[2]), WTGRAM_ERROR_CLOSED);
     CHECK_STATUS(wtgram_broadcaster_broadcast(broadcaster, NULL, 0, NULL, NULL, 0, &members, &took),
@@ -110,7 +110,7 @@ static void members_come_and_go(void)
     CHECK_UINT(took, 0);
     wtgram_broadcaster_free(broadcaster);
     wtgram_broadcaster_free(broadcaster);
-    CHECK_STATUS(wtgram_broadcaster_shutdown(broadcaster), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_broadcaster_close(broadcaster), WTGRAM_ERROR_INVALID_HANDLE);
     expect_received(to[2], "two");
     for (int i = 0; i < FEW; i++) {
         wtgram_session_free(clients[i]);
@@ -246,7 +246,7 @@ static void *kill_members(void *argument)
 static void *listen_to_it(void *argument)
 {
     static uint8_t arenas[LISTENERS][64 * 1024];
-    wtgram_received received[256];
+    wtgram_received_datagram received[256];
     size_t listener = (size_t)(uintptr_t)argument, count = 0;
     while (!storm_is_over()) {
         for (size_t member = listener; member < MEMBERS; member += LISTENERS) {
@@ -282,8 +282,8 @@ static void a_storm(void)
     pthread_mutex_init(&storm.mutex, NULL);
     for (int i = 0; i < MEMBERS; i++) {
         pair_connect(&storm.pair, &options, &storm.clients[i], &storm.accepted[i]);
-        CHECK_OK(wtgram_session_datagrams(storm.accepted[i], &storm.from[i]));
-        CHECK_OK(wtgram_session_datagrams(storm.clients[i], &storm.to[i]));
+        CHECK_OK(wtgram_session_get_transport(storm.accepted[i], &storm.from[i]));
+        CHECK_OK(wtgram_session_get_transport(storm.clients[i], &storm.to[i]));
         CHECK_OK(wtgram_broadcaster_add_transport(storm.broadcaster, storm.from[i]));
     }
     TEST("16 threads broadcast, add, remove, close and receive at once");
@@ -298,10 +298,10 @@ static void a_storm(void)
     pthread_mutex_unlock(&storm.mutex);
     for (size_t i = SPEAKERS + KILLERS; i < running; i++) pthread_join(threads[i], NULL);
     TEST("every member of every broadcast is in exactly one count, ours and the broadcaster's");
-    wtgram_broadcaster_statistics statistics;
+    wtgram_broadcaster_stats statistics;
     uint64_t queued = 0, full = 0, large = 0, closed = 0;
-    wtgram_broadcaster_statistics_init(&statistics);
-    CHECK_OK(wtgram_broadcaster_stats(storm.broadcaster, &statistics));
+    wtgram_broadcaster_stats_init(&statistics);
+    CHECK_OK(wtgram_broadcaster_get_stats(storm.broadcaster, &statistics));
     for (int i = 0; i < MEMBERS; i++) {
         queued += storm.queued[i];
         full += storm.full[i];
@@ -318,11 +318,11 @@ static void a_storm(void)
     CHECK_UINT(queued + full + large + closed, storm.all);
     TEST("healthy members were asked every time; all they had room for was sent, and they never left");
     for (int i = 0; i < DYING; i++) {
-        wtgram_transport_statistics sent;
+        wtgram_transport_stats sent;
         int64_t start = now_us();
         do {
-            wtgram_transport_statistics_init(&sent);
-            CHECK_OK(wtgram_transport_stats(storm.from[i], &sent));
+            wtgram_transport_stats_init(&sent);
+            CHECK_OK(wtgram_transport_get_stats(storm.from[i], &sent));
         } while (sent.send_queued > 0 && now_us() - start < PATIENCE_US);
         CHECK_UINT(sent.sent, storm.queued[i]);
         CHECK_UINT(sent.send_rejected, storm.full[i]);

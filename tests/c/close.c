@@ -14,9 +14,9 @@ static void expect_closed(wtgram_session session, uint32_t by, uint32_t code, co
     CHECK_UINT(info.reason_length, strlen(reason));
     CHECK_TEXT(info.reason, reason);
     wtgram_close_info_init(&info);
-    CHECK_OK(wtgram_session_close_info(session, &info));
+    CHECK_OK(wtgram_session_get_close_info(session, &info));
     CHECK_UINT(info.code, code);
-    CHECK_OK(wtgram_session_state(session, &state));
+    CHECK_OK(wtgram_session_get_state(session, &state));
     CHECK_UINT(state, WTGRAM_SESSION_CLOSED);
 }
 
@@ -28,7 +28,7 @@ static void code_and_reason_reach_the_other_side(void)
     TEST("while open, close_info would block and wait_closed times out");
     pair_open(&pair, NULL);
     wtgram_close_info_init(&info);
-    CHECK_STATUS(wtgram_session_close_info(pair.client, &info), WTGRAM_ERROR_WOULD_BLOCK);
+    CHECK_STATUS(wtgram_session_get_close_info(pair.client, &info), WTGRAM_ERROR_WOULD_BLOCK);
     wtgram_close_info_init(&info);
     CHECK_STATUS(wtgram_session_wait_closed(pair.client, 20 * MILLISECOND_US, &info), WTGRAM_ERROR_TIMED_OUT);
     TEST("the server hears the client's code and reason");
@@ -78,7 +78,7 @@ static void bad_closes_are_refused(void)
     CHECK_STATUS(wtgram_session_close(pair.client, 1, too_long, sizeof too_long), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_session_close(pair.client, 1, "\xff\xfe", 2), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_session_close(pair.client, 1, NULL, 3), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_OK(wtgram_session_state(pair.client, &state));
+    CHECK_OK(wtgram_session_get_state(pair.client, &state));
     CHECK_UINT(state, WTGRAM_SESSION_CONNECTED);
     pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "alive", 5);
     TEST("after a close, sending says CLOSED, and the first code stays");
@@ -102,9 +102,9 @@ static void what_arrived_can_still_be_received(void)
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"one", 3, NULL));
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"two", 3, NULL));
     for (int64_t start = now_us(); now_us() - start < PATIENCE_US;) {
-        wtgram_transport_statistics stats;
-        wtgram_transport_statistics_init(&stats);
-        CHECK_OK(wtgram_transport_stats(pair.accepted_datagrams, &stats));
+        wtgram_transport_stats stats;
+        wtgram_transport_stats_init(&stats);
+        CHECK_OK(wtgram_transport_get_stats(pair.accepted_datagrams, &stats));
         if (stats.receive_queued == 2) break;
         sleep_us(MILLISECOND_US);
     }
@@ -138,7 +138,7 @@ static wtgram_status do_receive(void *argument)
 static wtgram_status do_receive_batch(void *argument)
 {
     uint8_t arena[64];
-    wtgram_received received[2];
+    wtgram_received_datagram received[2];
     size_t count = 0;
     return wtgram_transport_receive_batch(((struct pair *)argument)->client_datagrams, WTGRAM_FOREVER, arena,
                                           sizeof arena, received, 2, &count);
@@ -168,7 +168,7 @@ static void a_close_wakes_whoever_waits(void)
     TEST("closing a session wakes receive, receive_batch, wait_closed and the poller");
     pair_open(&pair, NULL);
     CHECK_OK(wtgram_poller_new(&poller));
-    CHECK_OK(wtgram_poller_add(poller, pair.client.id, WTGRAM_CLOSED, 1));
+    CHECK_OK(wtgram_poller_add(poller, pair.client.id, WTGRAM_READY_CLOSED, 1));
     blocked_start(&receive, do_receive, &pair);
     blocked_start(&batch, do_receive_batch, &pair);
     blocked_start(&closed, do_wait_closed, &pair);
@@ -195,7 +195,7 @@ static void a_close_wakes_whoever_waits(void)
     uint32_t state = 0;
     CHECK_OK(wtgram_transport_is_closed(pair.client_datagrams, &path_closed));
     CHECK(path_closed);
-    CHECK_OK(wtgram_session_state(pair.client, &state));
+    CHECK_OK(wtgram_session_get_state(pair.client, &state));
     CHECK_UINT(state, WTGRAM_SESSION_CONNECTED);
     pair_free(&pair);
 }

@@ -90,7 +90,7 @@ static wtgram_server listen_with(const char *certificate, const char *key, char 
     wtgram_status status = wtgram_server_listen(&options, &server, detail, sizeof detail);
     if (status != WTGRAM_OK) fprintf(stderr, "listen: %s\n", detail);
     CHECK_OK(status);
-    CHECK_OK(wtgram_server_local_port(server, &port));
+    CHECK_OK(wtgram_server_get_local_port(server, &port));
     snprintf(url, url_capacity, "https://127.0.0.1:%u/", (unsigned)port);
     return server;
 }
@@ -202,7 +202,7 @@ static void identities_that_are_refused(void)
     struct pair pair;
     uint16_t port = 0;
     pair_listen(&pair, NULL);
-    CHECK_OK(wtgram_server_local_port(pair.server, &port));
+    CHECK_OK(wtgram_server_get_local_port(pair.server, &port));
     options.host = "127.0.0.1";
     options.port = port;
     CHECK_STATUS(listen_failing(&options), WTGRAM_ERROR_IO);

@@ -4,19 +4,19 @@
 
 static uint8_t data[70000];
 
-static wtgram_transport_statistics statistics(wtgram_transport transport)
+static wtgram_transport_stats statistics(wtgram_transport transport)
 {
-    wtgram_transport_statistics stats;
-    wtgram_transport_statistics_init(&stats);
-    CHECK_OK(wtgram_transport_stats(transport, &stats));
+    wtgram_transport_stats stats;
+    wtgram_transport_stats_init(&stats);
+    CHECK_OK(wtgram_transport_get_stats(transport, &stats));
     return stats;
 }
 
 static void one_byte_too_many(wtgram_transport from, wtgram_transport to)
 {
     size_t max = 0;
-    wtgram_transport_statistics before = statistics(from);
-    CHECK_OK(wtgram_transport_max_datagram_size(from, &max));
+    wtgram_transport_stats before = statistics(from);
+    CHECK_OK(wtgram_transport_get_max_datagram_size(from, &max));
     CHECK(max >= 1000 && max < sizeof data);
     TEST("exactly the maximum passes");
     pair_exchange(from, to, data, max);
@@ -32,16 +32,16 @@ static void one_byte_too_many(wtgram_transport from, wtgram_transport to)
     CHECK_STATUS(wtgram_transport_send_batch(from, &slice, 1, NULL, &result, &accepted), WTGRAM_ERROR_TOO_LARGE);
     CHECK_STATUS(result, WTGRAM_ERROR_TOO_LARGE);
     CHECK_UINT(accepted, 0);
-    wtgram_transport_statistics after = statistics(from);
+    wtgram_transport_stats after = statistics(from);
     CHECK_UINT(after.send_too_large, before.send_too_large + 3);
     CHECK_UINT(after.send_queued, 0);
     CHECK_UINT(after.sent, before.sent + 1);
     TEST("one byte over what max_datagram_size says at that moment is refused as well");
     for (int attempt = 0;; attempt++) { /* MTU discovery may raise the limit between the question and the send */
         size_t limit = 0, limit_after = 0;
-        CHECK_OK(wtgram_transport_max_datagram_size(from, &limit));
+        CHECK_OK(wtgram_transport_get_max_datagram_size(from, &limit));
         wtgram_status status = wtgram_transport_send(from, data, limit + 1, NULL);
-        CHECK_OK(wtgram_transport_max_datagram_size(from, &limit_after));
+        CHECK_OK(wtgram_transport_get_max_datagram_size(from, &limit_after));
         if (limit == limit_after) {
             CHECK_STATUS(status, WTGRAM_ERROR_TOO_LARGE);
             break;
@@ -60,7 +60,7 @@ static void one_byte_too_many(wtgram_transport from, wtgram_transport to)
 static void empty_datagrams(wtgram_transport from, wtgram_transport to)
 {
     uint8_t arena[16];
-    wtgram_received received[4];
+    wtgram_received_datagram received[4];
     size_t count = 9, length = 9;
     TEST("an empty datagram arrives as one of length 0, whatever the pointer");
     CHECK_OK(wtgram_transport_send(from, NULL, 0, NULL));

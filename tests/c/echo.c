@@ -58,22 +58,22 @@ static void the_getters_agree(const struct pair *pair)
     wtgram_session owner;
     bool flag = false;
     TEST("state, path, addresses, ids and the transport's owner are what they should be");
-    CHECK_OK(wtgram_session_state(pair->client, &state));
+    CHECK_OK(wtgram_session_get_state(pair->client, &state));
     CHECK_UINT(state, WTGRAM_SESSION_CONNECTED);
-    CHECK_OK(wtgram_session_state(pair->accepted, &state));
+    CHECK_OK(wtgram_session_get_state(pair->accepted, &state));
     CHECK_UINT(state, WTGRAM_SESSION_CONNECTED);
-    CHECK_OK(wtgram_session_path(pair->accepted, text, sizeof text, &length));
+    CHECK_OK(wtgram_session_get_path(pair->accepted, text, sizeof text, &length));
     CHECK_TEXT(text, "/test");
     CHECK_UINT(length, strlen(text));
-    CHECK_OK(wtgram_session_remote_address(pair->client, text, sizeof text, &length));
+    CHECK_OK(wtgram_session_get_remote_address(pair->client, text, sizeof text, &length));
     CHECK(strncmp(pair->url + strlen("https://"), text, length) == 0);
-    CHECK_OK(wtgram_server_local_address(pair->server, text, sizeof text, &length));
+    CHECK_OK(wtgram_server_get_local_address(pair->server, text, sizeof text, &length));
     CHECK(strncmp(pair->url + strlen("https://"), text, length) == 0);
-    CHECK_OK(wtgram_session_remote_address(pair->accepted, text, sizeof text, &length));
+    CHECK_OK(wtgram_session_get_remote_address(pair->accepted, text, sizeof text, &length));
     CHECK(strncmp(text, "127.0.0.1:", 10) == 0);
-    CHECK_OK(wtgram_session_datagrams(pair->client, &again));
+    CHECK_OK(wtgram_session_get_transport(pair->client, &again));
     CHECK_UINT(again.id, pair->client_datagrams.id);
-    CHECK_OK(wtgram_transport_session(pair->client_datagrams, &owner));
+    CHECK_OK(wtgram_transport_get_session(pair->client_datagrams, &owner));
     CHECK_UINT(owner.id, pair->client.id);
     CHECK_OK(wtgram_transport_is_closed(pair->client_datagrams, &flag));
     CHECK(!flag);
@@ -85,23 +85,23 @@ static void the_getters_agree(const struct pair *pair)
 
 static void the_counters_add_up(const struct pair *pair)
 {
-    wtgram_transport_statistics out, in;
-    wtgram_session_statistics session;
+    wtgram_transport_stats out, in;
+    wtgram_session_stats session;
     TEST("each datagram handed in is in exactly one counter, on both sides");
-    wtgram_transport_statistics_init(&out);
-    wtgram_transport_statistics_init(&in);
-    wtgram_session_statistics_init(&session);
-    CHECK_OK(wtgram_transport_stats(pair->client_datagrams, &out));
+    wtgram_transport_stats_init(&out);
+    wtgram_transport_stats_init(&in);
+    wtgram_session_stats_init(&session);
+    CHECK_OK(wtgram_transport_get_stats(pair->client_datagrams, &out));
     CHECK_UINT(out.handed_in, out.sent + out.send_expired + out.send_evicted + out.send_rejected + out.send_too_large +
                                   out.send_failed + out.send_cleared + out.send_queued);
     CHECK_UINT(out.sent, 5);
     CHECK_UINT(out.sent_bytes, 1 + 2 + 100 + 1100 + 10);
-    CHECK_OK(wtgram_transport_stats(pair->accepted_datagrams, &in));
+    CHECK_OK(wtgram_transport_get_stats(pair->accepted_datagrams, &in));
     CHECK_UINT(in.received,
                in.delivered + in.receive_expired + in.receive_dropped_full + in.receive_cleared + in.receive_queued);
     CHECK_UINT(in.delivered, 5);
     CHECK_UINT(in.delivered_bytes, 1 + 2 + 100 + 1100 + 10);
-    CHECK_OK(wtgram_session_stats(pair->client, &session));
+    CHECK_OK(wtgram_session_get_stats(pair->client, &session));
     CHECK(session.rtt_us > 0);
     CHECK(session.congestion_window_bytes > 0);
     CHECK(session.udp_bytes_sent >= out.sent_bytes);

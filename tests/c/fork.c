@@ -28,9 +28,9 @@ static void open_all(struct objects *objects)
     CHECK_OK(wtgram_monitor_open(pair->accepted_datagrams, NULL, &objects->monitor));
     CHECK_OK(wtgram_broadcaster_new(NULL, &objects->broadcaster));
     CHECK_OK(wtgram_broadcaster_add_transport(objects->broadcaster, pair->client_datagrams));
-    CHECK_OK(wtgram_poller_add(objects->poller, pair->accepted_datagrams.id, WTGRAM_READABLE, 0));
-    CHECK_OK(wtgram_poller_add(objects->poller, objects->structured.id, WTGRAM_READABLE, 0));
-    CHECK_OK(wtgram_poller_add(objects->poller, objects->monitor.id, WTGRAM_ALERT, 0));
+    CHECK_OK(wtgram_poller_add(objects->poller, pair->accepted_datagrams.id, WTGRAM_READY_READABLE, 0));
+    CHECK_OK(wtgram_poller_add(objects->poller, objects->structured.id, WTGRAM_READY_READABLE, 0));
+    CHECK_OK(wtgram_poller_add(objects->poller, objects->monitor.id, WTGRAM_READY_ALERT, 0));
 }
 
 static void free_all(struct objects *objects)

@@ -18,7 +18,7 @@ static void expires_over_a_transport(wtgram_structured objects, wtgram_transport
     const wtgram_send_options options = short_lived(7);
     wtgram_outcome outcome;
     do {
-        wtgram_status status = wtgram_structured_send_obj(objects, 1, (const uint8_t *)"1", 1, &options);
+        wtgram_status status = wtgram_structured_send(objects, 1, (const uint8_t *)"1", 1, &options);
         CHECK(status == WTGRAM_OK || status == WTGRAM_ERROR_TIMED_OUT);
         CHECK_OK(wtgram_transport_next_outcome(transport, PATIENCE_US, &outcome));
         CHECK_UINT(outcome.report_id, 7);
@@ -51,9 +51,9 @@ static void a_ttl_ends_what_is_not_sent(void)
     CHECK_OK(wtgram_reliability_open_over_session(pair.accepted, &required, &layer));
     CHECK_OK(wtgram_structured_open_over_reliability(layer, &type, 1, NULL, &objects));
     wtgram_send_options options = short_lived(8);
-    CHECK_OK(wtgram_structured_send_obj(objects, 1, (const uint8_t *)"1", 1, &options));
+    CHECK_OK(wtgram_structured_send(objects, 1, (const uint8_t *)"1", 1, &options));
     CHECK_OK(wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome));
-    CHECK(outcome.report_id == 8 && outcome.result == WTGRAM_RELIABILITY_EXPIRED);
+    CHECK(outcome.report_id == 8 && outcome.kind == WTGRAM_RELIABILITY_EXPIRED);
     TEST("so it is for a broadcast to a layer");
     CHECK_OK(wtgram_broadcaster_new(NULL, &broadcaster));
     CHECK_OK(wtgram_broadcaster_add_reliability(broadcaster, layer));
@@ -61,7 +61,7 @@ static void a_ttl_ends_what_is_not_sent(void)
     CHECK_OK(wtgram_broadcaster_broadcast(broadcaster, (const uint8_t *)"x", 1, &options, NULL, 0, NULL, &accepted));
     CHECK_UINT(accepted, 1);
     CHECK_OK(wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome));
-    CHECK(outcome.report_id == 9 && outcome.result == WTGRAM_RELIABILITY_EXPIRED);
+    CHECK(outcome.report_id == 9 && outcome.kind == WTGRAM_RELIABILITY_EXPIRED);
     wtgram_broadcaster_free(broadcaster);
     wtgram_structured_free(objects);
     wtgram_reliability_free(layer);

@@ -17,16 +17,16 @@ static void freed_handles_are_invalid(void)
     TEST("a freed session takes its transport with it, and freeing twice is harmless");
     wtgram_session_free(pair.client);
     wtgram_session_free(pair.client);
-    CHECK_STATUS(wtgram_session_state(pair.client, &state), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_session_get_state(pair.client, &state), WTGRAM_ERROR_INVALID_HANDLE);
     CHECK_STATUS(wtgram_transport_is_closed(pair.client_datagrams, &flag), WTGRAM_ERROR_INVALID_HANDLE);
-    CHECK_STATUS(wtgram_poller_add(poller, pair.client.id, WTGRAM_CLOSED, 1), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_poller_add(poller, pair.client.id, WTGRAM_READY_CLOSED, 1), WTGRAM_ERROR_INVALID_HANDLE);
     TEST("a freed poller and a freed server");
     wtgram_poller_free(poller);
     wtgram_poller_free(poller);
-    CHECK_STATUS(wtgram_poller_fd(poller, &fd), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_poller_get_fd(poller, &fd), WTGRAM_ERROR_INVALID_HANDLE);
     wtgram_server_free(pair.server);
     wtgram_server_free(pair.server);
-    CHECK_STATUS(wtgram_server_local_port(pair.server, &port), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_server_get_local_port(pair.server, &port), WTGRAM_ERROR_INVALID_HANDLE);
     pair_free(&pair);
 }
 
@@ -45,10 +45,10 @@ static void an_old_handle_never_means_a_new_object(void)
     for (int i = 0; i < ROUNDS; i++) {
         CHECK(old[i].id != 0 && old[i].id != live.id);
         CHECK(i == 0 || old[i].id != old[i - 1].id);
-        CHECK_STATUS(wtgram_poller_fd(old[i], &fd), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_poller_get_fd(old[i], &fd), WTGRAM_ERROR_INVALID_HANDLE);
         wtgram_poller_free(old[i]);
     }
-    CHECK_OK(wtgram_poller_fd(live, &fd));
+    CHECK_OK(wtgram_poller_get_fd(live, &fd));
     wtgram_poller_free(live);
 }
 

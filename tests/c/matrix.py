@@ -39,23 +39,24 @@ FREED = {
 # Pointers that may be NULL. Everything else must be refused.
 MAY_BE_NULL = {
     "options": "NULL = the defaults",
+    "const marks": "NULL = the defaults",
     "results": "asked for only when wanted",
     "callback": "NULL = no callback",
     "members": "asked for only when wanted",
     "context": "handed through, never looked at",
 }
 
-# Handles that may name nothing: who is to be removed may be gone already.
+# Handles that may be released already: a member that is to be removed may be gone.
 MAY_BE_STALE = {("wtgram_broadcaster_remove_transport", "transport"),
                 ("wtgram_broadcaster_remove_reliability", "reliability")}
 
 # Right calls that this program has no time for: with its defaults this one sends for ten seconds.
-LEFT_OUT = {("wtgram_throughput_test", "options")}
+LEFT_OUT = {("wtgram_transport_throughput_test", "options")}
 
 # What a parameter is given when it is not the one under test, by type and name; the first pattern that matches counts.
 VALUES = [
     (r"int64_t \w*(timeout|ttl|age)_us", "0"),
-    (r"uint32_t interest", "WTGRAM_CLOSED"),
+    (r"uint32_t interest", "WTGRAM_READY_CLOSED"),
     (r"uint64_t object", "pair.client.id"),
     (r"uint64_t cookie", "1"),
     (r"uint64_t report_id", "0"),
@@ -67,6 +68,7 @@ VALUES = [
     (r"const wtgram_object_type \*object_types", "object_types"),
     (r"uint32_t code", "0"),
     (r"int32_t (level|status)", "0"),
+    (r"size_t size", "sizeof(size_t)"),
     (r"size_t (count|capacity|limit|arena_capacity|length|\w+_length|\w+_count|\w+_capacity)", "1"),
     (r"const char \*url", "pair.url"),
     (r"const char \*\w+", "input"),
@@ -117,6 +119,10 @@ class Parameter:
         fail(f"no value for the parameter '{self.text}': add one to VALUES")
 
 
+def may_be_null(parameter):
+    return parameter.name in MAY_BE_NULL or (parameter.const and f"const {parameter.name}" in MAY_BE_NULL)
+
+
 def read(path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -127,7 +133,8 @@ def read(path):
     handles = {name for body, name in re.findall(r"typedef\s+struct\s*\w*\s*\{([^}]*)\}\s*(\w+)\s*;", text)
                if re.fullmatch(r"\s*uint64_t\s+id\s*;\s*", body)}
     structs = set(re.findall(r"typedef\s+struct\s*\w*\s*\{[^}]*\}\s*(\w+)\s*;", text))
-    bare = re.sub(r"\{[^{}]*\}", " ", text)
+    bare = re.sub(r"\)\s*\{[^{}]*\}", ");", text)  # inline functions are called like any other
+    bare = re.sub(r"\{[^{}]*\}", " ", bare)
     functions = []
     for match in re.finditer(r"([\w\s*]+?)\b(wtgram_\w+)\s*\(([^;{}]*)\)\s*;", bare):
         if "typedef" in match[1]:
@@ -198,7 +205,7 @@ def blocks(function, returns_status, parameters, handles, structs):
                 yield call(function, returns_status, parameters, structs, parameter, identifier, expectation,
                            f"object: {note}")
         elif parameter.is_pointer and (function, parameter.name) not in LEFT_OUT:
-            expectation = "EXPECT_ANY" if parameter.name in MAY_BE_NULL else "EXPECT_INVALID_ARGUMENT"
+            expectation = "EXPECT_ANY" if may_be_null(parameter) else "EXPECT_INVALID_ARGUMENT"
             yield call(function, returns_status, parameters, structs, parameter, "NULL", expectation,
                        f"{parameter.name}: NULL")
 
@@ -266,7 +273,7 @@ int main(void)
 {
     pair_open(&freed_pair, NULL);
     CHECK_OK(wtgram_poller_new(&freed_poller));
-    CHECK_OK(wtgram_reliability_create(freed_pair.client_datagrams, SECOND_US, 3, &freed_layer));
+    CHECK_OK(wtgram_reliability_open_with(freed_pair.client_datagrams, SECOND_US, 3, &freed_layer));
     CHECK_OK(wtgram_broadcaster_new(NULL, &freed_broadcaster));
     CHECK_OK(wtgram_monitor_open(freed_pair.client_datagrams, NULL, &freed_monitor));
     CHECK_OK(wtgram_structured_open_over_session(freed_pair.client, object_types, 1, NULL, &freed_structured_transport));
@@ -278,7 +285,7 @@ int main(void)
     pair_free(&freed_pair);
     pair_open(&pair, NULL);
     CHECK_OK(wtgram_poller_new(&poller));
-    CHECK_OK(wtgram_reliability_create(pair.client_datagrams, SECOND_US, 3, &layer));
+    CHECK_OK(wtgram_reliability_open_with(pair.client_datagrams, SECOND_US, 3, &layer));
     CHECK_OK(wtgram_broadcaster_new(NULL, &broadcaster));
     CHECK_OK(wtgram_monitor_open(pair.client_datagrams, NULL, &monitor));
     CHECK_OK(wtgram_structured_open_over_session(pair.client, object_types, 1, NULL, &structured_transport));

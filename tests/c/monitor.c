@@ -19,7 +19,7 @@ static wtgram_monitor watch(wtgram_transport transport, int64_t interval_us)
 static size_t samples_of(wtgram_monitor monitor, wtgram_sample *samples, size_t limit)
 {
     size_t count = 99;
-    CHECK_OK(wtgram_monitor_samples(monitor, samples, limit, &count));
+    CHECK_OK(wtgram_monitor_get_samples(monitor, samples, limit, &count));
     return count;
 }
 
@@ -98,7 +98,7 @@ static void alerts_begin_and_end(void)
     pair_open(&pair, NULL);
     wtgram_monitor monitor = watch(pair.client_datagrams, 20 * MILLISECOND_US);
     CHECK_OK(wtgram_poller_new(&poller));
-    CHECK_OK(wtgram_poller_add(poller, monitor.id, WTGRAM_ALERT, 5));
+    CHECK_OK(wtgram_poller_add(poller, monitor.id, WTGRAM_READY_ALERT, 5));
     CHECK_STATUS(wtgram_poller_wait(poller, 0, &event, 1, &count), WTGRAM_ERROR_WOULD_BLOCK);
     CHECK_STATUS(wtgram_monitor_next_alert(monitor, 0, &alert), WTGRAM_ERROR_WOULD_BLOCK);
     CHECK_STATUS(wtgram_monitor_next_alert(monitor, 50 * MILLISECOND_US, &alert), WTGRAM_ERROR_TIMED_OUT);
@@ -108,7 +108,7 @@ static void alerts_begin_and_end(void)
     CHECK_STATUS(wtgram_transport_send(pair.client_datagrams, large, sizeof large, NULL), WTGRAM_ERROR_TOO_LARGE);
     CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, &event, 1, &count));
     CHECK_UINT(event.object, monitor.id);
-    CHECK_UINT(event.ready, WTGRAM_ALERT);
+    CHECK_UINT(event.ready, WTGRAM_READY_ALERT);
     CHECK_OK(wtgram_monitor_next_alert(monitor, 0, &alert));
     CHECK_UINT(alert.kind, WTGRAM_ALERT_LOW_SUCCESS_RATE);
     CHECK_UINT(alert.began, 1);
@@ -121,15 +121,15 @@ static void alerts_begin_and_end(void)
     CHECK_OK(wtgram_monitor_next_alert(monitor, PATIENCE_US, &alert));
     CHECK_UINT(alert.kind, WTGRAM_ALERT_LOW_SUCCESS_RATE);
     CHECK_UINT(alert.began, 0);
-    CHECK_OK(wtgram_monitor_alerts(monitor, kept, 4, &count));
+    CHECK_OK(wtgram_monitor_get_alerts(monitor, kept, 4, &count));
     CHECK_UINT(count, 2);
     CHECK_UINT(kept[0].began, 1);
     CHECK_UINT(kept[1].began, 0);
     kept[0].began = kept[1].began = 7;
-    CHECK_OK(wtgram_monitor_alerts(monitor, kept, 1, &count));
+    CHECK_OK(wtgram_monitor_get_alerts(monitor, kept, 1, &count));
     CHECK_UINT(count, 2);
     CHECK(kept[0].began == 0 && kept[1].began == 7);
-    CHECK_OK(wtgram_monitor_alerts(monitor, NULL, 0, &count));
+    CHECK_OK(wtgram_monitor_get_alerts(monitor, NULL, 0, &count));
     CHECK_UINT(count, 2);
     wtgram_poller_free(poller);
     wtgram_monitor_free(monitor);
@@ -148,7 +148,7 @@ static void wait_for_the_end(wtgram_monitor monitor, int64_t *ended_us)
     wtgram_alert newest[1];
     for (int64_t start = now_us(); now_us() - start < PATIENCE_US; sleep_us(MILLISECOND_US)) {
         size_t count = 0;
-        CHECK_OK(wtgram_monitor_alerts(monitor, newest, 1, &count));
+        CHECK_OK(wtgram_monitor_get_alerts(monitor, newest, 1, &count));
         if (count == 0 || newest[0].began == 1 || newest[0].timestamp_us <= *ended_us) continue;
         *ended_us = newest[0].timestamp_us;
         return;
@@ -168,17 +168,17 @@ static void drops_and_missed_alerts(void)
     static uint8_t data[1000];
     /* Each burst overflows the incoming queue of 1 MiB, so a condition begins and ends; 3 alerts may wait. */
     for (int burst = 0; burst < 4; burst++) {
-        wtgram_transport_statistics statistics;
+        wtgram_transport_stats statistics;
         uint64_t before;
-        wtgram_transport_statistics_init(&statistics);
-        CHECK_OK(wtgram_transport_stats(pair.accepted_datagrams, &statistics));
+        wtgram_transport_stats_init(&statistics);
+        CHECK_OK(wtgram_transport_get_stats(pair.accepted_datagrams, &statistics));
         before = statistics.receive_dropped_full;
         int64_t start = now_us();
         while (statistics.receive_dropped_full == before && now_us() - start < PATIENCE_US) {
             for (int i = 0; i < 50; i++)
                 CHECK_OK(wtgram_transport_send(pair.client_datagrams, data, sizeof data, NULL));
             sleep_us(200);
-            CHECK_OK(wtgram_transport_stats(pair.accepted_datagrams, &statistics));
+            CHECK_OK(wtgram_transport_get_stats(pair.accepted_datagrams, &statistics));
         }
         CHECK(statistics.receive_dropped_full > before);
         wait_for_the_end(monitor, &ended_us);
@@ -252,7 +252,7 @@ static uint64_t wait_for_transports(char *text, size_t capacity, uint64_t count)
     size_t length = 0;
     int64_t start = now_us();
     do {
-        CHECK_OK(wtgram_prometheus_process(text, capacity, &length));
+        CHECK_OK(wtgram_process_get_prometheus(text, capacity, &length));
         CHECK(figure(text, SENT) >= sent);
         sent = figure(text, SENT);
     } while (figure(text, TRANSPORTS) != count && now_us() - start < PATIENCE_US);
@@ -270,17 +270,18 @@ static void prometheus_text(void)
     pair_open(&pair, NULL);
     for (int i = 0; i < 3; i++) pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "abc", 3);
     TEST("one transport: labelled with its peer, with its path's figures, ending as OpenMetrics does");
-    CHECK_OK(wtgram_prometheus_transport(pair.client_datagrams, text, sizeof text, &length));
+    CHECK_OK(wtgram_transport_get_prometheus(pair.client_datagrams, text, sizeof text, &length));
     CHECK_UINT(length, strlen(text));
     CHECK(strstr(text, "wtgram_send_datagrams_total{peer=\"127.0.0.1:") != NULL);
     CHECK(strstr(text, "outcome=\"sent\"} 3\n") != NULL);
     CHECK(strstr(text, "# TYPE wtgram_rtt_seconds gauge\n") != NULL);
     CHECK_TEXT(text + length - 6, "# EOF\n");
     TEST("a buffer that is too small says what is needed");
-    CHECK_STATUS(wtgram_prometheus_transport(pair.client_datagrams, text, 10, &needed), WTGRAM_ERROR_BUFFER_TOO_SMALL);
+    CHECK_STATUS(wtgram_transport_get_prometheus(pair.client_datagrams, text, 10, &needed),
+                 WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK(needed > 1000);
     TEST("the whole process: sums, and what was counted once stays counted when sessions end");
-    CHECK_OK(wtgram_prometheus_process(text, sizeof text, &length));
+    CHECK_OK(wtgram_process_get_prometheus(text, sizeof text, &length));
     CHECK_UINT(figure(text, SENT), before + 3);
     CHECK_UINT(figure(text, TRANSPORTS), 2);
     pair_free(&pair);

@@ -9,7 +9,7 @@ static bool descriptor_readable(wtgram_poller poller, int timeout_ms)
 {
     struct pollfd entry;
     int fd = -1;
-    CHECK_OK(wtgram_poller_fd(poller, &fd));
+    CHECK_OK(wtgram_poller_get_fd(poller, &fd));
     CHECK(fd >= 0);
     entry.fd = fd;
     entry.events = POLLIN;
@@ -58,13 +58,13 @@ static void readable_is_level_triggered(void)
     CHECK_OK(wtgram_poller_new(&poller));
     TEST("an empty poller, and one whose objects are idle, are silent");
     expect_silence(poller);
-    CHECK_OK(wtgram_poller_add(poller, pair.accepted_datagrams.id, WTGRAM_READABLE, 42));
+    CHECK_OK(wtgram_poller_add(poller, pair.accepted_datagrams.id, WTGRAM_READY_READABLE, 42));
     expect_silence(poller);
     TEST("a datagram makes the object and the descriptor readable, again and again, until it is taken");
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"a", 1, NULL));
     CHECK(descriptor_readable(poller, 10 * 1000));
     for (int i = 0; i < 3; i++) {
-        expect_event(poller, pair.accepted_datagrams.id, 42, WTGRAM_READABLE);
+        expect_event(poller, pair.accepted_datagrams.id, 42, WTGRAM_READY_READABLE);
         CHECK(descriptor_readable(poller, 0));
     }
     CHECK_OK(wtgram_transport_try_receive(pair.accepted_datagrams, buffer, sizeof buffer, &length));
@@ -73,18 +73,18 @@ static void readable_is_level_triggered(void)
     for (int i = 0; i < 100; i++) {
         CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"b", 1, NULL));
         CHECK(descriptor_readable(poller, 10 * 1000));
-        expect_event(poller, pair.accepted_datagrams.id, 42, WTGRAM_READABLE);
+        expect_event(poller, pair.accepted_datagrams.id, 42, WTGRAM_READY_READABLE);
         CHECK_OK(wtgram_transport_try_receive(pair.accepted_datagrams, buffer, sizeof buffer, &length));
     }
     TEST("modify changes interest and cookie; remove ends it");
-    CHECK_OK(wtgram_poller_modify(poller, pair.accepted_datagrams.id, WTGRAM_WRITABLE, 43));
-    expect_event(poller, pair.accepted_datagrams.id, 43, WTGRAM_WRITABLE);
+    CHECK_OK(wtgram_poller_modify(poller, pair.accepted_datagrams.id, WTGRAM_READY_WRITABLE, 43));
+    expect_event(poller, pair.accepted_datagrams.id, 43, WTGRAM_READY_WRITABLE);
     CHECK_OK(wtgram_poller_remove(poller, pair.accepted_datagrams.id));
     expect_silence(poller);
     TEST("adding twice, and changing or removing what is not there, is refused");
-    CHECK_OK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_READABLE, 1));
-    CHECK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_READABLE, 1) != WTGRAM_OK);
-    CHECK(wtgram_poller_modify(poller, pair.accepted_datagrams.id, WTGRAM_READABLE, 1) != WTGRAM_OK);
+    CHECK_OK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_READY_READABLE, 1));
+    CHECK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_READY_READABLE, 1) != WTGRAM_OK);
+    CHECK(wtgram_poller_modify(poller, pair.accepted_datagrams.id, WTGRAM_READY_READABLE, 1) != WTGRAM_OK);
     CHECK(wtgram_poller_remove(poller, pair.accepted_datagrams.id) != WTGRAM_OK);
     wtgram_poller_free(poller);
     pair_free(&pair);
@@ -97,7 +97,7 @@ static void accept_and_close_are_events(void)
     wtgram_session client, accepted;
     pair_listen(&pair, NULL);
     CHECK_OK(wtgram_poller_new(&poller));
-    CHECK_OK(wtgram_poller_add(poller, pair.server.id, WTGRAM_ACCEPT | WTGRAM_CLOSED, 7));
+    CHECK_OK(wtgram_poller_add(poller, pair.server.id, WTGRAM_READY_ACCEPT | WTGRAM_READY_CLOSED, 7));
     expect_silence(poller);
     TEST("a session that waits is reported until it is accepted");
     wtgram_connect_options options;
@@ -106,23 +106,23 @@ static void accept_and_close_are_events(void)
     options.certificate_hashes = pair.hash;
     options.certificate_hashes_count = 1;
     CHECK_OK(wtgram_session_connect(pair.url, &options, &client, NULL, 0));
-    expect_event(poller, pair.server.id, 7, WTGRAM_ACCEPT);
-    expect_event(poller, pair.server.id, 7, WTGRAM_ACCEPT);
+    expect_event(poller, pair.server.id, 7, WTGRAM_READY_ACCEPT);
+    expect_event(poller, pair.server.id, 7, WTGRAM_READY_ACCEPT);
     CHECK_OK(wtgram_server_accept(pair.server, 0, &accepted));
     expect_silence(poller);
     TEST("the peer's close is reported on the session and on its transport");
     wtgram_transport datagrams;
-    CHECK_OK(wtgram_session_datagrams(accepted, &datagrams));
-    CHECK_OK(wtgram_poller_add(poller, accepted.id, WTGRAM_CLOSED, 8));
-    CHECK_OK(wtgram_poller_add(poller, datagrams.id, WTGRAM_CLOSED | WTGRAM_READABLE, 9));
+    CHECK_OK(wtgram_session_get_transport(accepted, &datagrams));
+    CHECK_OK(wtgram_poller_add(poller, accepted.id, WTGRAM_READY_CLOSED, 8));
+    CHECK_OK(wtgram_poller_add(poller, datagrams.id, WTGRAM_READY_CLOSED | WTGRAM_READY_READABLE, 9));
     expect_silence(poller);
     CHECK_OK(wtgram_session_close(client, 1, NULL, 0));
-    expect_event(poller, accepted.id, 8, WTGRAM_CLOSED);
-    expect_event(poller, datagrams.id, 9, WTGRAM_CLOSED);
+    expect_event(poller, accepted.id, 8, WTGRAM_READY_CLOSED);
+    expect_event(poller, datagrams.id, 9, WTGRAM_READY_CLOSED);
     TEST("an object that is closed already can be added and is reported at once");
     CHECK_OK(wtgram_poller_remove(poller, accepted.id));
-    CHECK_OK(wtgram_poller_add(poller, accepted.id, WTGRAM_CLOSED, 10));
-    expect_event(poller, accepted.id, 10, WTGRAM_CLOSED);
+    CHECK_OK(wtgram_poller_add(poller, accepted.id, WTGRAM_READY_CLOSED, 10));
+    expect_event(poller, accepted.id, 10, WTGRAM_READY_CLOSED);
     TEST("a freed object leaves the poller by itself, at once");
     wtgram_session_free(accepted);
     CHECK_STATUS(wtgram_poller_remove(poller, accepted.id), WTGRAM_ERROR_INVALID_STATE);
@@ -131,7 +131,7 @@ static void accept_and_close_are_events(void)
     expect_silence(poller);
     TEST("closing the server is an event");
     CHECK_OK(wtgram_server_close(pair.server));
-    expect_event(poller, pair.server.id, 7, WTGRAM_CLOSED);
+    expect_event(poller, pair.server.id, 7, WTGRAM_READY_CLOSED);
     wtgram_poller_free(poller);
     pair_free(&pair);
 }
@@ -151,8 +151,8 @@ static void writable_follows_the_queue(void)
     pair_open(&pair, &options);
     CHECK_OK(wtgram_poller_new(&poller));
     TEST("with room the transport is writable; after a refused datagram it becomes writable again");
-    CHECK_OK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_WRITABLE, 1));
-    expect_event(poller, pair.client_datagrams.id, 1, WTGRAM_WRITABLE);
+    CHECK_OK(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_READY_WRITABLE, 1));
+    expect_event(poller, pair.client_datagrams.id, 1, WTGRAM_READY_WRITABLE);
     bool refused = false;
     for (int i = 0; i < 2000000 && !refused; i++) {
         wtgram_status status = wtgram_transport_try_send(pair.client_datagrams, data, sizeof data, NULL);
@@ -160,7 +160,7 @@ static void writable_follows_the_queue(void)
         if (!refused) CHECK_OK(status);
     }
     CHECK(refused); /* a sender in a tight loop outruns a queue of four */
-    expect_event(poller, pair.client_datagrams.id, 1, WTGRAM_WRITABLE);
+    expect_event(poller, pair.client_datagrams.id, 1, WTGRAM_READY_WRITABLE);
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, data, sizeof data, NULL));
     wtgram_poller_free(poller);
     pair_free(&pair);
@@ -181,9 +181,9 @@ static void many_objects_in_one_poller(void)
     CHECK_OK(wtgram_poller_new(&poller));
     for (size_t i = 0; i < MANY; i++) {
         pair_connect(&pair, NULL, &clients[i], &accepted[i]);
-        CHECK_OK(wtgram_session_datagrams(clients[i], &from[i]));
-        CHECK_OK(wtgram_session_datagrams(accepted[i], &to[i]));
-        CHECK_OK(wtgram_poller_add(poller, to[i].id, WTGRAM_READABLE | WTGRAM_CLOSED, i));
+        CHECK_OK(wtgram_session_get_transport(clients[i], &from[i]));
+        CHECK_OK(wtgram_session_get_transport(accepted[i], &to[i]));
+        CHECK_OK(wtgram_poller_add(poller, to[i].id, WTGRAM_READY_READABLE | WTGRAM_READY_CLOSED, i));
     }
     expect_silence(poller);
     TEST("fifty sessions, one poller, room for 7 events at a time: each is reported, none starves");
@@ -197,7 +197,7 @@ static void many_objects_in_one_poller(void)
         for (size_t i = 0; i < count; i++) {
             CHECK(events[i].cookie < MANY);
             CHECK_UINT(events[i].object, to[events[i].cookie].id);
-            CHECK_UINT(events[i].ready, WTGRAM_READABLE);
+            CHECK_UINT(events[i].ready, WTGRAM_READY_READABLE);
             seen_count += !seen[events[i].cookie];
             seen[events[i].cookie] = true;
         }
@@ -250,10 +250,10 @@ static void freed_objects_on_a_transport_leave(void)
     }
     TEST("closed ones stay, and are reported, until they are freed");
     CHECK_OK(wtgram_monitor_open(pair.client_datagrams, NULL, &monitor));
-    CHECK_OK(wtgram_poller_add(poller, monitor.id, WTGRAM_ALERT, 77));
+    CHECK_OK(wtgram_poller_add(poller, monitor.id, WTGRAM_READY_ALERT, 77));
     CHECK_OK(wtgram_monitor_close(monitor));
-    expect_event(poller, monitor.id, 77, WTGRAM_CLOSED);
-    expect_event(poller, monitor.id, 77, WTGRAM_CLOSED);
+    expect_event(poller, monitor.id, 77, WTGRAM_READY_CLOSED);
+    expect_event(poller, monitor.id, 77, WTGRAM_READY_CLOSED);
     wtgram_monitor_free(monitor);
     expect_silence(poller);
     wtgram_poller_free(poller);
@@ -276,7 +276,7 @@ static void every_waiting_thread_hears(void)
     wtgram_poller poller;
     pair_open(&pair, NULL);
     CHECK_OK(wtgram_poller_new(&poller));
-    CHECK_OK(wtgram_poller_add(poller, pair.accepted_datagrams.id, WTGRAM_READABLE, 1));
+    CHECK_OK(wtgram_poller_add(poller, pair.accepted_datagrams.id, WTGRAM_READY_READABLE, 1));
     TEST("of three threads that wait on one poller each wakes while something is ready");
     for (size_t i = 0; i < 3; i++) blocked_start(&threads[i], wait_for_one, &poller);
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"a", 1, NULL));

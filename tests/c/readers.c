@@ -27,15 +27,15 @@ static void a_layer_keeps_its_frames(void)
     CHECK_BYTES(buffer, "message", length);
     wtgram_reliability_outcome outcome;
     CHECK_OK(wtgram_reliability_next_outcome(near_end, PATIENCE_US, &outcome));
-    CHECK_UINT(outcome.result, WTGRAM_RELIABILITY_ACKNOWLEDGED);
+    CHECK_UINT(outcome.kind, WTGRAM_RELIABILITY_ACKNOWLEDGED);
     nothing_is_there(pair.accepted_datagrams);
     nothing_is_there(pair.client_datagrams);
     TEST("the program's own datagrams reach the transport and not the layer");
     pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "plain", 5);
     CHECK_STATUS(wtgram_reliability_try_receive(far_end, buffer, sizeof buffer, &length), WTGRAM_ERROR_WOULD_BLOCK);
-    wtgram_transport_statistics counted;
-    wtgram_transport_statistics_init(&counted);
-    CHECK_OK(wtgram_transport_stats(pair.accepted_datagrams, &counted));
+    wtgram_transport_stats counted;
+    wtgram_transport_stats_init(&counted);
+    CHECK_OK(wtgram_transport_get_stats(pair.accepted_datagrams, &counted));
     CHECK(counted.receive_routed >= 1 && counted.datagrams_received == counted.receive_routed + 1);
     wtgram_reliability_free(near_end);
     wtgram_reliability_free(far_end);
@@ -61,7 +61,7 @@ static void closing_what_shares_a_transport(void)
     CHECK_OK(wtgram_transport_is_closed(pair.client_datagrams, &closed));
     CHECK(closed);
     uint32_t state = 0;
-    CHECK_OK(wtgram_session_state(pair.client, &state));
+    CHECK_OK(wtgram_session_get_state(pair.client, &state));
     CHECK_UINT(state, WTGRAM_SESSION_CONNECTED);
     wtgram_structured_free(one);
     wtgram_structured_free(other);

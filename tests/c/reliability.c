@@ -63,7 +63,7 @@ static void messages_arrive_once_and_each_has_one_outcome(const struct pair *pai
     struct layers layers;
     static uint8_t seen[COUNT], settled[COUNT];
     wtgram_reliability_outcome outcomes[64];
-    wtgram_reliability_statistics stats;
+    wtgram_reliability_stats stats;
     TEST("500 messages arrive, each once, and each has one outcome");
     open_both(pair, &layers);
     for (uint64_t i = 0; i < COUNT; i++) CHECK_OK(send_within(layers.near_end, &i, sizeof i, PATIENCE_US, i + 1));
@@ -76,13 +76,13 @@ static void messages_arrive_once_and_each_has_one_outcome(const struct pair *pai
     }
     for (size_t fetched = 0; fetched < COUNT;) {
         size_t count = 0;
-        CHECK_OK(wtgram_reliability_outcomes(layers.near_end, PATIENCE_US, outcomes, 64, &count));
+        CHECK_OK(wtgram_reliability_next_outcomes(layers.near_end, PATIENCE_US, outcomes, 64, &count));
         CHECK(count >= 1 && count <= 64);
         for (size_t i = 0; i < count; i++) {
             uint64_t number = outcomes[i].report_id - 1;
             CHECK(number < COUNT && !settled[number]);
             settled[number] = 1;
-            CHECK_UINT(outcomes[i].result, WTGRAM_RELIABILITY_ACKNOWLEDGED);
+            CHECK_UINT(outcomes[i].kind, WTGRAM_RELIABILITY_ACKNOWLEDGED);
             CHECK(outcomes[i].transmissions >= 1 && outcomes[i].elapsed_us > 0);
         }
         fetched += count;
@@ -91,9 +91,9 @@ static void messages_arrive_once_and_each_has_one_outcome(const struct pair *pai
     CHECK_UINT(outcomes[0].report_id, 0);
 
     TEST("statistics add up on both sides");
-    wtgram_reliability_statistics_init(NULL);
-    wtgram_reliability_statistics_init(&stats);
-    CHECK_OK(wtgram_reliability_stats(layers.near_end, &stats));
+    wtgram_reliability_stats_init(NULL);
+    wtgram_reliability_stats_init(&stats);
+    CHECK_OK(wtgram_reliability_get_stats(layers.near_end, &stats));
     CHECK_UINT(stats.struct_size, sizeof stats);
     CHECK_UINT(stats.submitted, COUNT);
     CHECK_UINT(stats.acknowledged, COUNT);
@@ -101,7 +101,7 @@ static void messages_arrive_once_and_each_has_one_outcome(const struct pair *pai
     CHECK_UINT(stats.transmissions, COUNT + stats.early_retransmits + stats.timer_retransmits);
     CHECK(stats.bytes_transmitted >= COUNT * sizeof(uint64_t) && stats.rtt_us > 0 && stats.rto_us > 0);
     CHECK_UINT(stats.negotiated, 1);
-    CHECK_OK(wtgram_reliability_stats(layers.far_end, &stats));
+    CHECK_OK(wtgram_reliability_get_stats(layers.far_end, &stats));
     CHECK_UINT(stats.received, COUNT);
     CHECK_UINT(stats.delivered, COUNT);
     CHECK_UINT(stats.receive_queued, 0);
@@ -148,8 +148,8 @@ static void sizes_and_windows(const struct pair *pair)
     wtgram_status status = WTGRAM_OK;
     size_t largest = 0;
     TEST("the largest message is accepted, one that no path carries is TOO_LARGE");
-    CHECK_OK(wtgram_reliability_create(pair->client_datagrams, SECOND_US, 3, &layer));
-    CHECK_OK(wtgram_reliability_max_message_size(layer, &largest));
+    CHECK_OK(wtgram_reliability_open_with(pair->client_datagrams, SECOND_US, 3, &layer));
+    CHECK_OK(wtgram_reliability_get_max_message_size(layer, &largest));
     CHECK(largest > 1000 && largest < 65000);
     CHECK_STATUS(send_within(layer, data, sizeof data, 0, 0), WTGRAM_ERROR_TOO_LARGE);
     CHECK_OK(send_within(layer, data, largest, 0, 0));
@@ -176,7 +176,7 @@ static void sizes_and_windows(const struct pair *pair)
     status = wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome);
     CHECK_OK(status);
     CHECK_UINT(outcome.report_id, 5);
-    CHECK_UINT(outcome.result, WTGRAM_RELIABILITY_GAVE_UP);
+    CHECK_UINT(outcome.kind, WTGRAM_RELIABILITY_GAVE_UP);
     CHECK(outcome.elapsed_us >= 200 * MILLISECOND_US && outcome.transmissions >= 2);
     wtgram_reliability_free(layer);
 }
@@ -186,17 +186,17 @@ static void the_factory_s_parameters(const struct pair *pair)
     wtgram_reliability layer;
     wtgram_reliability_outcome outcome;
     TEST("a layer from create gives up as its two parameters say");
-    CHECK_OK(wtgram_reliability_create(pair->client_datagrams, 50 * MILLISECOND_US, 1, &layer));
+    CHECK_OK(wtgram_reliability_open_with(pair->client_datagrams, 50 * MILLISECOND_US, 1, &layer));
     CHECK_OK(send_within(layer, "x", 1, 0, 5));
     CHECK_OK(wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome));
-    CHECK_UINT(outcome.result, WTGRAM_RELIABILITY_GAVE_UP);
+    CHECK_UINT(outcome.kind, WTGRAM_RELIABILITY_GAVE_UP);
     /* With the defaults of the reference, 1 s and 3, it were 4 s at least; with those of open 12 s. */
     CHECK(outcome.elapsed_us >= 100 * MILLISECOND_US && outcome.transmissions >= 2);
     wtgram_reliability_free(layer);
-    CHECK_OK(wtgram_reliability_create(pair->client_datagrams, 400 * MILLISECOND_US, 0, &layer));
+    CHECK_OK(wtgram_reliability_open_with(pair->client_datagrams, 400 * MILLISECOND_US, 0, &layer));
     CHECK_OK(send_within(layer, "x", 1, 0, 6));
     CHECK_OK(wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome));
-    CHECK_UINT(outcome.result, WTGRAM_RELIABILITY_GAVE_UP);
+    CHECK_UINT(outcome.kind, WTGRAM_RELIABILITY_GAVE_UP);
     CHECK(outcome.elapsed_us >= 400 * MILLISECOND_US);
     wtgram_reliability_free(layer);
 }
@@ -208,7 +208,7 @@ static void ttl_and_negotiation(void)
     wtgram_reliability near_end, far_end;
     wtgram_send_options short_lived;
     wtgram_reliability_outcome outcome;
-    wtgram_reliability_statistics stats;
+    wtgram_reliability_stats stats;
     pair_open(&pair, NULL);
     wtgram_reliability_options_init(&options);
     options.negotiation = WTGRAM_NEGOTIATION_REQUIRED;
@@ -220,9 +220,9 @@ static void ttl_and_negotiation(void)
     short_lived.report_id = 9;
     CHECK_OK(wtgram_reliability_send(near_end, (const uint8_t *)"late", 4, &short_lived));
     CHECK_OK(wtgram_reliability_next_outcome(near_end, PATIENCE_US, &outcome));
-    CHECK(outcome.report_id == 9 && outcome.result == WTGRAM_RELIABILITY_EXPIRED && outcome.transmissions == 0);
-    wtgram_reliability_statistics_init(&stats);
-    CHECK_OK(wtgram_reliability_stats(near_end, &stats));
+    CHECK(outcome.report_id == 9 && outcome.kind == WTGRAM_RELIABILITY_EXPIRED && outcome.transmissions == 0);
+    wtgram_reliability_stats_init(&stats);
+    CHECK_OK(wtgram_reliability_get_stats(near_end, &stats));
     CHECK_UINT(stats.expired, 1);
     CHECK_UINT(stats.submitted, 1);
 
@@ -233,9 +233,9 @@ static void ttl_and_negotiation(void)
     wtgram_structured objects;
     CHECK_OK(wtgram_structured_open_over_reliability(near_end, &type, 1, NULL, &objects));
     short_lived.report_id = 10;
-    CHECK_OK(wtgram_structured_send_obj(objects, 1, (const uint8_t *)"1", 1, &short_lived));
+    CHECK_OK(wtgram_structured_send(objects, 1, (const uint8_t *)"1", 1, &short_lived));
     CHECK_OK(wtgram_reliability_next_outcome(near_end, PATIENCE_US, &outcome));
-    CHECK(outcome.report_id == 10 && outcome.result == WTGRAM_RELIABILITY_EXPIRED);
+    CHECK(outcome.report_id == 10 && outcome.kind == WTGRAM_RELIABILITY_EXPIRED);
 
     TEST("layers that require the negotiation never take plain frames: they are the program's own");
     CHECK_OK(wtgram_reliability_open_over_session(pair.accepted, &options, &far_end));
@@ -250,8 +250,8 @@ static void ttl_and_negotiation(void)
     } while (length > 7 && memcmp(buffer, "\006WTGRAM", 7) == 0);
     CHECK_UINT(length, 13);
     CHECK_BYTES(buffer, "\004DATA\0\0\0\0mine", 13);
-    wtgram_reliability_statistics_init(&stats);
-    CHECK_OK(wtgram_reliability_stats(far_end, &stats));
+    wtgram_reliability_stats_init(&stats);
+    CHECK_OK(wtgram_reliability_get_stats(far_end, &stats));
     CHECK_UINT(stats.plain_left, 1);
     CHECK_UINT(stats.plain_taken, 0);
     CHECK_UINT(stats.takes_plain, 0);
@@ -307,7 +307,7 @@ static void closing(const struct pair *pair)
     CHECK_OK(send_within(layers.near_end, "x", 1, 0, 9));
     CHECK_STATUS(wtgram_reliability_close(layers.near_end, 10 * MILLISECOND_US), WTGRAM_ERROR_TIMED_OUT);
     CHECK_OK(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome));
-    CHECK(outcome.report_id == 9 && outcome.result == WTGRAM_RELIABILITY_CLOSED);
+    CHECK(outcome.report_id == 9 && outcome.kind == WTGRAM_RELIABILITY_CLOSED);
     CHECK_STATUS(wtgram_reliability_next_outcome(layers.near_end, PATIENCE_US, &outcome), WTGRAM_ERROR_CLOSED);
     wtgram_reliability_free(layers.near_end);
 }
@@ -316,7 +316,7 @@ static void bad_input(const struct pair *pair)
 {
     struct layers layers;
     wtgram_reliability_options options;
-    wtgram_reliability_statistics stats;
+    wtgram_reliability_stats stats;
     wtgram_reliability_outcome outcome;
     wtgram_reliability layer;
     uint8_t buffer[SIZE];
@@ -343,14 +343,15 @@ static void bad_input(const struct pair *pair)
                      WTGRAM_ERROR_INVALID_ARGUMENT);
     }
     layer.id = 99;
-    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, 0, 3, &layer), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, -1, 3, &layer), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_open_with(pair->client_datagrams, 0, 3, &layer), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_open_with(pair->client_datagrams, -1, 3, &layer), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_UINT(layer.id, 0);
     TEST("NULL where something must be, and negative times, are INVALID_ARGUMENT");
     CHECK_STATUS(wtgram_reliability_open_over_transport(pair->client_datagrams, NULL, NULL),
                  WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, NULL, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, SECOND_US, 3, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_open_with(pair->client_datagrams, SECOND_US, 3, NULL),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
     open_both(pair, &layers);
     CHECK_STATUS(wtgram_reliability_send(layers.near_end, NULL, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(send_within(layers.near_end, buffer, 1, -2, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
@@ -359,18 +360,20 @@ static void bad_input(const struct pair *pair)
     CHECK_STATUS(wtgram_reliability_receive(layers.near_end, 0, buffer, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_receive(layers.near_end, -2, buffer, 1, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_try_receive(layers.near_end, buffer, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_max_message_size(layers.near_end, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_get_max_message_size(layers.near_end, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_is_closed(layers.near_end, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_next_outcome(layers.near_end, 0, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_reliability_next_outcome(layers.near_end, -2, &outcome), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_outcomes(layers.near_end, 0, NULL, 1, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_outcomes(layers.near_end, 0, &outcome, 0, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_outcomes(layers.near_end, 0, &outcome, 1, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
-    CHECK_STATUS(wtgram_reliability_stats(layers.near_end, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_next_outcomes(layers.near_end, 0, NULL, 1, &count), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_next_outcomes(layers.near_end, 0, &outcome, 0, &count),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_next_outcomes(layers.near_end, 0, &outcome, 1, NULL),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_reliability_get_stats(layers.near_end, NULL), WTGRAM_ERROR_INVALID_ARGUMENT);
     for (int i = 0; i < 2; i++) {
-        wtgram_reliability_statistics_init(&stats);
+        wtgram_reliability_stats_init(&stats);
         stats.struct_size = i == 0 ? 0 : 4096;
-        CHECK_STATUS(wtgram_reliability_stats(layers.near_end, &stats), WTGRAM_ERROR_INVALID_ARGUMENT);
+        CHECK_STATUS(wtgram_reliability_get_stats(layers.near_end, &stats), WTGRAM_ERROR_INVALID_ARGUMENT);
     }
     CHECK_STATUS(wtgram_reliability_close(layers.near_end, -2), WTGRAM_ERROR_INVALID_ARGUMENT);
     free_both(&layers);
@@ -381,16 +384,16 @@ static void bad_input(const struct pair *pair)
     bad[1].id = 0;
     bad[2].id = pair->client.id;
     for (int i = 0; i < 3; i++) {
-        wtgram_reliability_statistics_init(&stats);
+        wtgram_reliability_stats_init(&stats);
         CHECK_STATUS(wtgram_reliability_send(bad[i], buffer, 1, NULL), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_try_send(bad[i], buffer, 1, NULL), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_receive(bad[i], 0, buffer, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_try_receive(bad[i], buffer, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
-        CHECK_STATUS(wtgram_reliability_max_message_size(bad[i], &count), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_get_max_message_size(bad[i], &count), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_is_closed(bad[i], &closed), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_next_outcome(bad[i], 0, &outcome), WTGRAM_ERROR_INVALID_HANDLE);
-        CHECK_STATUS(wtgram_reliability_outcomes(bad[i], 0, &outcome, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
-        CHECK_STATUS(wtgram_reliability_stats(bad[i], &stats), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_next_outcomes(bad[i], 0, &outcome, 1, &count), WTGRAM_ERROR_INVALID_HANDLE);
+        CHECK_STATUS(wtgram_reliability_get_stats(bad[i], &stats), WTGRAM_ERROR_INVALID_HANDLE);
         CHECK_STATUS(wtgram_reliability_close(bad[i], 0), WTGRAM_ERROR_INVALID_HANDLE);
         wtgram_reliability_free(bad[i]);
     }
@@ -398,7 +401,7 @@ static void bad_input(const struct pair *pair)
     wtgram_session no_session = {0};
     CHECK_STATUS(wtgram_reliability_open_over_transport(no_transport, NULL, &layer), WTGRAM_ERROR_INVALID_HANDLE);
     CHECK_STATUS(wtgram_reliability_open_over_session(no_session, NULL, &layer), WTGRAM_ERROR_INVALID_HANDLE);
-    CHECK_STATUS(wtgram_reliability_create(no_transport, SECOND_US, 3, &layer), WTGRAM_ERROR_INVALID_HANDLE);
+    CHECK_STATUS(wtgram_reliability_open_with(no_transport, SECOND_US, 3, &layer), WTGRAM_ERROR_INVALID_HANDLE);
 }
 
 static void the_session_s_end(struct pair *pair)
@@ -417,10 +420,10 @@ static void the_session_s_end(struct pair *pair)
     }
     CHECK_STATUS(wait_for_a_message(&layers.far_end), WTGRAM_ERROR_CLOSED);
     CHECK_STATUS(wait_for_an_outcome(&layers.far_end), WTGRAM_ERROR_CLOSED);
-    CHECK_STATUS(wtgram_reliability_max_message_size(layers.near_end, &size), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_reliability_get_max_message_size(layers.near_end, &size), WTGRAM_ERROR_CLOSED);
     wtgram_reliability layer;
     CHECK_STATUS(wtgram_reliability_open_over_session(pair->client, NULL, &layer), WTGRAM_ERROR_CLOSED);
-    CHECK_STATUS(wtgram_reliability_create(pair->client_datagrams, SECOND_US, 3, &layer), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_reliability_open_with(pair->client_datagrams, SECOND_US, 3, &layer), WTGRAM_ERROR_CLOSED);
     free_both(&layers);
 }
 

@@ -19,8 +19,8 @@ static void listen_with(struct pair *pair, wtgram_listen_options *listen)
     memset(pair, 0, sizeof *pair);
     listen->host = "127.0.0.1";
     CHECK_OK(wtgram_server_listen(listen, &pair->server, NULL, 0));
-    CHECK_OK(wtgram_server_certificate_hash(pair->server, pair->hash));
-    CHECK_OK(wtgram_server_local_port(pair->server, &port));
+    CHECK_OK(wtgram_server_get_certificate_hash(pair->server, pair->hash));
+    CHECK_OK(wtgram_server_get_local_port(pair->server, &port));
     snprintf(pair->url, sizeof pair->url, "https://127.0.0.1:%u/test", (unsigned)port);
 }
 
@@ -30,7 +30,7 @@ static void what_arrives_before_accept(void)
     struct pair pair;
     wtgram_listen_options listen;
     wtgram_transport_options transport;
-    wtgram_transport_statistics statistics;
+    wtgram_transport_stats statistics;
     uint8_t byte = 0;
     size_t length = 0;
     TEST("what arrives before accept waits within the incoming limits, and the rest is counted");
@@ -40,14 +40,14 @@ static void what_arrives_before_accept(void)
     listen.transport = &transport;
     listen_with(&pair, &listen);
     CHECK_OK(client_connect(&pair, &pair.client));
-    CHECK_OK(wtgram_session_datagrams(pair.client, &pair.client_datagrams));
+    CHECK_OK(wtgram_session_get_transport(pair.client, &pair.client_datagrams));
     for (uint8_t number = 0; number < SENT; number++)
         CHECK_OK(wtgram_transport_send(pair.client_datagrams, &number, 1, NULL));
     CHECK_OK(wtgram_server_accept(pair.server, PATIENCE_US, &pair.accepted));
-    CHECK_OK(wtgram_session_datagrams(pair.accepted, &pair.accepted_datagrams));
-    wtgram_transport_statistics_init(&statistics);
+    CHECK_OK(wtgram_session_get_transport(pair.accepted, &pair.accepted_datagrams));
+    wtgram_transport_stats_init(&statistics);
     for (int64_t end = now_us() + PATIENCE_US; statistics.received < SENT && now_us() < end; sleep_us(MILLISECOND_US))
-        CHECK_OK(wtgram_transport_stats(pair.accepted_datagrams, &statistics));
+        CHECK_OK(wtgram_transport_get_stats(pair.accepted_datagrams, &statistics));
     CHECK_UINT(statistics.received, SENT);
     CHECK_UINT(statistics.receive_queued, KEPT);
     CHECK_UINT(statistics.receive_dropped_full, SENT - KEPT);
@@ -84,8 +84,8 @@ static void sessions_that_have_ended(void)
     for (int client = 0; client < BACKLOG; client++) {
         wtgram_transport from, to;
         CHECK_OK(wtgram_server_accept(pair.server, PATIENCE_US, &accepted[client]));
-        CHECK_OK(wtgram_session_datagrams(clients[client], &from));
-        CHECK_OK(wtgram_session_datagrams(accepted[client], &to));
+        CHECK_OK(wtgram_session_get_transport(clients[client], &from));
+        CHECK_OK(wtgram_session_get_transport(accepted[client], &to));
         pair_exchange(from, to, "x", 1);
     }
     CHECK_STATUS(wtgram_server_accept(pair.server, 0, &pair.accepted), WTGRAM_ERROR_WOULD_BLOCK);

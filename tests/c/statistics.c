@@ -7,7 +7,7 @@ static void every_figure_of_the_reference_is_counted(void)
     struct pair_options options;
     struct pair pair;
     wtgram_transport_options transport;
-    wtgram_transport_statistics sent, received;
+    wtgram_transport_stats sent, received;
     uint8_t payload[400] = {0};
     static uint8_t large[70000];
     uint64_t cleared = 0, id = 0;
@@ -16,27 +16,27 @@ static void every_figure_of_the_reference_is_counted(void)
     transport.incoming_max_datagrams = 2;
     options.transport = &transport;
     pair_open(&pair, &options);
-    wtgram_transport_statistics_init(&sent);
-    wtgram_transport_statistics_init(&received);
+    wtgram_transport_stats_init(&sent);
+    wtgram_transport_stats_init(&received);
     TEST("what is sent and received, by count, size and time");
     pair_exchange(pair.client_datagrams, pair.accepted_datagrams, payload, 400);
     uint64_t count = 1;
     do { /* until a receive had to wait */
         pair_exchange(pair.client_datagrams, pair.accepted_datagrams, payload, 100);
         count++;
-        CHECK_OK(wtgram_transport_stats(pair.accepted_datagrams, &received));
+        CHECK_OK(wtgram_transport_get_stats(pair.accepted_datagrams, &received));
     } while (received.max_receive_time_us == 0);
     TEST("a send that fails, a datagram that is dropped on its way out, two that find no room at the other end");
     CHECK_STATUS(wtgram_transport_send(pair.client_datagrams, large, sizeof large, NULL), WTGRAM_ERROR_TOO_LARGE);
     for (int i = 0; i < 4; i++) CHECK_OK(wtgram_transport_send(pair.client_datagrams, payload, 100, NULL));
     for (int64_t end = now_us() + PATIENCE_US; received.receive_drops < 2 && now_us() < end; sleep_us(MILLISECOND_US))
-        CHECK_OK(wtgram_transport_stats(pair.accepted_datagrams, &received));
-    CHECK_OK(wtgram_transport_session_id(pair.client_datagrams, &id));
+        CHECK_OK(wtgram_transport_get_stats(pair.accepted_datagrams, &received));
+    CHECK_OK(wtgram_transport_get_session_id(pair.client_datagrams, &id));
     CHECK_OK(wtgram_transport_set_outgoing_max_age(pair.client_datagrams, 1));
     do {
         CHECK_OK(wtgram_transport_send(pair.client_datagrams, payload, 100, NULL));
         CHECK_OK(wtgram_transport_clear_send_buffer(pair.client_datagrams, &cleared));
-        CHECK_OK(wtgram_transport_stats(pair.client_datagrams, &sent));
+        CHECK_OK(wtgram_transport_get_stats(pair.client_datagrams, &sent));
     } while (sent.send_drops == 0 || sent.max_send_time_us == 0); /* a send may take less than a microsecond */
     CHECK(sent.session_id == id && received.session_id == id);
     CHECK(sent.created_at_us > INT64_C(1600000000) * SECOND_US);

@@ -73,7 +73,7 @@ static bool is_one_shot(size_t place) { return place % 2 == 1; }
 
 static uint32_t interest_of(size_t place)
 {
-    return WTGRAM_READABLE | (is_one_shot(place) ? (uint32_t)WTGRAM_ONE_SHOT : 0);
+    return WTGRAM_READY_READABLE | (is_one_shot(place) ? (uint32_t)WTGRAM_READY_ONE_SHOT : 0);
 }
 
 static wtgram_status receive_at(struct place *place, size_t form)
@@ -84,7 +84,7 @@ static wtgram_status receive_at(struct place *place, size_t form)
     switch (form) {
     case PLAIN: return wtgram_transport_try_receive(place->pair.accepted_datagrams, buffer, sizeof buffer, &length);
     case RELIABLE: return wtgram_reliability_try_receive(place->far_layer, buffer, sizeof buffer, &length);
-    default: return wtgram_structured_try_receive_obj(place->far_structured, buffer, sizeof buffer, &type, &length);
+    default: return wtgram_structured_try_receive(place->far_structured, buffer, sizeof buffer, &type, &length);
     }
 }
 
@@ -106,12 +106,12 @@ static void accept_all(void)
     while (wtgram_server_accept(server, 0, &session) == WTGRAM_OK) {
         uint64_t cookie = ADD(last_cookie, 1);
         CHECK(cookie < COOKIES);
-        CHECK_OK(wtgram_session_datagrams(session, &datagrams));
+        CHECK_OK(wtgram_session_get_transport(session, &datagrams));
         registered[cookie].session = session;
         registered[cookie].object = datagrams.id;
         STORE(registered[cookie].kind, ACCEPTED);
         ADD(accepted_count, 1);
-        CHECK_OK(wtgram_poller_add(poller, datagrams.id, WTGRAM_READABLE, cookie));
+        CHECK_OK(wtgram_poller_add(poller, datagrams.id, WTGRAM_READY_READABLE, cookie));
     }
 }
 
@@ -124,8 +124,8 @@ static void handle_accepted(struct registered *entry, uint64_t cookie, uint32_t 
         check_passing(wtgram_transport_try_send(datagrams, buffer, length, NULL));
     }
     uint32_t expected = ACCEPTED;
-    if ((ready & WTGRAM_CLOSED) != 0 && __atomic_compare_exchange_n(&entry->kind, &expected, (uint32_t)NOTHING, false,
-                                                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    if ((ready & WTGRAM_READY_CLOSED) != 0 && __atomic_compare_exchange_n(&entry->kind, &expected, (uint32_t)NOTHING,
+                                                                          false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         wtgram_session_free(entry->session);
         is_freed(cookie);
     }
@@ -137,7 +137,7 @@ static void handle(const wtgram_event *event, uint64_t before)
     struct registered *entry = &registered[event->cookie];
     if (event->cookie < PLACES) {
         CHECK_UINT(event->object, places[event->cookie].far_object);
-        CHECK_UINT(event->ready, WTGRAM_READABLE);
+        CHECK_UINT(event->ready, WTGRAM_READY_READABLE);
         drain_place(event->cookie);
         return;
     }
@@ -150,8 +150,8 @@ static void handle(const wtgram_event *event, uint64_t before)
         wtgram_reliability_outcome outcomes[64];
         size_t count = 0;
         wtgram_reliability layer = {event->object};
-        while (wtgram_reliability_outcomes(layer, 0, outcomes, 64, &count) == WTGRAM_OK) {
-            for (size_t i = 0; i < count; i++) CHECK_UINT(outcomes[i].result, WTGRAM_RELIABILITY_ACKNOWLEDGED);
+        while (wtgram_reliability_next_outcomes(layer, 0, outcomes, 64, &count) == WTGRAM_OK) {
+            for (size_t i = 0; i < count; i++) CHECK_UINT(outcomes[i].kind, WTGRAM_RELIABILITY_ACKNOWLEDGED);
             for (size_t i = 0; i < PLACES; i++)
                 if (places[i].near_layer.id == layer.id) ADD(places[i].outcomes, count);
         }
@@ -192,7 +192,7 @@ static void send_at(struct place *place, size_t form, uint64_t number)
         status = wtgram_reliability_send(place->near_layer, data, (size_t)length, &options);
         break;
     }
-    default: status = wtgram_structured_send_obj(place->near_structured, 1, data, (size_t)length, NULL); break;
+    default: status = wtgram_structured_send(place->near_structured, 1, data, (size_t)length, NULL); break;
     }
     if (form == OVER_RELIABILITY && status == WTGRAM_ERROR_WOULD_BLOCK) { /* its window is full */
         sleep_us(MILLISECOND_US);
@@ -202,27 +202,27 @@ static void send_at(struct place *place, size_t form, uint64_t number)
     ADD(place->sent, 1);
 }
 
-static wtgram_transport_statistics transport_figures(wtgram_transport transport)
+static wtgram_transport_stats transport_figures(wtgram_transport transport)
 {
-    wtgram_transport_statistics figures;
-    wtgram_transport_statistics_init(&figures);
-    CHECK_OK(wtgram_transport_stats(transport, &figures));
+    wtgram_transport_stats figures;
+    wtgram_transport_stats_init(&figures);
+    CHECK_OK(wtgram_transport_get_stats(transport, &figures));
     return figures;
 }
 
-static wtgram_reliability_statistics layer_figures(wtgram_reliability layer)
+static wtgram_reliability_stats layer_figures(wtgram_reliability layer)
 {
-    wtgram_reliability_statistics figures;
-    wtgram_reliability_statistics_init(&figures);
-    CHECK_OK(wtgram_reliability_stats(layer, &figures));
+    wtgram_reliability_stats figures;
+    wtgram_reliability_stats_init(&figures);
+    CHECK_OK(wtgram_reliability_get_stats(layer, &figures));
     return figures;
 }
 
-static wtgram_structured_statistics structured_figures(wtgram_structured structured)
+static wtgram_structured_stats structured_figures(wtgram_structured structured)
 {
-    wtgram_structured_statistics figures;
-    wtgram_structured_statistics_init(&figures);
-    CHECK_OK(wtgram_structured_stats(structured, &figures));
+    wtgram_structured_stats figures;
+    wtgram_structured_stats_init(&figures);
+    CHECK_OK(wtgram_structured_get_stats(structured, &figures));
     return figures;
 }
 
@@ -231,7 +231,7 @@ static wtgram_structured_statistics structured_figures(wtgram_structured structu
 static bool is_taken(const struct place *place, size_t form)
 {
     if (place->near_layer.id != 0) {
-        wtgram_reliability_statistics near_end = layer_figures(place->near_layer);
+        wtgram_reliability_stats near_end = layer_figures(place->near_layer);
         return near_end.unresolved == 0 && layer_figures(place->far_layer).delivered == near_end.acknowledged;
     }
     if (transport_figures(place->pair.client_datagrams).send_queued != 0) return false;
@@ -280,18 +280,18 @@ static void *connect_and_free(void *argument)
         options.timeout_us = PATIENCE_S * (int64_t)SECOND_US;
         CHECK_OK(wtgram_session_connect(url, &options, &session, NULL, 0));
         ADD(connected, 1);
-        CHECK_OK(wtgram_session_datagrams(session, &datagrams));
+        CHECK_OK(wtgram_session_get_transport(session, &datagrams));
         CHECK_OK(wtgram_reliability_open_over_session(session, NULL, &layer));
         CHECK_OK(wtgram_structured_open_over_session(session, TYPES, 1, NULL, &beside));
         CHECK_OK(wtgram_structured_open_over_reliability(layer, TYPES, 1, NULL, &over_layer));
         CHECK_OK(wtgram_monitor_open(datagrams, NULL, &monitor));
         const uint64_t cookies[] = {
-            watch(PASSING, session.id, WTGRAM_CONNECTED),
-            watch(PASSING, datagrams.id, WTGRAM_SIZE_CHANGED),
-            watch(PASSING, layer.id, WTGRAM_OUTCOME),
-            watch(PASSING, beside.id, WTGRAM_READABLE),
+            watch(PASSING, session.id, WTGRAM_READY_CONNECTED),
+            watch(PASSING, datagrams.id, WTGRAM_READY_SIZE_CHANGED),
+            watch(PASSING, layer.id, WTGRAM_READY_OUTCOME),
+            watch(PASSING, beside.id, WTGRAM_READY_READABLE),
             watch(PASSING, over_layer.id, 0),
-            watch(PASSING, monitor.id, WTGRAM_ALERT),
+            watch(PASSING, monitor.id, WTGRAM_READY_ALERT),
         };
         for (int i = 0; i < 20; i++) check_passing(wtgram_transport_try_send(datagrams, hash, 8, NULL));
         bool closes_first = draw(&state, 2) == 0;
@@ -322,12 +322,12 @@ static void *open_beside_and_broadcast(void *argument)
         wtgram_monitor monitor;
         wtgram_structured beside;
         wtgram_broadcaster broadcaster;
-        wtgram_broadcaster_statistics figures;
+        wtgram_broadcaster_stats figures;
         size_t accepted = 0, sum = 0;
         CHECK_OK(wtgram_monitor_open(place->pair.client_datagrams, NULL, &monitor));
         CHECK_OK(wtgram_structured_open_over_session(place->pair.accepted, TYPES_BESIDE, 1, NULL, &beside));
-        uint64_t monitored = watch(PASSING, monitor.id, WTGRAM_ALERT);
-        uint64_t structured = watch(PASSING, beside.id, WTGRAM_READABLE);
+        uint64_t monitored = watch(PASSING, monitor.id, WTGRAM_READY_ALERT);
+        uint64_t structured = watch(PASSING, beside.id, WTGRAM_READY_READABLE);
         CHECK_OK(wtgram_broadcaster_new(NULL, &broadcaster));
         CHECK_OK(wtgram_broadcaster_add_transport(broadcaster, places[PLAIN].pair.client_datagrams));
         CHECK_OK(wtgram_broadcaster_add_reliability(broadcaster, places[RELIABLE].near_layer));
@@ -336,8 +336,8 @@ static void *open_beside_and_broadcast(void *argument)
             CHECK_OK(wtgram_broadcaster_broadcast(broadcaster, hash, 16, NULL, NULL, 0, NULL, &accepted));
             sum += accepted;
         }
-        wtgram_broadcaster_statistics_init(&figures);
-        CHECK_OK(wtgram_broadcaster_stats(broadcaster, &figures));
+        wtgram_broadcaster_stats_init(&figures);
+        CHECK_OK(wtgram_broadcaster_get_stats(broadcaster, &figures));
         CHECK_UINT(figures.broadcasts, rounds);
         CHECK_UINT(figures.accepted, sum);
         CHECK_UINT(figures.accepted + figures.dropped, 2 * (uint64_t)rounds);
@@ -372,7 +372,7 @@ static void *change_interests(void *argument)
             size_t count = 0;
             CHECK_OK(wtgram_poller_new(&other));
             for (size_t i = 0; i < PLACES; i++)
-                CHECK_OK(wtgram_poller_add(other, places[i].far_object, WTGRAM_READABLE, i));
+                CHECK_OK(wtgram_poller_add(other, places[i].far_object, WTGRAM_READY_READABLE, i));
             (void)!wtgram_poller_wait(other, MILLISECOND_US, events, PLACES, &count);
             wtgram_poller_free(other);
         }
@@ -424,15 +424,15 @@ static void open_place(size_t form)
         CHECK_OK(wtgram_structured_open_over_reliability(place->far_layer, TYPES, 1, NULL, &place->far_structured));
     }
     if (place->far_structured.id != 0) place->far_object = place->far_structured.id;
-    if (form == RELIABLE) watch(OUTCOMES, place->near_layer.id, WTGRAM_OUTCOME);
+    if (form == RELIABLE) watch(OUTCOMES, place->near_layer.id, WTGRAM_READY_OUTCOME);
     CHECK_OK(wtgram_poller_add(poller, place->far_object, interest_of(form), form));
 }
 
 static void check_counts(size_t form)
 {
     const struct place *place = &places[form];
-    wtgram_transport_statistics out = transport_figures(place->pair.client_datagrams);
-    wtgram_transport_statistics in = transport_figures(place->pair.accepted_datagrams);
+    wtgram_transport_stats out = transport_figures(place->pair.client_datagrams);
+    wtgram_transport_stats in = transport_figures(place->pair.accepted_datagrams);
     CHECK(place->sent > 0 && place->received > 0);
     CHECK_UINT(out.handed_in, out.sent + out.send_expired + out.send_evicted + out.send_rejected + out.send_too_large +
                                   out.send_failed + out.send_cleared + out.send_queued);
@@ -440,14 +440,14 @@ static void check_counts(size_t form)
                in.delivered + in.receive_expired + in.receive_dropped_full + in.receive_cleared + in.receive_queued);
     if (form == PLAIN) CHECK_UINT(place->received, in.delivered);
     if (form == OVER_SESSION) {
-        wtgram_structured_statistics far_end = structured_figures(place->far_structured);
+        wtgram_structured_stats far_end = structured_figures(place->far_structured);
         CHECK_UINT(place->received, far_end.received);
         CHECK_UINT(in.receive_routed, far_end.received + far_end.receive_queued);
         CHECK_UINT(in.receive_dropped_full, far_end.receive_dropped_full);
     }
     if (form == OVER_TRANSPORT) CHECK_UINT(place->received, structured_figures(place->far_structured).received);
     if (place->near_layer.id != 0) {
-        wtgram_reliability_statistics near_end = layer_figures(place->near_layer);
+        wtgram_reliability_stats near_end = layer_figures(place->near_layer);
         CHECK_UINT(near_end.submitted, near_end.acknowledged);
         CHECK_UINT(place->received, near_end.acknowledged);
         CHECK_UINT(layer_figures(place->far_layer).delivered, place->received);
@@ -467,7 +467,7 @@ int main(void)
     memcpy(url, listener.url, sizeof url);
     memcpy(hash, listener.hash, sizeof hash);
     CHECK_OK(wtgram_poller_new(&poller));
-    watch(SERVER, server.id, WTGRAM_ACCEPT);
+    watch(SERVER, server.id, WTGRAM_READY_ACCEPT);
     for (size_t i = 0; i < PLACES; i++) open_place(i);
 
     TEST("eight threads on one poller: no ghost, no lost wake-up");

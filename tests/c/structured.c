@@ -20,7 +20,7 @@ static wtgram_structured over_transport(wtgram_transport transport, const wtgram
 
 static wtgram_status send_text(wtgram_structured structured, uint32_t type_id, const char *text)
 {
-    return wtgram_structured_send_obj(structured, type_id, (const uint8_t *)text, strlen(text), NULL);
+    return wtgram_structured_send(structured, type_id, (const uint8_t *)text, strlen(text), NULL);
 }
 
 static void expect_text(wtgram_structured structured, uint32_t type_id, const char *text)
@@ -28,8 +28,8 @@ static void expect_text(wtgram_structured structured, uint32_t type_id, const ch
     char buffer[4096];
     uint32_t got_type = 99;
     size_t length = 99;
-    CHECK_OK(wtgram_structured_receive_obj(structured, PATIENCE_US, (uint8_t *)buffer, sizeof buffer - 1, &got_type,
-                                           &length));
+    CHECK_OK(
+        wtgram_structured_receive(structured, PATIENCE_US, (uint8_t *)buffer, sizeof buffer - 1, &got_type, &length));
     buffer[length] = 0;
     CHECK_UINT(got_type, type_id);
     CHECK_TEXT(buffer, text);
@@ -40,8 +40,7 @@ static void expect_failure(wtgram_structured structured, wtgram_status status)
     uint8_t buffer[4096];
     uint32_t type_id = 99;
     size_t length = 99;
-    CHECK_STATUS(wtgram_structured_receive_obj(structured, PATIENCE_US, buffer, sizeof buffer, &type_id, &length),
-                 status);
+    CHECK_STATUS(wtgram_structured_receive(structured, PATIENCE_US, buffer, sizeof buffer, &type_id, &length), status);
     CHECK_UINT(type_id, 0);
     CHECK_UINT(length, 0);
 }
@@ -74,16 +73,15 @@ static void json_goes_compact_and_comes_checked(void)
     CHECK_STATUS(send_text(client, 65536 + 1, "1"), WTGRAM_ERROR_UNKNOWN_TYPE);
     CHECK_STATUS(send_text(client, 1, "{\"a\":NaN}"), WTGRAM_ERROR_SERIALIZATION);
     CHECK_STATUS(send_text(client, 1, "\"\\ud800\""), WTGRAM_ERROR_SERIALIZATION);
-    CHECK_STATUS(wtgram_structured_send_obj(client, 1, NULL, 0, NULL), WTGRAM_ERROR_SERIALIZATION);
+    CHECK_STATUS(wtgram_structured_send(client, 1, NULL, 0, NULL), WTGRAM_ERROR_SERIALIZATION);
     CHECK_OK(send_text(client, 2, "\"14 letters....\""));
     CHECK_STATUS(send_text(client, 2, "\"15 letters.....\""), WTGRAM_ERROR_TOO_LARGE);
     static char large[70000];
     memset(large, ' ', sizeof large);
     large[0] = '1';
-    CHECK_OK(wtgram_structured_send_obj(client, 1, (const uint8_t *)large, sizeof large, NULL)); /* only spaces */
+    CHECK_OK(wtgram_structured_send(client, 1, (const uint8_t *)large, sizeof large, NULL)); /* only spaces */
     memset(large, '1', sizeof large);
-    CHECK_STATUS(wtgram_structured_send_obj(client, 1, (const uint8_t *)large, sizeof large, NULL),
-                 WTGRAM_ERROR_TOO_LARGE);
+    CHECK_STATUS(wtgram_structured_send(client, 1, (const uint8_t *)large, sizeof large, NULL), WTGRAM_ERROR_TOO_LARGE);
     expect_text(server, 2, "\"14 letters....\"");
     expect_text(server, 1, "1");
     TEST("an object that does not fit the buffer is kept; the size it needs is reported");
@@ -91,19 +89,19 @@ static void json_goes_compact_and_comes_checked(void)
     uint32_t type_id = 9;
     CHECK_OK(send_text(client, 1, "[1,2,3]"));
     for (int i = 0; i < 2; i++) {
-        CHECK_STATUS(wtgram_structured_receive_obj(server, PATIENCE_US, small, sizeof small, &type_id, &length),
+        CHECK_STATUS(wtgram_structured_receive(server, PATIENCE_US, small, sizeof small, &type_id, &length),
                      WTGRAM_ERROR_BUFFER_TOO_SMALL);
         CHECK_UINT(length, 7);
         CHECK_UINT(type_id, 0);
     }
     expect_text(server, 1, "[1,2,3]");
-    CHECK_STATUS(wtgram_structured_try_receive_obj(server, small, sizeof small, &type_id, &length),
+    CHECK_STATUS(wtgram_structured_try_receive(server, small, sizeof small, &type_id, &length),
                  WTGRAM_ERROR_WOULD_BLOCK);
-    CHECK_STATUS(wtgram_structured_receive_obj(server, 20 * MILLISECOND_US, small, sizeof small, &type_id, &length),
+    CHECK_STATUS(wtgram_structured_receive(server, 20 * MILLISECOND_US, small, sizeof small, &type_id, &length),
                  WTGRAM_ERROR_TIMED_OUT);
-    wtgram_structured_statistics statistics;
-    wtgram_structured_statistics_init(&statistics);
-    CHECK_OK(wtgram_structured_stats(client, &statistics));
+    wtgram_structured_stats statistics;
+    wtgram_structured_stats_init(&statistics);
+    CHECK_OK(wtgram_structured_get_stats(client, &statistics));
     CHECK_UINT(statistics.sent, 5);
     CHECK_UINT(statistics.send_unknown_type, 2);
     CHECK_UINT(statistics.send_not_serialized, 3);
@@ -134,9 +132,9 @@ static void bad_datagrams_are_counted_and_the_transport_goes_on(void)
     expect_failure(server, WTGRAM_ERROR_TOO_LARGE);
     send_raw(pair.client_datagrams, "\x00\x01 { } ", 7);
     expect_text(server, 1, "{}");
-    wtgram_structured_statistics statistics;
-    wtgram_structured_statistics_init(&statistics);
-    CHECK_OK(wtgram_structured_stats(server, &statistics));
+    wtgram_structured_stats statistics;
+    wtgram_structured_stats_init(&statistics);
+    CHECK_OK(wtgram_structured_get_stats(server, &statistics));
     CHECK_UINT(statistics.receive_truncated, 2);
     CHECK_UINT(statistics.receive_unknown_type, 1);
     CHECK_UINT(statistics.receive_not_deserialized, 2);
@@ -310,9 +308,9 @@ static void beside_the_transport(void)
     TEST("its queue is its own: the newcomer is dropped and counted when it is full");
     for (int i = 0; i < 5; i++) send_raw(pair.client_datagrams, "\x00\x01{}", 4);
     pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "after", 5);
-    wtgram_structured_statistics statistics;
-    wtgram_structured_statistics_init(&statistics);
-    CHECK_OK(wtgram_structured_stats(structured, &statistics));
+    wtgram_structured_stats statistics;
+    wtgram_structured_stats_init(&statistics);
+    CHECK_OK(wtgram_structured_get_stats(structured, &statistics));
     CHECK_UINT(statistics.receive_queued, 3);
     CHECK_UINT(statistics.receive_dropped_full, 2);
     TEST("closing it leaves the session alone; what had arrived is still received, then it is closed");
@@ -338,8 +336,8 @@ static wtgram_status receive_forever(void *argument)
     uint8_t buffer[16];
     uint32_t type_id;
     size_t length;
-    return wtgram_structured_receive_obj(*(wtgram_structured *)argument, WTGRAM_FOREVER, buffer, sizeof buffer,
-                                         &type_id, &length);
+    return wtgram_structured_receive(*(wtgram_structured *)argument, WTGRAM_FOREVER, buffer, sizeof buffer, &type_id,
+                                     &length);
 }
 
 static void closing_wakes(void)
@@ -389,15 +387,15 @@ static void pollers_see_it(void)
     TEST("an arrival makes the structured transport readable until it is taken, also when it did not fit at first");
     CHECK_OK(wtgram_structured_open_over_session(pair.accepted, TYPES, 1, NULL, &beside));
     own = over_transport(pair.client_datagrams, NULL);
-    CHECK_OK(wtgram_poller_add(poller, beside.id, WTGRAM_READABLE, 1));
-    CHECK_OK(wtgram_poller_add(poller, own.id, WTGRAM_READABLE, 2));
-    CHECK_STATUS(wtgram_poller_add(poller, own.id, WTGRAM_ACCEPT, 2), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_OK(wtgram_poller_add(poller, beside.id, WTGRAM_READY_READABLE, 1));
+    CHECK_OK(wtgram_poller_add(poller, own.id, WTGRAM_READY_READABLE, 2));
+    CHECK_STATUS(wtgram_poller_add(poller, own.id, WTGRAM_READY_ACCEPT, 2), WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_STATUS(wtgram_poller_wait(poller, 0, &event, 1, &count), WTGRAM_ERROR_WOULD_BLOCK);
     CHECK_OK(send_text(own, 1, "{}"));
     CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, &event, 1, &count));
     CHECK_UINT(event.object, beside.id);
-    CHECK_UINT(event.ready, WTGRAM_READABLE);
-    CHECK_STATUS(wtgram_structured_try_receive_obj(beside, small, 1, &type_id, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
+    CHECK_UINT(event.ready, WTGRAM_READY_READABLE);
+    CHECK_STATUS(wtgram_structured_try_receive(beside, small, 1, &type_id, &length), WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, &event, 1, &count));
     expect_text(beside, 1, "{}");
     CHECK_STATUS(wtgram_poller_wait(poller, 0, &event, 1, &count), WTGRAM_ERROR_WOULD_BLOCK);
@@ -409,7 +407,7 @@ static void pollers_see_it(void)
     CHECK_OK(wtgram_structured_close(own));
     CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, &event, 1, &count));
     CHECK_UINT(event.cookie, 2);
-    CHECK_UINT(event.ready & WTGRAM_CLOSED, WTGRAM_CLOSED);
+    CHECK_UINT(event.ready & WTGRAM_READY_CLOSED, WTGRAM_READY_CLOSED);
     wtgram_structured_free(own);
     wtgram_structured_free(beside);
     wtgram_poller_free(poller);

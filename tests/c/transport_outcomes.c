@@ -27,13 +27,13 @@ static void handed_and_too_large(wtgram_transport datagrams)
     TEST("a datagram that QUIC took is HANDED, one that is too large TOO_LARGE");
     options.report_id = 42;
     CHECK_OK(wtgram_transport_send(datagrams, big, 10, &options));
-    expect(datagrams, 42, WTGRAM_OUTCOME_HANDED);
+    expect(datagrams, 42, WTGRAM_OUTCOME_SENT);
     options.report_id = UINT64_MAX;
     CHECK_STATUS(wtgram_transport_send(datagrams, big, sizeof big, &options), WTGRAM_ERROR_TOO_LARGE);
     expect(datagrams, UINT64_MAX, WTGRAM_OUTCOME_TOO_LARGE);
     options.report_id = 43;
     CHECK_OK(wtgram_transport_send_json(datagrams, "[1]", 3, &options, NULL, 0));
-    expect(datagrams, 43, WTGRAM_OUTCOME_HANDED);
+    expect(datagrams, 43, WTGRAM_OUTCOME_SENT);
 }
 
 static void evicted_and_handed(wtgram_transport datagrams)
@@ -56,7 +56,7 @@ static void evicted_and_handed(wtgram_transport datagrams)
         CHECK(count >= 1 && count <= COUNT - got);
         for (size_t i = 0; i < count; i++, got++) {
             CHECK_UINT(outcomes[i].report_id, 7);
-            CHECK_UINT(outcomes[i].kind, got < COUNT - ROOM ? WTGRAM_OUTCOME_EVICTED : WTGRAM_OUTCOME_HANDED);
+            CHECK_UINT(outcomes[i].kind, got < COUNT - ROOM ? WTGRAM_OUTCOME_EVICTED : WTGRAM_OUTCOME_SENT);
         }
     }
     count = 9;
@@ -69,7 +69,7 @@ static void evicted_and_handed(wtgram_transport datagrams)
                  WTGRAM_ERROR_QUEUE_FULL);
     CHECK_UINT(accepted, ROOM);
     for (got = 0; got < COUNT; got++) {
-        expect(datagrams, 7, got < COUNT - ROOM ? WTGRAM_OUTCOME_REJECTED : WTGRAM_OUTCOME_HANDED);
+        expect(datagrams, 7, got < COUNT - ROOM ? WTGRAM_OUTCOME_REJECTED : WTGRAM_OUTCOME_SENT);
     }
     TEST("a TTL of a microsecond that has passed already is EXPIRED");
     options.ttl_us = 1;
@@ -88,18 +88,18 @@ static void poller_reports(wtgram_transport datagrams)
     wtgram_event event;
     size_t count = 0;
     wtgram_send_options options;
-    TEST("a poller reports WTGRAM_OUTCOME while one waits, and no longer");
+    TEST("a poller reports WTGRAM_READY_OUTCOME while one waits, and no longer");
     CHECK_OK(wtgram_poller_new(&poller));
-    CHECK_OK(wtgram_poller_add(poller, datagrams.id, WTGRAM_OUTCOME, 5));
+    CHECK_OK(wtgram_poller_add(poller, datagrams.id, WTGRAM_READY_OUTCOME, 5));
     CHECK_STATUS(wtgram_poller_wait(poller, 0, &event, 1, &count), WTGRAM_ERROR_WOULD_BLOCK);
     wtgram_send_options_init(&options);
     options.report_id = 9;
     CHECK_OK(wtgram_transport_send(datagrams, (const uint8_t *)"x", 1, &options));
     for (int i = 0; i < 2; i++) {
         CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, &event, 1, &count));
-        CHECK(count == 1 && event.cookie == 5 && event.ready == WTGRAM_OUTCOME);
+        CHECK(count == 1 && event.cookie == 5 && event.ready == WTGRAM_READY_OUTCOME);
     }
-    expect(datagrams, 9, WTGRAM_OUTCOME_HANDED);
+    expect(datagrams, 9, WTGRAM_OUTCOME_SENT);
     CHECK_STATUS(wtgram_poller_wait(poller, 0, &event, 1, &count), WTGRAM_ERROR_WOULD_BLOCK);
     wtgram_poller_free(poller);
 }
@@ -123,10 +123,10 @@ static void places_are_bounded(void)
     CHECK_STATUS(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"x", 1, &send),
                  WTGRAM_ERROR_LIMIT_REACHED);
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"x", 1, NULL));
-    expect(pair.client_datagrams, 1, WTGRAM_OUTCOME_HANDED);
+    expect(pair.client_datagrams, 1, WTGRAM_OUTCOME_SENT);
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"x", 1, &send));
-    expect(pair.client_datagrams, 2, WTGRAM_OUTCOME_HANDED);
-    expect(pair.client_datagrams, 3, WTGRAM_OUTCOME_HANDED);
+    expect(pair.client_datagrams, 2, WTGRAM_OUTCOME_SENT);
+    expect(pair.client_datagrams, 3, WTGRAM_OUTCOME_SENT);
     pair_free(&pair);
 }
 

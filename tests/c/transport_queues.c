@@ -3,19 +3,19 @@
 #include "pair.h"
 #include "wire.h"
 
-static wtgram_queue_statistics queues_of(wtgram_transport transport)
+static wtgram_queue_stats queues_of(wtgram_transport transport)
 {
-    wtgram_queue_statistics queues;
-    wtgram_queue_statistics_init(&queues);
+    wtgram_queue_stats queues;
+    wtgram_queue_stats_init(&queues);
     CHECK_OK(wtgram_transport_get_queue_stats(transport, &queues));
     return queues;
 }
 
-static wtgram_transport_statistics stats_of(wtgram_transport transport)
+static wtgram_transport_stats stats_of(wtgram_transport transport)
 {
-    wtgram_transport_statistics stats;
-    wtgram_transport_statistics_init(&stats);
-    CHECK_OK(wtgram_transport_stats(transport, &stats));
+    wtgram_transport_stats stats;
+    wtgram_transport_stats_init(&stats);
+    CHECK_OK(wtgram_transport_get_stats(transport, &stats));
     return stats;
 }
 
@@ -42,7 +42,7 @@ static void what_waits_and_is_cleared(void)
     queue(from, 0, 2, 3);
     queue(from, 1, 3, 5);
     queue(from, 2, 4, 7);
-    wtgram_queue_statistics queues = queues_of(from);
+    wtgram_queue_stats queues = queues_of(from);
     static const uint64_t datagrams[3] = {2, 3, 4}, bytes[3] = {6, 15, 28};
     for (int i = 0; i < 3; i++) {
         CHECK_UINT(queues.outgoing_priority_datagrams[i], datagrams[i]);
@@ -57,7 +57,7 @@ static void what_waits_and_is_cleared(void)
     TEST("clearing drops all of it, says how many that were, and counts them");
     CHECK_OK(wtgram_transport_clear_send_buffer(from, &cleared));
     CHECK_UINT(cleared, 9);
-    wtgram_transport_statistics stats = stats_of(from);
+    wtgram_transport_stats stats = stats_of(from);
     CHECK_UINT(stats.send_cleared, cleared_before + 9);
     CHECK_UINT(stats.send_queued + stats.send_queued_bytes, 0);
     CHECK_UINT(stats.sent, sent);

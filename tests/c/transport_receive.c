@@ -5,14 +5,14 @@
 
 struct waiting {
     wtgram_transport transport;
-    wtgram_metadata metadata;
+    wtgram_datagram_metadata metadata;
 };
 
 static wtgram_status receive_forever(void *argument)
 {
     struct waiting *waiting = (struct waiting *)argument;
     uint8_t byte;
-    wtgram_metadata_init(&waiting->metadata);
+    wtgram_datagram_metadata_init(&waiting->metadata);
     return wtgram_transport_receive_with_metadata(waiting->transport, WTGRAM_FOREVER, false, &byte, 1,
                                                   &waiting->metadata);
 }
@@ -47,9 +47,9 @@ static void ages_and_waits(const struct pair *pair)
 static void metadata_of_a_datagram(const struct pair *pair)
 {
     uint8_t buffer[16];
-    wtgram_metadata metadata;
+    wtgram_datagram_metadata metadata;
     TEST("a datagram comes with its size, sequence, time, and its checksum if that is asked for");
-    wtgram_metadata_init(&metadata);
+    wtgram_datagram_metadata_init(&metadata);
     CHECK_OK(wtgram_transport_send(pair->client_datagrams, (const uint8_t *)"abc", 3, NULL));
     CHECK_OK(wtgram_transport_receive_with_metadata(pair->accepted_datagrams, PATIENCE_US, true, buffer, sizeof buffer,
                                                     &metadata));

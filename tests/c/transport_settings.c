@@ -133,8 +133,8 @@ static void receive_queue(const struct pair *pair)
     for (int64_t end = now_us() + PATIENCE_US; size < 6 && now_us() < end; sleep_us(MILLISECOND_US))
         CHECK_OK(wtgram_transport_get_receive_buffer_size(pair->accepted_datagrams, &size));
     CHECK_UINT(size, 6);
-    wtgram_queue_statistics queues;
-    wtgram_queue_statistics_init(&queues);
+    wtgram_queue_stats queues;
+    wtgram_queue_stats_init(&queues);
     CHECK_OK(wtgram_transport_get_queue_stats(pair->accepted_datagrams, &queues));
     CHECK(queues.incoming_datagrams == 6 && queues.incoming_bytes == 18);
     CHECK(queues.incoming_max_datagrams == 4096 && queues.incoming_max_bytes == 1 << 20);
@@ -142,9 +142,9 @@ static void receive_queue(const struct pair *pair)
     CHECK_OK(wtgram_transport_set_incoming_limits(pair->accepted_datagrams, 4, 1000));
     CHECK_OK(wtgram_transport_clear_receive_buffer(pair->accepted_datagrams, &cleared));
     CHECK_UINT(cleared, 4);
-    wtgram_transport_statistics stats;
-    wtgram_transport_statistics_init(&stats);
-    CHECK_OK(wtgram_transport_stats(pair->accepted_datagrams, &stats));
+    wtgram_transport_stats stats;
+    wtgram_transport_stats_init(&stats);
+    CHECK_OK(wtgram_transport_get_stats(pair->accepted_datagrams, &stats));
     CHECK(stats.receive_cleared == 4 && stats.receive_dropped_full == 2 && stats.receive_queued == 0);
     CHECK_UINT(stats.receive_drops, 6);
 }

@@ -4,18 +4,18 @@
 
 static void statistics(const struct pair *pair)
 {
-    wtgram_transport_statistics sent, received;
+    wtgram_transport_stats sent, received;
     uint64_t id = 9, sequence = 0;
     uint8_t payload[400] = {0};
     TEST("statistics name the session, count datagrams and bytes, and know times, sizes, rates and the path");
     pair_exchange(pair->client_datagrams, pair->accepted_datagrams, payload, 400);
     pair_exchange(pair->client_datagrams, pair->accepted_datagrams, payload, 100);
-    wtgram_transport_statistics_init(&sent);
-    wtgram_transport_statistics_init(&received);
+    wtgram_transport_stats_init(&sent);
+    wtgram_transport_stats_init(&received);
     CHECK_UINT(sent.struct_size, sizeof sent);
-    CHECK_OK(wtgram_transport_stats(pair->client_datagrams, &sent));
-    CHECK_OK(wtgram_transport_stats(pair->accepted_datagrams, &received));
-    CHECK_OK(wtgram_transport_session_id(pair->client_datagrams, &id));
+    CHECK_OK(wtgram_transport_get_stats(pair->client_datagrams, &sent));
+    CHECK_OK(wtgram_transport_get_stats(pair->accepted_datagrams, &received));
+    CHECK_OK(wtgram_transport_get_session_id(pair->client_datagrams, &id));
     CHECK_UINT(sent.session_id, id);
     CHECK(sent.created_at_us > INT64_C(1600000000) * SECOND_US);
     CHECK(sent.handed_in == 2 && sent.sent == 2 && sent.sent_bytes == 500);
@@ -33,15 +33,15 @@ static void statistics(const struct pair *pair)
     CHECK(received.silence_us < PATIENCE_US);
     int64_t silence_us = received.silence_us;
     sleep_us(MILLISECOND_US);
-    CHECK_OK(wtgram_transport_stats(pair->accepted_datagrams, &received));
+    CHECK_OK(wtgram_transport_get_stats(pair->accepted_datagrams, &received));
     CHECK(received.silence_us >= silence_us + MILLISECOND_US); /* the peer says nothing meanwhile */
     CHECK_UINT(sent.outcomes_waiting, 0);
-    CHECK_OK(wtgram_transport_send_sequence(pair->client_datagrams, &sequence));
+    CHECK_OK(wtgram_transport_get_send_sequence(pair->client_datagrams, &sequence));
     CHECK_UINT(sequence, 2);
-    CHECK_OK(wtgram_transport_receive_sequence(pair->accepted_datagrams, &sequence));
+    CHECK_OK(wtgram_transport_get_receive_sequence(pair->accepted_datagrams, &sequence));
     CHECK_UINT(sequence, 2);
     TEST("nothing yet: success rates of 1, a smallest size of 0");
-    CHECK_OK(wtgram_transport_stats(pair->accepted_datagrams, &received));
+    CHECK_OK(wtgram_transport_get_stats(pair->accepted_datagrams, &received));
     CHECK(received.send_success_rate > 0.999 && received.avg_send_time_us < 0.001);
     CHECK(sent.receive_success_rate > 0.999 && sent.min_datagram_size == 100);
 }
@@ -71,14 +71,14 @@ static void diagnosis(const struct pair *pair)
     TEST("the debug state has six groups");
     static char state[8192];
     static const char *const groups[] = {"transport", "statistics", "queues", "configuration", "sequences", "session"};
-    CHECK_OK(wtgram_transport_debug_state(pair->client_datagrams, state, sizeof state, &length));
+    CHECK_OK(wtgram_transport_get_debug_state(pair->client_datagrams, state, sizeof state, &length));
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         char key[32];
         snprintf(key, sizeof key, "\"%s\":{", groups[i]);
         CHECK(strstr(state, key) != NULL);
     }
     CHECK_UINT(length, strlen(state));
-    CHECK_STATUS(wtgram_transport_debug_state(pair->client_datagrams, state, 10, &needed),
+    CHECK_STATUS(wtgram_transport_get_debug_state(pair->client_datagrams, state, 10, &needed),
                  WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK(needed > 100);
 }
@@ -99,7 +99,7 @@ static bool on_progress(void *context, const wtgram_throughput_report *report)
     CHECK(report->datagrams_sent >= progress->last_sent && report->duration_us > 0);
     progress->last_sent = report->datagrams_sent;
     wtgram_throughput_report_init(&nested);
-    progress->nested = wtgram_throughput_test(progress->datagrams, NULL, &nested);
+    progress->nested = wtgram_transport_throughput_test(progress->datagrams, NULL, &nested);
     return ++progress->calls < progress->allowed;
 }
 
@@ -121,7 +121,7 @@ static void throughput(const struct pair *pair)
     options.progress = on_progress;
     options.context = &progress;
     wtgram_throughput_report_init(&report);
-    CHECK_OK(wtgram_throughput_test(pair->client_datagrams, &options, &report));
+    CHECK_OK(wtgram_transport_throughput_test(pair->client_datagrams, &options, &report));
     progress.finished = true;
     CHECK(report.duration_us >= 300 * MILLISECOND_US);
     CHECK(report.datagrams_sent > 0 && report.bytes_sent == 500 * report.datagrams_sent);
@@ -135,25 +135,28 @@ static void throughput(const struct pair *pair)
     progress.datagrams = pair->client_datagrams;
     progress.allowed = 2;
     options.duration_us = 3600 * (int64_t)SECOND_US;
-    CHECK_OK(wtgram_throughput_test(pair->client_datagrams, &options, &report));
+    CHECK_OK(wtgram_transport_throughput_test(pair->client_datagrams, &options, &report));
     CHECK(report.cancelled == 1 && progress.calls == 2);
     TEST("from inside a callback a test is INVALID_STATE");
     CHECK_STATUS(progress.nested, WTGRAM_ERROR_INVALID_STATE);
     TEST("what cannot be tried is refused, with a zeroed report");
     options.datagram_size = 70000;
-    CHECK_STATUS(wtgram_throughput_test(pair->client_datagrams, &options, &report), WTGRAM_ERROR_TOO_LARGE);
+    CHECK_STATUS(wtgram_transport_throughput_test(pair->client_datagrams, &options, &report), WTGRAM_ERROR_TOO_LARGE);
     CHECK(report.datagrams_sent == 0 && report.duration_us == 0 && report.struct_size == sizeof report);
     options.datagram_size = 100;
     options.duration_us = 0;
-    CHECK_STATUS(wtgram_throughput_test(pair->client_datagrams, &options, &report), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_transport_throughput_test(pair->client_datagrams, &options, &report),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
     options.duration_us = INT64_MAX;
-    CHECK_STATUS(wtgram_throughput_test(pair->client_datagrams, &options, &report), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_transport_throughput_test(pair->client_datagrams, &options, &report),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
     options.duration_us = 1000;
     options.progress_interval_us = -1;
-    CHECK_STATUS(wtgram_throughput_test(pair->client_datagrams, &options, &report), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_transport_throughput_test(pair->client_datagrams, &options, &report),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
     CHECK_OK(wtgram_transport_close(pair->client_datagrams));
     wtgram_throughput_options_init(&options);
-    CHECK_STATUS(wtgram_throughput_test(pair->client_datagrams, &options, &report), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_transport_throughput_test(pair->client_datagrams, &options, &report), WTGRAM_ERROR_CLOSED);
     char text[4096];
     size_t length = 0;
     CHECK_OK(wtgram_transport_diagnose(pair->client_datagrams, text, sizeof text, &length));

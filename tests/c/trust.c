@@ -11,14 +11,14 @@ static void exchange_with(wtgram_server server, const char *host, const wtgram_c
     uint16_t port = 0;
     wtgram_session client, accepted;
     wtgram_transport from, to;
-    CHECK_OK(wtgram_server_local_port(server, &port));
+    CHECK_OK(wtgram_server_get_local_port(server, &port));
     snprintf(url, sizeof url, "https://%s:%u/trust", host, (unsigned)port);
     wtgram_status status = wtgram_session_connect(url, options, &client, detail, sizeof detail);
     if (status != WTGRAM_OK) fprintf(stderr, "connect: %s\n", detail);
     CHECK_OK(status);
     CHECK_OK(wtgram_server_accept(server, PATIENCE_US, &accepted));
-    CHECK_OK(wtgram_session_datagrams(client, &from));
-    CHECK_OK(wtgram_session_datagrams(accepted, &to));
+    CHECK_OK(wtgram_session_get_transport(client, &from));
+    CHECK_OK(wtgram_session_get_transport(accepted, &to));
     pair_exchange(from, to, "hello", 5);
     wtgram_session_free(client);
     wtgram_session_free(accepted);
@@ -75,7 +75,7 @@ int main(void)
     listen.private_key_file = certificates.good_key;
     CHECK_OK(wtgram_server_listen(&listen, &server, NULL, 0));
     ca_and_insecure(server);
-    CHECK_OK(wtgram_server_certificate_hash(server, hash));
+    CHECK_OK(wtgram_server_get_certificate_hash(server, hash));
     wtgram_server_free(server);
 
     TEST("a server whose identity comes from memory has the same certificate");
@@ -93,7 +93,7 @@ int main(void)
     memset(key, 0, key_length);
     free(certificate);
     free(key);
-    CHECK_OK(wtgram_server_certificate_hash(server, hashes));
+    CHECK_OK(wtgram_server_get_certificate_hash(server, hashes));
     CHECK_BYTES(hashes, hash, sizeof hash);
     ca_and_insecure(server);
     wtgram_server_free(server);

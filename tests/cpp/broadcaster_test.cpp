@@ -22,20 +22,20 @@ TEST(Broadcaster, EveryMemberGetsItOnce)
     const auto broadcaster = wtgram::broadcaster::make();
     EXPECT_EQ(broadcaster.broadcast("nobody").accepted, 0u);
     broadcaster.add(a.accepted);
-    broadcaster.add(a.accepted.datagrams());
-    broadcaster.add(b.accepted.datagrams());
-    EXPECT_EQ(broadcaster.count(), 2u);
+    broadcaster.add(a.accepted.transport());
+    broadcaster.add(b.accepted.transport());
+    EXPECT_EQ(broadcaster.member_count(), 2u);
     EXPECT_EQ(broadcaster.broadcast("hello", wtgram::send_options().priority(2)).accepted, 2u);
-    EXPECT_EQ(receive(a.client.datagrams()), "hello");
-    EXPECT_EQ(receive(b.client.datagrams()), "hello");
+    EXPECT_EQ(receive(a.client.transport()), "hello");
+    EXPECT_EQ(receive(b.client.transport()), "hello");
     const std::vector<std::uint8_t> bytes{'b'};
     EXPECT_EQ(broadcaster.try_broadcast(bytes)->accepted, 2u);
-    EXPECT_EQ(receive(a.client.datagrams()), "b");
+    EXPECT_EQ(receive(a.client.transport()), "b");
     broadcaster.remove(a.accepted);
-    broadcaster.remove(a.accepted.datagrams());
-    EXPECT_EQ(broadcaster.count(), 1u);
+    broadcaster.remove(a.accepted.transport());
+    EXPECT_EQ(broadcaster.member_count(), 1u);
     wtgram::receive_buffer leftover;
-    EXPECT_EQ(a.client.datagrams().try_receive_batch_for(leftover, 50ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(a.client.transport().receive_batch_for(leftover, 50ms).error(), wtgram::errc::timed_out);
 }
 
 TEST(Broadcaster, SaysWhatItCameToForEachMember)
@@ -54,11 +54,11 @@ TEST(Broadcaster, SaysWhatItCameToForEachMember)
         EXPECT_EQ(result.error(), wtgram::errc::too_large);
         EXPECT_FALSE(result.was_removed());
     }
-    b.accepted.datagrams().close();
+    b.accepted.transport().close();
     const auto outcome = broadcaster.broadcast("x", {}, room);
     EXPECT_EQ(outcome.accepted, 1u);
     for (const auto &result : outcome.results) {
-        if (result.member == a.accepted.datagrams().id()) {
+        if (result.member == a.accepted.transport().id()) {
             EXPECT_FALSE(result.error());
         } else {
             EXPECT_EQ(result.error(), wtgram::errc::closed);
@@ -81,7 +81,7 @@ TEST(Broadcaster, ReachesReliabilityLayersAsMessages)
     std::uint8_t buffer[16];
     EXPECT_EQ(to.receive(buffer, patience), 6u);
     broadcaster.remove(from);
-    EXPECT_EQ(broadcaster.count(), 0u);
+    EXPECT_EQ(broadcaster.member_count(), 0u);
 }
 
 TEST(Broadcaster, SlowMembersAreRemovedIfThatIsThePolicy)
@@ -91,8 +91,8 @@ TEST(Broadcaster, SlowMembersAreRemovedIfThatIsThePolicy)
         wtgram::broadcaster::make(wtgram::broadcaster_options().when_slow(wtgram::slow_policy::remove, 1));
     broadcaster.add(p.accepted);
     const std::vector<std::uint8_t> data(1000);
-    for (int i = 0; i < 1000000 && broadcaster.count() == 1; i++) broadcaster.broadcast(data);
-    EXPECT_EQ(broadcaster.count(), 0u);
+    for (int i = 0; i < 1000000 && broadcaster.member_count() == 1; i++) broadcaster.broadcast(data);
+    EXPECT_EQ(broadcaster.member_count(), 0u);
     EXPECT_EQ(broadcaster.stats().removed_slow, 1u);
 }
 
@@ -104,10 +104,10 @@ TEST(Broadcaster, ShutDownTakesNobodyMore)
     auto broadcaster = wtgram::broadcaster::make();
     broadcaster.add(p.accepted);
     wtgram::broadcaster moved = std::move(broadcaster);
-    EXPECT_EQ(broadcaster.try_count().error(), wtgram::errc::invalid_handle);
-    moved.shutdown();
-    moved.shutdown();
-    EXPECT_EQ(moved.count(), 0u);
+    EXPECT_EQ(broadcaster.try_member_count().error(), wtgram::errc::invalid_handle);
+    moved.close();
+    moved.close();
+    EXPECT_EQ(moved.member_count(), 0u);
     EXPECT_EQ(moved.try_add(p.accepted).error(), wtgram::errc::closed);
     EXPECT_THROW(moved.broadcast("x"), wtgram::error);
     EXPECT_EQ(p.accepted.state(), wtgram::session_state::connected);

@@ -32,12 +32,12 @@ TEST(Error, ConnectThrowsWithStatusAndDetail)
 TEST(Error, TryConnectReturnsTheCodeAndFillsTheDetail)
 {
     wtgram::detail_text detail;
-    const auto session = wtgram::session::try_connect("this is no URL", {}, &detail);
+    const auto session = wtgram::session::connect(std::nothrow, "this is no URL", {}, &detail);
     ASSERT_FALSE(session);
     EXPECT_EQ(session.error(), wtgram::errc::invalid_url);
     EXPECT_FALSE(detail.view().empty());
-    EXPECT_FALSE(wtgram::session::try_connect("this is no URL"));
-    static_assert(noexcept(wtgram::session::try_connect("")));
+    EXPECT_FALSE(wtgram::session::connect(std::nothrow, "this is no URL"));
+    static_assert(noexcept(wtgram::session::connect(std::nothrow, "")));
 }
 
 TEST(Error, AWrongHashIsItsOwnError)
@@ -45,7 +45,8 @@ TEST(Error, AWrongHashIsItsOwnError)
     pair p(network::loses);
     wtgram::certificate_hash wrong = p.server.hash();
     wrong[0] = static_cast<std::uint8_t>(wrong[0] ^ 1);
-    const auto session = wtgram::session::try_connect(p.url, wtgram::connect_options().trust_certificate_hash(wrong));
+    const auto session =
+        wtgram::session::connect(std::nothrow, p.url, wtgram::connect_options().trust_certificate_hash(wrong));
     ASSERT_FALSE(session);
     EXPECT_EQ(session.error(), wtgram::errc::certificate_hash_mismatch);
 }

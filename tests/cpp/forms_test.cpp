@@ -18,7 +18,7 @@ wtgram::send_options short_lived(wtgram::duration ttl, std::uint64_t report_id)
 void expires(const wtgram::structured &objects, const wtgram::transport &transport)
 {
     EXPECT_TRUE(eventually([&] {
-        const auto sent = objects.try_send_obj(1, "1", short_lived(1us, 7));
+        const auto sent = objects.try_send(1, "1", short_lived(1us, 7));
         EXPECT_TRUE(sent || sent.error() == wtgram::errc::timed_out);
         const auto outcome = transport.next_outcome(patience);
         EXPECT_EQ(outcome.report_id, 7u);
@@ -30,8 +30,8 @@ void expires(const wtgram::structured &objects, const wtgram::transport &transpo
 TEST(Forms, ATtlEndsWhatIsNotSent)
 {
     pair p;
-    expires(wtgram::structured::open(p.client, types), p.client.datagrams());
-    expires(wtgram::structured::open(p.client.datagrams(), types), p.client.datagrams());
+    expires(wtgram::structured::open(p.client, types), p.client.transport());
+    expires(wtgram::structured::open(p.client.transport(), types), p.client.transport());
     // Nothing goes before a layer answers, and none does.
     const auto layer =
         wtgram::reliability::open(p.accepted, wtgram::reliability_options().negotiation(wtgram::negotiation::required));
@@ -39,9 +39,9 @@ TEST(Forms, ATtlEndsWhatIsNotSent)
     const auto expired = [&](std::uint64_t report_id) {
         const auto outcome = layer.next_outcome(patience);
         EXPECT_EQ(outcome.report_id, report_id);
-        EXPECT_EQ(outcome.what(), wtgram::reliability_result::expired);
+        EXPECT_EQ(outcome.what(), wtgram::reliability_outcome_kind::expired);
     };
-    objects.send_obj(1, "1", short_lived(1ms, 8));
+    objects.send(1, "1", short_lived(1ms, 8));
     expired(8);
     const auto broadcaster = wtgram::broadcaster::make();
     broadcaster.add(layer);

@@ -9,13 +9,13 @@ void ignore(const wtgram::transport &datagrams, const wtgram::session &session, 
 {
     std::uint8_t buffer[1];
     datagrams.try_send("x"); // warns
-    datagrams.try_send_for("x", 1s); // warns
+    datagrams.send_for("x", 1s); // warns
     datagrams.send_batch({}); // warns
     datagrams.try_receive(buffer); // warns
     datagrams.try_set_outgoing_max_age(1s); // warns
     server.try_accept(); // warns
     reliability.try_send("x"); // warns
-    poller.try_add(datagrams, wtgram::interest::readable); // warns
+    poller.try_add(datagrams, wtgram::readiness::readable); // warns
     wtgram::session::connect("https://localhost/"); // warns
     wtgram::server::try_listen(); // warns
     wtgram::broadcaster::make(); // warns
@@ -26,5 +26,5 @@ void ignore(const wtgram::transport &datagrams, const wtgram::session &session, 
     server.try_close();
     poller.try_remove(datagrams);
     poller.try_wake();
-    wtgram::try_shutdown(1s);
+    wtgram::shutdown_for(1s);
 }

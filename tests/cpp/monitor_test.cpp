@@ -20,7 +20,7 @@ wtgram::span<wtgram::sample> wait_for_samples(const wtgram::monitor &monitor, wt
 TEST(Monitor, TakesASampleInEachInterval)
 {
     pair p;
-    const auto t = p.client.datagrams();
+    const auto t = p.client.transport();
     for (int i = 0; i < 3; i++) t.send("abcd");
     const auto monitor = wtgram::monitor::open(t, wtgram::monitor_options().interval(20ms).max_samples(3));
     wtgram::sample room[3];
@@ -44,13 +44,13 @@ TEST(Monitor, TakesASampleInEachInterval)
 TEST(Monitor, AlertsWhenSomethingBegins)
 {
     pair p;
-    const auto t = p.client.datagrams();
+    const auto t = p.client.transport();
     const auto monitor = wtgram::monitor::open(
         t, wtgram::monitor_options().interval(20ms).success_rate_threshold(0.5).max_alerts(5).silence(0us));
     EXPECT_EQ(monitor.try_next_alert().error(), wtgram::errc::would_block);
-    EXPECT_EQ(monitor.try_next_alert_for(10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(monitor.next_alert_for(10ms).error(), wtgram::errc::timed_out);
     const auto poller = wtgram::poller::make();
-    poller.add(monitor, wtgram::interest::alert, 3);
+    poller.add(monitor, wtgram::readiness::alert, 3);
     for (int i = 0; i < 10; i++) EXPECT_FALSE(t.try_send(std::vector<std::uint8_t>(70000)));
     wtgram::event events[1];
     const auto ready = poller.wait(events, patience);
@@ -73,22 +73,22 @@ TEST(Monitor, EndsWithItsTransport)
     static_assert(!std::is_copy_constructible_v<wtgram::monitor> &&
                   std::is_nothrow_move_constructible_v<wtgram::monitor>);
     pair p(network::loses);
-    auto monitor = wtgram::monitor::open(p.client.datagrams());
-    EXPECT_EQ(wtgram::monitor::try_open(p.client.datagrams(), wtgram::monitor_options().interval(0us)).error(),
+    auto monitor = wtgram::monitor::open(p.client.transport());
+    EXPECT_EQ(wtgram::monitor::try_open(p.client.transport(), wtgram::monitor_options().interval(0us)).error(),
               wtgram::errc::invalid_argument);
     wtgram::monitor moved = std::move(monitor);
     EXPECT_EQ(monitor.try_is_monitoring().error(), wtgram::errc::invalid_handle);
     p.client.close();
     EXPECT_FALSE(moved.is_monitoring());
-    EXPECT_EQ(moved.try_next_alert_for(patience).error(), wtgram::errc::closed);
-    EXPECT_THROW(wtgram::monitor::open(p.client.datagrams()), wtgram::error);
+    EXPECT_EQ(moved.next_alert_for(patience).error(), wtgram::errc::closed);
+    EXPECT_THROW(wtgram::monitor::open(p.client.transport()), wtgram::error);
 }
 
 TEST(Prometheus, IsOpenMetricsText)
 {
     pair p;
-    p.client.datagrams().send("x");
-    for (const std::string &text : {wtgram::prometheus(p.client.datagrams()), wtgram::prometheus()}) {
+    p.client.transport().send("x");
+    for (const std::string &text : {wtgram::prometheus(p.client.transport()), wtgram::prometheus()}) {
         EXPECT_EQ(text.rfind("# ", 0), 0u);
         EXPECT_EQ(text.substr(text.size() - 6), "# EOF\n");
     }

@@ -26,9 +26,9 @@ int main()
     const auto client = wtgram::session::connect("https://127.0.0.1:" + std::to_string(server.local_port()) + "/",
                                                  wtgram::connect_options().trust_certificate_hash(server.hash()));
     const auto accepted = server.accept(60s);
-    const auto from = client.datagrams(), to = accepted.datagrams();
+    const auto from = client.transport(), to = accepted.transport();
     const auto poller = wtgram::poller::make();
-    poller.add(to, wtgram::interest::readable);
+    poller.add(to, wtgram::readiness::readable);
     const auto broadcaster = wtgram::broadcaster::make();
     broadcaster.add(from);
     wtgram::receive_buffer batch;
@@ -40,11 +40,11 @@ int main()
     const unsigned long before = allocations;
     from.send("one");
     from.send("two", wtgram::send_options().priority(2).ttl(1h));
-    bool ok = from.try_send("three") && from.try_send_for("four", 60s) && from.send_batch(slices);
+    bool ok = from.try_send("three") && from.send_for("four", 60s) && from.send_batch(slices);
     ok = ok && broadcaster.try_broadcast("seven") && !poller.wait(events, 60s).empty();
     for (int received = 0; ok && received < 3; received++) ok = to.receive(buffer, 60s) > 0;
     for (std::size_t received = 0; ok && received < 4;) received += to.receive_batch(batch, 60s);
-    ok = ok && !to.try_receive(buffer) && !to.try_receive_batch_for(batch, 1ms) && !from.try_next_outcome();
+    ok = ok && !to.try_receive(buffer) && !to.receive_batch_for(batch, 1ms) && !from.try_next_outcome();
     ok = ok && to.stats().delivered == 7 && client.state() == wtgram::session_state::connected;
     std::printf("%lu allocations\n", allocations - before);
     return ok && allocations == before ? 0 : 1;

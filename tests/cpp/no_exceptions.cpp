@@ -31,16 +31,16 @@ int main()
     if (!server) return fail("listen", server.error());
     const std::string url = "https://127.0.0.1:" + std::to_string(*server->try_local_port()) + "/";
     const auto trust = wtgram::connect_options().trust_certificate_hash(*server->try_hash());
-    auto client = wtgram::session::try_connect(url.c_str(), trust, &detail);
+    auto client = wtgram::session::connect(std::nothrow, url.c_str(), trust, &detail);
     if (!client) return fail("connect", client.error());
-    auto accepted = server->try_accept_for(60s);
+    auto accepted = server->accept_for(60s);
     if (!accepted) return fail("accept", accepted.error());
-    const auto sent = client->try_datagrams()->try_send("no exceptions");
+    const auto sent = client->try_transport()->try_send("no exceptions");
     if (!sent) return fail("send", sent.error());
     std::uint8_t buffer[64];
-    const auto received = accepted->try_datagrams()->try_receive_for(buffer, 60s);
+    const auto received = accepted->try_transport()->receive_for(buffer, 60s);
     if (!received) return fail("receive", received.error());
-    const auto nothing = client->try_datagrams()->try_receive(buffer);
+    const auto nothing = client->try_transport()->try_receive(buffer);
     if (nothing || nothing.error() != wtgram::errc::would_block) return 1;
     if (*received != 13) return 1;
 
@@ -49,11 +49,11 @@ int main()
     if (!below || !above) return fail("reliability", below ? above.error() : below.error());
     auto from = channel::try_open(*below), to = channel::try_open(*above);
     if (!from || !to) return fail("structured", from ? to.error() : from.error());
-    const auto typed = from->try_send_obj(number{7});
+    const auto typed = from->try_send(number{7});
     if (!typed) return fail("send an object", typed.error());
-    const auto object = to->try_receive_obj_for(60s);
+    const auto object = to->receive_for(60s);
     if (!object) return fail("receive an object", object.error());
-    const auto monitor = wtgram::monitor::try_open(*client->try_datagrams());
+    const auto monitor = wtgram::monitor::try_open(*client->try_transport());
     if (!monitor) return fail("monitor", monitor.error());
     const auto broadcaster = wtgram::broadcaster::try_make();
     if (!broadcaster) return fail("broadcaster", broadcaster.error());

@@ -11,7 +11,7 @@
 #include <utility>
 
 using namespace wtgram_tests;
-using wtgram::interest;
+using wtgram::readiness;
 
 namespace
 {
@@ -28,9 +28,9 @@ TEST(Poller, ReportsWhatIsReadyUntilItIsTaken)
 {
     pair p(network::reorders);
     const auto poller = wtgram::poller::make();
-    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    const auto from = p.client.transport(), to = p.accepted.transport();
     wtgram::event events[8];
-    poller.add(to, interest::readable | interest::closed, 42);
+    poller.add(to, readiness::readable | readiness::closed, 42);
     EXPECT_TRUE(poller.wait(events, 0us).empty());
     EXPECT_TRUE(poller.wait(events, 10ms).empty());
     EXPECT_FALSE(readable(poller.fd()));
@@ -46,7 +46,7 @@ TEST(Poller, ReportsWhatIsReadyUntilItIsTaken)
     }
     std::uint8_t buffer[8];
     EXPECT_EQ(to.receive(buffer), 1u);
-    EXPECT_EQ(poller.try_wait(events, 10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(poller.wait_for(events, 10ms).error(), wtgram::errc::timed_out);
     p.client.close();
     bool closed = false;
     for (const auto &event : poller.wait(events, patience)) closed |= event.closed();
@@ -58,8 +58,8 @@ TEST(Poller, ServersAndSessionsAreObjectsToo)
     pair p(network::loses);
     const auto poller = wtgram::poller::make();
     wtgram::event events[8];
-    poller.add(p.server, interest::accept, 1);
-    poller.add(p.accepted, interest::closed, 2);
+    poller.add(p.server, readiness::accept, 1);
+    poller.add(p.accepted, readiness::closed, 2);
     const auto second =
         wtgram::session::connect(p.url, wtgram::connect_options().trust_certificate_hash(p.server.hash()));
     auto ready = poller.wait(events, patience);
@@ -77,18 +77,18 @@ TEST(Poller, ModifyAndRemove)
 {
     pair p(network::loses);
     wtgram::poller poller = wtgram::poller::make();
-    const auto from = p.client.datagrams();
+    const auto from = p.client.transport();
     wtgram::event events[8];
-    poller.add(from, interest::readable, 1);
-    poller.modify(from, interest::writable, 2);
+    poller.add(from, readiness::readable, 1);
+    poller.modify(from, readiness::writable, 2);
     const auto ready = poller.wait(events, patience);
     ASSERT_EQ(ready.size(), 1u);
     EXPECT_EQ(ready[0].cookie, 2u);
     EXPECT_TRUE(ready[0].writable());
-    EXPECT_FALSE(poller.try_add(from, interest::readable));
+    EXPECT_FALSE(poller.try_add(from, readiness::readable));
     poller.remove(from);
     EXPECT_FALSE(poller.try_remove(from));
-    EXPECT_THROW(poller.modify(from, interest::readable), wtgram::error);
+    EXPECT_THROW(poller.modify(from, readiness::readable), wtgram::error);
     wtgram::poller moved = std::move(poller);
     EXPECT_TRUE(moved.wait(events, 0us).empty());
     EXPECT_EQ(poller.try_fd().error(), wtgram::errc::invalid_handle);
@@ -99,7 +99,7 @@ TEST(Poller, NoneIsAnErrorUntilOneIsMade)
     wtgram::poller poller;
     wtgram::event events[1];
     EXPECT_FALSE(poller);
-    EXPECT_EQ(poller.try_wait(events, 0us).error(), wtgram::errc::invalid_handle);
+    EXPECT_EQ(poller.wait_for(events, 0us).error(), wtgram::errc::invalid_handle);
     poller = wtgram::poller::make();
     EXPECT_TRUE(poller);
     EXPECT_TRUE(poller.wait(events, 0us).empty());
@@ -112,13 +112,13 @@ TEST(Poller, OneShotIsSilentUntilModify)
 {
     pair p(network::reorders);
     const auto poller = wtgram::poller::make();
-    const auto to = p.accepted.datagrams();
+    const auto to = p.accepted.transport();
     wtgram::event events[8];
-    poller.add(to, interest::readable | interest::one_shot, 1);
-    p.client.datagrams().send("x");
+    poller.add(to, readiness::readable | readiness::one_shot, 1);
+    p.client.transport().send("x");
     EXPECT_EQ(poller.wait(events, patience).size(), 1u);
     EXPECT_TRUE(poller.wait(events, 10ms).empty());
-    poller.modify(to, interest::readable | interest::one_shot, 2);
+    poller.modify(to, readiness::readable | readiness::one_shot, 2);
     EXPECT_EQ(poller.wait(events, patience).size(), 1u);
 }
 
@@ -130,7 +130,7 @@ TEST(Poller, WakeEndsAWait)
         std::this_thread::sleep_for(20ms);
         poller.wake();
     });
-    const auto ready = poller.try_wait(events, patience);
+    const auto ready = poller.wait_for(events, patience);
     waker.join();
     ASSERT_TRUE(ready);
     EXPECT_TRUE(ready->empty());
@@ -144,9 +144,9 @@ TEST(Poller, WhatIsDestroyedLeaves)
     wtgram::event events[8];
     {
         const auto structured = wtgram::structured::open(p.accepted, types);
-        const auto monitor = wtgram::monitor::open(p.accepted.datagrams());
-        poller.add(structured, interest::readable, 1);
-        poller.add(monitor, interest::alert, 2);
+        const auto monitor = wtgram::monitor::open(p.accepted.transport());
+        poller.add(structured, readiness::readable, 1);
+        poller.add(monitor, readiness::alert, 2);
         EXPECT_TRUE(poller.wait(events, 0us).empty());
     }
     EXPECT_TRUE(poller.wait(events, 0us).empty());
@@ -157,13 +157,13 @@ TEST(Poller, DestructorsInAForkedChildWaitForNothing)
 {
     pair p(network::loses);
     auto poller = wtgram::poller::make();
-    poller.add(p.accepted.datagrams(), interest::readable);
+    poller.add(p.accepted.transport(), readiness::readable);
     std::atomic<bool> stop{false};
     std::thread traffic([&] {
         wtgram::event events[8];
         while (!stop) {
-            p.client.datagrams().send("x");
-            (void)poller.try_wait(events, 0us);
+            p.client.transport().send("x");
+            (void)poller.wait_for(events, 0us);
         }
     });
     for (int i = 0; i < 30; i++) {

@@ -17,11 +17,11 @@ TEST(Readers, ALayerKeepsItsFrames)
     std::uint8_t buffer[16];
     from.send("message", wtgram::send_options().report_id(1));
     EXPECT_EQ(to.receive(buffer, patience), 7u);
-    EXPECT_EQ(from.next_outcome(patience).what(), wtgram::reliability_result::acknowledged);
-    EXPECT_EQ(p.accepted.datagrams().try_receive(buffer).error(), wtgram::errc::would_block);
-    EXPECT_EQ(p.client.datagrams().try_receive(buffer).error(), wtgram::errc::would_block);
-    p.client.datagrams().send("plain");
-    EXPECT_EQ(p.accepted.datagrams().receive(buffer, patience), 5u);
+    EXPECT_EQ(from.next_outcome(patience).what(), wtgram::reliability_outcome_kind::acknowledged);
+    EXPECT_EQ(p.accepted.transport().try_receive(buffer).error(), wtgram::errc::would_block);
+    EXPECT_EQ(p.client.transport().try_receive(buffer).error(), wtgram::errc::would_block);
+    p.client.transport().send("plain");
+    EXPECT_EQ(p.accepted.transport().receive(buffer, patience), 5u);
     EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
 }
 
@@ -31,14 +31,14 @@ TEST(Readers, ASessionsObjectsDoNotReachItsTransport)
     const auto to = wtgram::structured::open(p.accepted, types, wtgram::structured_options().queue_datagrams(2));
     const auto from = wtgram::structured::open(p.client, types);
     std::uint8_t buffer[16];
-    for (int i = 0; i < 5; i++) from.send_obj(1, "1");
-    p.client.datagrams().send("plain");
-    EXPECT_EQ(p.accepted.datagrams().receive(buffer, patience), 5u);
-    EXPECT_EQ(p.accepted.datagrams().try_receive(buffer).error(), wtgram::errc::would_block);
+    for (int i = 0; i < 5; i++) from.send(1, "1");
+    p.client.transport().send("plain");
+    EXPECT_EQ(p.accepted.transport().receive(buffer, patience), 5u);
+    EXPECT_EQ(p.accepted.transport().try_receive(buffer).error(), wtgram::errc::would_block);
     // What comes while its queue is full is dropped and counted.
     EXPECT_EQ(to.stats().receive_dropped_full, 3u);
-    for (int i = 0; i < 2; i++) EXPECT_EQ(to.receive_obj(buffer, patience).type_id, 1u);
-    EXPECT_EQ(to.try_receive_obj(buffer).error(), wtgram::errc::would_block);
+    for (int i = 0; i < 2; i++) EXPECT_EQ(to.receive(buffer, patience).type_id, 1u);
+    EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
 }
 
 TEST(Readers, CloseEndsWhatIsUnderItOrDetaches)
@@ -47,18 +47,18 @@ TEST(Readers, CloseEndsWhatIsUnderItOrDetaches)
     const auto beside = wtgram::structured::open(p.client, types);
     beside.close();
     EXPECT_TRUE(beside.is_closed());
-    EXPECT_FALSE(p.client.datagrams().is_closed());
+    EXPECT_FALSE(p.client.transport().is_closed());
     // Over a transport it closes that, also for others that are over it.
-    const auto one = wtgram::structured::open(p.client.datagrams(), types);
-    const auto other = wtgram::structured::open(p.client.datagrams(), types);
+    const auto one = wtgram::structured::open(p.client.transport(), types);
+    const auto other = wtgram::structured::open(p.client.transport(), types);
     EXPECT_FALSE(other.is_closed());
     one.close();
     EXPECT_TRUE(other.is_closed());
-    EXPECT_TRUE(p.client.datagrams().is_closed());
+    EXPECT_TRUE(p.client.transport().is_closed());
     EXPECT_EQ(p.client.state(), wtgram::session_state::connected);
     const auto layer = wtgram::reliability::open(p.accepted);
     const auto above = wtgram::structured::open(layer, types);
     above.close();
     EXPECT_TRUE(layer.is_closed());
-    EXPECT_FALSE(p.accepted.datagrams().is_closed());
+    EXPECT_FALSE(p.accepted.transport().is_closed());
 }

@@ -20,15 +20,15 @@ std::string text_of(const std::uint8_t *data, std::size_t length)
 TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
 {
     pair p(network::loses);
-    const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted.datagrams());
+    const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted.transport());
     const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
     const auto as = [](std::uint64_t id) { return wtgram::send_options().timeout(patience).report_id(id); };
     from.send("text", as(1));
     from.send(vector, as(2));
     EXPECT_TRUE(from.try_send("try", as(3)));
     EXPECT_TRUE(from.try_send(vector, as(4)));
-    EXPECT_TRUE(from.try_send_for("for", patience, as(5)));
-    EXPECT_TRUE(from.try_send_for(vector, patience, as(6)));
+    EXPECT_TRUE(from.send_for("for", patience, as(5)));
+    EXPECT_TRUE(from.send_for(vector, patience, as(6)));
     std::multiset<std::string> got;
     std::uint8_t buffer[64];
     for (int i = 0; i < 6; i++) got.insert(text_of(buffer, to.receive(buffer, patience)));
@@ -36,18 +36,18 @@ TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
     std::set<std::uint64_t> reported;
     wtgram::reliability_outcome outcomes[4];
     const auto first = from.next_outcome(patience);
-    EXPECT_EQ(first.what(), wtgram::reliability_result::acknowledged);
+    EXPECT_EQ(first.what(), wtgram::reliability_outcome_kind::acknowledged);
     EXPECT_GE(first.transmissions, 1u);
     EXPECT_GT(first.elapsed(), 0us);
     reported.insert(first.report_id);
     while (reported.size() < 6)
-        for (const auto &one : from.outcomes(outcomes, patience)) {
-            EXPECT_EQ(one.what(), wtgram::reliability_result::acknowledged);
+        for (const auto &one : from.next_outcomes(outcomes, patience)) {
+            EXPECT_EQ(one.what(), wtgram::reliability_outcome_kind::acknowledged);
             EXPECT_TRUE(reported.insert(one.report_id).second);
         }
     EXPECT_EQ(from.try_next_outcome().error(), wtgram::errc::would_block);
-    EXPECT_EQ(from.try_outcomes(outcomes).error(), wtgram::errc::would_block);
-    EXPECT_EQ(from.try_outcomes_for(outcomes, 10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(from.try_next_outcomes(outcomes).error(), wtgram::errc::would_block);
+    EXPECT_EQ(from.next_outcomes_for(outcomes, 10ms).error(), wtgram::errc::timed_out);
     EXPECT_EQ(from.stats().acknowledged, 6u);
     EXPECT_GT(from.stats().rtt(), 0us);
     EXPECT_GE(from.stats().rto(), from.stats().rtt());
@@ -60,16 +60,16 @@ TEST(Reliability, NothingThereWouldBlockOrTimesOutAndASmallBufferLosesNothing)
     const auto from = wtgram::reliability::open(p.client), to = wtgram::reliability::open(p.accepted);
     std::uint8_t buffer[16];
     EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
-    EXPECT_EQ(to.try_receive_for(buffer, 10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(to.receive_for(buffer, 10ms).error(), wtgram::errc::timed_out);
     EXPECT_THROW(to.receive(buffer, 10ms), wtgram::error);
     from.send("0123456789");
     std::size_t needed = 0;
-    EXPECT_EQ(to.try_receive_for(wtgram::bytes_buffer(buffer, 9), patience, &needed).error(),
+    EXPECT_EQ(to.receive_for(wtgram::bytes_buffer(buffer, 9), patience, &needed).error(),
               wtgram::errc::buffer_too_small);
     EXPECT_EQ(needed, 10u);
     EXPECT_EQ(*to.try_receive(buffer), 10u);
     EXPECT_EQ(from.try_send(std::vector<std::uint8_t>(70000)).error(), wtgram::errc::too_large);
-    EXPECT_LT(from.max_message_size(), p.client.datagrams().max_datagram_size());
+    EXPECT_LT(from.max_message_size(), p.client.transport().max_datagram_size());
 }
 
 TEST(Reliability, WithoutAPeerAMessageIsGivenUpAndTheWindowFills)
@@ -82,7 +82,7 @@ TEST(Reliability, WithoutAPeerAMessageIsGivenUpAndTheWindowFills)
     EXPECT_EQ(from.try_send("no room").error(), wtgram::errc::would_block);
     const auto outcome = from.next_outcome(patience);
     EXPECT_EQ(outcome.report_id, 11u);
-    EXPECT_EQ(outcome.what(), wtgram::reliability_result::gave_up);
+    EXPECT_EQ(outcome.what(), wtgram::reliability_outcome_kind::gave_up);
     EXPECT_GE(outcome.elapsed(), 100ms);
 }
 
@@ -94,7 +94,7 @@ TEST(Reliability, AMessageWhoseTtlPassesExpiresAndWhatLooksLikeAFrameIsTheProgra
     from.send("late", wtgram::send_options().priority(2).ttl(1ms).report_id(3));
     const auto outcome = from.next_outcome(patience);
     EXPECT_EQ(outcome.report_id, 3u);
-    EXPECT_EQ(outcome.what(), wtgram::reliability_result::expired);
+    EXPECT_EQ(outcome.what(), wtgram::reliability_outcome_kind::expired);
     const auto to = wtgram::reliability::open(p.accepted, options);
     from.send("in time");
     std::uint8_t buffer[64];
@@ -106,28 +106,28 @@ TEST(Reliability, AMessageWhoseTtlPassesExpiresAndWhatLooksLikeAFrameIsTheProgra
 TEST(Reliability, TheFactoryTakesItsTwoParameters)
 {
     pair p(network::loses);
-    EXPECT_EQ(wtgram::reliability::try_create(p.client.datagrams(), 0s).error(), wtgram::errc::invalid_argument);
-    const auto layer = wtgram::reliability::create(p.client.datagrams(), 50ms, 0);
+    EXPECT_EQ(wtgram::reliability::try_open_with(p.client.transport(), 0s).error(), wtgram::errc::invalid_argument);
+    const auto layer = wtgram::reliability::open_with(p.client.transport(), 50ms, 0);
     layer.send("never acknowledged", wtgram::send_options().report_id(1));
     const auto outcome = layer.next_outcome(patience);
-    EXPECT_EQ(outcome.what(), wtgram::reliability_result::gave_up);
+    EXPECT_EQ(outcome.what(), wtgram::reliability_outcome_kind::gave_up);
     EXPECT_GE(outcome.elapsed(), 50ms);
 }
 
 TEST(Reliability, OneLayerAtATimeAndClosingLeavesTheTransport)
 {
     pair p(network::loses);
-    auto layer = wtgram::reliability::create(p.client.datagrams());
+    auto layer = wtgram::reliability::open_with(p.client.transport());
     EXPECT_EQ(wtgram::reliability::try_open(p.client).error(), wtgram::errc::invalid_state);
-    EXPECT_EQ(wtgram::reliability::try_create(p.client.datagrams()).error(), wtgram::errc::invalid_state);
+    EXPECT_EQ(wtgram::reliability::try_open_with(p.client.transport()).error(), wtgram::errc::invalid_state);
     EXPECT_FALSE(layer.is_closed());
     layer.send("never acknowledged", wtgram::send_options().report_id(1));
-    EXPECT_EQ(layer.try_close(20ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(layer.close_for(20ms).error(), wtgram::errc::timed_out);
     EXPECT_TRUE(layer.is_closed());
-    EXPECT_EQ(layer.next_outcome(patience).what(), wtgram::reliability_result::closed);
-    EXPECT_EQ(layer.try_next_outcome_for(patience).error(), wtgram::errc::closed);
+    EXPECT_EQ(layer.next_outcome(patience).what(), wtgram::reliability_outcome_kind::closed);
+    EXPECT_EQ(layer.next_outcome_for(patience).error(), wtgram::errc::closed);
     layer.close();
-    EXPECT_FALSE(p.client.datagrams().is_closed());
+    EXPECT_FALSE(p.client.transport().is_closed());
     layer.reset();
     EXPECT_FALSE(layer);
     EXPECT_TRUE(wtgram::reliability::try_open(p.client));
@@ -148,7 +148,7 @@ TEST(Reliability, HandlesMoveAndTheLayerEndsWithTheSession)
         p.client.close();
     });
     std::uint8_t buffer[4];
-    EXPECT_EQ(moved.try_receive_for(buffer, patience).error(), wtgram::errc::closed);
+    EXPECT_EQ(moved.receive_for(buffer, patience).error(), wtgram::errc::closed);
     closer.join();
     EXPECT_EQ(moved.try_send("x").error(), wtgram::errc::closed);
 }

@@ -42,9 +42,9 @@ TEST(Session, GettersSayWhatIsThere)
     EXPECT_EQ(p.client.session_id(), p.accepted.session_id());
     EXPECT_GT(p.client.stats().rtt(), 0us);
     EXPECT_GE(p.client.stats().rtt(), p.client.stats().min_rtt());
-    EXPECT_EQ(p.client.datagrams().id(), p.client.datagrams().id());
-    EXPECT_EQ(p.client.datagrams().session_id(), p.client.session_id());
-    EXPECT_EQ(p.client.datagrams().try_session()->id, p.client.id());
+    EXPECT_EQ(p.client.transport().id(), p.client.transport().id());
+    EXPECT_EQ(p.client.transport().session_id(), p.client.session_id());
+    EXPECT_EQ(p.client.transport().try_session()->id, p.client.id());
     EXPECT_EQ(p.server.local_address(), "127.0.0.1:" + std::to_string(p.server.local_port()));
     // The client's socket is bound to no address in particular: only its port is known to both, unless a link is
     // between.
@@ -70,7 +70,7 @@ TEST(Session, CodeAndReasonReachThePeer)
 {
     pair p(network::loses);
     EXPECT_EQ(p.client.try_close_info().error(), wtgram::errc::would_block);
-    EXPECT_EQ(p.client.try_wait_closed_for(10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(p.client.wait_closed_for(10ms).error(), wtgram::errc::timed_out);
     p.accepted.close(4711, "enough");
     const wtgram::close_info info = p.client.wait_closed(patience);
     EXPECT_EQ(info.closed_by(), wtgram::closed_by::peer);
@@ -89,7 +89,7 @@ TEST(Session, CloseFromAnotherThreadWakesAReceiver)
     });
     std::uint8_t buffer[16];
     try {
-        p.client.datagrams().receive(buffer);
+        p.client.transport().receive(buffer);
         ADD_FAILURE() << "received something";
     } catch (const wtgram::error &failure) {
         EXPECT_EQ(failure.code(), wtgram::errc::closed);
@@ -101,7 +101,7 @@ TEST(Server, AcceptTimesOutAndWouldBlock)
 {
     pair p(network::loses);
     EXPECT_EQ(p.server.try_accept().error(), wtgram::errc::would_block);
-    EXPECT_EQ(p.server.try_accept_for(10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(p.server.accept_for(10ms).error(), wtgram::errc::timed_out);
     try {
         p.server.accept(10ms);
         ADD_FAILURE() << "accepted somebody";
@@ -115,7 +115,7 @@ TEST(Server, CloseEndsItsSessionsAndAccept)
     pair p(network::loses);
     p.server.close();
     EXPECT_EQ(p.client.wait_closed(patience).closed_by(), wtgram::closed_by::peer);
-    EXPECT_EQ(p.server.try_accept_for(patience).error(), wtgram::errc::closed);
+    EXPECT_EQ(p.server.accept_for(patience).error(), wtgram::errc::closed);
 }
 
 TEST(Server, ASecondClientIsASecondSession)
@@ -129,9 +129,9 @@ TEST(Server, ASecondClientIsASecondSession)
     const wtgram::session second = wtgram::session::connect(p.url, options);
     const wtgram::session accepted = p.server.accept(patience);
     EXPECT_NE(accepted.id(), p.accepted.id());
-    second.datagrams().send("to the second");
+    second.transport().send("to the second");
     char buffer[64];
     const auto bytes = wtgram::bytes_buffer(reinterpret_cast<std::uint8_t *>(buffer), sizeof buffer);
-    EXPECT_EQ(std::string_view(buffer, accepted.datagrams().receive(bytes, patience)), "to the second");
-    EXPECT_EQ(p.accepted.datagrams().try_receive(bytes).error(), wtgram::errc::would_block);
+    EXPECT_EQ(std::string_view(buffer, accepted.transport().receive(bytes, patience)), "to the second");
+    EXPECT_EQ(p.accepted.transport().try_receive(bytes).error(), wtgram::errc::would_block);
 }

@@ -7,7 +7,7 @@ using namespace wtgram_tests;
 TEST(Statistics, EveryFigureOfTheReferenceIsCounted)
 {
     pair p(wtgram::transport_options().incoming_max_datagrams(2));
-    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    const auto from = p.client.transport(), to = p.accepted.transport();
     const std::vector<std::uint8_t> payload(100);
     std::uint8_t buffer[400];
     from.send(std::vector<std::uint8_t>(400));
@@ -27,7 +27,7 @@ TEST(Statistics, EveryFigureOfTheReferenceIsCounted)
         from.clear_send_buffer();
         return from.stats().send_drops > 0;
     }));
-    const wtgram::transport_statistics sent = from.stats(), received = to.stats();
+    const wtgram::transport_stats sent = from.stats(), received = to.stats();
     EXPECT_EQ(sent.session_id, from.session_id());
     EXPECT_GT(sent.created_at().time_since_epoch(), 1h);
     EXPECT_EQ(sent.send_failures, 1u);

@@ -88,66 +88,66 @@ using channel = wtgram::typed<wtgram::type<1, number>, wtgram::type<7, line, 100
 TEST(Structured, TextGoesCompactAndComesWithItsType)
 {
     pair p;
-    const auto from = wtgram::structured::open(p.client.datagrams(), types);
-    const auto to = wtgram::structured::open(p.accepted.datagrams(), types);
+    const auto from = wtgram::structured::open(p.client.transport(), types);
+    const auto to = wtgram::structured::open(p.accepted.transport(), types);
     std::uint8_t buffer[64];
-    EXPECT_EQ(to.try_receive_obj(buffer).error(), wtgram::errc::would_block);
-    EXPECT_EQ(to.try_receive_obj_for(buffer, 10ms).error(), wtgram::errc::timed_out);
-    from.send_obj(65535, " { \"a\" : 1 } ");
-    EXPECT_TRUE(from.try_send_obj(1, "[]"));
-    EXPECT_TRUE(from.try_send_obj_for(2, "null", patience));
+    EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
+    EXPECT_EQ(to.receive_for(buffer, 10ms).error(), wtgram::errc::timed_out);
+    from.send(65535, " { \"a\" : 1 } ");
+    EXPECT_TRUE(from.try_send(1, "[]"));
+    EXPECT_TRUE(from.send_for(2, "null", patience));
     std::size_t needed = 0;
-    EXPECT_EQ(to.try_receive_obj_for(wtgram::bytes_buffer(buffer, 2), patience, &needed).error(),
+    EXPECT_EQ(to.receive_for(wtgram::bytes_buffer(buffer, 2), patience, &needed).error(),
               wtgram::errc::buffer_too_small);
     EXPECT_EQ(needed, 7u);
-    auto got = to.receive_obj(buffer, patience);
+    auto got = to.receive(buffer, patience);
     EXPECT_EQ(got.type_id, 65535u);
     EXPECT_EQ(text_of(buffer, got.length), "{\"a\":1}");
-    got = to.receive_obj(buffer, patience);
+    got = to.receive(buffer, patience);
     EXPECT_EQ(got.type_id, 1u);
-    EXPECT_EQ(to.receive_obj(buffer, patience).type_id, 2u);
-    EXPECT_EQ(from.try_send_obj(3, "1").error(), wtgram::errc::unknown_type);
-    EXPECT_EQ(from.try_send_obj(1, "NaN").error(), wtgram::errc::serialization);
-    EXPECT_EQ(from.try_send_obj(2, "\"more than sixteen\"").error(), wtgram::errc::too_large);
-    EXPECT_THROW(from.send_obj(1, "NaN"), wtgram::error);
+    EXPECT_EQ(to.receive(buffer, patience).type_id, 2u);
+    EXPECT_EQ(from.try_send(3, "1").error(), wtgram::errc::unknown_type);
+    EXPECT_EQ(from.try_send(1, "NaN").error(), wtgram::errc::serialization);
+    EXPECT_EQ(from.try_send(2, "\"more than sixteen\"").error(), wtgram::errc::too_large);
+    EXPECT_THROW(from.send(1, "NaN"), wtgram::error);
     EXPECT_EQ(from.stats().sent, 3u);
     EXPECT_EQ(from.stats().send_not_serialized, 2u);
     const wtgram_object_type twice[] = {wtgram::registered(1), wtgram::registered(1)};
     EXPECT_EQ(wtgram::structured::try_open(p.client, twice).error(), wtgram::errc::invalid_argument);
     to.close();
     EXPECT_TRUE(to.is_closed());
-    EXPECT_TRUE(p.accepted.datagrams().is_closed());
+    EXPECT_TRUE(p.accepted.transport().is_closed());
 }
 
 TEST(Structured, WhatIsNoObjectIsAnErrorOnce)
 {
     pair p;
-    const auto raw = p.client.datagrams();
-    const auto to = wtgram::structured::open(p.accepted.datagrams(), types);
+    const auto raw = p.client.transport();
+    const auto to = wtgram::structured::open(p.accepted.transport(), types);
     std::uint8_t buffer[64];
     raw.send(std::string_view("\x00", 1));
     raw.send(std::string_view("\x00\x09{}", 4));
     raw.send(std::string_view("\x00\x01{", 3));
-    EXPECT_EQ(to.try_receive_obj_for(buffer, patience).error(), wtgram::errc::truncated);
-    EXPECT_EQ(to.try_receive_obj_for(buffer, patience).error(), wtgram::errc::unknown_type);
-    EXPECT_EQ(to.try_receive_obj_for(buffer, patience).error(), wtgram::errc::deserialization);
+    EXPECT_EQ(to.receive_for(buffer, patience).error(), wtgram::errc::truncated);
+    EXPECT_EQ(to.receive_for(buffer, patience).error(), wtgram::errc::unknown_type);
+    EXPECT_EQ(to.receive_for(buffer, patience).error(), wtgram::errc::deserialization);
     raw.send(std::string_view("\x00\x01{}", 4));
-    EXPECT_EQ(to.receive_obj(buffer, patience).length, 2u);
+    EXPECT_EQ(to.receive(buffer, patience).length, 2u);
 }
 
 TEST(Structured, BatchesGoOverWhole)
 {
     pair p;
     const auto options = wtgram::structured_options().serializer(wtgram::serializer_kind::message_pack);
-    const auto from = wtgram::structured::open(p.client.datagrams(), types, options);
-    const auto to = wtgram::structured::open(p.accepted.datagrams(), types, options);
+    const auto from = wtgram::structured::open(p.client.transport(), types, options);
+    const auto to = wtgram::structured::open(p.accepted.transport(), types, options);
     const wtgram_object objects[] = {wtgram::object(1, "1"), wtgram::object(9, "2"), wtgram::object(2, "[3]")};
     wtgram_status results[3];
     const auto outcome = from.send_batch(objects, {}, results);
     EXPECT_EQ(outcome.accepted, 2u);
     EXPECT_EQ(outcome.first_error, wtgram::errc::unknown_type);
     EXPECT_EQ(results[1], WTGRAM_ERROR_UNKNOWN_TYPE);
-    p.client.datagrams().send("x"); // too short
+    p.client.transport().send("x"); // too short
     wtgram::object_buffer buffer(8, 4096);
     std::vector<std::string> got;
     while (got.size() < 3) {
@@ -159,8 +159,8 @@ TEST(Structured, BatchesGoOverWhole)
     EXPECT_EQ(to.try_receive_batch(buffer).error(), wtgram::errc::would_block);
     EXPECT_TRUE(buffer.empty());
     wtgram::object_buffer small(1, 2);
-    from.send_obj(1, "[1,2]");
-    EXPECT_EQ(to.try_receive_batch_for(small, patience).error(), wtgram::errc::buffer_too_small);
+    from.send(1, "[1,2]");
+    EXPECT_EQ(to.receive_batch_for(small, patience).error(), wtgram::errc::buffer_too_small);
     EXPECT_EQ(small.needed(), 5u);
     EXPECT_EQ(to.receive_batch(buffer, patience), 1u);
 }
@@ -170,67 +170,67 @@ TEST(Serializer, OnesOwnIsUsedAndMayRefuse)
     pair p;
     const inverter serializer;
     const auto from = wtgram::structured::open(
-        p.client.datagrams(), types, wtgram::structured_options().custom(wtgram::serializer_table(serializer)));
+        p.client.transport(), types, wtgram::structured_options().custom(wtgram::serializer_table(serializer)));
     std::uint8_t buffer[64];
-    from.send_obj(1, "abc");
-    EXPECT_EQ(p.accepted.datagrams().receive(buffer, patience), 5u);
+    from.send(1, "abc");
+    EXPECT_EQ(p.accepted.transport().receive(buffer, patience), 5u);
     EXPECT_EQ(text_of(buffer, 5), std::string_view("\x00\x01\x9e\x9d\x9c", 5));
-    EXPECT_EQ(from.try_send_obj(2, "abc").error(), wtgram::errc::serialization);
-    EXPECT_EQ(from.try_send_obj(1, "").error(), wtgram::errc::serialization); // it throws
-    p.accepted.datagrams().send(std::string_view("\x00\x01\x9e", 3));
-    EXPECT_EQ(from.receive_obj(buffer, patience).length, 1u);
+    EXPECT_EQ(from.try_send(2, "abc").error(), wtgram::errc::serialization);
+    EXPECT_EQ(from.try_send(1, "").error(), wtgram::errc::serialization); // it throws
+    p.accepted.transport().send(std::string_view("\x00\x01\x9e", 3));
+    EXPECT_EQ(from.receive(buffer, patience).length, 1u);
     EXPECT_EQ(buffer[0], 'a');
-    p.accepted.datagrams().send(std::string_view("\x00\x01", 2));
-    EXPECT_EQ(from.try_receive_obj_for(buffer, patience).error(), wtgram::errc::deserialization);
+    p.accepted.transport().send(std::string_view("\x00\x01", 2));
+    EXPECT_EQ(from.receive_for(buffer, patience).error(), wtgram::errc::deserialization);
 }
 
 TEST(Serializer, BytesCanTravelAsTheyAre)
 {
     pair p;
     const auto options = wtgram::structured_options().custom(wtgram::as_is());
-    const auto from = wtgram::structured::open(p.client.datagrams(), types, options);
-    const auto to = wtgram::structured::open(p.accepted.datagrams(), types, options);
+    const auto from = wtgram::structured::open(p.client.transport(), types, options);
+    const auto to = wtgram::structured::open(p.accepted.transport(), types, options);
     const std::vector<std::uint8_t> bytes{0, 255, 7};
     std::uint8_t buffer[64];
-    from.send_obj(1, bytes);
-    EXPECT_EQ(to.receive_obj(buffer, patience).length, 3u);
+    from.send(1, bytes);
+    EXPECT_EQ(to.receive(buffer, patience).length, 3u);
     EXPECT_EQ(std::vector<std::uint8_t>(buffer, buffer + 3), bytes);
 }
 
 TEST(Typed, ObjectsComeAsWhatTheyWere)
 {
     pair p;
-    const auto from = channel::open(p.client.datagrams()), to = channel::open(p.accepted.datagrams());
-    from.send_obj(number(42));
-    EXPECT_TRUE(from.try_send_obj(line{"hello"}));
-    EXPECT_TRUE(from.try_send_obj_for(line{std::string(900, 'x')}, patience));
-    EXPECT_EQ(std::get<number>(to.receive_obj(patience)).value, 42);
-    EXPECT_EQ(std::get<line>(*to.try_receive_obj_for(patience)).text, "hello");
-    EXPECT_EQ(std::get<line>(to.receive_obj(patience)).text.size(), 900u);
-    EXPECT_EQ(to.try_receive_obj().error(), wtgram::errc::would_block);
-    EXPECT_EQ(from.try_send_obj(line{"\""}).error(), wtgram::errc::serialization);
-    EXPECT_EQ(from.try_send_obj(line{std::string(1000, 'x')}).error(), wtgram::errc::too_large);
-    EXPECT_THROW(from.send_obj(line{"\""}), wtgram::error);
-    from.send_obj(1, "\"JSON, but no number\"");
-    EXPECT_EQ(to.try_receive_obj_for(patience).error(), wtgram::errc::deserialization);
-    from.send_obj(number(1));
-    EXPECT_EQ(to.receive_obj(patience).index(), 0u);
+    const auto from = channel::open(p.client.transport()), to = channel::open(p.accepted.transport());
+    from.send(number(42));
+    EXPECT_TRUE(from.try_send(line{"hello"}));
+    EXPECT_TRUE(from.send_for(line{std::string(900, 'x')}, patience));
+    EXPECT_EQ(std::get<number>(to.receive(patience)).value, 42);
+    EXPECT_EQ(std::get<line>(*to.receive_for(patience)).text, "hello");
+    EXPECT_EQ(std::get<line>(to.receive(patience)).text.size(), 900u);
+    EXPECT_EQ(to.try_receive().error(), wtgram::errc::would_block);
+    EXPECT_EQ(from.try_send(line{"\""}).error(), wtgram::errc::serialization);
+    EXPECT_EQ(from.try_send(line{std::string(1000, 'x')}).error(), wtgram::errc::too_large);
+    EXPECT_THROW(from.send(line{"\""}), wtgram::error);
+    from.send(1, "\"JSON, but no number\"");
+    EXPECT_EQ(to.receive_for(patience).error(), wtgram::errc::deserialization);
+    from.send(number(1));
+    EXPECT_EQ(to.receive(patience).index(), 0u);
 }
 
 TEST(Typed, ACodecThatThrowsRefusesAndNoMore)
 {
     pair p;
     using strictly = wtgram::typed<wtgram::type<1, strict>>;
-    const auto from = strictly::open(p.client.datagrams()), to = strictly::open(p.accepted.datagrams());
-    EXPECT_EQ(from.try_send_obj(strict(-1)).error(), wtgram::errc::serialization);
-    EXPECT_EQ(from.try_send_obj_for(strict(-1), 1s).error(), wtgram::errc::serialization);
-    EXPECT_THROW(from.send_obj(strict(-1)), wtgram::error);
-    from.send_obj(1, "\"a peer's bytes\"");
-    from.send_obj(1, "13");
-    EXPECT_EQ(to.try_receive_obj_for(patience).error(), wtgram::errc::deserialization);
-    EXPECT_EQ(to.try_receive_obj_for(patience).error(), wtgram::errc::deserialization);
-    from.send_obj(strict(7));
-    EXPECT_EQ(std::get<strict>(*to.try_receive_obj_for(patience)).value, 7);
+    const auto from = strictly::open(p.client.transport()), to = strictly::open(p.accepted.transport());
+    EXPECT_EQ(from.try_send(strict(-1)).error(), wtgram::errc::serialization);
+    EXPECT_EQ(from.send_for(strict(-1), 1s).error(), wtgram::errc::serialization);
+    EXPECT_THROW(from.send(strict(-1)), wtgram::error);
+    from.send(1, "\"a peer's bytes\"");
+    from.send(1, "13");
+    EXPECT_EQ(to.receive_for(patience).error(), wtgram::errc::deserialization);
+    EXPECT_EQ(to.receive_for(patience).error(), wtgram::errc::deserialization);
+    from.send(strict(7));
+    EXPECT_EQ(std::get<strict>(*to.receive_for(patience)).value, 7);
 }
 
 TEST(Typed, OverASessionItTakesOnlyItsOwn)
@@ -238,14 +238,14 @@ TEST(Typed, OverASessionItTakesOnlyItsOwn)
     pair p(network::reorders);
     const auto from = channel::open(p.client);
     const auto to = channel::open(p.accepted, wtgram::structured_options().queue_datagrams(10));
-    p.client.datagrams().send("not one of the types");
-    from.send_obj(number(5));
-    EXPECT_EQ(std::get<number>(to.receive_obj(patience)).value, 5);
+    p.client.transport().send("not one of the types");
+    from.send(number(5));
+    EXPECT_EQ(std::get<number>(to.receive(patience)).value, 5);
     std::uint8_t buffer[64];
-    EXPECT_EQ(p.accepted.datagrams().receive(buffer, patience), 20u);
+    EXPECT_EQ(p.accepted.transport().receive(buffer, patience), 20u);
     to.close();
-    EXPECT_EQ(to.try_send_obj(number(5)).error(), wtgram::errc::closed);
-    EXPECT_FALSE(p.accepted.datagrams().is_closed());
+    EXPECT_EQ(to.try_send(number(5)).error(), wtgram::errc::closed);
+    EXPECT_FALSE(p.accepted.transport().is_closed());
 }
 
 TEST(Typed, OverAReliabilityLayerObjectsSurelyArrive)
@@ -255,12 +255,12 @@ TEST(Typed, OverAReliabilityLayerObjectsSurelyArrive)
     const auto from = channel::open(below), to = channel::open(above);
     const auto poller = wtgram::poller::make();
     wtgram::event events[1];
-    poller.add(to, wtgram::interest::readable);
-    from.send_obj(line{"surely"});
+    poller.add(to, wtgram::readiness::readable);
+    from.send(line{"surely"});
     const auto ready = poller.wait(events, patience);
     ASSERT_EQ(ready.size(), 1u);
     EXPECT_EQ(ready[0].object, to.id());
-    EXPECT_EQ(std::get<line>(to.receive_obj(patience)).text, "surely");
+    EXPECT_EQ(std::get<line>(to.receive(patience)).text, "surely");
     EXPECT_EQ(below.stats().submitted, 1u);
     static_assert(!std::is_copy_constructible_v<channel> && std::is_nothrow_move_constructible_v<channel>);
 }

@@ -20,7 +20,7 @@ std::string text_of(const std::uint8_t *data, std::size_t length)
 TEST(Transport, EveryFormOfSendArrives)
 {
     pair p(network::reorders);
-    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    const auto from = p.client.transport(), to = p.accepted.transport();
     const std::vector<std::uint8_t> vector{'v', 'e', 'c'};
     const std::uint8_t array[] = {'a', 'r', 'r'};
     from.send(vector);
@@ -28,8 +28,8 @@ TEST(Transport, EveryFormOfSendArrives)
     from.send("text", wtgram::send_options().priority(2).ttl(1h));
     EXPECT_TRUE(from.try_send("try"));
     EXPECT_TRUE(from.try_send(vector));
-    EXPECT_TRUE(from.try_send_for("for", patience));
-    EXPECT_TRUE(from.try_send_for(array, patience));
+    EXPECT_TRUE(from.send_for("for", patience));
+    EXPECT_TRUE(from.send_for(array, patience));
     std::multiset<std::string> got;
     std::uint8_t buffer[64];
     for (int i = 0; i < 7; i++) got.insert(text_of(buffer, to.receive(buffer, patience)));
@@ -43,10 +43,10 @@ TEST(Transport, EveryFormOfSendArrives)
 TEST(Transport, NothingThereWouldBlockOrTimesOut)
 {
     pair p(network::loses);
-    const auto to = p.accepted.datagrams();
+    const auto to = p.accepted.transport();
     std::uint8_t buffer[4];
     EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
-    EXPECT_EQ(to.try_receive_for(buffer, 10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(to.receive_for(buffer, 10ms).error(), wtgram::errc::timed_out);
     EXPECT_THROW(to.receive(buffer, 10ms), wtgram::error);
     EXPECT_TRUE(to.is_readable());
     EXPECT_TRUE(to.is_writable());
@@ -56,27 +56,27 @@ TEST(Transport, NothingThereWouldBlockOrTimesOut)
 TEST(Transport, WhatIsClosedIsNeitherReadableNorWritable)
 {
     pair p(network::loses);
-    const auto from = p.client.datagrams();
+    const auto from = p.client.transport();
     from.close();
     EXPECT_FALSE(from.is_writable());
     EXPECT_TRUE(from.is_closed());
     std::uint8_t buffer[1];
-    EXPECT_EQ(from.try_receive_for(buffer, patience).error(), wtgram::errc::closed);
+    EXPECT_EQ(from.receive_for(buffer, patience).error(), wtgram::errc::closed);
     EXPECT_FALSE(from.is_readable());
 }
 
 TEST(Transport, WhatWaitsIsCountedByItsPriority)
 {
     pair p(wtgram::transport_options().outgoing_max_datagrams(100'000).outgoing_max_bytes(1 << 30), network::loses);
-    const auto from = p.client.datagrams();
+    const auto from = p.client.transport();
     const std::vector<std::uint8_t> data(1000);
     const std::vector<wtgram_slice> slices(1000, wtgram_slice{data.data(), data.size()});
-    wtgram_queue_statistics stats{};
+    wtgram_queue_stats stats{};
     // The path takes what it can meanwhile, the highest priority first.
     for (int rounds = 0; rounds < 1000 && stats.outgoing_priority_datagrams[1] == 0; rounds++) {
         for (const int priority : {0, 1})
             EXPECT_EQ(from.send_batch(slices, wtgram::send_options().priority(priority)).accepted, 1000u);
-        stats = from.get_queue_stats();
+        stats = from.queue_stats();
         const auto &datagrams = stats.outgoing_priority_datagrams;
         EXPECT_EQ(datagrams[2], 0u);
         EXPECT_EQ(stats.outgoing_datagrams, datagrams[0] + datagrams[1]);
@@ -91,11 +91,11 @@ TEST(Transport, WhatWaitsIsCountedByItsPriority)
 TEST(Transport, ASmallBufferSaysHowLongTheDatagramIs)
 {
     pair p(network::reorders);
-    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    const auto from = p.client.transport(), to = p.accepted.transport();
     from.send("0123456789");
     std::uint8_t buffer[10];
     std::size_t needed = 0;
-    const auto small = to.try_receive_for(wtgram::bytes_buffer(buffer, 9), patience, &needed);
+    const auto small = to.receive_for(wtgram::bytes_buffer(buffer, 9), patience, &needed);
     ASSERT_FALSE(small);
     EXPECT_EQ(small.error(), wtgram::errc::buffer_too_small);
     EXPECT_EQ(needed, 10u);
@@ -105,7 +105,7 @@ TEST(Transport, ASmallBufferSaysHowLongTheDatagramIs)
 TEST(Transport, BatchesGoOverWholeAndInOrder)
 {
     pair p;
-    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    const auto from = p.client.transport(), to = p.accepted.transport();
     std::vector<std::string> texts;
     std::vector<wtgram_slice> slices;
     for (int i = 0; i < 50; i++) texts.push_back("datagram " + std::to_string(i));
@@ -128,7 +128,7 @@ TEST(Transport, BatchesGoOverWholeAndInOrder)
     EXPECT_EQ(got, texts);
     EXPECT_EQ(to.try_receive_batch(buffer).error(), wtgram::errc::would_block);
     EXPECT_TRUE(buffer.empty());
-    EXPECT_EQ(to.try_receive_batch_for(buffer, 10ms).error(), wtgram::errc::timed_out);
+    EXPECT_EQ(to.receive_batch_for(buffer, 10ms).error(), wtgram::errc::timed_out);
 }
 
 TEST(Transport, AReceiveBufferIsARangeAndMoves)
@@ -141,7 +141,7 @@ TEST(Transport, AReceiveBufferIsARangeAndMoves)
                   std::ranges::common_range<const wtgram::receive_buffer>);
 #endif
     pair p(network::reorders);
-    const auto from = p.client.datagrams(), to = p.accepted.datagrams();
+    const auto from = p.client.transport(), to = p.accepted.transport();
     from.send("abc");
     wtgram::receive_buffer buffer;
     ASSERT_EQ(to.receive_batch(buffer, patience), 1u);
@@ -156,8 +156,8 @@ TEST(Transport, AReceiveBufferIsARangeAndMoves)
     // No room for any: refused, and the datagram stays.
     from.send("x");
     wtgram::receive_buffer none(0, 10), small(1, 0);
-    EXPECT_EQ(to.try_receive_batch_for(none, patience).error(), wtgram::errc::invalid_argument);
-    EXPECT_EQ(to.try_receive_batch_for(small, patience).error(), wtgram::errc::buffer_too_small);
+    EXPECT_EQ(to.receive_batch_for(none, patience).error(), wtgram::errc::invalid_argument);
+    EXPECT_EQ(to.receive_batch_for(small, patience).error(), wtgram::errc::buffer_too_small);
     EXPECT_EQ(small.needed(), 1u);
     EXPECT_EQ(to.receive_batch(buffer, patience), 1u);
 }
@@ -167,19 +167,19 @@ TEST(Transport, TakesBytesOfTheStandardLibrary)
     pair p(network::reorders);
     const std::vector<std::byte> sent{std::byte{1}, std::byte{255}};
     std::array<std::byte, 8> buffer{};
-    p.client.datagrams().send(wtgram::as_bytes(sent));
-    EXPECT_EQ(p.accepted.datagrams().receive(wtgram::as_writable_bytes(buffer), patience), 2u);
+    p.client.transport().send(wtgram::as_bytes(sent));
+    EXPECT_EQ(p.accepted.transport().receive(wtgram::as_writable_bytes(buffer), patience), 2u);
     EXPECT_TRUE(std::equal(sent.begin(), sent.end(), buffer.begin()));
 }
 
 TEST(Transport, IsAValueThatNamesItsDatagrams)
 {
     pair p(network::loses);
-    const wtgram::transport none, copy = p.client.datagrams();
+    const wtgram::transport none, copy = p.client.transport();
     EXPECT_FALSE(none);
     EXPECT_TRUE(copy);
-    EXPECT_TRUE(copy == p.client.datagrams());
-    EXPECT_TRUE(copy != p.accepted.datagrams());
+    EXPECT_TRUE(copy == p.client.transport());
+    EXPECT_TRUE(copy != p.accepted.transport());
 }
 
 TEST(Transport, ABatchSaysWhichOneFailedAndSendsTheRest)
@@ -188,22 +188,22 @@ TEST(Transport, ABatchSaysWhichOneFailedAndSendsTheRest)
     const std::vector<std::uint8_t> big(70000);
     const wtgram_slice slices[] = {wtgram::slice("a"), wtgram::slice(big), wtgram::slice("c")};
     wtgram_status results[3];
-    const auto outcome = p.client.datagrams().send_batch(slices, {}, results);
+    const auto outcome = p.client.transport().send_batch(slices, {}, results);
     EXPECT_EQ(outcome.first_error, wtgram::errc::too_large);
     EXPECT_EQ(outcome.accepted, 2u);
     EXPECT_EQ(results[1], WTGRAM_ERROR_TOO_LARGE);
-    EXPECT_EQ(p.client.datagrams().send_batch(slices, {}, wtgram::span<wtgram_status>(results, 2)).first_error,
+    EXPECT_EQ(p.client.transport().send_batch(slices, {}, wtgram::span<wtgram_status>(results, 2)).first_error,
               wtgram::errc::invalid_argument);
 }
 
 TEST(Transport, TheLargestPassesAndLargerIsRefused)
 {
     pair p(network::reorders);
-    const auto from = p.client.datagrams();
+    const auto from = p.client.transport();
     const std::vector<std::uint8_t> data(from.max_datagram_size(), 7);
     from.send(data);
     std::vector<std::uint8_t> buffer(data.size());
-    EXPECT_EQ(p.accepted.datagrams().receive(buffer, patience), data.size());
+    EXPECT_EQ(p.accepted.transport().receive(buffer, patience), data.size());
     EXPECT_EQ(buffer, data);
     EXPECT_EQ(from.try_send(std::vector<std::uint8_t>(70000)).error(), wtgram::errc::too_large);
     EXPECT_THROW(from.send(std::vector<std::uint8_t>(70000)), wtgram::error);
@@ -218,7 +218,7 @@ TEST(Transport, OptionsOfTheQueueAreHeard)
                .when_outgoing_full(wtgram::full_policy::reject)
                .incoming_max_datagrams(10)
                .when_incoming_full(wtgram::drop_policy::newest));
-    const auto from = p.client.datagrams();
+    const auto from = p.client.transport();
     const std::vector<std::uint8_t> data(500);
     bool refused = false;
     for (int i = 0; i < 2000000 && !refused; i++) {
@@ -235,7 +235,7 @@ TEST(Transport, OptionsOfTheQueueAreHeard)
 TEST(Transport, CloseEndsTheDatagramPathOnly)
 {
     pair p(network::loses);
-    const auto from = p.client.datagrams();
+    const auto from = p.client.transport();
     from.close();
     EXPECT_TRUE(from.is_closed());
     EXPECT_EQ(from.try_send("x").error(), wtgram::errc::closed);

@@ -75,7 +75,7 @@ static int next_is_heartbeat(wtgram_transport transport, const char *other)
     size_t length = 0;
     bool heartbeat = false;
     wtgram_status status = wtgram_transport_receive(transport, PATIENCE_US, (uint8_t *)data, sizeof data - 1, &length);
-    if (status == WTGRAM_OK) status = wtgram_is_heartbeat((const uint8_t *)data, length, &heartbeat);
+    if (status == WTGRAM_OK) status = wtgram_datagram_is_heartbeat((const uint8_t *)data, length, &heartbeat);
     if (status != WTGRAM_OK) return failed("receive", status), -1;
     data[length] = 0;
     if (!heartbeat && strcmp(data, other) == 0) return 0;
@@ -121,7 +121,7 @@ static int exchange_heartbeats(wtgram_transport transport, unsigned long count)
 static int exchange(wtgram_session session, const char *kind, bool asks, unsigned long count)
 {
     wtgram_transport transport;
-    wtgram_status status = wtgram_session_datagrams(session, &transport);
+    wtgram_status status = wtgram_session_get_transport(session, &transport);
     if (status != WTGRAM_OK) return failed("datagrams", status);
     int result =
         strcmp(kind, "json") == 0 ? exchange_json(transport, asks, count) : exchange_heartbeats(transport, count);
@@ -144,7 +144,7 @@ static int serve(const char *kind, unsigned long count)
     wtgram_listen_options_init(&options);
     options.host = "127.0.0.1";
     wtgram_status status = wtgram_server_listen(&options, &server, NULL, 0);
-    if (status == WTGRAM_OK) status = wtgram_server_local_port(server, &port);
+    if (status == WTGRAM_OK) status = wtgram_server_get_local_port(server, &port);
     if (status != WTGRAM_OK) return failed("listen", status);
     printf("listening %u\n", (unsigned)port);
     fflush(stdout);

@@ -203,7 +203,7 @@ static int client(const struct arguments *arguments)
     fflush(stdout);
 
     int result = 1;
-    status = wtgram_session_datagrams(session, &transport);
+    status = wtgram_session_get_transport(session, &transport);
     if (status != WTGRAM_OK) fail("datagrams", status, NULL);
     else if (exchange(transport, arguments->count, deadline_us) == 0)
         result = finish_client(session, transport, arguments);
@@ -220,7 +220,7 @@ static int echo(wtgram_session session, const struct arguments *arguments, int64
     wtgram_transport transport;
     wtgram_close_info info;
     wtgram_close_info_init(&info);
-    wtgram_status status = wtgram_session_datagrams(session, &transport);
+    wtgram_status status = wtgram_session_get_transport(session, &transport);
     while (status == WTGRAM_OK) {
         size_t length = 0;
         int64_t left_us = deadline_us - now_us();
@@ -246,8 +246,8 @@ static int serve(wtgram_server server, const struct arguments *arguments, int64_
 {
     uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH];
     uint16_t port = 0;
-    wtgram_status status = wtgram_server_local_port(server, &port);
-    if (status == WTGRAM_OK) status = wtgram_server_certificate_hash(server, hash);
+    wtgram_status status = wtgram_server_get_local_port(server, &port);
+    if (status == WTGRAM_OK) status = wtgram_server_get_certificate_hash(server, hash);
     if (status != WTGRAM_OK) return fail("address", status, NULL);
     printf("{\"event\": \"listening\", \"port\": %u, \"hash\": \"", port);
     for (size_t i = 0; i < sizeof hash; i++) printf("%02x", hash[i]);
@@ -261,7 +261,7 @@ static int serve(wtgram_server server, const struct arguments *arguments, int64_
         int64_t left_us = deadline_us - now_us();
         status = wtgram_server_accept(server, left_us < 0 ? 0 : left_us, &session);
         if (status != WTGRAM_OK) return fail("accept", status, NULL);
-        status = wtgram_session_path(session, path, sizeof path, &length);
+        status = wtgram_session_get_path(session, path, sizeof path, &length);
         if (status != WTGRAM_OK) return fail("path", status, NULL);
         printf("{\"event\": \"session\", \"path\": ");
         print_text(path);

@@ -107,7 +107,7 @@ static int fetch_outcomes(const struct work *work)
     if (seen == NULL) return fail("calloc", WTGRAM_ERROR_INTERNAL, NULL);
     while (settled < work->count) {
         size_t count = 0;
-        wtgram_status status = wtgram_reliability_outcomes(work->layer, PATIENCE_US, outcomes, OUTCOMES, &count);
+        wtgram_status status = wtgram_reliability_next_outcomes(work->layer, PATIENCE_US, outcomes, OUTCOMES, &count);
         if (status != WTGRAM_OK) {
             free(seen);
             return fail("outcomes", status, NULL);
@@ -116,7 +116,7 @@ static int fetch_outcomes(const struct work *work)
             uint64_t number = outcomes[i].report_id - 1;
             doubled += number >= work->count || seen[number];
             if (number < work->count) seen[number] = true;
-            acknowledged += outcomes[i].result == WTGRAM_RELIABILITY_ACKNOWLEDGED;
+            acknowledged += outcomes[i].kind == WTGRAM_RELIABILITY_ACKNOWLEDGED;
             settled++;
         }
     }
@@ -131,8 +131,8 @@ static int run(wtgram_session session, uint32_t count)
 {
     struct work work = {{0}, count, false};
     pthread_t sender;
-    wtgram_reliability_statistics statistics;
-    wtgram_reliability_statistics_init(&statistics);
+    wtgram_reliability_stats statistics;
+    wtgram_reliability_stats_init(&statistics);
     wtgram_status status = wtgram_reliability_open_over_session(session, NULL, &work.layer);
     if (status != WTGRAM_OK) return fail("open", status, NULL);
     if (pthread_create(&sender, NULL, send_all, &work) != 0) return fail("thread", WTGRAM_ERROR_INTERNAL, NULL);
@@ -140,7 +140,7 @@ static int run(wtgram_session session, uint32_t count)
     if (result != 0) wtgram_reliability_close(work.layer, 0); /* wakes the sender */
     if (result == 0) result = fetch_outcomes(&work);
     pthread_join(sender, NULL);
-    status = wtgram_reliability_stats(work.layer, &statistics);
+    status = wtgram_reliability_get_stats(work.layer, &statistics);
     if (status == WTGRAM_OK)
         printf("{\"event\": \"statistics\", \"transmissions\": %" PRIu64 ", \"early\": %" PRIu64
                ", \"by_timer\": %" PRIu64 ", \"gave_up\": %" PRIu64 ", \"duplicates\": %" PRIu64
@@ -179,7 +179,7 @@ static int server(uint32_t count)
     options.host = "127.0.0.1";
     wtgram_status status = wtgram_server_listen(&options, &server, detail, sizeof detail);
     if (status != WTGRAM_OK) return fail("listen", status, detail);
-    status = wtgram_server_local_port(server, &port);
+    status = wtgram_server_get_local_port(server, &port);
     if (status != WTGRAM_OK) return fail("port", status, NULL);
     printf("{\"event\": \"listening\", \"port\": %u}\n", port);
     fflush(stdout);

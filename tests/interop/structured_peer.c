@@ -24,7 +24,7 @@ static wtgram_status open_over(wtgram_session session, const char *serializer, w
     wtgram_transport datagrams;
     wtgram_structured_options_init(&options);
     if (strcmp(serializer, "msgpack") == 0) options.serializer = WTGRAM_SERIALIZER_MESSAGE_PACK;
-    wtgram_status status = wtgram_session_datagrams(session, &datagrams);
+    wtgram_status status = wtgram_session_get_transport(session, &datagrams);
     return status == WTGRAM_OK ? wtgram_structured_open_over_transport(datagrams, &type, 1, &options, structured)
                                : status;
 }
@@ -40,7 +40,7 @@ static int serve(const char *serializer)
     wtgram_listen_options_init(&options);
     options.host = "127.0.0.1";
     wtgram_status status = wtgram_server_listen(&options, &server, NULL, 0);
-    if (status == WTGRAM_OK) status = wtgram_server_local_port(server, &port);
+    if (status == WTGRAM_OK) status = wtgram_server_get_local_port(server, &port);
     if (status != WTGRAM_OK) return failed("listen", status);
     printf("listening %u\n", (unsigned)port);
     fflush(stdout);
@@ -51,9 +51,9 @@ static int serve(const char *serializer)
         uint8_t object[CAPACITY];
         uint32_t type_id = 0;
         size_t length = 0;
-        status = wtgram_structured_receive_obj(structured, 3 * PATIENCE_US, object, sizeof object, &type_id, &length);
+        status = wtgram_structured_receive(structured, 3 * PATIENCE_US, object, sizeof object, &type_id, &length);
         if (status == WTGRAM_ERROR_CLOSED) break;
-        if (status == WTGRAM_OK) status = wtgram_structured_send_obj(structured, type_id, object, length, NULL);
+        if (status == WTGRAM_OK) status = wtgram_structured_send(structured, type_id, object, length, NULL);
         if (status == WTGRAM_ERROR_CLOSED) break;
         if (status != WTGRAM_OK) return failed("echo", status);
     }
@@ -81,9 +81,9 @@ static int ask(const char *serializer, const char *url, unsigned long count)
             "{\"id\":%lu,\"name\":\"n\xc3\xa4me \xf0\x9f\x98\x80 \\\"%lu\\\" \\u0001\",\"scores\":[%lu.5,-0.25,1e+300],"
             "\"home\":{\"x\":-%lu,\"y\":18446744073709551615},\"note\":null,\"ready\":%s}",
             i, i * 7, i, i + 1, i % 2 == 0 ? "true" : "false");
-        status = wtgram_structured_send_obj(structured, TYPE_ID, (const uint8_t *)object, strlen(object), NULL);
+        status = wtgram_structured_send(structured, TYPE_ID, (const uint8_t *)object, strlen(object), NULL);
         if (status == WTGRAM_OK)
-            status = wtgram_structured_receive_obj(structured, PATIENCE_US, (uint8_t *)back, sizeof back - 1, &type_id,
+            status = wtgram_structured_receive(structured, PATIENCE_US, (uint8_t *)back, sizeof back - 1, &type_id,
                                                    &length);
         if (status != WTGRAM_OK) return failed("exchange", status);
         back[length] = 0;

@@ -132,12 +132,15 @@ impl Parser<'_> {
             declaration.clear();
             self.scope(scope, true);
         } else if let (Some(at), false) = (find(&["enum"]), is_function) {
-            let is_own_scope = matches!(declaration[at + 1].as_str(), "class" | "struct");
-            let name = declaration[at + 1 + usize::from(is_own_scope)].clone();
+            let is_own_scope =
+                declaration.get(at + 1).is_some_and(|next| matches!(next.as_str(), "class" | "struct"));
+            let name = declaration.get(at + 1 + usize::from(is_own_scope)).cloned();
+            let name = name.unwrap_or_else(|| self.name_after_block());
             declaration.clear();
             self.enumerators(scope, &name, is_own_scope, public);
         } else if let (Some(at), false) = (find(&["class", "struct", "union"]), is_function) {
-            let name = declaration[at + 1..].iter().find(|token| is_name(token)).cloned().unwrap_or_default();
+            let name = declaration[at + 1..].iter().find(|token| is_name(token)).cloned();
+            let name = name.unwrap_or_else(|| self.name_after_block());
             let bases = bases(&declaration[at..]);
             let open = declaration[at] != "class";
             declaration.clear();
@@ -151,6 +154,17 @@ impl Parser<'_> {
             self.finish(scope, public, declaration);
             self.skip("{", "}");
         }
+    }
+
+    /// The name that a `typedef` gives to the struct or enum whose brace was just passed; empty if there is none.
+    fn name_after_block(&self) -> String {
+        let mut depth = 1;
+        let mut at = self.at;
+        while depth > 0 {
+            depth += i32::from(self.tokens[at] == "{") - i32::from(self.tokens[at] == "}");
+            at += 1;
+        }
+        self.tokens.get(at).filter(|token| is_name(token)).cloned().unwrap_or_default()
     }
 
     fn enumerators(&mut self, scope: &str, name: &str, is_own_scope: bool, public: bool) {

@@ -15,7 +15,7 @@
 #include <unordered_map>
 
 using namespace std::chrono_literals;
-using wtgram::interest;
+using wtgram::readiness;
 
 namespace
 {
@@ -30,7 +30,7 @@ struct member {
 class room
 {
   public:
-    explicit room(const wtgram::server &server) : server_(server) { poller_.add(server, interest::accept); }
+    explicit room(const wtgram::server &server) : server_(server) { poller_.add(server, readiness::accept); }
 
     void run(long seconds)
     {
@@ -51,9 +51,9 @@ class room
     {
         auto session = server_.try_accept();
         if (!session) return; // it went away before we came
-        const wtgram::transport datagrams = session->datagrams();
+        const wtgram::transport datagrams = session->transport();
         if (!all_.try_add(datagrams)) return; // it has closed already
-        poller_.add(datagrams, interest::readable | interest::closed);
+        poller_.add(datagrams, readiness::readable | readiness::closed);
         members_.emplace(datagrams.id(), member{*std::move(session), datagrams});
     }
 
@@ -75,7 +75,7 @@ class room
 
     void tell_time(std::time_t now)
     {
-        const std::size_t count = all_.count();
+        const std::size_t count = all_.member_count();
         const std::string text = "{\"time\":" + std::to_string(now) + ",\"members\":" + std::to_string(count) + "}";
         const auto told = all_.broadcast(text, wtgram::send_options().ttl(1s)); // an old time is of no use
         std::cout << told.accepted << " of " << count << " members got " << text << std::endl;

@@ -48,7 +48,7 @@ class echo_check
 
     void receive(wtgram::duration timeout)
     {
-        const auto count = datagrams_.try_receive_batch_for(received_, timeout);
+        const auto count = datagrams_.receive_batch_for(received_, timeout);
         if (!count && count.error() != wtgram::errc::timed_out) throw wtgram::error(count.error());
         for (const auto &datagram : received_) check(datagram.data);
     }
@@ -109,7 +109,7 @@ try {
 
     const auto session =
         wtgram::session::connect(options["--url"], wtgram::connect_options().trust_certificate_hash(*hash));
-    echo_check echo(session.datagrams(), size);
+    echo_check echo(session.transport(), size);
     echo.run(time, rate, count);
     session.close(0, "done");
     wtgram::shutdown(1s); // waits until the server was told

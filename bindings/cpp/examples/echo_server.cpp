@@ -13,7 +13,7 @@
 #include <unordered_map>
 
 using namespace std::chrono_literals;
-using wtgram::interest;
+using wtgram::readiness;
 
 namespace
 {
@@ -29,7 +29,7 @@ struct peer {
 class echo_server
 {
   public:
-    explicit echo_server(const wtgram::server &server) : server_(server) { poller_.add(server, interest::accept); }
+    explicit echo_server(const wtgram::server &server) : server_(server) { poller_.add(server, readiness::accept); }
 
     void run(unsigned long count_sessions)
     {
@@ -47,8 +47,8 @@ class echo_server
     {
         auto session = server_.try_accept();
         if (!session) return; // it went away before we came
-        const wtgram::transport datagrams = session->datagrams();
-        poller_.add(datagrams, interest::readable | interest::closed);
+        const wtgram::transport datagrams = session->transport();
+        poller_.add(datagrams, readiness::readable | readiness::closed);
         peers_.emplace(datagrams.id(), peer{*std::move(session), datagrams});
     }
 

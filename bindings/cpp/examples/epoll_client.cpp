@@ -44,7 +44,7 @@ class echo_loop
   public:
     echo_loop(wtgram::transport datagrams, std::uint64_t count) : datagrams_(datagrams), count_(count)
     {
-        poller_.add(datagrams, wtgram::interest::readable | wtgram::interest::closed);
+        poller_.add(datagrams, wtgram::readiness::readable | wtgram::readiness::closed);
         const itimerspec interval = {{0, 10'000'000}, {0, 10'000'000}}; // 10 ms
         timerfd_settime(timer_.fd(), 0, &interval, nullptr);
         for (const int fd : {poller_.fd(), timer_.fd(), signals_.fd()}) {
@@ -123,7 +123,7 @@ try {
 
     const auto session =
         wtgram::session::connect(options["--url"], wtgram::connect_options().trust_certificate_hash(*hash));
-    const bool complete = echo_loop(session.datagrams(), count).run();
+    const bool complete = echo_loop(session.transport(), count).run();
     wtgram::shutdown(1s); // closes the session and waits until the server was told
     return complete ? 0 : 3;
 } catch (const std::logic_error &wrong) { // an option that there is not, or no number

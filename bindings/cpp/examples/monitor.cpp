@@ -28,7 +28,7 @@ void print_alerts(const wtgram::monitor &monitor)
 {
     const auto end = steady::now() + 1s;
     for (auto now = steady::now(); now < end; now = steady::now()) {
-        const auto alert = monitor.try_next_alert_for(std::chrono::ceil<wtgram::duration>(end - now));
+        const auto alert = monitor.next_alert_for(std::chrono::ceil<wtgram::duration>(end - now));
         if (alert) std::cout << (alert->has_begun() ? "ALERT " : "      ") << alert->text() << '\n';
         else if (alert.error() != wtgram::errc::timed_out) throw wtgram::error(alert.error());
     }
@@ -50,7 +50,7 @@ try {
     if (!hash) throw std::invalid_argument("a URL and the 64 digits of a hash are needed");
 
     const auto session = wtgram::session::connect(argv[1], wtgram::connect_options().trust_certificate_hash(*hash));
-    const auto datagrams = session.datagrams();
+    const auto datagrams = session.transport();
     // The default is 5 s; here something is to be seen.
     const auto monitor = wtgram::monitor::open(datagrams, wtgram::monitor_options().interval(200ms));
     for (int second = 0; second < seconds; second++) {

@@ -44,7 +44,7 @@ game::channel open(const wtgram::session &session)
 game::channel::any receive(const game::channel &from)
 {
     for (;;) {
-        auto object = from.try_receive_obj_for(5s);
+        auto object = from.receive_for(5s);
         if (object) return *std::move(object);
         if (object.error() == wtgram::errc::timed_out || object.error() == wtgram::errc::closed)
             throw wtgram::error(object.error());
@@ -62,15 +62,15 @@ try {
     const auto accepted = listener.accept(5s);
     const auto player = open(client), server = open(accepted);
 
-    player.send_obj(game::position{7, 1.5, -2});
+    player.send(game::position{7, 1.5, -2});
     const auto position = std::get<game::position>(receive(server));
     std::cout << "the server got a position: " << nlohmann::json(position) << '\n';
 
-    server.send_obj(game::greeting{"hello, " + std::to_string(position.id), {position.id}});
+    server.send(game::greeting{"hello, " + std::to_string(position.id), {position.id}});
     std::cout << "the player got a greeting: " << std::get<game::greeting>(receive(player)).text << '\n';
 
     // What does not serialize is refused here and never leaves.
-    const auto refused = player.try_send_obj(1, "{\"x\":NaN}");
+    const auto refused = player.try_send(1, "{\"x\":NaN}");
     std::cout << "NaN is no JSON: " << refused.error().message() << '\n';
 
     const auto stats = player.stats();

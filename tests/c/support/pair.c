@@ -19,8 +19,8 @@ void pair_listen(struct pair *pair, const struct pair_options *options)
     wtgram_status status = wtgram_server_listen(&listen, &pair->server, detail, sizeof detail);
     if (status != WTGRAM_OK) fprintf(stderr, "listen: %s\n", detail);
     CHECK_OK(status);
-    CHECK_OK(wtgram_server_certificate_hash(pair->server, pair->hash));
-    CHECK_OK(wtgram_server_local_port(pair->server, &port));
+    CHECK_OK(wtgram_server_get_certificate_hash(pair->server, pair->hash));
+    CHECK_OK(wtgram_server_get_local_port(pair->server, &port));
     snprintf(pair->url, sizeof pair->url, "https://127.0.0.1:%u/test", (unsigned)port);
 }
 
@@ -48,8 +48,8 @@ void pair_open(struct pair *pair, const struct pair_options *options)
 {
     pair_listen(pair, options);
     pair_connect(pair, options, &pair->client, &pair->accepted);
-    CHECK_OK(wtgram_session_datagrams(pair->client, &pair->client_datagrams));
-    CHECK_OK(wtgram_session_datagrams(pair->accepted, &pair->accepted_datagrams));
+    CHECK_OK(wtgram_session_get_transport(pair->client, &pair->client_datagrams));
+    CHECK_OK(wtgram_session_get_transport(pair->accepted, &pair->accepted_datagrams));
 }
 
 void pair_free(struct pair *pair)

@@ -70,14 +70,14 @@ void wire_open(struct wire *wire, struct pair *pair, const struct pair_options *
     CHECK(pthread_create(&wire->thread, NULL, carry, wire) == 0);
     snprintf(pair->url, sizeof pair->url, "https://127.0.0.1:%u/test", (unsigned)ntohs(address.sin_port));
     pair_connect(pair, options, &pair->client, &pair->accepted);
-    CHECK_OK(wtgram_session_datagrams(pair->client, &pair->client_datagrams));
-    CHECK_OK(wtgram_session_datagrams(pair->accepted, &pair->accepted_datagrams));
+    CHECK_OK(wtgram_session_get_transport(pair->client, &pair->client_datagrams));
+    CHECK_OK(wtgram_session_get_transport(pair->accepted, &pair->accepted_datagrams));
 }
 
 void wire_stop(struct wire *wire, const struct pair *pair)
 {
     static uint8_t zeroes[1000];
-    wtgram_transport_statistics stats;
+    wtgram_transport_stats stats;
     uint64_t sent = 0, cleared = 0;
     int64_t start = now_us(), quiet_since = start;
     raise_flag(wire, &wire->stopped);
@@ -88,8 +88,8 @@ void wire_stop(struct wire *wire, const struct pair *pair)
             CHECK(status == WTGRAM_OK || status == WTGRAM_ERROR_QUEUE_FULL || status == WTGRAM_ERROR_WOULD_BLOCK);
         }
         sleep_us(5 * MILLISECOND_US);
-        wtgram_transport_statistics_init(&stats);
-        CHECK_OK(wtgram_transport_stats(pair->client_datagrams, &stats));
+        wtgram_transport_stats_init(&stats);
+        CHECK_OK(wtgram_transport_get_stats(pair->client_datagrams, &stats));
         if (stats.sent != sent) quiet_since = now_us();
         sent = stats.sent;
     }

@@ -93,11 +93,11 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
     {
         return detail::result(wtgram_broadcaster_remove_reliability(handle_, member.handle()));
     }
-    std::size_t count() const { return detail::unwrap(try_count()); }
-    [[nodiscard]] expected<std::size_t> try_count() const noexcept
+    std::size_t member_count() const { return detail::unwrap(try_member_count()); }
+    [[nodiscard]] expected<std::size_t> try_member_count() const noexcept
     {
         std::size_t count = 0;
-        const wtgram_status status = wtgram_broadcaster_count(handle_, &count);
+        const wtgram_status status = wtgram_broadcaster_get_member_count(handle_, &count);
         return detail::result(status, count);
     }
 
@@ -129,17 +129,16 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
         return try_broadcast(bytes_view(detail::bytes_of(text), text.size()), options, room);
     }
 
-    wtgram_broadcaster_statistics stats() const { return detail::unwrap(try_stats()); }
-    [[nodiscard]] expected<wtgram_broadcaster_statistics> try_stats() const noexcept
+    broadcaster_stats stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<broadcaster_stats> try_stats() const noexcept
     {
-        wtgram_broadcaster_statistics stats;
-        wtgram_broadcaster_statistics_init(&stats);
-        const wtgram_status status = wtgram_broadcaster_stats(handle_, &stats);
+        broadcaster_stats stats;
+        const wtgram_status status = wtgram_broadcaster_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
-    // Removes all members; adding and broadcasting are errc::closed from now on. The members live on.
-    void shutdown() const { detail::unwrap(try_shutdown()); }
-    expected<void> try_shutdown() const noexcept { return detail::result(wtgram_broadcaster_shutdown(handle_)); }
+    // Removes all members, which stay open. Adding and broadcasting then fail with errc::closed.
+    void close() const { detail::unwrap(try_close()); }
+    expected<void> try_close() const noexcept { return detail::result(wtgram_broadcaster_close(handle_)); }
 };
 
 } // namespace wtgram

@@ -51,19 +51,19 @@ struct received_datagram {
     std::uint64_t sequence;
     time_point arrived;
     std::string_view text() const noexcept { return {reinterpret_cast<const char *>(data.data()), data.size()}; }
-    static received_datagram of(const wtgram_received &c, const std::uint8_t *arena) noexcept
+    static received_datagram of(const wtgram_received_datagram &c, const std::uint8_t *arena) noexcept
     {
         return {bytes_view(arena + c.offset, static_cast<std::size_t>(c.length)), c.sequence,
                 detail::time_of(c.timestamp_us)};
     }
 };
-using receive_buffer = batch_buffer<received_datagram, wtgram_received>;
+using receive_buffer = batch_buffer<received_datagram, wtgram_received_datagram>;
 
 // What is known about a datagram that was received.
 class metadata
 {
   public:
-    metadata() noexcept { wtgram_metadata_init(&c_); }
+    metadata() noexcept { wtgram_datagram_metadata_init(&c_); }
     std::size_t size() const noexcept { return static_cast<std::size_t>(c_.size); }
     std::uint64_t sequence() const noexcept { return c_.sequence; }
     time_point arrived() const noexcept { return detail::time_of(c_.timestamp_us); }
@@ -72,14 +72,14 @@ class metadata
     duration waited() const noexcept { return duration(c_.waited_us); }
     // 8 hexadecimal digits of its SHA-256 if they were asked for, else empty.
     std::string_view checksum() const noexcept { return c_.checksum; }
-    wtgram_metadata &raw() noexcept { return c_; }
+    wtgram_datagram_metadata &raw() noexcept { return c_; }
 
   private:
-    wtgram_metadata c_;
+    wtgram_datagram_metadata c_;
 };
 
 enum class outcome_kind : std::uint32_t {
-    handed = WTGRAM_OUTCOME_HANDED,
+    sent = WTGRAM_OUTCOME_SENT,
     expired = WTGRAM_OUTCOME_EXPIRED,
     evicted = WTGRAM_OUTCOME_EVICTED,
     rejected = WTGRAM_OUTCOME_REJECTED,

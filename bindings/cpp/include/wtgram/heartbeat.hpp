@@ -33,7 +33,8 @@ class heartbeat
     [[nodiscard]] static expected<heartbeat> try_create() noexcept
     {
         heartbeat beat;
-        const wtgram_status status = wtgram_heartbeat_create(beat.bytes_.data(), beat.bytes_.size(), &beat.length_);
+        const wtgram_status status =
+            wtgram_datagram_write_heartbeat(beat.bytes_.data(), beat.bytes_.size(), &beat.length_);
         return detail::result(status, beat);
     }
     bytes_view data() const noexcept { return {bytes_.data(), length_}; }
@@ -49,7 +50,7 @@ class heartbeat
 [[nodiscard]] inline expected<bool> try_is_heartbeat(bytes_view data) noexcept
 {
     bool beat = false;
-    const wtgram_status status = wtgram_is_heartbeat(data.data(), data.size(), &beat);
+    const wtgram_status status = wtgram_datagram_is_heartbeat(data.data(), data.size(), &beat);
     return detail::result(status, beat);
 }
 inline bool is_heartbeat(bytes_view data) { return detail::unwrap(try_is_heartbeat(data)); }

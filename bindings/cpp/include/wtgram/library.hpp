@@ -57,11 +57,11 @@ inline void configure_log(log_level level, wtgram_log_callback callback, void *c
 }
 
 // Closes everything and waits for it; every later call fails with errc::closed.
-inline expected<void> try_shutdown(duration timeout) noexcept
+inline expected<void> shutdown_for(duration timeout) noexcept
 {
     return detail::result(wtgram_shutdown(timeout.count()));
 }
-inline void shutdown(duration timeout) { detail::unwrap(try_shutdown(timeout)); }
+inline void shutdown(duration timeout) { detail::unwrap(shutdown_for(timeout)); }
 
 } // namespace wtgram
 

@@ -96,20 +96,20 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
     [[nodiscard]] expected<span<sample>> try_samples(span<sample> room) const noexcept
     {
         std::size_t count = 0;
-        const wtgram_status status = wtgram_monitor_samples(handle_, room.data(), room.size(), &count);
+        const wtgram_status status = wtgram_monitor_get_samples(handle_, room.data(), room.size(), &count);
         return detail::result(status, room.first(std::min(count, room.size())));
     }
     span<alert> alerts(span<alert> room) const { return detail::unwrap(try_alerts(room)); }
     [[nodiscard]] expected<span<alert>> try_alerts(span<alert> room) const noexcept
     {
         std::size_t count = 0;
-        const wtgram_status status = wtgram_monitor_alerts(handle_, room.data(), room.size(), &count);
+        const wtgram_status status = wtgram_monitor_get_alerts(handle_, room.data(), room.size(), &count);
         return detail::result(status, room.first(std::min(count, room.size())));
     }
     // Waits for an alert that was not fetched yet.
-    alert next_alert(duration timeout = forever) const { return detail::unwrap(try_next_alert_for(timeout)); }
-    [[nodiscard]] expected<alert> try_next_alert() const noexcept { return try_next_alert_for(duration::zero()); }
-    [[nodiscard]] expected<alert> try_next_alert_for(duration timeout) const noexcept
+    alert next_alert(duration timeout = forever) const { return detail::unwrap(next_alert_for(timeout)); }
+    [[nodiscard]] expected<alert> try_next_alert() const noexcept { return next_alert_for(duration::zero()); }
+    [[nodiscard]] expected<alert> next_alert_for(duration timeout) const noexcept
     {
         alert news{};
         const wtgram_status status = wtgram_monitor_next_alert(handle_, timeout.count(), &news);
@@ -124,12 +124,12 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
 [[nodiscard]] inline expected<std::string> try_prometheus(const transport &transport) noexcept
 {
     return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
-        return wtgram_prometheus_transport(transport.handle(), buffer, capacity, length);
+        return wtgram_transport_get_prometheus(transport.handle(), buffer, capacity, length);
     });
 }
 [[nodiscard]] inline expected<std::string> try_prometheus() noexcept
 {
-    return detail::try_read_text(wtgram_prometheus_process);
+    return detail::try_read_text(wtgram_process_get_prometheus);
 }
 inline std::string prometheus(const transport &transport) { return detail::unwrap(try_prometheus(transport)); }
 inline std::string prometheus() { return detail::unwrap(try_prometheus()); }

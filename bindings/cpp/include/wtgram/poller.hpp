@@ -7,37 +7,37 @@
 namespace wtgram
 {
 
-enum class interest : std::uint32_t {
+enum class readiness : std::uint32_t {
     none = 0,
-    accept = WTGRAM_ACCEPT,
-    readable = WTGRAM_READABLE,
-    writable = WTGRAM_WRITABLE,
-    closed = WTGRAM_CLOSED, // reported whether it is asked for or not
-    connected = WTGRAM_CONNECTED,
-    low_water = WTGRAM_LOW_WATER,
-    size_changed = WTGRAM_SIZE_CHANGED,
-    outcome = WTGRAM_OUTCOME,
-    alert = WTGRAM_ALERT,
-    peer_silent = WTGRAM_PEER_SILENT,
-    one_shot = WTGRAM_ONE_SHOT, // with the others: silent after one report, until modify
+    accept = WTGRAM_READY_ACCEPT,
+    readable = WTGRAM_READY_READABLE,
+    writable = WTGRAM_READY_WRITABLE,
+    closed = WTGRAM_READY_CLOSED, // reported whether it is asked for or not
+    connected = WTGRAM_READY_CONNECTED,
+    low_water = WTGRAM_READY_LOW_WATER,
+    size_changed = WTGRAM_READY_SIZE_CHANGED,
+    outcome = WTGRAM_READY_OUTCOME,
+    alert = WTGRAM_READY_ALERT,
+    peer_silent = WTGRAM_READY_PEER_SILENT,
+    one_shot = WTGRAM_READY_ONE_SHOT, // with the others: silent after one report, until modify
 };
-constexpr interest operator|(interest a, interest b) noexcept
+constexpr readiness operator|(readiness a, readiness b) noexcept
 {
-    return static_cast<interest>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+    return static_cast<readiness>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 
 // The C struct with names for what it says: an array of these is an array of those.
 struct event : wtgram_event {
-    bool acceptable() const noexcept { return (ready & WTGRAM_ACCEPT) != 0; }
-    bool readable() const noexcept { return (ready & WTGRAM_READABLE) != 0; }
-    bool writable() const noexcept { return (ready & WTGRAM_WRITABLE) != 0; }
-    bool closed() const noexcept { return (ready & WTGRAM_CLOSED) != 0; }
-    bool connected() const noexcept { return (ready & WTGRAM_CONNECTED) != 0; }
-    bool low_water() const noexcept { return (ready & WTGRAM_LOW_WATER) != 0; }
-    bool size_changed() const noexcept { return (ready & WTGRAM_SIZE_CHANGED) != 0; }
-    bool has_outcome() const noexcept { return (ready & WTGRAM_OUTCOME) != 0; }
-    bool has_alert() const noexcept { return (ready & WTGRAM_ALERT) != 0; }
-    bool peer_silent() const noexcept { return (ready & WTGRAM_PEER_SILENT) != 0; }
+    bool acceptable() const noexcept { return (ready & WTGRAM_READY_ACCEPT) != 0; }
+    bool readable() const noexcept { return (ready & WTGRAM_READY_READABLE) != 0; }
+    bool writable() const noexcept { return (ready & WTGRAM_READY_WRITABLE) != 0; }
+    bool closed() const noexcept { return (ready & WTGRAM_READY_CLOSED) != 0; }
+    bool connected() const noexcept { return (ready & WTGRAM_READY_CONNECTED) != 0; }
+    bool low_water() const noexcept { return (ready & WTGRAM_READY_LOW_WATER) != 0; }
+    bool size_changed() const noexcept { return (ready & WTGRAM_READY_SIZE_CHANGED) != 0; }
+    bool has_outcome() const noexcept { return (ready & WTGRAM_READY_OUTCOME) != 0; }
+    bool has_alert() const noexcept { return (ready & WTGRAM_READY_ALERT) != 0; }
+    bool peer_silent() const noexcept { return (ready & WTGRAM_READY_PEER_SILENT) != 0; }
 };
 static_assert(sizeof(event) == sizeof(wtgram_event) && std::is_standard_layout_v<event>);
 
@@ -58,22 +58,22 @@ class poller : public owner<wtgram_poller, wtgram_poller_free>
 
     // `object`: a server, session, transport, reliability layer, structured transport or monitor. The cookie comes back
     // with each of its events.
-    template <class Object> void add(const Object &object, interest what, std::uint64_t cookie = 0) const
+    template <class Object> void add(const Object &object, readiness what, std::uint64_t cookie = 0) const
     {
         detail::unwrap(try_add(object, what, cookie));
     }
-    template <class Object> void modify(const Object &object, interest what, std::uint64_t cookie = 0) const
+    template <class Object> void modify(const Object &object, readiness what, std::uint64_t cookie = 0) const
     {
         detail::unwrap(try_modify(object, what, cookie));
     }
     template <class Object> void remove(const Object &object) const { detail::unwrap(try_remove(object)); }
     template <class Object>
-    [[nodiscard]] expected<void> try_add(const Object &object, interest what, std::uint64_t cookie = 0) const noexcept
+    [[nodiscard]] expected<void> try_add(const Object &object, readiness what, std::uint64_t cookie = 0) const noexcept
     {
         return detail::result(wtgram_poller_add(handle_, object.id(), static_cast<std::uint32_t>(what), cookie));
     }
     template <class Object>
-    [[nodiscard]] expected<void> try_modify(const Object &object, interest what,
+    [[nodiscard]] expected<void> try_modify(const Object &object, readiness what,
                                             std::uint64_t cookie = 0) const noexcept
     {
         return detail::result(wtgram_poller_modify(handle_, object.id(), static_cast<std::uint32_t>(what), cookie));
@@ -86,12 +86,16 @@ class poller : public owner<wtgram_poller, wtgram_poller_free>
     // The part of `events` that was filled. Nothing ready in time is no exception here but an empty span.
     span<event> wait(span<event> events, duration timeout = forever) const
     {
-        expected<span<event>> ready = try_wait(events, timeout);
+        expected<span<event>> ready = wait_for(events, timeout);
         if (ready) return *ready;
         if (ready.error() == errc::timed_out || ready.error() == errc::would_block) return {};
         detail::raise(ready.error());
     }
-    [[nodiscard]] expected<span<event>> try_wait(span<event> events, duration timeout = forever) const noexcept
+    [[nodiscard]] expected<span<event>> try_wait(span<event> events) const noexcept
+    {
+        return wait_for(events, duration::zero());
+    }
+    [[nodiscard]] expected<span<event>> wait_for(span<event> events, duration timeout) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status = wtgram_poller_wait(handle_, timeout.count(), events.data(), events.size(), &count);
@@ -105,7 +109,7 @@ class poller : public owner<wtgram_poller, wtgram_poller_free>
     [[nodiscard]] expected<int> try_fd() const noexcept
     {
         int fd = -1;
-        const wtgram_status status = wtgram_poller_fd(handle_, &fd);
+        const wtgram_status status = wtgram_poller_get_fd(handle_, &fd);
         return detail::result(status, fd);
     }
 };

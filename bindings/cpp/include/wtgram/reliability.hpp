@@ -40,7 +40,7 @@ class reliability_options
     wtgram_reliability_options c_;
 };
 
-enum class reliability_result : std::uint32_t {
+enum class reliability_outcome_kind : std::uint32_t {
     acknowledged = WTGRAM_RELIABILITY_ACKNOWLEDGED,
     gave_up = WTGRAM_RELIABILITY_GAVE_UP, // whether it was delivered is unknown
     too_large = WTGRAM_RELIABILITY_TOO_LARGE,
@@ -50,7 +50,7 @@ enum class reliability_result : std::uint32_t {
 
 // What became of the message that was sent with `report_id`. An array of these is an array of the C struct.
 struct reliability_outcome : wtgram_reliability_outcome {
-    reliability_result what() const noexcept { return static_cast<reliability_result>(result); }
+    reliability_outcome_kind what() const noexcept { return static_cast<reliability_outcome_kind>(kind); }
     // From acceptance to this outcome.
     duration elapsed() const noexcept { return duration(elapsed_us); }
 };
@@ -84,17 +84,17 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         return made(wtgram_reliability_open_over_session(below.handle(), &options.raw(), &handle), handle);
     }
     // As pywebtransport's factory does, with its parameters and their defaults.
-    [[nodiscard]] static reliability create(const transport &below, duration ack_timeout = std::chrono::seconds(1),
-                                            std::uint32_t max_retries = 3)
+    [[nodiscard]] static reliability open_with(const transport &below, duration ack_timeout = std::chrono::seconds(1),
+                                               std::uint32_t max_retries = 3)
     {
-        return detail::unwrap(try_create(below, ack_timeout, max_retries));
+        return detail::unwrap(try_open_with(below, ack_timeout, max_retries));
     }
-    [[nodiscard]] static expected<reliability> try_create(const transport &below,
-                                                          duration ack_timeout = std::chrono::seconds(1),
-                                                          std::uint32_t max_retries = 3) noexcept
+    [[nodiscard]] static expected<reliability> try_open_with(const transport &below,
+                                                             duration ack_timeout = std::chrono::seconds(1),
+                                                             std::uint32_t max_retries = 3) noexcept
     {
         wtgram_reliability handle{};
-        return made(wtgram_reliability_create(below.handle(), ack_timeout.count(), max_retries, &handle), handle);
+        return made(wtgram_reliability_open_with(below.handle(), ack_timeout.count(), max_retries, &handle), handle);
     }
 
     // Accepts a message, waiting for room in the window; there will be exactly one outcome, which next_outcome() gives
@@ -109,22 +109,21 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     {
         return try_send(view(text), options);
     }
-    [[nodiscard]] expected<void> try_send_for(bytes_view data, duration timeout,
-                                              send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> send_for(bytes_view data, duration timeout, send_options options = {}) const noexcept
     {
         return send_with(data, options.timeout(timeout));
     }
-    [[nodiscard]] expected<void> try_send_for(std::string_view text, duration timeout,
-                                              send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> send_for(std::string_view text, duration timeout,
+                                          send_options options = {}) const noexcept
     {
-        return try_send_for(view(text), timeout, options);
+        return send_for(view(text), timeout, options);
     }
 
     // The length of the message. A buffer that is too small: errc::buffer_too_small, and the message stays; `needed`
     // says how long it is.
     std::size_t receive(bytes_buffer buffer, duration timeout = forever) const
     {
-        return detail::unwrap(try_receive_for(buffer, timeout));
+        return detail::unwrap(receive_for(buffer, timeout));
     }
     [[nodiscard]] expected<std::size_t> try_receive(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
     {
@@ -133,8 +132,8 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         if (needed != nullptr) *needed = length;
         return detail::result(status, length);
     }
-    [[nodiscard]] expected<std::size_t> try_receive_for(bytes_buffer buffer, duration timeout,
-                                                        std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<std::size_t> receive_for(bytes_buffer buffer, duration timeout,
+                                                    std::size_t *needed = nullptr) const noexcept
     {
         std::size_t length = 0;
         const wtgram_status status =
@@ -147,7 +146,7 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
     [[nodiscard]] expected<std::size_t> try_max_message_size() const noexcept
     {
         std::size_t bytes = 0;
-        const wtgram_status status = wtgram_reliability_max_message_size(handle_, &bytes);
+        const wtgram_status status = wtgram_reliability_get_max_message_size(handle_, &bytes);
         return detail::result(status, bytes);
     }
     bool is_closed() const { return detail::unwrap(try_is_closed()); }
@@ -160,47 +159,48 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
 
     reliability_outcome next_outcome(duration timeout = forever) const
     {
-        return detail::unwrap(try_next_outcome_for(timeout));
+        return detail::unwrap(next_outcome_for(timeout));
     }
     [[nodiscard]] expected<reliability_outcome> try_next_outcome() const noexcept
     {
-        return try_next_outcome_for(duration::zero());
+        return next_outcome_for(duration::zero());
     }
-    [[nodiscard]] expected<reliability_outcome> try_next_outcome_for(duration timeout) const noexcept
+    [[nodiscard]] expected<reliability_outcome> next_outcome_for(duration timeout) const noexcept
     {
         reliability_outcome news{};
         const wtgram_status status = wtgram_reliability_next_outcome(handle_, timeout.count(), &news);
         return detail::result(status, news);
     }
     // Waits for the first, then takes what is there and fits: the part of `room` that was filled.
-    span<reliability_outcome> outcomes(span<reliability_outcome> room, duration timeout = forever) const
+    span<reliability_outcome> next_outcomes(span<reliability_outcome> room, duration timeout = forever) const
     {
-        return detail::unwrap(try_outcomes_for(room, timeout));
+        return detail::unwrap(next_outcomes_for(room, timeout));
     }
-    [[nodiscard]] expected<span<reliability_outcome>> try_outcomes(span<reliability_outcome> room) const noexcept
+    [[nodiscard]] expected<span<reliability_outcome>> try_next_outcomes(span<reliability_outcome> room) const noexcept
     {
-        return try_outcomes_for(room, duration::zero());
+        return next_outcomes_for(room, duration::zero());
     }
-    [[nodiscard]] expected<span<reliability_outcome>> try_outcomes_for(span<reliability_outcome> room,
-                                                                       duration timeout) const noexcept
+    [[nodiscard]] expected<span<reliability_outcome>> next_outcomes_for(span<reliability_outcome> room,
+                                                                        duration timeout) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status =
-            wtgram_reliability_outcomes(handle_, timeout.count(), room.data(), room.size(), &count);
+            wtgram_reliability_next_outcomes(handle_, timeout.count(), room.data(), room.size(), &count);
         return detail::result(status, room.first(status == WTGRAM_OK ? count : 0));
     }
 
-    reliability_statistics stats() const { return detail::unwrap(try_stats()); }
-    [[nodiscard]] expected<reliability_statistics> try_stats() const noexcept
+    reliability_stats stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<reliability_stats> try_stats() const noexcept
     {
-        reliability_statistics stats;
-        const wtgram_status status = wtgram_reliability_stats(handle_, &stats);
+        reliability_stats stats;
+        const wtgram_status status = wtgram_reliability_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
     // Accepts no more and waits for the outcomes of what is under way; errc::timed_out (or would_block, with no time to
     // wait) if some had none in time. It is closed in any case; the transport lives on.
-    void close(duration drain_timeout = duration::zero()) const { detail::unwrap(try_close(drain_timeout)); }
-    expected<void> try_close(duration drain_timeout = duration::zero()) const noexcept
+    void close(duration drain_timeout = duration::zero()) const { detail::unwrap(close_for(drain_timeout)); }
+    expected<void> try_close() const noexcept { return close_for(duration::zero()); }
+    expected<void> close_for(duration drain_timeout) const noexcept
     {
         return detail::result(wtgram_reliability_close(handle_, drain_timeout.count()));
     }

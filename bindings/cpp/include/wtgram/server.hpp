@@ -94,9 +94,9 @@ class server : public owner<wtgram_server, wtgram_server_free>
         return server(handle);
     }
 
-    session accept(duration timeout = forever) const { return detail::unwrap(try_accept_for(timeout)); }
-    [[nodiscard]] expected<session> try_accept() const noexcept { return try_accept_for(duration::zero()); }
-    [[nodiscard]] expected<session> try_accept_for(duration timeout) const noexcept
+    session accept(duration timeout = forever) const { return detail::unwrap(accept_for(timeout)); }
+    [[nodiscard]] expected<session> try_accept() const noexcept { return accept_for(duration::zero()); }
+    [[nodiscard]] expected<session> accept_for(duration timeout) const noexcept
     {
         wtgram_session handle{};
         const wtgram_status status = wtgram_server_accept(handle_, timeout.count(), &handle);
@@ -107,21 +107,21 @@ class server : public owner<wtgram_server, wtgram_server_free>
     [[nodiscard]] expected<std::string> try_local_address() const noexcept
     {
         return detail::try_read_text([this](char *buffer, std::size_t capacity, std::size_t *length) {
-            return wtgram_server_local_address(handle_, buffer, capacity, length);
+            return wtgram_server_get_local_address(handle_, buffer, capacity, length);
         });
     }
     std::uint16_t local_port() const { return detail::unwrap(try_local_port()); }
     [[nodiscard]] expected<std::uint16_t> try_local_port() const noexcept
     {
         std::uint16_t port = 0;
-        const wtgram_status status = wtgram_server_local_port(handle_, &port);
+        const wtgram_status status = wtgram_server_get_local_port(handle_, &port);
         return detail::result(status, port);
     }
     certificate_hash hash() const { return detail::unwrap(try_hash()); }
     [[nodiscard]] expected<certificate_hash> try_hash() const noexcept
     {
         certificate_hash hash{};
-        const wtgram_status status = wtgram_server_certificate_hash(handle_, hash.data());
+        const wtgram_status status = wtgram_server_get_certificate_hash(handle_, hash.data());
         return detail::result(status, hash);
     }
     // Closes its sessions (code 0) and the port.

@@ -2,13 +2,15 @@
 #ifndef WTGRAM_SESSION_HPP
 #define WTGRAM_SESSION_HPP
 
+#include <new>
+
 #include <wtgram/handle.hpp>
 #include <wtgram/transport.hpp>
 
 namespace wtgram
 {
 
-// Whom a client trusts, and the rest of what connect wants to know.
+// How to connect, and how to verify the server.
 class connect_options
 {
   public:
@@ -79,21 +81,23 @@ class session : public owner<wtgram_session, wtgram_session_free>
   public:
     using owner::owner;
 
-    // A url with a NUL in it ends there, as in C.
+    // Connects to an https URL and waits for the session. With std::nothrow: returns the error. A NUL ends the URL, as
+    // in C.
     [[nodiscard]] static session connect(const std::string &url, const connect_options &options = {})
     {
         detail_text detail;
-        return detail::unwrap(try_connect(url, options, &detail), detail.c_str());
+        return detail::unwrap(connect(std::nothrow, url, options, &detail), detail.c_str());
     }
-    [[nodiscard]] static expected<session> try_connect(const std::string &url, const connect_options &options = {},
-                                                       detail_text *detail = nullptr) noexcept
+    [[nodiscard]] static expected<session> connect(std::nothrow_t, const std::string &url,
+                                                   const connect_options &options = {},
+                                                   detail_text *detail = nullptr) noexcept
     {
-        return try_connect(url.c_str(), options, detail);
+        return connect(std::nothrow, url.c_str(), options, detail);
     }
-    // `detail` receives what went wrong, if it is given. Only memory running out for the header list can end the
-    // program here, as in every noexcept function.
-    [[nodiscard]] static expected<session> try_connect(const char *url, const connect_options &options = {},
-                                                       detail_text *detail = nullptr) noexcept
+    // `detail`, if given, receives a sentence about the failure. If there is no memory for the header list, the program
+    // ends, as in every noexcept function.
+    [[nodiscard]] static expected<session> connect(std::nothrow_t, const char *url, const connect_options &options = {},
+                                                   detail_text *detail = nullptr) noexcept
     {
         wtgram_connect_options c;
         wtgram_connect_options_init(&c);
@@ -122,19 +126,19 @@ class session : public owner<wtgram_session, wtgram_session_free>
         return session(handle);
     }
 
-    // The same each time; good as long as this session.
-    transport datagrams() const { return detail::unwrap(try_datagrams()); }
-    [[nodiscard]] expected<transport> try_datagrams() const noexcept
+    // Always the same; valid as long as this session.
+    wtgram::transport transport() const { return detail::unwrap(try_transport()); }
+    [[nodiscard]] expected<wtgram::transport> try_transport() const noexcept
     {
         wtgram_transport handle{};
-        const wtgram_status status = wtgram_session_datagrams(handle_, &handle);
-        return detail::result(status, transport(handle));
+        const wtgram_status status = wtgram_session_get_transport(handle_, &handle);
+        return detail::result(status, wtgram::transport(handle));
     }
     session_state state() const { return detail::unwrap(try_state()); }
     [[nodiscard]] expected<session_state> try_state() const noexcept
     {
         std::uint32_t state = 0;
-        const wtgram_status status = wtgram_session_state(handle_, &state);
+        const wtgram_status status = wtgram_session_get_state(handle_, &state);
         return detail::result(status, static_cast<session_state>(state));
     }
     // The session's id on the wire (its CONNECT stream), not the handle.
@@ -142,26 +146,26 @@ class session : public owner<wtgram_session, wtgram_session_free>
     [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept
     {
         std::uint64_t id = 0;
-        const wtgram_status status = wtgram_session_id(handle_, &id);
+        const wtgram_status status = wtgram_session_get_id(handle_, &id);
         return detail::result(status, id);
     }
     std::string path() const { return detail::unwrap(try_path()); }
     std::string remote_address() const { return detail::unwrap(try_remote_address()); }
     std::string local_address() const { return detail::unwrap(try_local_address()); }
-    [[nodiscard]] expected<std::string> try_path() const noexcept { return text(wtgram_session_path); }
+    [[nodiscard]] expected<std::string> try_path() const noexcept { return text(wtgram_session_get_path); }
     [[nodiscard]] expected<std::string> try_remote_address() const noexcept
     {
-        return text(wtgram_session_remote_address);
+        return text(wtgram_session_get_remote_address);
     }
     [[nodiscard]] expected<std::string> try_local_address() const noexcept
     {
-        return text(wtgram_session_local_address);
+        return text(wtgram_session_get_local_address);
     }
-    session_statistics stats() const { return detail::unwrap(try_stats()); }
-    [[nodiscard]] expected<session_statistics> try_stats() const noexcept
+    session_stats stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<session_stats> try_stats() const noexcept
     {
-        session_statistics stats;
-        const wtgram_status status = wtgram_session_stats(handle_, &stats);
+        session_stats stats;
+        const wtgram_status status = wtgram_session_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
 
@@ -171,8 +175,8 @@ class session : public owner<wtgram_session, wtgram_session_free>
     {
         return detail::result(wtgram_session_close(handle_, code, reason.data(), reason.size()));
     }
-    close_info wait_closed(duration timeout = forever) const { return detail::unwrap(try_wait_closed_for(timeout)); }
-    [[nodiscard]] expected<close_info> try_wait_closed_for(duration timeout) const noexcept
+    close_info wait_closed(duration timeout = forever) const { return detail::unwrap(wait_closed_for(timeout)); }
+    [[nodiscard]] expected<close_info> wait_closed_for(duration timeout) const noexcept
     {
         close_info info;
         const wtgram_status status = wtgram_session_wait_closed(handle_, timeout.count(), &info.raw());
@@ -182,7 +186,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
     [[nodiscard]] expected<close_info> try_close_info() const noexcept
     {
         close_info info;
-        const wtgram_status status = wtgram_session_close_info(handle_, &info.raw());
+        const wtgram_status status = wtgram_session_get_close_info(handle_, &info.raw());
         return detail::result(status, info);
     }
 

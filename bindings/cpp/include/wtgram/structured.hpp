@@ -59,7 +59,7 @@ inline wtgram_object object(std::uint16_t type_id, std::string_view text) noexce
     return object(type_id, bytes_view(detail::bytes_of(text), text.size()));
 }
 
-// What lies in the buffer that was given to receive_obj.
+// What lies in the buffer that was given to receive.
 struct object_info {
     std::uint16_t type_id;
     std::size_t length;
@@ -113,34 +113,33 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     }
 
     // `data`: JSON text, or what the program's serializer takes.
-    void send_obj(std::uint16_t type_id, bytes_view data, optional_send_options options = {}) const
+    void send(std::uint16_t type_id, bytes_view data, optional_send_options options = {}) const
     {
         detail::unwrap(send_with(type_id, data, options));
     }
-    void send_obj(std::uint16_t type_id, std::string_view text, optional_send_options options = {}) const
+    void send(std::uint16_t type_id, std::string_view text, optional_send_options options = {}) const
     {
-        send_obj(type_id, view(text), options);
+        send(type_id, view(text), options);
     }
-    [[nodiscard]] expected<void> try_send_obj(std::uint16_t type_id, bytes_view data,
-                                              optional_send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send(std::uint16_t type_id, bytes_view data,
+                                          optional_send_options options = {}) const noexcept
     {
-        return detail::result(
-            wtgram_structured_try_send_obj(handle_, type_id, data.data(), data.size(), options.raw()));
+        return detail::result(wtgram_structured_try_send(handle_, type_id, data.data(), data.size(), options.raw()));
     }
-    [[nodiscard]] expected<void> try_send_obj(std::uint16_t type_id, std::string_view text,
-                                              optional_send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send(std::uint16_t type_id, std::string_view text,
+                                          optional_send_options options = {}) const noexcept
     {
-        return try_send_obj(type_id, view(text), options);
+        return try_send(type_id, view(text), options);
     }
-    [[nodiscard]] expected<void> try_send_obj_for(std::uint16_t type_id, bytes_view data, duration timeout,
-                                                  send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> send_for(std::uint16_t type_id, bytes_view data, duration timeout,
+                                          send_options options = {}) const noexcept
     {
         return send_with(type_id, data, options.timeout(timeout));
     }
-    [[nodiscard]] expected<void> try_send_obj_for(std::uint16_t type_id, std::string_view text, duration timeout,
-                                                  send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> send_for(std::uint16_t type_id, std::string_view text, duration timeout,
+                                          send_options options = {}) const noexcept
     {
-        return try_send_obj_for(type_id, view(text), timeout, options);
+        return send_for(type_id, view(text), timeout, options);
     }
     // As transport::send_batch.
     batch_outcome send_batch(span<const wtgram_object> objects, optional_send_options options = {},
@@ -161,27 +160,26 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     // A datagram that is no object is an error once (truncated, unknown_type, too_large, deserialization), dropped and
     // counted; the next call goes on. A buffer that is too small: errc::buffer_too_small, and the object stays;
     // `needed` says how long it is.
-    object_info receive_obj(bytes_buffer buffer, duration timeout = forever) const
+    object_info receive(bytes_buffer buffer, duration timeout = forever) const
     {
-        return detail::unwrap(try_receive_obj_for(buffer, timeout));
+        return detail::unwrap(receive_for(buffer, timeout));
     }
-    [[nodiscard]] expected<object_info> try_receive_obj(bytes_buffer buffer,
-                                                        std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<object_info> try_receive(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
     {
         std::uint32_t type_id = 0;
         std::size_t length = 0;
         const wtgram_status status =
-            wtgram_structured_try_receive_obj(handle_, buffer.data(), buffer.size(), &type_id, &length);
+            wtgram_structured_try_receive(handle_, buffer.data(), buffer.size(), &type_id, &length);
         if (needed != nullptr) *needed = length;
         return detail::result(status, object_info{static_cast<std::uint16_t>(type_id), length});
     }
-    [[nodiscard]] expected<object_info> try_receive_obj_for(bytes_buffer buffer, duration timeout,
-                                                            std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<object_info> receive_for(bytes_buffer buffer, duration timeout,
+                                                    std::size_t *needed = nullptr) const noexcept
     {
         std::uint32_t type_id = 0;
         std::size_t length = 0;
         const wtgram_status status =
-            wtgram_structured_receive_obj(handle_, timeout.count(), buffer.data(), buffer.size(), &type_id, &length);
+            wtgram_structured_receive(handle_, timeout.count(), buffer.data(), buffer.size(), &type_id, &length);
         if (needed != nullptr) *needed = length;
         return detail::result(status, object_info{static_cast<std::uint16_t>(type_id), length});
     }
@@ -189,13 +187,13 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     // error.
     std::size_t receive_batch(object_buffer &buffer, duration timeout = forever) const
     {
-        return detail::unwrap(try_receive_batch_for(buffer, timeout));
+        return detail::unwrap(receive_batch_for(buffer, timeout));
     }
     [[nodiscard]] expected<std::size_t> try_receive_batch(object_buffer &buffer) const noexcept
     {
-        return try_receive_batch_for(buffer, duration::zero());
+        return receive_batch_for(buffer, duration::zero());
     }
-    [[nodiscard]] expected<std::size_t> try_receive_batch_for(object_buffer &buffer, duration timeout) const noexcept
+    [[nodiscard]] expected<std::size_t> receive_batch_for(object_buffer &buffer, duration timeout) const noexcept
     {
         return buffer.fill(
             [&](auto... room) { return wtgram_structured_receive_batch(handle_, timeout.count(), room...); });
@@ -208,12 +206,11 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
         const wtgram_status status = wtgram_structured_is_closed(handle_, &closed);
         return detail::result(status, closed);
     }
-    wtgram_structured_statistics stats() const { return detail::unwrap(try_stats()); }
-    [[nodiscard]] expected<wtgram_structured_statistics> try_stats() const noexcept
+    structured_stats stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<structured_stats> try_stats() const noexcept
     {
-        wtgram_structured_statistics stats;
-        wtgram_structured_statistics_init(&stats);
-        const wtgram_status status = wtgram_structured_stats(handle_, &stats);
+        structured_stats stats;
+        const wtgram_status status = wtgram_structured_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
     void close() const { detail::unwrap(try_close()); }
@@ -223,7 +220,7 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     static bytes_view view(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
     expected<void> send_with(std::uint16_t type_id, bytes_view data, optional_send_options options) const noexcept
     {
-        return detail::result(wtgram_structured_send_obj(handle_, type_id, data.data(), data.size(), options.raw()));
+        return detail::result(wtgram_structured_send(handle_, type_id, data.data(), data.size(), options.raw()));
     }
 
   private:

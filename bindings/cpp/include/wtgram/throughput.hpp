@@ -33,24 +33,25 @@ class throughput_options
 };
 
 // Sends as many datagrams as the path takes for a while; the peer receives them like any others.
-[[nodiscard]] inline expected<throughput_report> try_throughput_test(const transport &transport,
-                                                                     const throughput_options &options = {}) noexcept
+[[nodiscard]] inline expected<throughput_report> throughput_test(std::nothrow_t, const transport &transport,
+                                                                 const throughput_options &options = {}) noexcept
 {
     const wtgram_throughput_options c = options.to_c();
     throughput_report report;
-    const wtgram_status status = wtgram_throughput_test(transport.handle(), &c, &report);
+    const wtgram_status status = wtgram_transport_throughput_test(transport.handle(), &c, &report);
     return detail::result(status, report);
 }
 inline throughput_report throughput_test(const transport &transport, const throughput_options &options = {})
 {
-    return detail::unwrap(try_throughput_test(transport, options));
+    return detail::unwrap(throughput_test(std::nothrow, transport, options));
 }
 
 // The same with somebody who hears how it goes: `progress(report)` returns whether to go on. It runs on a thread of the
 // library while this call waits, and must not throw.
 template <class Progress>
-[[nodiscard]] expected<throughput_report>
-try_throughput_test(const transport &transport, const throughput_options &options, Progress &&progress) noexcept
+[[nodiscard]] expected<throughput_report> throughput_test(std::nothrow_t, const transport &transport,
+                                                          const throughput_options &options,
+                                                          Progress &&progress) noexcept
 {
     using callable = std::remove_reference_t<Progress>;
     static_assert(std::is_invocable_r_v<bool, callable &, const throughput_report &>,
@@ -62,13 +63,13 @@ try_throughput_test(const transport &transport, const throughput_options &option
         return (**static_cast<callable *const *>(context))(throughput_report(*report));
     };
     throughput_report report;
-    const wtgram_status status = wtgram_throughput_test(transport.handle(), &c, &report);
+    const wtgram_status status = wtgram_transport_throughput_test(transport.handle(), &c, &report);
     return detail::result(status, report);
 }
 template <class Progress>
 throughput_report throughput_test(const transport &transport, const throughput_options &options, Progress &&progress)
 {
-    return detail::unwrap(try_throughput_test(transport, options, progress));
+    return detail::unwrap(throughput_test(std::nothrow, transport, options, progress));
 }
 
 } // namespace wtgram

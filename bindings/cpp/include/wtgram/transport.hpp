@@ -1,13 +1,13 @@
 // A session's datagrams. A transport is a value that names them: it may be copied, and is good as long as its session.
 //
-// try_send and try_receive never wait; try_send_for and try_receive_for wait no longer than they are told; all four are
+// try_send and try_receive never wait; send_for and receive_for wait no longer than they are told; all four are
 // noexcept. send and receive wait and throw.
 #ifndef WTGRAM_TRANSPORT_HPP
 #define WTGRAM_TRANSPORT_HPP
 
 #include <wtgram/datagram.hpp>
 #include <wtgram/heartbeat.hpp>
-#include <wtgram/statistics.hpp>
+#include <wtgram/stats.hpp>
 
 namespace wtgram
 {
@@ -36,15 +36,14 @@ class transport
     {
         return try_send(view(text), options);
     }
-    [[nodiscard]] expected<void> try_send_for(bytes_view data, duration timeout,
-                                              send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> send_for(bytes_view data, duration timeout, send_options options = {}) const noexcept
     {
         return try_send_with(data, options.timeout(timeout));
     }
-    [[nodiscard]] expected<void> try_send_for(std::string_view text, duration timeout,
-                                              send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> send_for(std::string_view text, duration timeout,
+                                          send_options options = {}) const noexcept
     {
-        return try_send_for(view(text), timeout, options);
+        return send_for(view(text), timeout, options);
     }
     // One crossing for many; never throws, because what was accepted must be known in any case. `results` is empty or
     // has one place for each datagram.
@@ -67,7 +66,7 @@ class transport
     // says how long it is.
     std::size_t receive(bytes_buffer buffer, duration timeout = forever) const
     {
-        return detail::unwrap(try_receive_for(buffer, timeout));
+        return detail::unwrap(receive_for(buffer, timeout));
     }
     [[nodiscard]] expected<std::size_t> try_receive(bytes_buffer buffer, std::size_t *needed = nullptr) const noexcept
     {
@@ -76,8 +75,8 @@ class transport
         if (needed != nullptr) *needed = length;
         return detail::result(status, length);
     }
-    [[nodiscard]] expected<std::size_t> try_receive_for(bytes_buffer buffer, duration timeout,
-                                                        std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<std::size_t> receive_for(bytes_buffer buffer, duration timeout,
+                                                    std::size_t *needed = nullptr) const noexcept
     {
         std::size_t length = 0;
         const wtgram_status status =
@@ -88,13 +87,13 @@ class transport
     // Waits for the first datagram, then takes what is there and fits; how many.
     std::size_t receive_batch(receive_buffer &buffer, duration timeout = forever) const
     {
-        return detail::unwrap(try_receive_batch_for(buffer, timeout));
+        return detail::unwrap(receive_batch_for(buffer, timeout));
     }
     [[nodiscard]] expected<std::size_t> try_receive_batch(receive_buffer &buffer) const noexcept
     {
-        return try_receive_batch_for(buffer, duration::zero());
+        return receive_batch_for(buffer, duration::zero());
     }
-    [[nodiscard]] expected<std::size_t> try_receive_batch_for(receive_buffer &buffer, duration timeout) const noexcept
+    [[nodiscard]] expected<std::size_t> receive_batch_for(receive_buffer &buffer, duration timeout) const noexcept
     {
         return buffer.fill(
             [&](auto... room) { return wtgram_transport_receive_batch(handle_, timeout.count(), room...); });
@@ -103,16 +102,16 @@ class transport
     // As receive, with what is known about the datagram. On errc::buffer_too_small `needed` says how long it is.
     metadata receive_with_metadata(bytes_buffer buffer, duration timeout = forever, bool with_checksum = false) const
     {
-        return detail::unwrap(try_receive_with_metadata_for(buffer, timeout, with_checksum));
+        return detail::unwrap(receive_with_metadata_for(buffer, timeout, with_checksum));
     }
     [[nodiscard]] expected<metadata> try_receive_with_metadata(bytes_buffer buffer, bool with_checksum = false,
                                                                std::size_t *needed = nullptr) const noexcept
     {
-        return try_receive_with_metadata_for(buffer, duration::zero(), with_checksum, needed);
+        return receive_with_metadata_for(buffer, duration::zero(), with_checksum, needed);
     }
-    [[nodiscard]] expected<metadata> try_receive_with_metadata_for(bytes_buffer buffer, duration timeout,
-                                                                   bool with_checksum = false,
-                                                                   std::size_t *needed = nullptr) const noexcept
+    [[nodiscard]] expected<metadata> receive_with_metadata_for(bytes_buffer buffer, duration timeout,
+                                                               bool with_checksum = false,
+                                                               std::size_t *needed = nullptr) const noexcept
     {
         metadata what;
         const wtgram_status status = wtgram_transport_receive_with_metadata(handle_, timeout.count(), with_checksum,
@@ -131,10 +130,10 @@ class transport
     [[nodiscard]] expected<void> try_send_json(std::string_view text, const send_options &options = {},
                                                detail_text *detail = nullptr) const noexcept
     {
-        return try_send_json_for(text, duration::zero(), options, detail);
+        return send_json_for(text, duration::zero(), options, detail);
     }
-    [[nodiscard]] expected<void> try_send_json_for(std::string_view text, duration timeout, send_options options = {},
-                                                   detail_text *detail = nullptr) const noexcept
+    [[nodiscard]] expected<void> send_json_for(std::string_view text, duration timeout, send_options options = {},
+                                               detail_text *detail = nullptr) const noexcept
     {
         return send_json_with(text, options.timeout(timeout), detail);
     }
@@ -142,14 +141,13 @@ class transport
     std::string receive_json(duration timeout = forever) const
     {
         detail_text detail;
-        return detail::unwrap(try_receive_json_for(timeout, &detail), detail.c_str());
+        return detail::unwrap(receive_json_for(timeout, &detail), detail.c_str());
     }
     [[nodiscard]] expected<std::string> try_receive_json(detail_text *detail = nullptr) const noexcept
     {
-        return try_receive_json_for(duration::zero(), detail);
+        return receive_json_for(duration::zero(), detail);
     }
-    [[nodiscard]] expected<std::string> try_receive_json_for(duration timeout,
-                                                             detail_text *detail = nullptr) const noexcept
+    [[nodiscard]] expected<std::string> receive_json_for(duration timeout, detail_text *detail = nullptr) const noexcept
     {
         const detail::time_left left(timeout);
         return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
@@ -160,9 +158,9 @@ class transport
     }
 
     // What became of the datagrams that were sent with a report_id, each once, in the order in which it happened.
-    outcome next_outcome(duration timeout = forever) const { return detail::unwrap(try_next_outcome_for(timeout)); }
-    [[nodiscard]] expected<outcome> try_next_outcome() const noexcept { return try_next_outcome_for(duration::zero()); }
-    [[nodiscard]] expected<outcome> try_next_outcome_for(duration timeout) const noexcept
+    outcome next_outcome(duration timeout = forever) const { return detail::unwrap(next_outcome_for(timeout)); }
+    [[nodiscard]] expected<outcome> try_next_outcome() const noexcept { return next_outcome_for(duration::zero()); }
+    [[nodiscard]] expected<outcome> next_outcome_for(duration timeout) const noexcept
     {
         outcome news{};
         const wtgram_status status = wtgram_transport_next_outcome(handle_, timeout.count(), &news);
@@ -171,13 +169,13 @@ class transport
     // Waits for the first, then takes what is there and fits: the part of `outcomes` that was filled.
     span<outcome> next_outcomes(span<outcome> outcomes, duration timeout = forever) const
     {
-        return detail::unwrap(try_next_outcomes_for(outcomes, timeout));
+        return detail::unwrap(next_outcomes_for(outcomes, timeout));
     }
     [[nodiscard]] expected<span<outcome>> try_next_outcomes(span<outcome> outcomes) const noexcept
     {
-        return try_next_outcomes_for(outcomes, duration::zero());
+        return next_outcomes_for(outcomes, duration::zero());
     }
-    [[nodiscard]] expected<span<outcome>> try_next_outcomes_for(span<outcome> outcomes, duration timeout) const noexcept
+    [[nodiscard]] expected<span<outcome>> next_outcomes_for(span<outcome> outcomes, duration timeout) const noexcept
     {
         std::size_t count = 0;
         const wtgram_status status =
@@ -189,7 +187,7 @@ class transport
     [[nodiscard]] expected<std::size_t> try_max_datagram_size() const noexcept
     {
         std::size_t bytes = 0;
-        const wtgram_status status = wtgram_transport_max_datagram_size(handle_, &bytes);
+        const wtgram_status status = wtgram_transport_get_max_datagram_size(handle_, &bytes);
         return detail::result(status, bytes);
     }
     bool is_closed() const { return detail::unwrap(get(wtgram_transport_is_closed)); }
@@ -200,8 +198,8 @@ class transport
     [[nodiscard]] expected<bool> try_is_writable() const noexcept { return get(wtgram_transport_is_writable); }
 
     // Settings at run time; an age of 0 is none.
-    duration get_outgoing_max_age() const { return detail::unwrap(try_get_outgoing_max_age()); }
-    [[nodiscard]] expected<duration> try_get_outgoing_max_age() const noexcept
+    duration outgoing_max_age() const { return detail::unwrap(try_outgoing_max_age()); }
+    [[nodiscard]] expected<duration> try_outgoing_max_age() const noexcept
     {
         return get_age(wtgram_transport_get_outgoing_max_age);
     }
@@ -210,8 +208,8 @@ class transport
     {
         return detail::result(wtgram_transport_set_outgoing_max_age(handle_, age.count()));
     }
-    duration get_incoming_max_age() const { return detail::unwrap(try_get_incoming_max_age()); }
-    [[nodiscard]] expected<duration> try_get_incoming_max_age() const noexcept
+    duration incoming_max_age() const { return detail::unwrap(try_incoming_max_age()); }
+    [[nodiscard]] expected<duration> try_incoming_max_age() const noexcept
     {
         return get_age(wtgram_transport_get_incoming_max_age);
     }
@@ -220,8 +218,8 @@ class transport
     {
         return detail::result(wtgram_transport_set_incoming_max_age(handle_, age.count()));
     }
-    queue_limits get_outgoing_limits() const { return detail::unwrap(try_get_outgoing_limits()); }
-    [[nodiscard]] expected<queue_limits> try_get_outgoing_limits() const noexcept
+    queue_limits outgoing_limits() const { return detail::unwrap(try_outgoing_limits()); }
+    [[nodiscard]] expected<queue_limits> try_outgoing_limits() const noexcept
     {
         return get_limits(wtgram_transport_get_outgoing_limits);
     }
@@ -230,8 +228,8 @@ class transport
     {
         return detail::result(wtgram_transport_set_outgoing_limits(handle_, limits.max_datagrams, limits.max_bytes));
     }
-    queue_limits get_incoming_limits() const { return detail::unwrap(try_get_incoming_limits()); }
-    [[nodiscard]] expected<queue_limits> try_get_incoming_limits() const noexcept
+    queue_limits incoming_limits() const { return detail::unwrap(try_incoming_limits()); }
+    [[nodiscard]] expected<queue_limits> try_incoming_limits() const noexcept
     {
         return get_limits(wtgram_transport_get_incoming_limits);
     }
@@ -240,8 +238,8 @@ class transport
     {
         return detail::result(wtgram_transport_set_incoming_limits(handle_, limits.max_datagrams, limits.max_bytes));
     }
-    full_policy get_outgoing_full_policy() const { return detail::unwrap(try_get_outgoing_full_policy()); }
-    [[nodiscard]] expected<full_policy> try_get_outgoing_full_policy() const noexcept
+    full_policy outgoing_full_policy() const { return detail::unwrap(try_outgoing_full_policy()); }
+    [[nodiscard]] expected<full_policy> try_outgoing_full_policy() const noexcept
     {
         return get_policy<full_policy>(wtgram_transport_get_outgoing_full_policy);
     }
@@ -250,8 +248,8 @@ class transport
     {
         return detail::result(wtgram_transport_set_outgoing_full_policy(handle_, static_cast<std::uint32_t>(policy)));
     }
-    drop_policy get_incoming_drop_policy() const { return detail::unwrap(try_get_incoming_drop_policy()); }
-    [[nodiscard]] expected<drop_policy> try_get_incoming_drop_policy() const noexcept
+    drop_policy incoming_drop_policy() const { return detail::unwrap(try_incoming_drop_policy()); }
+    [[nodiscard]] expected<drop_policy> try_incoming_drop_policy() const noexcept
     {
         return get_policy<drop_policy>(wtgram_transport_get_incoming_drop_policy);
     }
@@ -260,8 +258,8 @@ class transport
     {
         return detail::result(wtgram_transport_set_incoming_drop_policy(handle_, static_cast<std::uint32_t>(policy)));
     }
-    std::uint64_t get_outgoing_high_water_mark() const { return detail::unwrap(try_get_outgoing_high_water_mark()); }
-    [[nodiscard]] expected<std::uint64_t> try_get_outgoing_high_water_mark() const noexcept
+    std::uint64_t outgoing_high_water_mark() const { return detail::unwrap(try_outgoing_high_water_mark()); }
+    [[nodiscard]] expected<std::uint64_t> try_outgoing_high_water_mark() const noexcept
     {
         return get(wtgram_transport_get_outgoing_high_water_mark);
     }
@@ -273,8 +271,8 @@ class transport
     {
         return detail::result(wtgram_transport_set_outgoing_high_water_mark(handle_, datagrams));
     }
-    water_marks get_outgoing_water_marks() const { return detail::unwrap(try_get_outgoing_water_marks()); }
-    [[nodiscard]] expected<water_marks> try_get_outgoing_water_marks() const noexcept
+    water_marks outgoing_water_marks() const { return detail::unwrap(try_outgoing_water_marks()); }
+    [[nodiscard]] expected<water_marks> try_outgoing_water_marks() const noexcept
     {
         water_marks marks;
         const wtgram_status status = wtgram_transport_get_outgoing_water_marks(handle_, &marks.raw());
@@ -300,21 +298,20 @@ class transport
     {
         return get(wtgram_transport_clear_receive_buffer);
     }
-    std::uint64_t get_send_buffer_size() const { return detail::unwrap(try_get_send_buffer_size()); }
-    [[nodiscard]] expected<std::uint64_t> try_get_send_buffer_size() const noexcept
+    std::uint64_t send_buffer_size() const { return detail::unwrap(try_send_buffer_size()); }
+    [[nodiscard]] expected<std::uint64_t> try_send_buffer_size() const noexcept
     {
         return get(wtgram_transport_get_send_buffer_size);
     }
-    std::uint64_t get_receive_buffer_size() const { return detail::unwrap(try_get_receive_buffer_size()); }
-    [[nodiscard]] expected<std::uint64_t> try_get_receive_buffer_size() const noexcept
+    std::uint64_t receive_buffer_size() const { return detail::unwrap(try_receive_buffer_size()); }
+    [[nodiscard]] expected<std::uint64_t> try_receive_buffer_size() const noexcept
     {
         return get(wtgram_transport_get_receive_buffer_size);
     }
-    wtgram_queue_statistics get_queue_stats() const { return detail::unwrap(try_get_queue_stats()); }
-    [[nodiscard]] expected<wtgram_queue_statistics> try_get_queue_stats() const noexcept
+    wtgram::queue_stats queue_stats() const { return detail::unwrap(try_queue_stats()); }
+    [[nodiscard]] expected<wtgram::queue_stats> try_queue_stats() const noexcept
     {
-        wtgram_queue_statistics stats;
-        wtgram_queue_statistics_init(&stats);
+        wtgram::queue_stats stats;
         const wtgram_status status = wtgram_transport_get_queue_stats(handle_, &stats);
         return detail::result(status, stats);
     }
@@ -339,35 +336,38 @@ class transport
     std::string debug_state() const { return detail::unwrap(try_debug_state()); }
     [[nodiscard]] expected<std::string> try_debug_state() const noexcept
     {
-        return get_text(wtgram_transport_debug_state);
+        return get_text(wtgram_transport_get_debug_state);
     }
 
-    transport_statistics stats() const { return detail::unwrap(try_stats()); }
-    [[nodiscard]] expected<transport_statistics> try_stats() const noexcept
+    transport_stats stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<transport_stats> try_stats() const noexcept
     {
-        transport_statistics stats;
-        const wtgram_status status = wtgram_transport_stats(handle_, &stats);
+        transport_stats stats;
+        const wtgram_status status = wtgram_transport_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
     // How many datagrams were handed in, and have arrived, so far: the numbers that the next ones get.
-    std::uint64_t send_sequence() const { return detail::unwrap(get(wtgram_transport_send_sequence)); }
-    std::uint64_t receive_sequence() const { return detail::unwrap(get(wtgram_transport_receive_sequence)); }
+    std::uint64_t send_sequence() const { return detail::unwrap(get(wtgram_transport_get_send_sequence)); }
+    std::uint64_t receive_sequence() const { return detail::unwrap(get(wtgram_transport_get_receive_sequence)); }
     [[nodiscard]] expected<std::uint64_t> try_send_sequence() const noexcept
     {
-        return get(wtgram_transport_send_sequence);
+        return get(wtgram_transport_get_send_sequence);
     }
     [[nodiscard]] expected<std::uint64_t> try_receive_sequence() const noexcept
     {
-        return get(wtgram_transport_receive_sequence);
+        return get(wtgram_transport_get_receive_sequence);
     }
     // The session's id on the wire, as session::session_id says it.
     std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
-    [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept { return get(wtgram_transport_session_id); }
+    [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept
+    {
+        return get(wtgram_transport_get_session_id);
+    }
     // The handle of the session that this belongs to and that somebody else owns: not to be freed.
     [[nodiscard]] expected<wtgram_session> try_session() const noexcept
     {
         wtgram_session session{};
-        const wtgram_status status = wtgram_transport_session(handle_, &session);
+        const wtgram_status status = wtgram_transport_get_session(handle_, &session);
         return detail::result(status, session);
     }
     // The datagram path only; the session lives on.

@@ -1,9 +1,9 @@
 // Objects of C++ over a structured transport. The registry is a list of types with their ids:
 //
 //     using channel = wtgram::typed<wtgram::type<1, position>, wtgram::type<2, chat>>;
-//     auto objects = channel::open(session.datagrams());
-//     objects.send_obj(position{1, 2});
-//     std::visit(handler, objects.receive_obj()); // a std::variant<position, chat>
+//     auto objects = channel::open(session.transport());
+//     objects.send(position{1, 2});
+//     std::visit(handler, objects.receive()); // a std::variant<position, chat>
 //
 // wtgram::codec<T> turns an object into bytes and back. Where nlohmann/json.hpp can be included and exceptions are on,
 // it is there for each type with to_json and from_json; else, or for another form, specialize it. A codec refuses by
@@ -124,48 +124,47 @@ template <class... Types> class typed : public structured
 
     // Only memory running out for the bytes can end the program in a noexcept form. (Objects as bytes: structured's
     // forms.)
-    using structured::send_obj;
-    using structured::try_send_obj;
-    using structured::try_send_obj_for;
-    template <class T> void send_obj(const T &object, optional_send_options options = {}) const
+    using structured::send;
+    using structured::send_for;
+    using structured::try_send;
+    template <class T> void send(const T &object, optional_send_options options = {}) const
     {
         detail::unwrap(encoded(object, [&](std::string_view bytes) {
             return structured::send_with(id_of<T>(), structured::view(bytes), options);
         }));
     }
     template <class T>
-    [[nodiscard]] expected<void> try_send_obj(const T &object, optional_send_options options = {}) const noexcept
+    [[nodiscard]] expected<void> try_send(const T &object, optional_send_options options = {}) const noexcept
     {
         return encoded(object,
-                       [&](std::string_view bytes) { return structured::try_send_obj(id_of<T>(), bytes, options); });
+                       [&](std::string_view bytes) { return structured::try_send(id_of<T>(), bytes, options); });
     }
     template <class T>
-    [[nodiscard]] expected<void> try_send_obj_for(const T &object, duration timeout,
-                                                  const send_options &options = {}) const noexcept
+    [[nodiscard]] expected<void> send_for(const T &object, duration timeout,
+                                          const send_options &options = {}) const noexcept
     {
-        return encoded(object, [&](std::string_view bytes) {
-            return structured::try_send_obj_for(id_of<T>(), bytes, timeout, options);
-        });
+        return encoded(
+            object, [&](std::string_view bytes) { return structured::send_for(id_of<T>(), bytes, timeout, options); });
     }
 
     // What the codec refuses is errc::deserialization, and lost (counted as received: the library gave it out).
-    using structured::receive_obj;
-    using structured::try_receive_obj;
-    using structured::try_receive_obj_for;
-    any receive_obj(duration timeout = forever) const { return detail::unwrap(try_receive_obj_for(timeout)); }
-    [[nodiscard]] expected<any> try_receive_obj() const noexcept { return try_receive_obj_for(duration::zero()); }
-    [[nodiscard]] expected<any> try_receive_obj_for(duration timeout) const noexcept
+    using structured::receive;
+    using structured::receive_for;
+    using structured::try_receive;
+    any receive(duration timeout = forever) const { return detail::unwrap(receive_for(timeout)); }
+    [[nodiscard]] expected<any> try_receive() const noexcept { return receive_for(duration::zero()); }
+    [[nodiscard]] expected<any> receive_for(duration timeout) const noexcept
     {
         const detail::time_left left(timeout);
         std::uint8_t buffer[2048];
         std::size_t needed = 0;
-        expected<object_info> got = structured::try_receive_obj_for(buffer, timeout, &needed);
+        expected<object_info> got = structured::receive_for(buffer, timeout, &needed);
         if (got) return decoded(got->type_id, text(buffer, got->length));
         std::vector<std::uint8_t> larger;
         // More than once only if another thread takes the object and the next is larger still.
         while (!got && got.error() == errc::buffer_too_small) {
             larger.resize(needed);
-            got = structured::try_receive_obj_for(larger, duration(left.us()), &needed);
+            got = structured::receive_for(larger, duration(left.us()), &needed);
         }
         if (!got) return unexpected(got.error());
         return decoded(got->type_id, text(larger.data(), got->length));

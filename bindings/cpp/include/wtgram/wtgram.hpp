@@ -17,7 +17,7 @@
 #include <wtgram/server.hpp>
 #include <wtgram/session.hpp>
 #include <wtgram/span.hpp>
-#include <wtgram/statistics.hpp>
+#include <wtgram/stats.hpp>
 #include <wtgram/structured.hpp>
 #include <wtgram/throughput.hpp>
 #include <wtgram/transport.hpp>

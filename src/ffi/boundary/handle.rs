@@ -24,11 +24,11 @@ const MAX_SLOTS: usize = 1 << SLOT_BITS;
 /// poller watches of such an object, if it can. (The structs stand where cbindgen sees them.)
 macro_rules! names {
     ($handle:ty => $object:ty, $number:ident $(, polled as |$it:ident| $polled:expr)?) => {
-        impl $crate::ffi::handle::Handle for $handle {
+        impl $crate::ffi::boundary::handle::Handle for $handle {
             type Object = $object;
-            const TYPE: u8 = $crate::ffi::handle::types::$number;
-            fn table() -> &'static $crate::ffi::handle::Table<$object> {
-                static OBJECTS: $crate::ffi::handle::Table<$object> = $crate::ffi::handle::Table::new();
+            const TYPE: u8 = $crate::ffi::boundary::handle::types::$number;
+            fn table() -> &'static $crate::ffi::boundary::handle::Table<$object> {
+                static OBJECTS: $crate::ffi::boundary::handle::Table<$object> = $crate::ffi::boundary::handle::Table::new();
                 &OBJECTS
             }
             fn from_id(id: u64) -> Self {
@@ -45,10 +45,10 @@ macro_rules! names {
         }
     };
 }
-pub(super) use names;
+pub(in crate::ffi) use names;
 
 /// A handle type of the C interface.
-pub(super) trait Handle: Copy {
+pub(in crate::ffi) trait Handle: Copy {
     /// What it names.
     type Object: Send + Sync + 'static;
     /// The type's number, in the top bits of every handle.
@@ -89,7 +89,7 @@ pub(super) trait Handle: Copy {
 }
 
 /// The numbers of the types, in one place. Part of the ABI only in that they differ.
-pub(super) mod types {
+pub(in crate::ffi) mod types {
     pub(in crate::ffi) const SERVER: u8 = 1;
     pub(in crate::ffi) const SESSION: u8 = 2;
     pub(in crate::ffi) const TRANSPORT: u8 = 3;
@@ -101,7 +101,7 @@ pub(super) mod types {
 }
 
 /// The objects of one type.
-pub(super) struct Table<T> {
+pub(in crate::ffi) struct Table<T> {
     segments: [OnceCell<Box<[Slot<T>]>>; SEGMENTS],
     free: Mutex<Free>,
 }
@@ -118,7 +118,7 @@ struct Free {
 }
 
 impl<T> Table<T> {
-    pub(super) const fn new() -> Self {
+    pub(in crate::ffi) const fn new() -> Self {
         Self {
             segments: [const { OnceCell::new() }; SEGMENTS],
             free: Mutex::new(Free { slots: Vec::new(), used: 0 }),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::fork;
 use super::handle::Handle;
-use super::status::wtgram_status;
 use crate::error::Error;
+use crate::ffi::status::wtgram_status;
 use crate::runtime;
 
 /// Why a function of the C interface fails: a handle that is none, or what the core says.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::ffi) enum Failure {
     InvalidHandle,
     Core(Error),
 }
@@ -33,7 +33,7 @@ impl From<&Failure> for wtgram_status {
 }
 
 /// What the body of a function returns.
-pub(super) type Outcome = Result<(), Failure>;
+pub(in crate::ffi) type Outcome = Result<(), Failure>;
 
 /// No `pthread_cancel` of this thread until it is dropped: it waits and sends where POSIX cancels threads, with locks held.
 struct NotCancelled(c_int);
@@ -62,12 +62,15 @@ impl Drop for NotCancelled {
 }
 
 /// Runs a function's body: refuses it after shutdown and in a forked child, lets no panic cross into C.
-pub(super) fn guard(body: impl FnOnce() -> Outcome) -> wtgram_status {
+pub(in crate::ffi) fn guard(body: impl FnOnce() -> Outcome) -> wtgram_status {
     guard_detailed(|_| {}, body)
 }
 
 /// [`guard`], with somebody who hears the text of a failure.
-pub(super) fn guard_detailed(detail: impl FnOnce(&str), body: impl FnOnce() -> Outcome) -> wtgram_status {
+pub(in crate::ffi) fn guard_detailed(
+    detail: impl FnOnce(&str),
+    body: impl FnOnce() -> Outcome,
+) -> wtgram_status {
     fork::watch();
     let _not_cancelled = NotCancelled::new();
     let outcome = runtime::check_usable().map_err(Failure::Core).and_then(|()| contained(body));
@@ -83,13 +86,13 @@ pub(super) fn guard_detailed(detail: impl FnOnce(&str), body: impl FnOnce() -> O
 }
 
 /// Runs a body that returns nothing and must work at any time.
-pub(super) fn quiet(body: impl FnOnce()) {
+pub(in crate::ffi) fn quiet(body: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(body));
 }
 
 /// Ends the handle and then what it named, also after shutdown. In a forked child it does nothing: a thread that exists only
 /// in the parent may have held any of the locks.
-pub(super) fn free<H: Handle>(handle: H, end: impl FnOnce(Arc<H::Object>)) {
+pub(in crate::ffi) fn free<H: Handle>(handle: H, end: impl FnOnce(Arc<H::Object>)) {
     if !matches!(runtime::check_usable(), Err(Error::Forked)) {
         quiet(|| {
             if let Some(object) = handle.take() {

@@ -1,38 +1,41 @@
-//! `wtgram_transport_send*`.
+//! Sending datagrams
+//!
+//! `wtgram_transport_send` with NULL options sends at priority 0 without a TTL. Use
+//! `wtgram_transport_send_batch` for many datagrams: it costs one call and one wake-up.
 
 use std::ffi::c_char;
 use std::slice::IterMut;
 
-use super::guard::{Failure, guard};
-use super::handle::Handle;
-use super::library::init;
-use super::pointer::{
-    Versioned, WTGRAM_FOREVER, bytes, deadline, detailed, elements, elements_mut, give, optional_duration,
-    read_options,
-};
-use super::status::wtgram_status;
-use super::transport::wtgram_transport;
 use crate::datagram::message::Priority;
 use crate::datagram::send::SendOptions;
 use crate::error::Error;
+use crate::ffi::boundary::guard::{Failure, guard};
+use crate::ffi::boundary::handle::Handle;
+use crate::ffi::boundary::pointer::{
+    Versioned, WTGRAM_FOREVER, bytes, deadline, detailed, elements, elements_mut, give, init, init_sized,
+    optional_duration, read_options,
+};
+use crate::ffi::status::wtgram_status;
+use crate::ffi::transport::wtgram_transport;
 use crate::runtime::wait::Deadline;
 
-/// How a datagram is sent.
+/// How to send a datagram.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wtgram_send_options {
-    /// Size of this struct, filled by `wtgram_send_options_init`.
+    /// Size of this struct, set by `wtgram_send_options_init`.
     pub struct_size: usize,
-    /// Age from which the datagram is dropped instead of sent, in microseconds; 0, the default, for none.
+    /// Time to live in microseconds: the datagram is dropped when it has waited this long. 0, the
+    /// default, sets no limit.
     pub ttl_us: i64,
-    /// How long to wait for room under `WTGRAM_FULL_WAIT`, in microseconds; `WTGRAM_FOREVER`, the default; or 0. A batch
-    /// has one timeout for all of it.
+    /// How long to wait for space under `WTGRAM_FULL_WAIT`, in microseconds: `WTGRAM_FOREVER`, the
+    /// default, or 0. One timeout for a whole batch.
     pub timeout_us: i64,
-    /// Report what becomes of the datagram under this number; 0, the default, reports nothing.
+    /// If not 0, the outcome of the datagram is reported with this number. Default 0.
     pub report_id: u64,
-    /// Urgency, clamped to 0 to 2; 2 leaves first. Default 0.
+    /// 0 (default), 1 or 2; other values are clamped. Higher priorities are sent first.
     pub priority: i32,
-    /// Zero.
+    /// Reserved; 0.
     pub reserved: u32,
 }
 
@@ -51,19 +54,29 @@ unsafe impl Versioned for wtgram_send_options {
     }
 }
 
-/// Fills `options` with the defaults. NULL is ignored.
+/// Fills `*options` with the defaults. NULL is ignored.
 ///
 /// # Safety
-/// `options` is NULL or points to a writable struct.
+/// `options` is NULL or points to a writable struct of the first version.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wtgram_send_options_init(options: *mut wtgram_send_options) {
     // SAFETY: the caller's promise.
     unsafe { init(options) };
 }
 
+/// For bindings: `wtgram_send_options_init` for a struct of `size` bytes.
+///
+/// # Safety
+/// `options` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_send_options_init_sized(options: *mut wtgram_send_options, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(options, size) };
+}
+
 /// # Safety
 /// `raw` is NULL or points to a struct of its `struct_size`.
-pub(super) unsafe fn send_options(
+pub(in crate::ffi) unsafe fn send_options(
     raw: *const wtgram_send_options,
 ) -> Result<(SendOptions, Deadline), Failure> {
     // SAFETY: the caller's promise.
@@ -80,24 +93,37 @@ pub(super) unsafe fn send_options(
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wtgram_slice {
-    /// Its first byte; ignored if `length` is 0.
+    /// First byte; ignored if `length` is 0.
     pub data: *const u8,
-    /// Its bytes.
+    /// Size in bytes.
     pub length: usize,
 }
 
-/// Sends one datagram: it is copied and queued. An empty one is valid.
+/// Sends one datagram: copies it into the outgoing queue. An empty datagram is valid.
 ///
-/// `data`, `length`: the payload. `options`: NULL for the defaults.
+/// When the queue is full, the transport's `wtgram_full_policy` decides: by default the oldest
+/// datagram of the lowest priority is dropped. Datagrams are not retransmitted and not
+/// acknowledged.
 ///
-/// Statuses: `WTGRAM_OK`: queued; `TOO_LARGE`: more than `wtgram_transport_max_datagram_size`, nothing is queued;
-/// `QUEUE_FULL`: the policy is to reject, or everything queued is of higher priority; `TIMED_OUT`, `WOULD_BLOCK`: no
-/// room in time under `WTGRAM_FULL_WAIT`, or its TTL passed first (`TIMED_OUT`), nothing is queued; `UNSUPPORTED`: the
-/// peer takes no datagrams; `LIMIT_REACHED`: too many outcomes are unfetched; `CLOSED`; `INVALID_HANDLE`;
-/// `INVALID_ARGUMENT`; `FORKED`. Any thread.
+/// @param transport The transport.
+/// @param data First byte of the payload; ignored if `length` is 0.
+/// @param length Size of the payload in bytes, at most `wtgram_transport_get_max_datagram_size`.
+/// @param options Options; NULL for the defaults.
 ///
-/// With a `report_id` there is exactly one outcome after `WTGRAM_OK`, `TOO_LARGE`, `QUEUE_FULL` and `TIMED_OUT`, and none
-/// after any other status: the datagram was not taken and counts nowhere.
+/// @return
+/// - `WTGRAM_OK`: the datagram is queued.
+/// - `WTGRAM_ERROR_TOO_LARGE`: it is larger than the path carries now.
+/// - `WTGRAM_ERROR_QUEUE_FULL`: the policy is to reject, or all queued datagrams have a higher
+///   priority.
+/// - `WTGRAM_ERROR_TIMED_OUT`, `WTGRAM_ERROR_WOULD_BLOCK`: there was no space in time under
+///   `WTGRAM_FULL_WAIT`, or the TTL passed first (TIMED_OUT).
+/// - `WTGRAM_ERROR_UNSUPPORTED`: the peer does not accept datagrams.
+/// - `WTGRAM_ERROR_LIMIT_REACHED`: too many outcomes are pending or not fetched.
+/// - `WTGRAM_ERROR_CLOSED`: the transport is closed.
+///
+/// With a `report_id` there is exactly one outcome after `WTGRAM_OK`, `WTGRAM_ERROR_TOO_LARGE`,
+/// `WTGRAM_ERROR_QUEUE_FULL` and `WTGRAM_ERROR_TIMED_OUT`. After any other status the datagram was
+/// not accepted, has no outcome and is not counted.
 ///
 /// # Safety
 /// `data` points to `length` bytes; `options` is NULL or points to a struct of its `struct_size`.
@@ -117,7 +143,15 @@ pub unsafe extern "C" fn wtgram_transport_send(
     })
 }
 
-/// `wtgram_transport_send` that never waits: under `WTGRAM_FULL_WAIT` a full queue is `WOULD_BLOCK`.
+/// Sends one datagram like `wtgram_transport_send`, but never waits.
+///
+/// @param transport The transport.
+/// @param data First byte of the payload; ignored if `length` is 0.
+/// @param length Size of the payload, in bytes.
+/// @param options Options; NULL for the defaults.
+///
+/// @return As `wtgram_transport_send`; `WTGRAM_ERROR_WOULD_BLOCK` if the queue is full under
+///   `WTGRAM_FULL_WAIT`.
 ///
 /// # Safety
 /// As for `wtgram_transport_send`.
@@ -137,13 +171,17 @@ pub unsafe extern "C" fn wtgram_transport_try_send(
     })
 }
 
-/// Sends many datagrams in one crossing. One that fails does not keep the others from going.
+/// Sends many datagrams in one call. If one fails, the others are sent all the same.
 ///
-/// `datagrams`, `count`: the payloads; 0 is fine. `options`: for each of them; NULL for the defaults. `results`: NULL, or
-/// `count` elements that get the status of each. `accepted`: how many were queued, on every status.
+/// @param transport The transport.
+/// @param datagrams The datagrams.
+/// @param count Number of datagrams; 0 is valid.
+/// @param options Options of each datagram; NULL for the defaults.
+/// @param results NULL, or an array of `count` elements that get the status of each datagram.
+/// @param accepted Gets the number of datagrams that were queued, whatever the status.
 ///
-/// Statuses: that of the first datagram that failed, else `WTGRAM_OK`; `INVALID_HANDLE` and `INVALID_ARGUMENT` before
-/// any is sent.
+/// @return The status of the first datagram that failed, or `WTGRAM_OK`. If the handle or an
+///   argument is invalid, nothing is sent.
 ///
 /// # Safety
 /// `datagrams` points to `count` elements, each to its bytes; `results` is NULL or points to `count` writable elements;
@@ -180,15 +218,21 @@ pub unsafe extern "C" fn wtgram_transport_send_batch(
     batch.status(status)
 }
 
-/// Sends JSON text as one datagram, without its insignificant white space. Strict: UTF-8, no NaN or Infinity, no lone
-/// surrogates, nothing after the value, at most 127 levels deep. Digits and the order of members stay as they are.
+/// Sends JSON text as one datagram, without insignificant white space. The text must be strict JSON
+/// (RFC 8259): UTF-8, no NaN or Infinity, no lone surrogates, nothing after the value, at most 127
+/// levels. Digits and the order of members are kept.
 ///
-/// `text`, `length`: the JSON, at most 1 MiB, no NUL needed. `options`: NULL for the defaults. `detail`,
-/// `detail_capacity`: a buffer that gets, NUL-terminated and shortened to fit, what is wrong and at which line and
-/// column; may be NULL with 0.
+/// @param transport The transport.
+/// @param text The text; it needs no NUL.
+/// @param length Length of the text in bytes, at most 1 MiB.
+/// @param options Options; NULL for the defaults.
+/// @param detail Buffer for an English sentence that explains a failure, shortened to fit and
+///   NUL-terminated; NULL with 0 for none.
+/// @param detail_capacity Size of `detail`, in bytes.
 ///
-/// Statuses: `SERIALIZATION`: not acceptable JSON; `TOO_LARGE`: even without white space; all others as for
-/// `wtgram_transport_send`.
+/// @return As `wtgram_transport_send`, and
+/// - `WTGRAM_ERROR_SERIALIZATION`: the text is not acceptable JSON. `detail` names line and column.
+/// - `WTGRAM_ERROR_TOO_LARGE`: it does not fit even without white space.
 ///
 /// # Safety
 /// `text` points to `length` bytes, `detail` to `detail_capacity` writable bytes; `options` is NULL or points to a struct
@@ -216,9 +260,9 @@ pub unsafe extern "C" fn wtgram_transport_send_json(
 
 /// What became of each of a batch, for callers who ask, and of all of them.
 #[derive(Default)]
-pub(super) struct BatchResults<'a> {
+pub(in crate::ffi) struct BatchResults<'a> {
     places: IterMut<'a, i32>,
-    pub(super) accepted: usize,
+    pub(in crate::ffi) accepted: usize,
     first_failure: Option<wtgram_status>,
 }
 
@@ -227,7 +271,11 @@ impl BatchResults<'_> {
     ///
     /// # Safety
     /// `results` is NULL or points to `count` elements that are writable for as long as this is used.
-    pub(super) unsafe fn go_to(&mut self, results: *mut wtgram_status, count: usize) -> Result<(), Failure> {
+    pub(in crate::ffi) unsafe fn go_to(
+        &mut self,
+        results: *mut wtgram_status,
+        count: usize,
+    ) -> Result<(), Failure> {
         let wanted = if results.is_null() { 0 } else { count };
         // SAFETY: the caller's promise.
         self.places = unsafe { elements_mut(results.cast::<i32>(), wanted)? }.iter_mut();
@@ -235,7 +283,7 @@ impl BatchResults<'_> {
     }
 
     /// The next one's.
-    pub(super) fn record(&mut self, status: wtgram_status) {
+    pub(in crate::ffi) fn record(&mut self, status: wtgram_status) {
         if status == wtgram_status::WTGRAM_OK {
             self.accepted += 1;
         } else {
@@ -247,7 +295,7 @@ impl BatchResults<'_> {
     }
 
     /// The status of the whole call, if `call` is that of the batch being possible at all.
-    pub(super) fn status(self, call: wtgram_status) -> wtgram_status {
+    pub(in crate::ffi) fn status(self, call: wtgram_status) -> wtgram_status {
         if call == wtgram_status::WTGRAM_OK { self.first_failure.unwrap_or(call) } else { call }
     }
 }

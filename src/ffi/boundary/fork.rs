@@ -5,7 +5,7 @@ use once_cell::sync::OnceCell;
 use crate::runtime;
 
 /// Sees to it, once, that a forked child knows itself. No system call per function: a handler sets a flag.
-pub(super) fn watch() {
+pub(in crate::ffi) fn watch() {
     static INSTALLED: OnceCell<()> = OnceCell::new();
     INSTALLED.get_or_init(|| {
         // SAFETY: the handler only stores to an atomic, which is allowed in the child of a threaded process. The

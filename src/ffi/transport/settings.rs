@@ -1,21 +1,27 @@
-//! `wtgram_transport_get_*`, `_set_*` and `_clear_*`: what can be changed while a transport runs. Every change holds at once,
-//! for what is queued, too.
+//! Settings of a transport
+//!
+//! What can be changed while a transport runs. Changes apply at once, also to datagrams in the
+//! queue.
 
-use super::guard::guard;
-use super::handle::Handle;
-use super::library::init;
-use super::pointer::{
-    Versioned, clear, fill, give, invalid, micros, optional_duration, output, read_options, sized_output,
-};
-use super::status::wtgram_status;
-use super::transport::{drop_policy, full_policy, limits, narrow, wtgram_transport};
 use crate::datagram::receive::DropPolicy;
 use crate::datagram::send::FullPolicy;
 use crate::datagram::send::watermark::Marks;
+use crate::ffi::boundary::guard::{Failure, guard};
+use crate::ffi::boundary::handle::Handle;
+use crate::ffi::boundary::pointer::{
+    Versioned, clear, fill, give, init, init_sized, invalid, micros, optional_duration, output, read_options,
+    sized_output,
+};
+use crate::ffi::connection::{
+    drop_policy, full_policy, limits, narrow, wtgram_drop_policy, wtgram_full_policy,
+};
+use crate::ffi::status::wtgram_status;
+use crate::ffi::transport::wtgram_transport;
 
-/// Age at which a datagram is dropped instead of sent, in microseconds; 0 for none.
+/// Stores the age at which outgoing datagrams are dropped.
 ///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param max_age_us Gets the age in microseconds; 0 for no limit.
 ///
 /// # Safety
 /// `max_age_us` is NULL or writable.
@@ -29,11 +35,11 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_max_age(
     unsafe { give(max_age_us, || Ok(transport.get()?.transport.outgoing.config().max_age.map_or(0, micros))) }
 }
 
-/// Sets the age at which a datagram is dropped instead of sent. What is queued and too old is dropped at once.
+/// Sets the age at which outgoing datagrams are dropped. Queued datagrams that are older are
+/// dropped at once.
 ///
-/// `max_age_us`: microseconds; 0 for none.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: negative; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+/// @param transport The transport.
+/// @param max_age_us Age in microseconds; 0 for no limit.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_transport_set_outgoing_max_age(
@@ -46,9 +52,10 @@ pub extern "C" fn wtgram_transport_set_outgoing_max_age(
     })
 }
 
-/// Age at which a datagram is dropped instead of delivered, in microseconds; 0 for none.
+/// Stores the age at which incoming datagrams are dropped.
 ///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param max_age_us Gets the age in microseconds; 0 for no limit.
 ///
 /// # Safety
 /// `max_age_us` is NULL or writable.
@@ -62,11 +69,11 @@ pub unsafe extern "C" fn wtgram_transport_get_incoming_max_age(
     unsafe { give(max_age_us, || Ok(transport.get()?.transport.incoming.config().max_age.map_or(0, micros))) }
 }
 
-/// Sets the age at which a datagram is dropped instead of delivered. What is queued and too old is dropped at once.
+/// Sets the age at which incoming datagrams are dropped. Queued datagrams that are older are
+/// dropped at once.
 ///
-/// `max_age_us`: microseconds; 0 for none.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: negative; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+/// @param transport The transport.
+/// @param max_age_us Age in microseconds; 0 for no limit.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_transport_set_incoming_max_age(
@@ -79,11 +86,11 @@ pub extern "C" fn wtgram_transport_set_incoming_max_age(
     })
 }
 
-/// How much may wait for being sent.
+/// Stores the limits of the outgoing queue.
 ///
-/// `max_datagrams`: datagrams. `max_bytes`: payload bytes.
-///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param max_datagrams Gets the limit in datagrams.
+/// @param max_bytes Gets the limit in payload bytes.
 ///
 /// # Safety
 /// `max_datagrams` and `max_bytes` are NULL or writable.
@@ -107,13 +114,13 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_limits(
     }
 }
 
-/// Sets how much may wait for being sent. Under `WTGRAM_FULL_EVICT` what is too
-/// much now is evicted at once; the other policies keep what they accepted. A high-water mark at or above the old or the
-/// new limit moves to the new one.
+/// Sets the limits of the outgoing queue. Under `WTGRAM_FULL_EVICT` datagrams beyond the new limits
+/// are evicted at once; under the other policies they stay. A high-water mark at or above the old
+/// or the new limit moves to the new limit.
 ///
-/// `max_datagrams`: datagrams, at least 1. `max_bytes`: payload bytes.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: no datagrams; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+/// @param transport The transport.
+/// @param max_datagrams Limit in datagrams, at least 1.
+/// @param max_bytes Limit in payload bytes.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_transport_set_outgoing_limits(
@@ -127,11 +134,11 @@ pub extern "C" fn wtgram_transport_set_outgoing_limits(
     })
 }
 
-/// How much may wait for being received.
+/// Stores the limits of the incoming queue.
 ///
-/// `max_datagrams`: datagrams. `max_bytes`: payload bytes.
-///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param max_datagrams Gets the limit in datagrams.
+/// @param max_bytes Gets the limit in payload bytes.
 ///
 /// # Safety
 /// `max_datagrams` and `max_bytes` are NULL or writable.
@@ -155,12 +162,12 @@ pub unsafe extern "C" fn wtgram_transport_get_incoming_limits(
     }
 }
 
-/// Sets how much may wait for being received. Under `WTGRAM_DROP_OLDEST` what is
-/// too much now is dropped at once; `WTGRAM_DROP_NEWEST` keeps what it took.
+/// Sets the limits of the incoming queue. Under `WTGRAM_DROP_OLDEST` datagrams beyond the new
+/// limits are dropped at once; under `WTGRAM_DROP_NEWEST` they stay.
 ///
-/// `max_datagrams`: datagrams, at least 1. `max_bytes`: payload bytes.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: no datagrams; `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+/// @param transport The transport.
+/// @param max_datagrams Limit in datagrams, at least 1.
+/// @param max_bytes Limit in payload bytes.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_transport_set_incoming_limits(
@@ -174,9 +181,10 @@ pub extern "C" fn wtgram_transport_set_incoming_limits(
     })
 }
 
-/// What happens to a datagram when the outgoing queue is full: a `wtgram_full_policy`.
+/// Stores what happens to a datagram when the outgoing queue is full.
 ///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param policy Gets a `wtgram_full_policy`.
 ///
 /// # Safety
 /// `policy` is NULL or writable.
@@ -190,21 +198,19 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_full_policy(
     unsafe {
         give(policy, || {
             Ok(match transport.get()?.transport.outgoing.config().policy {
-                FullPolicy::Evict => 0,
-                FullPolicy::Reject => 1,
-                FullPolicy::Wait => 2,
-            })
+                FullPolicy::Evict => wtgram_full_policy::WTGRAM_FULL_EVICT,
+                FullPolicy::Reject => wtgram_full_policy::WTGRAM_FULL_REJECT,
+                FullPolicy::Wait => wtgram_full_policy::WTGRAM_FULL_WAIT,
+            } as u32)
         })
     }
 }
 
-/// Sets what happens to a datagram when the outgoing queue is full. Calls that wait for room are judged
-/// by the new one.
+/// Sets what happens to a datagram when the outgoing queue is full. It also applies to calls that
+/// already wait for space.
 ///
-/// `policy`: a `wtgram_full_policy`.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: there is no such policy; `INVALID_HANDLE`; `CLOSED`: the library was shut
-/// down; `FORKED`.
+/// @param transport The transport.
+/// @param policy A `wtgram_full_policy`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_transport_set_outgoing_full_policy(
@@ -217,9 +223,10 @@ pub extern "C" fn wtgram_transport_set_outgoing_full_policy(
     })
 }
 
-/// Which datagram goes when the incoming queue is full: a `wtgram_drop_policy`.
+/// Stores which datagram is dropped when the incoming queue is full.
 ///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param policy Gets a `wtgram_drop_policy`.
 ///
 /// # Safety
 /// `policy` is NULL or writable.
@@ -233,20 +240,18 @@ pub unsafe extern "C" fn wtgram_transport_get_incoming_drop_policy(
     unsafe {
         give(policy, || {
             Ok(match transport.get()?.transport.incoming.config().policy {
-                DropPolicy::Oldest => 0,
-                DropPolicy::Newest => 1,
-            })
+                DropPolicy::Oldest => wtgram_drop_policy::WTGRAM_DROP_OLDEST,
+                DropPolicy::Newest => wtgram_drop_policy::WTGRAM_DROP_NEWEST,
+            } as u32)
         })
     }
 }
 
-/// Sets which datagram goes when the incoming queue is full. It holds for what
-/// arrives from now on.
+/// Sets which datagram is dropped when the incoming queue is full. It applies to datagrams that
+/// arrive from now on.
 ///
-/// `policy`: a `wtgram_drop_policy`.
-///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: there is no such policy; `INVALID_HANDLE`; `CLOSED`: the library was shut
-/// down; `FORKED`.
+/// @param transport The transport.
+/// @param policy A `wtgram_drop_policy`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_transport_set_incoming_drop_policy(
@@ -259,20 +264,21 @@ pub extern "C" fn wtgram_transport_set_incoming_drop_policy(
     })
 }
 
-/// High and low water of the outgoing queue. Above: a high mark was reached and not both have come down to their low
-/// marks since. `WTGRAM_LOW_WATER` in a poller says that it is not above.
+/// Water marks of the outgoing queue. The queue is high from the moment it reaches a high-water
+/// mark until it is at or below both low-water marks. A poller reports `WTGRAM_READY_LOW_WATER`
+/// while it is not high.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wtgram_water_marks {
-    /// Size of this struct, filled by `wtgram_water_marks_init`.
+    /// Size of this struct, set by `wtgram_water_marks_init`.
     pub struct_size: usize,
-    /// High mark in datagrams. Default 100.
+    /// High-water mark in datagrams. Default 100.
     pub high_datagrams: u64,
-    /// Low mark in datagrams; one at or above the high mark is taken as just below it. Default 50.
+    /// Low-water mark in datagrams, below the high one. Default 50.
     pub low_datagrams: u64,
-    /// High mark in payload bytes; `UINT64_MAX`, the default, for none.
+    /// High-water mark in payload bytes; `UINT64_MAX`, the default, for none.
     pub high_bytes: u64,
-    /// Low mark in payload bytes; `UINT64_MAX`, the default, for none.
+    /// Low-water mark in payload bytes; `UINT64_MAX`, the default, for none.
     pub low_bytes: u64,
 }
 
@@ -297,19 +303,30 @@ impl From<Marks> for wtgram_water_marks {
     }
 }
 
-/// Fills `marks` with the defaults. NULL is ignored.
+/// Fills `*marks` with the defaults. NULL is ignored.
 ///
 /// # Safety
-/// `marks` is NULL or points to a writable struct.
+/// `marks` is NULL or points to a writable struct of the first version.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wtgram_water_marks_init(marks: *mut wtgram_water_marks) {
     // SAFETY: the caller's promise.
     unsafe { init(marks) };
 }
 
-/// The water marks of the outgoing queue.
+/// For bindings: `wtgram_water_marks_init` for a struct of `size` bytes.
 ///
-/// Statuses: as for `wtgram_transport_is_closed`; `INVALID_ARGUMENT` also when `struct_size` is that of no version.
+/// # Safety
+/// `marks` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_water_marks_init_sized(marks: *mut wtgram_water_marks, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(marks, size) };
+}
+
+/// Stores the water marks of the outgoing queue.
+///
+/// @param transport The transport.
+/// @param marks Gets the marks; prepared by `wtgram_water_marks_init`.
 ///
 /// # Safety
 /// `marks` is NULL or points to a struct of its `struct_size`.
@@ -328,12 +345,14 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_water_marks(
     })
 }
 
-/// Sets the water marks of the outgoing queue, which is judged by them at once.
+/// Sets the water marks of the outgoing queue. They apply at once.
 ///
-/// `options`: the marks; NULL for the defaults, which do not depend on the queue's limits.
+/// @param transport The transport.
+/// @param marks The marks; NULL for the defaults, which do not depend on the queue's limits.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_ARGUMENT`: a high mark is 0, or `struct_size` is that of no version;
-/// `INVALID_HANDLE`; `CLOSED`: the library was shut down; `FORKED`.
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: a high-water mark is 0.
 ///
 /// # Safety
 /// `options` is NULL or points to a struct of its `struct_size`.
@@ -341,17 +360,17 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_water_marks(
 #[must_use]
 pub unsafe extern "C" fn wtgram_transport_set_outgoing_water_marks(
     transport: wtgram_transport,
-    options: *const wtgram_water_marks,
+    marks: *const wtgram_water_marks,
 ) -> wtgram_status {
     guard(|| {
         let transport = transport.get()?;
         // SAFETY: the caller's promise.
-        transport.transport.outgoing.set_marks(unsafe { marks(read_options(options)?) }?);
+        transport.transport.outgoing.set_marks(unsafe { read_marks(read_options(marks)?) }?);
         Ok(())
     })
 }
 
-fn marks(raw: wtgram_water_marks) -> Result<Marks, super::guard::Failure> {
+fn read_marks(raw: wtgram_water_marks) -> Result<Marks, Failure> {
     if raw.high_datagrams == 0 || raw.high_bytes == 0 {
         return Err(invalid("a high-water mark is at least 1"));
     }
@@ -363,9 +382,10 @@ fn marks(raw: wtgram_water_marks) -> Result<Marks, super::guard::Failure> {
     })
 }
 
-/// The high-water mark of the outgoing queue, in datagrams.
+/// Stores the high-water mark of the outgoing queue.
 ///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param datagrams Gets the mark in datagrams.
 ///
 /// # Safety
 /// `datagrams` is NULL or writable.
@@ -381,11 +401,11 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_high_water_mark(
     }
 }
 
-/// Sets the high-water mark of the outgoing queue; the low one is half of it, and bytes have none.
+/// Sets the high-water mark of the outgoing queue in datagrams. The low-water mark becomes half of
+/// it, and there are no marks in bytes.
 ///
-/// `datagrams`: at least 1.
-///
-/// Statuses: as for `wtgram_transport_set_outgoing_water_marks`.
+/// @param transport The transport.
+/// @param datagrams The mark, at least 1.
 #[unsafe(no_mangle)]
 #[must_use]
 pub extern "C" fn wtgram_transport_set_outgoing_high_water_mark(
@@ -399,11 +419,11 @@ pub extern "C" fn wtgram_transport_set_outgoing_high_water_mark(
     })
 }
 
-/// Drops everything that waits for being sent, and counts it as cleared. What QUIC already has is on its way.
+/// Drops all datagrams of the outgoing queue and counts them as cleared. Datagrams that QUIC
+/// already has are still sent.
 ///
-/// `cleared`: how many datagrams that were.
-///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param cleared Gets the number of datagrams.
 ///
 /// # Safety
 /// `cleared` is NULL or writable.
@@ -417,11 +437,10 @@ pub unsafe extern "C" fn wtgram_transport_clear_send_buffer(
     unsafe { give(cleared, || Ok(transport.get()?.transport.outgoing.clear() as u64)) }
 }
 
-/// Drops everything that waits for being received, and counts it as cleared.
+/// Drops all datagrams of the incoming queue and counts them as cleared.
 ///
-/// `cleared`: how many datagrams that were.
-///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// @param transport The transport.
+/// @param cleared Gets the number of datagrams.
 ///
 /// # Safety
 /// `cleared` is NULL or writable.

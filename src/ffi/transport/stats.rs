@@ -1,28 +1,31 @@
-//! `wtgram_transport_stats` and sizes of the queues.
+//! Transport statistics
+//!
+//! Every datagram is counted exactly once. The library also counts what QUIC drops.
 
-use super::guard::guard;
-use super::handle::Handle;
-use super::library::init;
-use super::pointer::{Versioned, fill, give, micros, sized_output};
-use super::status::wtgram_status;
-use super::transport::wtgram_transport;
 use crate::datagram::stats::Stats;
 use crate::datagram::transport::{Snapshot, WaitingSizes};
+use crate::ffi::boundary::guard::guard;
+use crate::ffi::boundary::handle::Handle;
+use crate::ffi::boundary::pointer::{Versioned, fill, give, init, init_sized, micros, sized_output};
+use crate::ffi::status::wtgram_status;
+use crate::ffi::transport::wtgram_transport;
 
-/// Everything counted, in datagrams and payload bytes. At every snapshot, for both,
-/// `handed_in = sent + send_expired + send_evicted + send_rejected + send_too_large + send_failed + send_cleared +
-/// send_queued`, and
-/// `received = delivered + receive_expired + receive_dropped_full + receive_cleared + receive_queued`.
+/// Statistics of a transport, as one consistent snapshot. For datagrams and bytes alike,
+///
+///     handed_in = sent + send_expired + send_evicted + send_rejected + send_too_large
+///               + send_failed + send_cleared + send_queued
+///     received  = delivered + receive_expired + receive_dropped_full + receive_cleared
+///               + receive_queued
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct wtgram_transport_statistics {
-    /// Size of this struct, filled by `wtgram_transport_statistics_init`.
+pub struct wtgram_transport_stats {
+    /// Size of this struct, set by `wtgram_transport_stats_init`.
     pub struct_size: usize,
-    /// The session these figures are about: its id.
+    /// Id of the session.
     pub session_id: u64,
-    /// When the transport was created, in Unix microseconds.
+    /// Time at which the transport was created, Unix time in microseconds.
     pub created_at_us: i64,
-    /// Datagrams handed in.
+    /// Datagrams submitted, whatever became of them.
     pub handed_in: u64,
     /// Payload bytes of those.
     pub handed_in_bytes: u64,
@@ -30,70 +33,71 @@ pub struct wtgram_transport_statistics {
     pub sent: u64,
     /// Payload bytes of those.
     pub sent_bytes: u64,
-    /// Dropped unsent: too old.
+    /// Dropped before sending because of their age.
     pub send_expired: u64,
     /// Payload bytes of those.
     pub send_expired_bytes: u64,
-    /// Dropped unsent: made room for others.
+    /// Dropped to make space for newer ones.
     pub send_evicted: u64,
     /// Payload bytes of those.
     pub send_evicted_bytes: u64,
-    /// Refused: no room.
+    /// Rejected because the queue was full.
     pub send_rejected: u64,
     /// Payload bytes of those.
     pub send_rejected_bytes: u64,
-    /// Refused: larger than the path carries.
+    /// Refused because they were larger than the path carried.
     pub send_too_large: u64,
     /// Payload bytes of those.
     pub send_too_large_bytes: u64,
-    /// Refused by QUIC, or still queued when the transport closed.
+    /// Refused by QUIC, or in the queue when the transport closed.
     pub send_failed: u64,
     /// Payload bytes of those.
     pub send_failed_bytes: u64,
-    /// Cleared by the program.
+    /// Dropped by a `clear` function.
     pub send_cleared: u64,
     /// Payload bytes of those.
     pub send_cleared_bytes: u64,
-    /// Waiting for being sent.
+    /// In the outgoing queue.
     pub send_queued: u64,
     /// Payload bytes of those.
     pub send_queued_bytes: u64,
-    /// Of `sent`: dropped by QUIC before they left (the path's MTU shrank, or the connection ended).
+    /// Part of `sent` that QUIC dropped before sending, because the path MTU shrank or the
+    /// connection ended.
     pub sent_dropped_by_quic: u64,
-    /// Datagrams that arrived for the transport's own queue, and those for which a reliability layer or structured
-    /// transport had no room.
+    /// Datagrams that arrived for the queue of the transport, or for a reliability layer or
+    /// structured transport whose queue was full.
     pub received: u64,
     /// Payload bytes of those.
     pub received_bytes: u64,
-    /// Given to the program.
+    /// Received by the program.
     pub delivered: u64,
     /// Payload bytes of those.
     pub delivered_bytes: u64,
-    /// Dropped after arrival: too old.
+    /// Dropped after arrival because of their age.
     pub receive_expired: u64,
     /// Payload bytes of those.
     pub receive_expired_bytes: u64,
-    /// Dropped after arrival: the queue was full, be it the transport's own or that of a reliability layer or structured
-    /// transport.
+    /// Dropped because the queue was full: that of the transport, a reliability layer or a
+    /// structured transport.
     pub receive_dropped_full: u64,
     /// Payload bytes of those.
     pub receive_dropped_full_bytes: u64,
-    /// Cleared by the program.
+    /// Dropped by a `clear` function.
     pub receive_cleared: u64,
     /// Payload bytes of those.
     pub receive_cleared_bytes: u64,
-    /// Waiting for being received.
+    /// In the incoming queue.
     pub receive_queued: u64,
     /// Payload bytes of those.
     pub receive_queued_bytes: u64,
-    /// Arrived and taken by a reliability layer or structured transport; not in `received`.
+    /// Taken by a reliability layer or structured transport. Not part of `received`.
     pub receive_routed: u64,
     /// Payload bytes of those.
     pub receive_routed_bytes: u64,
-    /// Dropped before `received`: QUIC's receive buffer was full, the client had not asked for the session yet, or the
-    /// transport was closed.
+    /// Not part of `received`: dropped in QUIC's receive buffer, before the client requested the
+    /// session, or after the transport was closed.
     pub receive_dropped_by_quic: u64,
-    /// Arrived under another session's id, and dropped before `received`.
+    /// Not part of `received`: dropped because they carried the id of another session.
     pub receive_foreign: u64,
     /// `sent`.
     pub datagrams_sent: u64,
@@ -109,21 +113,23 @@ pub struct wtgram_transport_statistics {
     pub bytes_received: u64,
     /// `receive_expired` + `receive_dropped_full` + `receive_cleared` + `receive_dropped_by_quic`.
     pub receive_drops: u64,
-    /// Arrived, but no datagram of this session: `receive_foreign`.
+    /// `receive_foreign`.
     pub receive_errors: u64,
-    /// Time spent in send calls, in microseconds.
-    /// Of calls in quick succession that do not wait, one in eight is timed, for all of them.
+    /// Time spent in send calls, in microseconds. In a quick succession of calls that do not wait,
+    /// one in eight is measured and counts for all.
     pub total_send_time_us: i64,
-    /// The longest of those.
+    /// Longest of those, in microseconds.
     pub max_send_time_us: i64,
-    /// Time spent waiting in receive calls that got something, in microseconds: in those of the transport, and of the
-    /// reliability layers and structured transports that read from it.
+    /// Time spent waiting in receive calls that returned something, in microseconds; includes
+    /// reliability layers and structured transports over this transport.
     pub total_receive_time_us: i64,
-    /// The longest of those.
+    /// Longest of those, in microseconds.
     pub max_receive_time_us: i64,
-    /// Payload bytes of the smallest datagram of `datagrams_sent` and `datagrams_received`; 0 with none.
+    /// Payload bytes of the smallest datagram of `datagrams_sent` and `datagrams_received`; 0 with
+    /// none.
     pub min_datagram_size: u64,
-    /// Payload bytes of the largest datagram of `datagrams_sent` and `datagrams_received`; 0 with none.
+    /// Payload bytes of the largest datagram of `datagrams_sent` and `datagrams_received`; 0 with
+    /// none.
     pub max_datagram_size: u64,
     /// `bytes_sent` + `bytes_received`.
     pub total_datagram_size: u64,
@@ -137,9 +143,9 @@ pub struct wtgram_transport_statistics {
     pub send_success_rate: f64,
     /// `datagrams_received` over `datagrams_received` + `receive_errors`; 1 with none.
     pub receive_success_rate: f64,
-    /// Outcomes that wait to be fetched.
+    /// Outcomes that were not fetched.
     pub outcomes_waiting: u64,
-    /// Time since the last datagram arrived, or, before the first, since the transport was created; in microseconds.
+    /// Time since the last datagram arrived, or since the transport was created, in microseconds.
     pub silence_us: i64,
     /// Smoothed round-trip time of the connection, in microseconds.
     pub rtt_us: i64,
@@ -152,7 +158,7 @@ pub struct wtgram_transport_statistics {
 }
 
 // SAFETY: repr(C), begins with its size, plain numbers.
-unsafe impl Versioned for wtgram_transport_statistics {
+unsafe impl Versioned for wtgram_transport_stats {
     const FIRST_SIZE: usize = 512;
     fn initial() -> Self {
         // SAFETY: all zeroes is a value of every field.
@@ -161,7 +167,7 @@ unsafe impl Versioned for wtgram_transport_statistics {
     }
 }
 
-impl From<&Snapshot> for wtgram_transport_statistics {
+impl From<&Snapshot> for wtgram_transport_stats {
     fn from(seen: &Snapshot) -> Self {
         let Snapshot { stats, session, .. } = seen;
         let Stats { outbound, inbound, outside, .. } = stats;
@@ -235,45 +241,55 @@ impl From<&Snapshot> for wtgram_transport_statistics {
     }
 }
 
-/// Fills `statistics` with zeroes and its size. NULL is ignored.
+/// Fills `*stats` with its size and zeroes. NULL is ignored.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a writable struct.
+/// `stats` is NULL or points to a writable struct of the first version.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wtgram_transport_statistics_init(statistics: *mut wtgram_transport_statistics) {
+pub unsafe extern "C" fn wtgram_transport_stats_init(stats: *mut wtgram_transport_stats) {
     // SAFETY: the caller's promise.
-    unsafe { init(statistics) };
+    unsafe { init(stats) };
 }
 
-/// Everything counted so far, as one consistent snapshot, with the connection's figures beside it.
+/// For bindings: `wtgram_transport_stats_init` for a struct of `size` bytes.
 ///
-/// Statuses: `WTGRAM_OK`; `INVALID_HANDLE`; `INVALID_ARGUMENT`: NULL, or `struct_size` is that of no version; `CLOSED`: the
-/// library was shut down; `FORKED`.
+/// # Safety
+/// `stats` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_transport_stats_init_sized(stats: *mut wtgram_transport_stats, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(stats, size) };
+}
+
+/// Stores the statistics of the transport and of its connection.
+///
+/// @param transport The transport.
+/// @param stats Gets the statistics; prepared by `wtgram_transport_stats_init`.
 ///
 /// # Safety
 /// `statistics` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn wtgram_transport_stats(
+pub unsafe extern "C" fn wtgram_transport_get_stats(
     transport: wtgram_transport,
-    statistics: *mut wtgram_transport_statistics,
+    stats: *mut wtgram_transport_stats,
 ) -> wtgram_status {
     guard(|| {
         // SAFETY: the caller's promise.
         unsafe {
-            sized_output(statistics)?;
-            fill(statistics, (&transport.get()?.transport.snapshot()).into())
+            sized_output(stats)?;
+            fill(stats, (&transport.get()?.transport.snapshot()).into())
         }
     })
 }
 
-/// What waits in both queues now, in datagrams and payload bytes.
+/// Current size of both queues, and their limits.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct wtgram_queue_statistics {
-    /// Size of this struct, filled by `wtgram_queue_statistics_init`.
+pub struct wtgram_queue_stats {
+    /// Size of this struct, set by `wtgram_queue_stats_init`.
     pub struct_size: usize,
-    /// Waiting for being sent.
+    /// In the outgoing queue.
     pub outgoing_datagrams: u64,
     /// Payload bytes of those.
     pub outgoing_bytes: u64,
@@ -281,11 +297,11 @@ pub struct wtgram_queue_statistics {
     pub outgoing_max_datagrams: u64,
     /// Limit of `outgoing_bytes`.
     pub outgoing_max_bytes: u64,
-    /// Waiting for being sent, by priority.
+    /// In the outgoing queue, by priority.
     pub outgoing_priority_datagrams: [u64; 3],
     /// Payload bytes of those.
     pub outgoing_priority_bytes: [u64; 3],
-    /// Waiting for being received.
+    /// In the incoming queue.
     pub incoming_datagrams: u64,
     /// Payload bytes of those.
     pub incoming_bytes: u64,
@@ -296,7 +312,7 @@ pub struct wtgram_queue_statistics {
 }
 
 // SAFETY: repr(C), begins with its size, plain integers.
-unsafe impl Versioned for wtgram_queue_statistics {
+unsafe impl Versioned for wtgram_queue_stats {
     const FIRST_SIZE: usize = 120;
     fn initial() -> Self {
         // SAFETY: all zeroes is a value of every field.
@@ -305,7 +321,7 @@ unsafe impl Versioned for wtgram_queue_statistics {
     }
 }
 
-impl From<&Snapshot> for wtgram_queue_statistics {
+impl From<&Snapshot> for wtgram_queue_stats {
     fn from(seen: &Snapshot) -> Self {
         let WaitingSizes { outgoing, incoming } = seen.waiting;
         let total = seen.waiting.total_outgoing();
@@ -325,19 +341,30 @@ impl From<&Snapshot> for wtgram_queue_statistics {
     }
 }
 
-/// Fills `statistics` with zeroes and its size. NULL is ignored.
+/// Fills `*stats` with its size and zeroes. NULL is ignored.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a writable struct.
+/// `stats` is NULL or points to a writable struct of the first version.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn wtgram_queue_statistics_init(statistics: *mut wtgram_queue_statistics) {
+pub unsafe extern "C" fn wtgram_queue_stats_init(stats: *mut wtgram_queue_stats) {
     // SAFETY: the caller's promise.
-    unsafe { init(statistics) };
+    unsafe { init(stats) };
 }
 
-/// What waits in both queues now, and their limits, as one consistent snapshot.
+/// For bindings: `wtgram_queue_stats_init` for a struct of `size` bytes.
 ///
-/// Statuses: as for `wtgram_transport_stats`.
+/// # Safety
+/// `stats` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_queue_stats_init_sized(stats: *mut wtgram_queue_stats, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(stats, size) };
+}
+
+/// Stores the current size of both queues, as one consistent snapshot.
+///
+/// @param transport The transport.
+/// @param stats Gets the statistics; prepared by `wtgram_queue_stats_init`.
 ///
 /// # Safety
 /// `statistics` is NULL or points to a struct of its `struct_size`.
@@ -345,20 +372,18 @@ pub unsafe extern "C" fn wtgram_queue_statistics_init(statistics: *mut wtgram_qu
 #[must_use]
 pub unsafe extern "C" fn wtgram_transport_get_queue_stats(
     transport: wtgram_transport,
-    statistics: *mut wtgram_queue_statistics,
+    stats: *mut wtgram_queue_stats,
 ) -> wtgram_status {
     guard(|| {
         // SAFETY: the caller's promise.
         unsafe {
-            sized_output(statistics)?;
-            fill(statistics, (&transport.get()?.transport.snapshot()).into())
+            sized_output(stats)?;
+            fill(stats, (&transport.get()?.transport.snapshot()).into())
         }
     })
 }
 
-/// How many datagrams wait for being sent.
-///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// Stores the number of datagrams in the outgoing queue.
 ///
 /// # Safety
 /// `datagrams` is NULL or writable.
@@ -372,9 +397,7 @@ pub unsafe extern "C" fn wtgram_transport_get_send_buffer_size(
     unsafe { give(datagrams, || Ok(transport.get()?.transport.waiting().total_outgoing().datagrams)) }
 }
 
-/// How many datagrams wait for being received.
-///
-/// Statuses: as for `wtgram_transport_is_closed`.
+/// Stores the number of datagrams in the incoming queue.
 ///
 /// # Safety
 /// `datagrams` is NULL or writable.

@@ -1,42 +1,45 @@
-//! `wtgram_transport_next_outcome*`.
+//! Outcomes
+//!
+//! Datagrams that were sent with a `report_id` have an outcome, which says whether they were handed
+//! to QUIC or why not.
 
-use super::handle::Handle;
-use super::pointer::{deadline, elements_mut, give};
-use super::status::wtgram_status;
-use super::transport::wtgram_transport;
 use crate::datagram::send::{Outcome, OutcomeKind};
+use crate::ffi::boundary::handle::Handle;
+use crate::ffi::boundary::pointer::{deadline, elements_mut, give};
+use crate::ffi::status::wtgram_status;
+use crate::ffi::transport::wtgram_transport;
 
-/// What became of a datagram.
+/// What became of a datagram that was sent.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum wtgram_outcome_kind {
-    /// Handed to QUIC. Whether it arrives nobody knows: datagrams are not acknowledged.
-    WTGRAM_OUTCOME_HANDED = 1,
-    /// Its TTL or the outgoing max age passed first.
+    /// Handed to QUIC. Datagrams are not acknowledged, so nobody knows whether it arrives.
+    WTGRAM_OUTCOME_SENT = 1,
+    /// Dropped because its TTL or the outgoing max age passed.
     WTGRAM_OUTCOME_EXPIRED = 2,
-    /// It made room for a newer one.
+    /// Dropped to make space for a newer one.
     WTGRAM_OUTCOME_EVICTED = 3,
-    /// There was no room for it.
+    /// Rejected because the queue was full.
     WTGRAM_OUTCOME_REJECTED = 4,
-    /// It is larger than the path carries.
+    /// Dropped because it is larger than the path carries.
     WTGRAM_OUTCOME_TOO_LARGE = 5,
-    /// QUIC refused it.
+    /// Refused by QUIC.
     WTGRAM_OUTCOME_FAILED = 6,
-    /// The program cleared the send buffer.
+    /// Dropped by `wtgram_transport_clear_send_buffer`.
     WTGRAM_OUTCOME_CLEARED = 7,
-    /// The transport closed first.
+    /// Dropped because the transport closed.
     WTGRAM_OUTCOME_CLOSED = 8,
 }
 
-/// The news of one datagram.
+/// The outcome of a datagram.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wtgram_outcome {
-    /// The number it was sent with.
+    /// The `report_id` it was sent with.
     pub report_id: u64,
     /// A `wtgram_outcome_kind`.
     pub kind: u32,
-    /// Zero.
+    /// Reserved; 0.
     pub reserved: u32,
 }
 
@@ -44,7 +47,7 @@ impl From<Outcome> for wtgram_outcome {
     fn from(outcome: Outcome) -> Self {
         use wtgram_outcome_kind::*;
         let kind = match outcome.kind {
-            OutcomeKind::Handed => WTGRAM_OUTCOME_HANDED,
+            OutcomeKind::Handed => WTGRAM_OUTCOME_SENT,
             OutcomeKind::Expired => WTGRAM_OUTCOME_EXPIRED,
             OutcomeKind::Evicted => WTGRAM_OUTCOME_EVICTED,
             OutcomeKind::Rejected => WTGRAM_OUTCOME_REJECTED,
@@ -60,14 +63,21 @@ impl From<Outcome> for wtgram_outcome {
 /// Most outcomes that one crossing takes.
 const MAX_BATCH: usize = 1024;
 
-/// Waits for the outcome of a datagram that was sent with a `report_id`. Outcomes come in the order in which they
-/// happened; each is given once. Unfetched ones are kept, up to `outcome_capacity` of the transport's options; when all
-/// places are taken, sending with a `report_id` is `LIMIT_REACHED`.
+/// Waits for the next outcome of a datagram that was sent with a `report_id`. Outcomes are returned
+/// once, in the order in which they happened.
 ///
-/// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `outcome`: the news.
+/// Fetch them: at most `outcome_capacity` are kept, and when as many are pending or not fetched,
+/// sending with a `report_id` fails with `WTGRAM_ERROR_LIMIT_REACHED`. Several threads may wait.
 ///
-/// Statuses: `WTGRAM_OK`; `TIMED_OUT`; `WOULD_BLOCK`; `CLOSED`: the transport is closed and every outcome was given;
-/// `INVALID_HANDLE`; `INVALID_ARGUMENT`; `FORKED`. Any number of threads may wait. (`WTGRAM_OUTCOME` in a poller.)
+/// @param transport The transport.
+/// @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait.
+/// @param outcome Gets the outcome.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
+/// - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
+/// - `WTGRAM_ERROR_CLOSED`: the transport is closed and every outcome has been fetched.
 ///
 /// # Safety
 /// `outcome` is NULL or writable.
@@ -89,12 +99,16 @@ pub unsafe extern "C" fn wtgram_transport_next_outcome(
     }
 }
 
-/// `wtgram_transport_next_outcome` for many: waits for the first, then takes all that are there and fit.
+/// Waits for an outcome, then takes all that are there and fit.
 ///
-/// `timeout_us`: microseconds, `WTGRAM_FOREVER`, or 0. `outcomes`, `capacity`: where they go, at least 1, at most 1024 at
-/// once. `count`: how many.
+/// @param transport The transport.
+/// @param timeout_us Longest wait for the first outcome in microseconds, `WTGRAM_FOREVER`, or 0 to
+///   not wait.
+/// @param outcomes Array for the outcomes.
+/// @param capacity Number of elements in `outcomes`, at least 1; one call takes at most 1024.
+/// @param count Gets the number of outcomes.
 ///
-/// Statuses: as for `wtgram_transport_next_outcome`; `INVALID_ARGUMENT` also when `capacity` is 0.
+/// @return As `wtgram_transport_next_outcome`.
 ///
 /// # Safety
 /// `outcomes` points to `capacity` writable elements; `count` is writable.

@@ -1,6 +1,6 @@
-// The C structs of figures, with what is time in them as std::chrono has it.
-#ifndef WTGRAM_STATISTICS_HPP
-#define WTGRAM_STATISTICS_HPP
+// Statistics: the C structs, with times as std::chrono types.
+#ifndef WTGRAM_STATS_HPP
+#define WTGRAM_STATS_HPP
 
 #include <wtgram/error.hpp>
 
@@ -10,14 +10,14 @@ namespace wtgram
 // Averages have fractions of a microsecond.
 using average_duration = std::chrono::duration<double, std::micro>;
 
-struct session_statistics : wtgram_session_statistics {
-    session_statistics() noexcept { wtgram_session_statistics_init(this); }
+struct session_stats : wtgram_session_stats {
+    session_stats() noexcept { wtgram_session_stats_init(this); }
     duration rtt() const noexcept { return duration(rtt_us); }
     duration min_rtt() const noexcept { return duration(min_rtt_us); }
 };
 
-struct transport_statistics : wtgram_transport_statistics {
-    transport_statistics() noexcept { wtgram_transport_statistics_init(this); }
+struct transport_stats : wtgram_transport_stats {
+    transport_stats() noexcept { wtgram_transport_stats_init(this); }
     time_point created_at() const noexcept { return detail::time_of(created_at_us); }
     duration total_send_time() const noexcept { return duration(total_send_time_us); }
     duration max_send_time() const noexcept { return duration(max_send_time_us); }
@@ -30,10 +30,22 @@ struct transport_statistics : wtgram_transport_statistics {
     duration rtt() const noexcept { return duration(rtt_us); }
 };
 
-struct reliability_statistics : wtgram_reliability_statistics {
-    reliability_statistics() noexcept { wtgram_reliability_statistics_init(this); }
+struct reliability_stats : wtgram_reliability_stats {
+    reliability_stats() noexcept { wtgram_reliability_stats_init(this); }
     duration rtt() const noexcept { return duration(rtt_us); }
     duration rto() const noexcept { return duration(rto_us); }
+};
+
+struct queue_stats : wtgram_queue_stats {
+    queue_stats() noexcept { wtgram_queue_stats_init(this); }
+};
+
+struct broadcaster_stats : wtgram_broadcaster_stats {
+    broadcaster_stats() noexcept { wtgram_broadcaster_stats_init(this); }
+};
+
+struct structured_stats : wtgram_structured_stats {
+    structured_stats() noexcept { wtgram_structured_stats_init(this); }
 };
 
 struct throughput_report : wtgram_throughput_report {

@@ -3,16 +3,16 @@
 use std::ffi::{CStr, c_char};
 use std::time::Duration;
 
-use super::guard::{Failure, guard, guard_detailed};
-use super::status::wtgram_status;
+use super::guard::{Failure, guard, guard_detailed, quiet};
 use crate::error::Error;
+use crate::ffi::status::wtgram_status;
 use crate::runtime::wait::{Deadline, Timeout};
 use crate::text::readable;
 
-/// Wait as long as it takes.
+/// A timeout that never elapses.
 pub const WTGRAM_FOREVER: i64 = -1;
 
-pub(super) fn invalid(what: &'static str) -> Failure {
+pub(in crate::ffi) fn invalid(what: &'static str) -> Failure {
     Failure::Core(Error::InvalidArgument(what.into()))
 }
 
@@ -20,7 +20,7 @@ pub(super) fn invalid(what: &'static str) -> Failure {
 ///
 /// # Safety
 /// `data` is NULL or points to `length` readable bytes.
-pub(super) unsafe fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8], Failure> {
+pub(in crate::ffi) unsafe fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8], Failure> {
     // SAFETY: as for `elements`.
     unsafe { elements(data, length) }
 }
@@ -29,7 +29,7 @@ pub(super) unsafe fn bytes<'a>(data: *const u8, length: usize) -> Result<&'a [u8
 ///
 /// # Safety
 /// `data` is NULL or points to `length` readable elements.
-pub(super) unsafe fn elements<'a, T>(data: *const T, length: usize) -> Result<&'a [T], Failure> {
+pub(in crate::ffi) unsafe fn elements<'a, T>(data: *const T, length: usize) -> Result<&'a [T], Failure> {
     if length == 0 {
         return Ok(&[]);
     }
@@ -42,7 +42,10 @@ pub(super) unsafe fn elements<'a, T>(data: *const T, length: usize) -> Result<&'
 ///
 /// # Safety
 /// `data` is NULL or points to `length` writable elements that are initialized or of a type without invalid values.
-pub(super) unsafe fn elements_mut<'a, T>(data: *mut T, length: usize) -> Result<&'a mut [T], Failure> {
+pub(in crate::ffi) unsafe fn elements_mut<'a, T>(
+    data: *mut T,
+    length: usize,
+) -> Result<&'a mut [T], Failure> {
     if length == 0 {
         return Ok(&mut []);
     }
@@ -69,7 +72,7 @@ fn check<T>(data: *const T, length: usize) -> Result<(), Failure> {
 ///
 /// # Safety
 /// `pointer` is NULL or points to a writable `T`, for which all zeroes is a value.
-pub(super) unsafe fn output<'a, T>(pointer: *mut T) -> Result<&'a mut T, Failure> {
+pub(in crate::ffi) unsafe fn output<'a, T>(pointer: *mut T) -> Result<&'a mut T, Failure> {
     if pointer.is_null() {
         return Err(invalid("an output pointer is NULL"));
     }
@@ -87,7 +90,7 @@ pub(super) unsafe fn output<'a, T>(pointer: *mut T) -> Result<&'a mut T, Failure
 ///
 /// # Safety
 /// As for [`output`].
-pub(super) unsafe fn clear<T>(pointer: *mut T) {
+pub(in crate::ffi) unsafe fn clear<T>(pointer: *mut T) {
     // SAFETY: as for `output`.
     let _ = unsafe { output(pointer) };
 }
@@ -97,7 +100,10 @@ pub(super) unsafe fn clear<T>(pointer: *mut T) {
 ///
 /// # Safety
 /// As for [`output`].
-pub(super) unsafe fn give<T>(out: *mut T, body: impl FnOnce() -> Result<T, Failure>) -> wtgram_status {
+pub(in crate::ffi) unsafe fn give<T>(
+    out: *mut T,
+    body: impl FnOnce() -> Result<T, Failure>,
+) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe { clear(out) };
     guard(|| {
@@ -112,7 +118,7 @@ pub(super) unsafe fn give<T>(out: *mut T, body: impl FnOnce() -> Result<T, Failu
 ///
 /// # Safety
 /// `text` is NULL or NUL-terminated.
-pub(super) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Failure> {
+pub(in crate::ffi) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Failure> {
     // SAFETY: as for this function.
     unsafe { optional_text(text) }?.ok_or_else(|| invalid("a text is NULL"))
 }
@@ -121,7 +127,7 @@ pub(super) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Failure> {
 ///
 /// # Safety
 /// `text` is NULL or NUL-terminated.
-pub(super) unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, Failure> {
+pub(in crate::ffi) unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a str>, Failure> {
     if text.is_null() {
         return Ok(None);
     }
@@ -134,7 +140,7 @@ pub(super) unsafe fn optional_text<'a>(text: *const c_char) -> Result<Option<&'a
 ///
 /// # Safety
 /// `buffer` is NULL or points to `capacity` writable bytes; `length` is NULL or points to a writable `size_t`.
-pub(super) unsafe fn write_text(
+pub(in crate::ffi) unsafe fn write_text(
     text: &str,
     buffer: *mut c_char,
     capacity: usize,
@@ -158,7 +164,7 @@ pub(super) unsafe fn write_text(
 ///
 /// # Safety
 /// `buffer` is NULL or points to `capacity` writable bytes.
-pub(super) unsafe fn write_detail(text: &str, buffer: *mut c_char, capacity: usize) {
+pub(in crate::ffi) unsafe fn write_detail(text: &str, buffer: *mut c_char, capacity: usize) {
     // SAFETY: the caller's promise.
     let Ok(buffer) = (unsafe { elements_mut(buffer.cast::<u8>(), capacity) }) else { return };
     let Some(room) = buffer.len().checked_sub(1) else { return };
@@ -175,7 +181,7 @@ pub(super) unsafe fn write_detail(text: &str, buffer: *mut c_char, capacity: usi
 ///
 /// # Safety
 /// As for [`write_detail`].
-pub(super) unsafe fn detailed(
+pub(in crate::ffi) unsafe fn detailed(
     buffer: *mut c_char,
     capacity: usize,
     body: impl FnOnce() -> Result<(), Failure>,
@@ -197,19 +203,47 @@ pub(super) unsafe fn detailed(
 ///
 /// # Safety
 /// Implementors are `repr(C)`, begin with `struct_size: usize`, and have no invalid values.
-pub(super) unsafe trait Versioned: Copy {
-    /// The size of the first version that was published; smaller is no version.
+pub(in crate::ffi) unsafe trait Versioned: Copy {
+    /// The size in the first release of this SONAME; smaller is no version.
     const FIRST_SIZE: usize;
 
     /// All defaults, with `struct_size` filled.
     fn initial() -> Self;
 }
 
+/// Writes the initial value of a struct of the first version. A program that was built without the header's inline
+/// function, or against the first header, has no more space.
+///
+/// # Safety
+/// `target` is NULL or points to a writable struct of the first version.
+pub(in crate::ffi) unsafe fn init<T: Versioned>(target: *mut T) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(target, T::FIRST_SIZE) };
+}
+
+/// Writes the initial value of a struct of the version that has `size` bytes. A newer version than this library's gets the
+/// fields that the library knows, and its size.
+///
+/// # Safety
+/// `target` is NULL or points to `size` writable bytes.
+pub(in crate::ffi) unsafe fn init_sized<T: Versioned>(target: *mut T, size: usize) {
+    if target.is_null() || !target.is_aligned() || size < size_of::<usize>() {
+        return;
+    }
+    let known = if size < T::FIRST_SIZE { 0 } else { size.min(size_of::<T>()) };
+    // SAFETY: not NULL, aligned, and `known` and the size field are at most `size` bytes; plain data.
+    quiet(|| unsafe {
+        let initial = T::initial();
+        std::ptr::copy_nonoverlapping((&raw const initial).cast::<u8>(), target.cast::<u8>(), known);
+        target.cast::<usize>().write(known);
+    });
+}
+
 /// Options of the caller; NULL means the defaults. A shorter, older struct leaves the rest at its defaults.
 ///
 /// # Safety
 /// `options` is NULL or points to a struct of the size that its first field says.
-pub(super) unsafe fn read_options<T: Versioned>(options: *const T) -> Result<T, Failure> {
+pub(in crate::ffi) unsafe fn read_options<T: Versioned>(options: *const T) -> Result<T, Failure> {
     let mut value = T::initial();
     if options.is_null() {
         return Ok(value);
@@ -229,7 +263,7 @@ pub(super) unsafe fn read_options<T: Versioned>(options: *const T) -> Result<T, 
 ///
 /// # Safety
 /// `target` is NULL or points to a writable struct of the size that its first field says.
-pub(super) unsafe fn fill<T: Versioned>(target: *mut T, value: T) -> Result<(), Failure> {
+pub(in crate::ffi) unsafe fn fill<T: Versioned>(target: *mut T, value: T) -> Result<(), Failure> {
     // SAFETY: the caller's promise.
     let size = unsafe { sized_output(target) }?;
     // SAFETY: `size` is at most that of `value`; the size field stays the caller's.
@@ -245,7 +279,7 @@ pub(super) unsafe fn fill<T: Versioned>(target: *mut T, value: T) -> Result<(), 
 ///
 /// # Safety
 /// As for [`fill`].
-pub(super) unsafe fn sized_output<T: Versioned>(target: *mut T) -> Result<usize, Failure> {
+pub(in crate::ffi) unsafe fn sized_output<T: Versioned>(target: *mut T) -> Result<usize, Failure> {
     if target.is_null() || !target.is_aligned() {
         return Err(invalid("an output pointer is NULL or not aligned"));
     }
@@ -269,7 +303,7 @@ fn check_size<T: Versioned>(size: usize) -> Result<(), Failure> {
 }
 
 /// A wait of the caller: [`WTGRAM_FOREVER`], 0 or microseconds.
-pub(super) fn deadline(timeout_us: i64) -> Result<Deadline, Failure> {
+pub(in crate::ffi) fn deadline(timeout_us: i64) -> Result<Deadline, Failure> {
     Ok(match timeout_us {
         WTGRAM_FOREVER => Timeout::Forever,
         0 => Timeout::Now,
@@ -280,7 +314,7 @@ pub(super) fn deadline(timeout_us: i64) -> Result<Deadline, Failure> {
 }
 
 /// A duration of the caller where 0 means none.
-pub(super) fn optional_duration(us: i64) -> Result<Option<Duration>, Failure> {
+pub(in crate::ffi) fn optional_duration(us: i64) -> Result<Option<Duration>, Failure> {
     match us {
         0 => Ok(None),
         1.. => Ok(Some(Duration::from_micros(us.unsigned_abs()))),
@@ -289,7 +323,7 @@ pub(super) fn optional_duration(us: i64) -> Result<Option<Duration>, Failure> {
 }
 
 /// A duration for the caller, in microseconds.
-pub(super) fn micros(duration: Duration) -> i64 {
+pub(in crate::ffi) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 

@@ -1,0 +1,19 @@
+//! Numbers of the caller that stand for enum values.
+
+/// Gives an enum of the interface a `read`, which checks a number of the caller.
+macro_rules! impl_read {
+    ($name:ident { $($variant:ident),+ $(,)? } or $fault:literal) => {
+        impl $name {
+            /// The value with this number.
+            pub(in crate::ffi) fn read(
+                number: u32,
+            ) -> Result<Self, $crate::ffi::boundary::guard::Failure> {
+                [$(Self::$variant),+]
+                    .into_iter()
+                    .find(|value| *value as u32 == number)
+                    .ok_or_else(|| $crate::ffi::boundary::pointer::invalid($fault))
+            }
+        }
+    };
+}
+pub(in crate::ffi) use impl_read;

@@ -1,0 +1,13 @@
+//! What every function of the C interface uses.
+//!
+//! - `guard`: runs the body of a function and turns errors and panics into a status.
+//! - `handle`: handles and the tables of their objects.
+//! - `pointer`: the only code that follows the caller's pointers.
+//! - `enums`: numbers of the caller that stand for enum values.
+//! - `fork`: notices that the process is a forked child.
+
+pub(in crate::ffi) mod enums;
+mod fork;
+pub(in crate::ffi) mod guard;
+pub(in crate::ffi) mod handle;
+pub(in crate::ffi) mod pointer;

@@ -1,0 +1,190 @@
+//! Closing a session
+//!
+//! Either side closes a session with a code and a reason. The other side reads them after its calls
+//! return `WTGRAM_ERROR_CLOSED`.
+
+use std::ffi::c_char;
+
+use crate::error::Error;
+use crate::ffi::boundary::guard::guard;
+use crate::ffi::boundary::handle::Handle;
+use crate::ffi::boundary::pointer::{
+    Versioned, bytes, deadline, fill, init, init_sized, invalid, sized_output,
+};
+use crate::ffi::session::wtgram_session;
+use crate::ffi::status::wtgram_status;
+use crate::link::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
+
+/// Closes the session. This side is closed at once. Code and reason reach the peer in the
+/// background, also if you free the handle right away. You can still receive what has arrived.
+/// Closing again has no effect.
+///
+/// @param session The session.
+/// @param code Any number; the peer gets it.
+/// @param reason UTF-8 text for the peer; NULL with length 0 for none.
+/// @param reason_length Length of `reason` in bytes, at most 1024.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: the reason is too long or not UTF-8.
+///
+/// # Safety
+/// `reason` is NULL or points to `reason_length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_session_close(
+    session: wtgram_session,
+    code: u32,
+    reason: *const c_char,
+    reason_length: usize,
+) -> wtgram_status {
+    guard(|| {
+        let session = session.get()?;
+        // SAFETY: the caller's promise.
+        let reason = unsafe { bytes(reason.cast(), reason_length) }?;
+        let reason = std::str::from_utf8(reason).map_err(|_| invalid("a close reason is UTF-8"))?;
+        Ok(session.session.link.close(code, reason)?)
+    })
+}
+
+/// Who closed a session.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum wtgram_closed_by {
+    /// This side.
+    WTGRAM_CLOSED_BY_LOCAL = 0,
+    /// The peer.
+    WTGRAM_CLOSED_BY_PEER = 1,
+    /// The connection was lost, timed out, or broken by a protocol error.
+    WTGRAM_CLOSED_BY_TRANSPORT = 2,
+}
+
+/// Size of a close reason with its NUL, in bytes.
+pub const WTGRAM_CLOSE_REASON_CAPACITY: usize = 1025;
+
+/// Why a session is closed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wtgram_close_info {
+    /// Size of this struct, set by `wtgram_close_info_init`.
+    pub struct_size: usize,
+    /// A `wtgram_closed_by`.
+    pub closed_by: u32,
+    /// Code given by the side that closed the session; 0 if there is none.
+    pub code: u32,
+    /// QUIC or HTTP/3 error code if `closed_by` is `WTGRAM_CLOSED_BY_TRANSPORT`.
+    pub transport_error: u64,
+    /// Length of `reason` without its NUL, in bytes.
+    pub reason_length: usize,
+    /// Reason given by the side that closed the session, or what happened to the connection. UTF-8,
+    /// NUL-terminated.
+    pub reason: [c_char; WTGRAM_CLOSE_REASON_CAPACITY],
+}
+
+// SAFETY: repr(C), begins with its size, plain integers.
+unsafe impl Versioned for wtgram_close_info {
+    const FIRST_SIZE: usize = 1064;
+    fn initial() -> Self {
+        Self {
+            struct_size: size_of::<Self>(),
+            closed_by: 0,
+            code: 0,
+            transport_error: 0,
+            reason_length: 0,
+            reason: [0; WTGRAM_CLOSE_REASON_CAPACITY],
+        }
+    }
+}
+
+impl From<CloseInfo> for wtgram_close_info {
+    fn from(info: CloseInfo) -> Self {
+        let mut value = Self::initial();
+        value.closed_by = match info.by {
+            ClosedBy::Local => wtgram_closed_by::WTGRAM_CLOSED_BY_LOCAL,
+            ClosedBy::Peer => wtgram_closed_by::WTGRAM_CLOSED_BY_PEER,
+            ClosedBy::Transport => wtgram_closed_by::WTGRAM_CLOSED_BY_TRANSPORT,
+        } as u32;
+        value.code = info.code;
+        value.transport_error = info.transport_error;
+        value.reason_length = info.reason.len().min(MAX_CLOSE_REASON_BYTES);
+        for (to, from) in value.reason.iter_mut().zip(info.reason.bytes().take(MAX_CLOSE_REASON_BYTES)) {
+            *to = from as c_char;
+        }
+        value
+    }
+}
+
+/// Fills `*info` with its size and zeroes. NULL is ignored.
+///
+/// # Safety
+/// `info` is NULL or points to a writable struct of the first version.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_close_info_init(info: *mut wtgram_close_info) {
+    // SAFETY: the caller's promise.
+    unsafe { init(info) };
+}
+
+/// For bindings: `wtgram_close_info_init` for a struct of `size` bytes.
+///
+/// # Safety
+/// `info` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_close_info_init_sized(info: *mut wtgram_close_info, size: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(info, size) };
+}
+
+/// Waits until the session is closed. (The close message of this side may still be on its way;
+/// `wtgram_shutdown` waits for it.)
+///
+/// @param session The session.
+/// @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait.
+/// @param info Gets the reason; prepared by `wtgram_close_info_init`.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
+/// - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
+///
+/// # Safety
+/// `info` is NULL or points to a struct of its `struct_size`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_wait_closed(
+    session: wtgram_session,
+    timeout_us: i64,
+    info: *mut wtgram_close_info,
+) -> wtgram_status {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { sized_output(info) }?;
+        let words = session.get()?.session.link.wait_closed(deadline(timeout_us)?)?;
+        // SAFETY: the caller's promise.
+        unsafe { fill(info, words.into()) }
+    })
+}
+
+/// Stores why the session is closed.
+///
+/// @param session The session.
+/// @param info Gets the reason; prepared by `wtgram_close_info_init`.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_WOULD_BLOCK`: the session is not closed.
+///
+/// # Safety
+/// `info` is NULL or points to a struct of its `struct_size`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_close_info(
+    session: wtgram_session,
+    info: *mut wtgram_close_info,
+) -> wtgram_status {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { sized_output(info) }?;
+        let words = session.get()?.session.link.close_info().ok_or(Error::WouldBlock)?;
+        // SAFETY: the caller's promise.
+        unsafe { fill(info, words.into()) }
+    })
+}

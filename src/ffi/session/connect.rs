@@ -1,0 +1,220 @@
+//! Client
+//!
+//! A client connects to an `https` URL. Call order: `wtgram_connect_options_init`, set how to trust
+//! the server, `wtgram_session_connect`.
+
+use std::ffi::c_char;
+use std::path::PathBuf;
+
+use crate::datagram::session::Session;
+use crate::ffi::boundary::enums::impl_read;
+use crate::ffi::boundary::guard::Failure;
+use crate::ffi::boundary::pointer::{
+    Versioned, bytes, clear, detailed, elements, init, init_sized, micros, optional_duration, optional_text,
+    output, read_options, text,
+};
+use crate::ffi::connection::{
+    connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
+};
+use crate::ffi::session::{publish, wtgram_session};
+use crate::ffi::status::wtgram_status;
+use crate::link::config::{ConnectOptions, Trust};
+
+/// How a client verifies the server.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum wtgram_trust {
+    /// By the system's certificate authorities. The default.
+    WTGRAM_TRUST_SYSTEM = 0,
+    /// Only by the given certificate authorities.
+    WTGRAM_TRUST_CA = 1,
+    /// By one of the given SHA-256 hashes of the certificate, which must be ECDSA P-256 and valid
+    /// for at most 14 days (W3C WebTransport, `serverCertificateHashes`). Names are not checked.
+    WTGRAM_TRUST_CERTIFICATE_HASHES = 2,
+    /// Not at all. Only for tests: an attacker on the path can read and change everything.
+    WTGRAM_TRUST_INSECURE_NO_VERIFICATION = 3,
+}
+
+impl_read!(wtgram_trust { WTGRAM_TRUST_SYSTEM, WTGRAM_TRUST_CA, WTGRAM_TRUST_CERTIFICATE_HASHES, WTGRAM_TRUST_INSECURE_NO_VERIFICATION } or "there is no such kind of trust");
+
+/// A header field of the client's request.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wtgram_header {
+    /// Name, an HTTP token.
+    pub name: *const c_char,
+    /// Value.
+    pub value: *const c_char,
+}
+
+/// Options of a client session.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wtgram_connect_options {
+    /// Size of this struct, set by `wtgram_connect_options_init`.
+    pub struct_size: usize,
+    /// Deadline for name resolution, handshake, SETTINGS and CONNECT together, in microseconds.
+    /// Default 10 s.
+    pub timeout_us: i64,
+    /// A `wtgram_trust`.
+    pub trust: u32,
+    /// Reserved; 0.
+    pub reserved: u32,
+    /// PEM file of certificate authorities, for `WTGRAM_TRUST_CA`.
+    pub ca_file: *const c_char,
+    /// The same as bytes; used if `ca_file` is NULL.
+    pub ca_pem: *const u8,
+    /// Length of `ca_pem`, in bytes.
+    pub ca_pem_length: usize,
+    /// SHA-256 hashes of 32 bytes each, one after the other, for `WTGRAM_TRUST_CERTIFICATE_HASHES`.
+    pub certificate_hashes: *const u8,
+    /// Number of hashes.
+    pub certificate_hashes_count: usize,
+    /// Additional header fields, sent in this order. Names may repeat; names that start with `:`
+    /// are refused.
+    pub headers: *const wtgram_header,
+    /// Number of header fields.
+    pub headers_count: usize,
+    /// Local IP address to send from; NULL, the default, lets the system choose. Sessions with the
+    /// same address share a UDP socket.
+    pub bind_host: *const c_char,
+    /// Options of the connection; NULL for the defaults.
+    pub connection: *const wtgram_connection_options,
+    /// Options of the session's transport; NULL for the defaults.
+    pub transport: *const wtgram_transport_options,
+}
+
+// SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
+unsafe impl Versioned for wtgram_connect_options {
+    const FIRST_SIZE: usize = 96;
+    fn initial() -> Self {
+        Self {
+            struct_size: size_of::<Self>(),
+            timeout_us: micros(ConnectOptions::default().timeout),
+            trust: wtgram_trust::WTGRAM_TRUST_SYSTEM as u32,
+            reserved: 0,
+            ca_file: std::ptr::null(),
+            ca_pem: std::ptr::null(),
+            ca_pem_length: 0,
+            certificate_hashes: std::ptr::null(),
+            certificate_hashes_count: 0,
+            headers: std::ptr::null(),
+            headers_count: 0,
+            bind_host: std::ptr::null(),
+            connection: std::ptr::null(),
+            transport: std::ptr::null(),
+        }
+    }
+}
+
+/// Fills `*options` with the defaults. NULL is ignored.
+///
+/// # Safety
+/// `options` is NULL or points to a writable struct of the first version.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_connect_options_init(options: *mut wtgram_connect_options) {
+    // SAFETY: the caller's promise.
+    unsafe { init(options) };
+}
+
+/// For bindings: `wtgram_connect_options_init` for a struct of `size` bytes.
+///
+/// # Safety
+/// `options` is NULL or points to `size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_connect_options_init_sized(
+    options: *mut wtgram_connect_options,
+    size: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { init_sized(options, size) };
+}
+
+/// # Safety
+/// The pointers in `raw` are as its documentation says.
+unsafe fn connect_options(raw: &wtgram_connect_options) -> Result<ConnectOptions, Failure> {
+    // SAFETY: the caller's promise, for every pointer below.
+    unsafe {
+        let headers = elements(raw.headers, raw.headers_count)?.iter();
+        let headers = headers.map(|one| Ok((text(one.name)?.to_owned(), text(one.value)?.to_owned())));
+        Ok(ConnectOptions {
+            timeout: optional_duration(raw.timeout_us)?.unwrap_or_default(),
+            trust: trust(raw)?,
+            headers: headers.collect::<Result<_, Failure>>()?,
+            bind_host: ip_address(raw.bind_host)?,
+            connection: connection_options(raw.connection)?,
+        })
+    }
+}
+
+/// # Safety
+/// The pointers in `raw` are as its documentation says.
+unsafe fn trust(raw: &wtgram_connect_options) -> Result<Trust, Failure> {
+    // SAFETY: the caller's promise, for every pointer below.
+    unsafe {
+        Ok(match wtgram_trust::read(raw.trust)? {
+            wtgram_trust::WTGRAM_TRUST_SYSTEM => Trust::System,
+            wtgram_trust::WTGRAM_TRUST_CA => match optional_text(raw.ca_file)? {
+                Some(path) => Trust::CaFile(PathBuf::from(path)),
+                None => Trust::CaPem(bytes(raw.ca_pem, raw.ca_pem_length)?.to_vec()),
+            },
+            wtgram_trust::WTGRAM_TRUST_CERTIFICATE_HASHES => {
+                let hashes = raw.certificate_hashes.cast::<[u8; 32]>();
+                Trust::CertificateHashes(elements(hashes, raw.certificate_hashes_count)?.to_vec())
+            }
+            wtgram_trust::WTGRAM_TRUST_INSECURE_NO_VERIFICATION => Trust::InsecureNoVerification,
+        })
+    }
+}
+
+/// Connects to the server at `url` and waits until the session is established or the attempt
+/// failed.
+///
+/// @param url `https://host[:port][/path][?query]`.
+/// @param options Options; NULL for the defaults.
+/// @param session Gets the handle. Free it with `wtgram_session_free`.
+/// @param detail Buffer for an English sentence that explains a failure, shortened to fit and
+///   NUL-terminated; NULL with 0 for none.
+/// @param detail_capacity Size of `detail`, in bytes.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_URL`: the URL cannot be used.
+/// - `WTGRAM_ERROR_NAME_NOT_RESOLVED`: the host name has no address.
+/// - `WTGRAM_ERROR_CONNECT_TIMEOUT`: nothing answered in time. No server on this port looks the
+///   same.
+/// - `WTGRAM_ERROR_CONNECTION_REFUSED`: the server refused the QUIC connection.
+/// - `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`, `WTGRAM_ERROR_CERTIFICATE_EXPIRED`,
+///   `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`, `WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH`: the
+///   certificate was not accepted.
+/// - `WTGRAM_ERROR_TLS`: the handshake failed for another reason.
+/// - `WTGRAM_ERROR_REJECTED`: the server answered with an HTTP status other than 2xx.
+/// - `WTGRAM_ERROR_PROTOCOL`: the server does not speak WebTransport.
+/// - `WTGRAM_ERROR_UNSUPPORTED`: the server does not accept datagrams.
+/// - `WTGRAM_ERROR_IDENTITY`: the certificate authorities cannot be read.
+/// - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread.
+/// - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
+///
+/// # Safety
+/// Every pointer is NULL or as described.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_connect(
+    url: *const c_char,
+    options: *const wtgram_connect_options,
+    session: *mut wtgram_session,
+    detail: *mut c_char,
+    detail_capacity: usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise, for every pointer below.
+    unsafe {
+        clear(session);
+        detailed(detail, detail_capacity, || {
+            let session = output(session)?;
+            let raw = read_options(options)?;
+            let transport = transport_options(raw.transport)?;
+            *session = publish(Session::connect(text(url)?, &connect_options(&raw)?, &transport)?)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! Session
+//!
+//! A session is a WebTransport connection to one peer. A client gets it from
+//! `wtgram_session_connect`, a server from `wtgram_server_accept`. Its datagrams are sent and
+//! received through its transport: `wtgram_session_get_transport`. At the end call
+//! `wtgram_session_free`.
+
+pub mod close;
+pub mod connect;
+pub mod stats;
+
+use std::ffi::c_char;
+use std::sync::Arc;
+
+use crate::datagram::session::Session;
+use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::handle::{Handle, names};
+use crate::ffi::boundary::pointer::{clear, give, write_text};
+use crate::ffi::status::wtgram_status;
+use crate::ffi::transport::{TransportObject, wtgram_transport};
+use crate::link::session::Phase;
+
+/// A WebTransport session, of a client or accepted by a server.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct wtgram_session {
+    /// Number of the handle; 0 for none.
+    pub id: u64,
+}
+
+/// A session and the handle of its transport, which lives and ends with it.
+pub(in crate::ffi) struct SessionObject {
+    pub(in crate::ffi) session: Session,
+    pub(in crate::ffi) transport: wtgram_transport,
+}
+
+names!(wtgram_session => SessionObject, SESSION, polled as |object| &object.session.link);
+
+/// Gives a session and its transport their handles. When there are none left, the session is closed.
+pub(in crate::ffi) fn publish(session: Session) -> Result<wtgram_session, Failure> {
+    let link = Arc::clone(&session.link);
+    let published = TransportObject::publish(Arc::clone(&session.datagrams)).and_then(|transport| {
+        let handle = wtgram_session::new(Arc::new(SessionObject { session, transport }));
+        match handle {
+            Ok(handle) => transport.get()?.belongs_to(handle),
+            Err(_) => drop(transport.take()),
+        }
+        handle
+    });
+    if published.is_err() {
+        let _ = link.close(0, "");
+    }
+    published
+}
+
+/// State of a session.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum wtgram_session_state {
+    /// The handshake is in progress.
+    WTGRAM_SESSION_CONNECTING = 0,
+    /// The session is established.
+    WTGRAM_SESSION_CONNECTED = 1,
+    /// The session is established, and the peer asked to end it soon (GOAWAY or DRAIN). Datagrams
+    /// still flow.
+    WTGRAM_SESSION_DRAINING = 2,
+    /// The session is closed.
+    WTGRAM_SESSION_CLOSED = 3,
+}
+
+/// Stores the state of the session.
+///
+/// @param session The session.
+/// @param state Gets a `wtgram_session_state`.
+///
+/// # Safety
+/// `phase` is NULL or writable.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_state(session: wtgram_session, state: *mut u32) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give(state, || {
+            Ok(match session.get()?.session.link.phase() {
+                Phase::Connecting => wtgram_session_state::WTGRAM_SESSION_CONNECTING,
+                Phase::Connected => wtgram_session_state::WTGRAM_SESSION_CONNECTED,
+                Phase::Draining => wtgram_session_state::WTGRAM_SESSION_DRAINING,
+                Phase::Closed => wtgram_session_state::WTGRAM_SESSION_CLOSED,
+            } as u32)
+        })
+    }
+}
+
+/// Stores the session id, which is the id of the CONNECT stream.
+///
+/// # Safety
+/// `id` is NULL or writable.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_id(session: wtgram_session, id: *mut u64) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { give(id, || Ok(session.get()?.session.link.established()?.id)) }
+}
+
+/// Writes the path of the request with its query, for example `"/room?name=a"`.
+///
+/// @param session The session.
+/// @param text Buffer for the text and its final NUL.
+/// @param capacity Size of `text`, in bytes.
+/// @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+///
+/// # Safety
+/// `text` points to `capacity` writable bytes, `length` to a `size_t`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_path(
+    session: wtgram_session,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        clear(length);
+        guard(|| write_text(&session.get()?.session.link.established()?.path, text, capacity, length))
+    }
+}
+
+/// Writes the current address of the peer, for example `"192.0.2.1:50000"`. It changes when the
+/// peer changes its network.
+///
+/// @param session The session.
+/// @param text Buffer for the text and its final NUL.
+/// @param capacity Size of `text`, in bytes.
+/// @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+///
+/// # Safety
+/// `text` points to `capacity` writable bytes, `length` to a `size_t`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_remote_address(
+    session: wtgram_session,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        clear(length);
+        guard(|| {
+            let address = session.get()?.session.link.remote_address()?;
+            write_text(&address.to_string(), text, capacity, length)
+        })
+    }
+}
+
+/// Writes the local address of the session, for example `"192.0.2.2:4433"`. The IP address is
+/// `0.0.0.0` or `[::]` if the system does not report it.
+///
+/// @param session The session.
+/// @param text Buffer for the text and its final NUL.
+/// @param capacity Size of `text`, in bytes.
+/// @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+///
+/// # Safety
+/// `text` points to `capacity` writable bytes, `length` to a `size_t`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_local_address(
+    session: wtgram_session,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        clear(length);
+        guard(|| {
+            let address = session.get()?.session.link.local_address()?;
+            write_text(&address.to_string(), text, capacity, length)
+        })
+    }
+}
+
+/// Stores the handle of the session's transport. It is always the same and is released with the
+/// session.
+///
+/// # Safety
+/// `transport` is NULL or writable.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_transport(
+    session: wtgram_session,
+    transport: *mut wtgram_transport,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { give(transport, || Ok(session.get()?.transport)) }
+}
+
+/// Closes the session with code 0 if it is open, and releases its handle and the handle of its
+/// transport. Calls that wait on them return `WTGRAM_ERROR_CLOSED`. Handles that are zero or
+/// released are ignored.
+#[unsafe(no_mangle)]
+pub extern "C" fn wtgram_session_free(session: wtgram_session) {
+    free(session, |object| {
+        drop(object.transport.take());
+        let _ = object.session.link.close(0, "");
+    });
+}
