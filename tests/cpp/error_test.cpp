@@ -43,7 +43,7 @@ TEST(Error, TryConnectReturnsTheCodeAndFillsTheDetail)
 TEST(Error, AWrongHashIsItsOwnError)
 {
     pair p(network::loses);
-    wtgram::certificate_hash wrong = p.server.hash();
+    wtgram::certificate_hash wrong = p.server.certificate_hash();
     wrong[0] = static_cast<std::uint8_t>(wrong[0] ^ 1);
     const auto session =
         wtgram::session::connect(std::nothrow, p.url, wtgram::connect_options().trust_certificate_hash(wrong));

@@ -30,7 +30,7 @@ int main()
     auto server = wtgram::server::try_listen(wtgram::listen_options().host("127.0.0.1"), &detail);
     if (!server) return fail("listen", server.error());
     const std::string url = "https://127.0.0.1:" + std::to_string(*server->try_local_port()) + "/";
-    const auto trust = wtgram::connect_options().trust_certificate_hash(*server->try_hash());
+    const auto trust = wtgram::connect_options().trust_certificate_hash(*server->try_certificate_hash());
     auto client = wtgram::session::connect(std::nothrow, url.c_str(), trust, &detail);
     if (!client) return fail("connect", client.error());
     auto accepted = server->accept_for(60s);

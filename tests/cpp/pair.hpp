@@ -38,7 +38,7 @@ struct pair {
           link(server.local_port(), worst), url("https://127.0.0.1:" + std::to_string(link.port()) + "/test"),
           client(wtgram::session::connect(
               url,
-              wtgram::connect_options().timeout(patience).trust_certificate_hash(server.hash()).transport(transport))),
+              wtgram::connect_options().timeout(patience).trust_certificate_hash(server.certificate_hash()).transport(transport))),
           accepted(server.accept(patience))
     {
     }

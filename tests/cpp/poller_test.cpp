@@ -61,7 +61,7 @@ TEST(Poller, ServersAndSessionsAreObjectsToo)
     poller.add(p.server, readiness::accept, 1);
     poller.add(p.accepted, readiness::closed, 2);
     const auto second =
-        wtgram::session::connect(p.url, wtgram::connect_options().trust_certificate_hash(p.server.hash()));
+        wtgram::session::connect(p.url, wtgram::connect_options().trust_certificate_hash(p.server.certificate_hash()));
     auto ready = poller.wait(events, patience);
     ASSERT_EQ(ready.size(), 1u);
     EXPECT_TRUE(ready[0].acceptable());

@@ -117,10 +117,10 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const wtgram_status status = wtgram_server_get_local_port(handle_, &port);
         return detail::result(status, port);
     }
-    certificate_hash hash() const { return detail::unwrap(try_hash()); }
-    [[nodiscard]] expected<certificate_hash> try_hash() const noexcept
+    wtgram::certificate_hash certificate_hash() const { return detail::unwrap(try_certificate_hash()); }
+    [[nodiscard]] expected<wtgram::certificate_hash> try_certificate_hash() const noexcept
     {
-        certificate_hash hash{};
+        wtgram::certificate_hash hash{};
         const wtgram_status status = wtgram_server_get_certificate_hash(handle_, hash.data());
         return detail::result(status, hash);
     }
