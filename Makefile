@@ -68,7 +68,7 @@ bench-reliability: ## times to delivery at 10 % loss beside pywebtransport, an o
 	@benches/reliability/run
 
 header: ## write what is generated from sources: include/wtgram.h, docs/parity.md, docs/errors.md
-	@WTGRAM_BLESS=1 cargo test --locked --test header --test parity --test errors
+	@WTGRAM_BLESS=1 cargo test --locked --test rust generated
 
 fmt: ## lay out all code: Rust, C, C++, Go
 	@scripts/setup test

@@ -313,8 +313,8 @@ wtgram_status wtgram_log_configure(int32_t level,
 
 /**
  * @defgroup handles Handles
- * A handle names an object. It is a small value: copy it, store it, compare its `id`. A
- * handle that was freed names nothing, and functions refuse it; numbers are never reused.
+ * A handle names an object. It is a small value: copy it, store it, compare its `id`. A handle that
+ * was freed names nothing, and functions refuse it; numbers are never reused.
  * @{
  */
 

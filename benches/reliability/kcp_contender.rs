@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::meter::{Load, carried, sleep_until};
-use crate::simulator::{Conditions, Simulator};
+use support::simulator::{Conditions, Simulator};
 
 const CONVERSATION: u32 = 1;
 const WINDOW: u16 = 1024;

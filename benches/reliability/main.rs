@@ -5,12 +5,6 @@
 //! `wtgram-plain` (the reference's protocol, not negotiated), `stream` (one ordered QUIC stream over raw quinn), `kcp`.
 //! The conditions are the simulator's, as JSON, for both directions.
 
-#[path = "../../tests/support/simulator/mod.rs"]
-mod simulator;
-
-#[path = "../../tests/support/simulator/session.rs"]
-mod session;
-
 mod kcp_contender;
 mod meter;
 mod stream_contender;
@@ -20,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use meter::Load;
-use simulator::Conditions;
+use support::simulator::Conditions;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use serde_json::{Value, json};
 
-use crate::simulator::{Direction, Simulator};
+use support::simulator::{Direction, Simulator};
 
 pub const MESSAGE_BYTES: usize = 100;
 const MESSAGES_PER_SECOND: u32 = 200;

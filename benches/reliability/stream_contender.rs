@@ -10,7 +10,7 @@ use wtransport::quinn::{ClientConfig, Endpoint, ServerConfig, VarInt};
 
 use crate::Failure;
 use crate::meter::{Load, MESSAGE_BYTES, carried};
-use crate::simulator::{Conditions, Simulator};
+use support::simulator::{Conditions, Simulator};
 
 pub fn run(load: Load, seed: u64, conditions: Conditions) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

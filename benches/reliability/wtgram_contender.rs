@@ -13,8 +13,8 @@ use wtgram::runtime::wait::{Deadline, Timeout};
 
 use crate::Failure;
 use crate::meter::{Load, MESSAGE_BYTES, carried, sleep_until};
-use crate::session::LossyPair;
-use crate::simulator::Conditions;
+use support::simulator::Conditions;
+use support::simulator::session::LossyPair;
 
 pub fn run(load: Load, seed: u64, conditions: Conditions, negotiate: bool) -> Result<(), Failure> {
     let pair = LossyPair::new(seed);

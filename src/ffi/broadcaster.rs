@@ -8,25 +8,16 @@ use std::sync::Arc;
 
 use crate::broadcaster::{Broadcaster, MemberResult, SlowPolicy, Statistics, Target};
 use crate::ffi::boundary::enums::impl_read;
-use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
     Versioned, bytes, clear, elements_mut, fill, give, init, init_sized, invalid, output, read_options,
     sized_output,
 };
-use crate::ffi::reliability::wtgram_reliability;
-use crate::ffi::session::wtgram_session;
+use crate::ffi::handles::{wtgram_broadcaster, wtgram_reliability, wtgram_session, wtgram_transport};
 use crate::ffi::status::wtgram_status;
 use crate::ffi::transport::send::{send_options, wtgram_send_options};
-use crate::ffi::transport::wtgram_transport;
-
-/// A broadcaster. It does not own its members.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct wtgram_broadcaster {
-    /// Number of the handle; 0 for none.
-    pub id: u64,
-}
 
 names!(wtgram_broadcaster => Broadcaster, BROADCASTER);
 

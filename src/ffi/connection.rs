@@ -13,7 +13,7 @@ use crate::datagram::send::FullPolicy;
 use crate::datagram::send::watermark::Marks;
 use crate::datagram::transport::TransportOptions;
 use crate::ffi::boundary::enums::impl_read;
-use crate::ffi::boundary::guard::Failure;
+use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::pointer::{
     Versioned, init, init_sized, invalid, micros, optional_duration, optional_text, read_options,
 };

@@ -10,6 +10,7 @@
 mod boundary;
 pub mod broadcaster;
 pub mod connection;
+pub mod handles;
 pub mod library;
 pub mod monitor;
 pub mod poller;

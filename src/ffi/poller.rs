@@ -7,26 +7,17 @@
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names, types};
 use crate::ffi::boundary::pointer::{deadline, elements_mut, give, invalid};
-use crate::ffi::monitor::wtgram_monitor;
-use crate::ffi::reliability::wtgram_reliability;
-use crate::ffi::server::wtgram_server;
-use crate::ffi::session::wtgram_session;
+use crate::ffi::handles::{
+    wtgram_monitor, wtgram_poller, wtgram_reliability, wtgram_server, wtgram_session, wtgram_structured,
+    wtgram_transport,
+};
 use crate::ffi::status::wtgram_status;
-use crate::ffi::structured::wtgram_structured;
-use crate::ffi::transport::wtgram_transport;
 use crate::poller::{Event, Interest, Poller};
 use crate::runtime::readiness::{Pollable, Ready};
-
-/// A poller.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct wtgram_poller {
-    /// Number of the handle; 0 for none.
-    pub id: u64,
-}
 
 names!(wtgram_poller => Poller, POLLER);
 

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use crate::datagram::session::Server;
 use crate::ffi::boundary::enums::impl_read;
-use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
     Versioned, bytes, clear, deadline, detailed, elements, give, init, init_sized, invalid, micros,
@@ -17,20 +18,13 @@ use crate::ffi::boundary::pointer::{
 use crate::ffi::connection::{
     connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
 };
-use crate::ffi::session::{publish, wtgram_session};
+use crate::ffi::handles::{wtgram_server, wtgram_session};
+use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
 use crate::link::config::{IdentitySource, ListenOptions};
 
 /// Length of a certificate hash (SHA-256), in bytes.
 pub const WTGRAM_CERTIFICATE_HASH_LENGTH: usize = 32;
-
-/// A listening server.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct wtgram_server {
-    /// Number of the handle; 0 for none.
-    pub id: u64,
-}
 
 names!(wtgram_server => Server, SERVER, polled as |server| &server.link);
 

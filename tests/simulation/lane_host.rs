@@ -15,10 +15,10 @@ use wtgram::link::h3::ConnectRequest;
 use wtgram::link::{Lane, Session, endpoint};
 use wtgram::runtime::lane::Next;
 
-use crate::invented::Dice;
-use crate::invented::identity;
-use crate::invented::network::Packet;
-use crate::invented::world::{Host, Record};
+use support::invented::Dice;
+use support::invented::identity;
+use support::invented::network::Packet;
+use support::invented::world::{Host, Record};
 
 /// How long a handshake may take.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);

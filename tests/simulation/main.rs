@@ -9,14 +9,10 @@
 //! `WTGRAM_SIMULATION_SEED=17 cargo test --test simulation one_seed -- --ignored --nocapture` runs one seed and prints all
 //! that happens. `scripts/simulate` runs many, for as long as it is let, and goes on where it was stopped.
 
-#[path = "../support/invented/mod.rs"]
-mod invented;
 mod lane_host;
 mod panics;
 mod plain;
 mod sessions;
-#[path = "../support/simulator/mod.rs"]
-mod simulator;
 mod user;
 mod weather;
 

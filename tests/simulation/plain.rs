@@ -9,12 +9,12 @@ use quinn_proto::SendDatagramError;
 use wtgram::link::secrets::Secrets;
 use wtgram::link::tls::Extensions;
 
-use crate::invented::Dice;
-use crate::invented::clock::Clock;
-use crate::invented::network::Network;
-use crate::invented::quic::{Peer, QuicHost, Setup};
-use crate::invented::world::{Record, World};
 use crate::weather;
+use support::invented::Dice;
+use support::invented::clock::Clock;
+use support::invented::network::Network;
+use support::invented::quic::{Peer, QuicHost, Setup};
+use support::invented::world::{Record, World};
 
 /// How long clients talk.
 const TALK: Duration = Duration::from_secs(10);

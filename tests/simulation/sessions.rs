@@ -12,15 +12,15 @@ use wtgram::link::session::ClosedBy;
 use wtgram::link::tls::{Extensions, FrameFilter};
 use wtgram::link::{Lane, Session};
 
-use crate::invented::Dice;
-use crate::invented::clock::Clock;
-use crate::invented::network::Network;
-use crate::invented::quic::Setup;
-use crate::invented::world::{Host, Record, World};
 use crate::lane_host::{FORBIDDEN, LaneHost, Listener};
 use crate::panics;
 use crate::user::User;
 use crate::weather;
+use support::invented::Dice;
+use support::invented::clock::Clock;
+use support::invented::network::Network;
+use support::invented::quic::Setup;
+use support::invented::world::{Host, Record, World};
 
 /// How long programs use their sessions.
 const TALK: Duration = Duration::from_secs(6);
@@ -296,7 +296,7 @@ fn number_in(path: &str, place: usize) -> Option<usize> {
 
 /// An even number for each path; the other side of the session has the odd one after it.
 fn tag(path: &str) -> u64 {
-    path.bytes().fold(0, |tag, byte| crate::simulator::link::mix(tag ^ u64::from(byte))) << 1
+    path.bytes().fold(0, |tag, byte| support::simulator::link::mix(tag ^ u64::from(byte))) << 1
 }
 
 fn check(seed: u64, world: &mut World<LaneHost>, clients: &[Client], users: &mut Users, living: &[String]) {

@@ -15,8 +15,8 @@ use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::reliability::outcome::Outcome;
 use wtgram::runtime::wait::Deadline;
 
-use crate::invented::Dice;
-use crate::invented::world::Record;
+use support::invented::Dice;
+use support::invented::world::Record;
 
 /// What payloads begin with. A reliability frame with so long a type would not fit a packet.
 const DATAGRAM: u8 = 0xfe;

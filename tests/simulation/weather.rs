@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::invented::Dice;
-use crate::invented::network::Interference;
-use crate::simulator::{Bursts, Conditions};
+use support::invented::Dice;
+use support::invented::network::Interference;
+use support::simulator::{Bursts, Conditions};
 
 /// The smallest UDP payload that every path carries (RFC 9000 section 14).
 const SMALLEST_MTU: u64 = 1200;

@@ -1,5 +1,4 @@
 //! A server with a self-signed certificate on loopback, and a client that trusts its hash.
-#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! A UDP relay that carries so many bits a second from client to server, with a bounded queue, and can be stopped.
 //! The way back is as fast as it comes.
-#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};

@@ -7,7 +7,7 @@ macro_rules! impl_read {
             /// The value with this number.
             pub(in crate::ffi) fn read(
                 number: u32,
-            ) -> Result<Self, $crate::ffi::boundary::guard::Failure> {
+            ) -> Result<Self, $crate::ffi::boundary::failure::Failure> {
                 [$(Self::$variant),+]
                     .into_iter()
                     .find(|value| *value as u32 == number)

@@ -4,33 +4,12 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::failure::Failure;
 use super::fork;
 use super::handle::Handle;
 use crate::error::Error;
 use crate::ffi::status::wtgram_status;
 use crate::runtime;
-
-/// Why a function of the C interface fails: a handle that is none, or what the core says.
-#[derive(Debug)]
-pub(in crate::ffi) enum Failure {
-    InvalidHandle,
-    Core(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Core(error)
-    }
-}
-
-impl From<&Failure> for wtgram_status {
-    fn from(failure: &Failure) -> Self {
-        match failure {
-            Failure::InvalidHandle => Self::WTGRAM_ERROR_INVALID_HANDLE,
-            Failure::Core(error) => error.into(),
-        }
-    }
-}
 
 /// What the body of a function returns.
 pub(in crate::ffi) type Outcome = Result<(), Failure>;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use once_cell::sync::OnceCell;
 use parking_lot::{Mutex, RwLock};
 
-use super::guard::Failure;
+use super::failure::Failure;
 use crate::error::Error;
 use crate::runtime::readiness::Pollable;
 

@@ -3,7 +3,8 @@
 use std::ffi::{CStr, c_char};
 use std::time::Duration;
 
-use super::guard::{Failure, guard, guard_detailed, quiet};
+use super::failure::Failure;
+use super::guard::{guard, guard_detailed, quiet};
 use crate::error::Error;
 use crate::ffi::status::wtgram_status;
 use crate::runtime::wait::{Deadline, Timeout};

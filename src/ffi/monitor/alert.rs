@@ -6,7 +6,8 @@ use std::ffi::c_char;
 
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{deadline, elements_mut, give};
-use crate::ffi::monitor::{write_all, wtgram_monitor};
+use crate::ffi::handles::wtgram_monitor;
+use crate::ffi::monitor::write_all;
 use crate::ffi::status::wtgram_status;
 use crate::monitor::rules::Alert;
 

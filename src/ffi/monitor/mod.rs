@@ -11,24 +11,17 @@ pub mod sample;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
     Versioned, give, init, init_sized, invalid, micros, optional_duration, read_options,
 };
 use crate::ffi::connection::narrow;
+use crate::ffi::handles::{wtgram_monitor, wtgram_transport};
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 use crate::monitor::rules::Thresholds;
 use crate::monitor::{Monitor, MonitorOptions};
-
-/// A monitor of a transport. Closes with its transport.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct wtgram_monitor {
-    /// Number of the handle; 0 for none.
-    pub id: u64,
-}
 
 names!(wtgram_monitor => Monitor, MONITOR, polled as |monitor| monitor);
 

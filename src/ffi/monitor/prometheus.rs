@@ -7,8 +7,8 @@ use std::ffi::c_char;
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{clear, write_text};
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 use crate::monitor::prometheus;
 
 /// Writes the figures of a transport and its connection as OpenMetrics 1.0 text for Prometheus,

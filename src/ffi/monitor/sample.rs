@@ -4,7 +4,8 @@
 
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{elements_mut, give, micros};
-use crate::ffi::monitor::{write_all, wtgram_monitor};
+use crate::ffi::handles::wtgram_monitor;
+use crate::ffi::monitor::write_all;
 use crate::ffi::status::wtgram_status;
 use crate::monitor::sample::Sample;
 

@@ -18,21 +18,12 @@ use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
     Versioned, bytes, clear, deadline, elements_mut, give, output, read_options,
 };
+use crate::ffi::handles::{wtgram_reliability, wtgram_session, wtgram_transport};
 use crate::ffi::reliability::options::wtgram_reliability_options;
-use crate::ffi::session::wtgram_session;
 use crate::ffi::status::wtgram_status;
 use crate::ffi::transport::send::{send_options, wtgram_send_options};
-use crate::ffi::transport::wtgram_transport;
 use crate::reliability::layer::Layer;
 use crate::runtime::wait::Deadline;
-
-/// A reliability layer.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct wtgram_reliability {
-    /// Number of the handle; 0 for none.
-    pub id: u64,
-}
 
 names!(wtgram_reliability => Layer, RELIABILITY, polled as |layer| layer);
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::ffi::boundary::enums::impl_read;
-use crate::ffi::boundary::guard::Failure;
+use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::pointer::{Versioned, init, init_sized, invalid, micros};
 use crate::ffi::connection::narrow;
 use crate::reliability::layer::LayerOptions;

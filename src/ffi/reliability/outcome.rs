@@ -4,7 +4,7 @@
 
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{deadline, elements_mut, give, invalid, micros};
-use crate::ffi::reliability::wtgram_reliability;
+use crate::ffi::handles::wtgram_reliability;
 use crate::ffi::status::wtgram_status;
 use crate::reliability::{Outcome, Report};
 

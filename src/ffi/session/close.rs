@@ -11,7 +11,7 @@ use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{
     Versioned, bytes, deadline, fill, init, init_sized, invalid, sized_output,
 };
-use crate::ffi::session::wtgram_session;
+use crate::ffi::handles::wtgram_session;
 use crate::ffi::status::wtgram_status;
 use crate::link::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::datagram::session::Session;
 use crate::ffi::boundary::enums::impl_read;
-use crate::ffi::boundary::guard::Failure;
+use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::pointer::{
     Versioned, bytes, clear, detailed, elements, init, init_sized, micros, optional_duration, optional_text,
     output, read_options, text,
@@ -16,7 +16,8 @@ use crate::ffi::boundary::pointer::{
 use crate::ffi::connection::{
     connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
 };
-use crate::ffi::session::{publish, wtgram_session};
+use crate::ffi::handles::wtgram_session;
+use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
 use crate::link::config::{ConnectOptions, Trust};
 

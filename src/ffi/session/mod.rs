@@ -13,20 +13,14 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use crate::datagram::session::Session;
-use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{clear, give, write_text};
+use crate::ffi::handles::{wtgram_session, wtgram_transport};
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::{TransportObject, wtgram_transport};
+use crate::ffi::transport::TransportObject;
 use crate::link::session::Phase;
-
-/// A WebTransport session, of a client or accepted by a server.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct wtgram_session {
-    /// Number of the handle; 0 for none.
-    pub id: u64,
-}
 
 /// A session and the handle of its transport, which lives and ends with it.
 pub(in crate::ffi) struct SessionObject {

@@ -5,7 +5,7 @@
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{Versioned, fill, init, init_sized, micros, sized_output};
-use crate::ffi::session::wtgram_session;
+use crate::ffi::handles::wtgram_session;
 use crate::ffi::status::wtgram_status;
 
 /// Statistics of a session's connection.

@@ -12,25 +12,16 @@ pub mod stats;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::ffi::boundary::guard::{Failure, free, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{Versioned, elements, give, init, init_sized, invalid, read_options};
-use crate::ffi::reliability::wtgram_reliability;
-use crate::ffi::session::wtgram_session;
+use crate::ffi::handles::{wtgram_reliability, wtgram_session, wtgram_structured, wtgram_transport};
 use crate::ffi::status::wtgram_status;
 use crate::ffi::structured::serializer::{Custom, wtgram_serializer, wtgram_serializer_kind};
-use crate::ffi::transport::wtgram_transport;
 use crate::structured::registry::{ObjectType, Registry};
 use crate::structured::serializer::{Json, MessagePack, Serializer};
 use crate::structured::transport::{DEFAULT_QUEUE, Structured};
-
-/// A structured transport. Closes with the object below it.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct wtgram_structured {
-    /// Number of the handle; 0 for none.
-    pub id: u64,
-}
 
 names!(wtgram_structured => Structured, STRUCTURED, polled as |structured| structured);
 

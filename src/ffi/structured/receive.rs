@@ -6,9 +6,9 @@ use crate::error::Error;
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{clear, deadline, elements_mut, give, output};
+use crate::ffi::handles::wtgram_structured;
 use crate::ffi::status::wtgram_status;
 use crate::ffi::structured::send::status_of;
-use crate::ffi::structured::wtgram_structured;
 use crate::structured::transport::Slot;
 
 /// Waits for the next object and copies it into `buffer`, which holds `capacity` bytes. JSON text

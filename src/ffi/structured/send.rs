@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{bytes, elements, give};
+use crate::ffi::handles::wtgram_structured;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::structured::wtgram_structured;
 use crate::ffi::transport::send::{BatchResults, send_options, wtgram_send_options};
 use crate::runtime::wait::Deadline;
 

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 
 use crate::error::{Error, Result};
 use crate::ffi::boundary::enums::impl_read;
-use crate::ffi::boundary::guard::Failure;
+use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::pointer::{Versioned, bytes, init, init_sized, invalid};
 use crate::structured::serializer::Serializer;
 

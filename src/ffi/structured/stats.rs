@@ -5,8 +5,8 @@
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{Versioned, fill, init, init_sized, sized_output};
+use crate::ffi::handles::wtgram_structured;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::structured::wtgram_structured;
 use crate::structured::transport::Statistics;
 
 /// Statistics of a structured transport.

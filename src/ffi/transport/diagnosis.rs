@@ -8,8 +8,8 @@ use crate::datagram::{debug_state, diagnosis};
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{clear, write_text};
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 
 /// Writes what looks wrong, as a JSON array of objects with `code` (stable), `message` (English)
 /// and `figure` (a number). The array is empty if nothing looks wrong.

@@ -10,8 +10,8 @@ use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{
     Versioned, bytes, elements_mut, give, init, init_sized, micros, optional_duration, output, read_options,
 };
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 
 /// Length of the longest heartbeat, in bytes.
 pub const WTGRAM_HEARTBEAT_MAX_LENGTH: usize = 30;

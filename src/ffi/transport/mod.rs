@@ -16,19 +16,12 @@ pub mod throughput;
 use std::sync::{Arc, OnceLock};
 
 use crate::datagram::transport::Transport;
-use crate::ffi::boundary::guard::{Failure, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::give;
-use crate::ffi::session::wtgram_session;
+use crate::ffi::handles::{wtgram_session, wtgram_transport};
 use crate::ffi::status::wtgram_status;
-
-/// The datagrams of a session. Released with its session.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct wtgram_transport {
-    /// Number of the handle; 0 for none.
-    pub id: u64,
-}
 
 /// A transport and the handle of its session.
 pub(in crate::ffi) struct TransportObject {

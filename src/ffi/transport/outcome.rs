@@ -6,8 +6,8 @@
 use crate::datagram::send::{Outcome, OutcomeKind};
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{deadline, elements_mut, give};
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 
 /// What became of a datagram that was sent.
 #[repr(C)]

@@ -13,8 +13,8 @@ use crate::ffi::boundary::pointer::{
     Versioned, clear, deadline, detailed, elements_mut, fill, give, init, init_sized, micros, output,
     sized_output, write_text,
 };
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 
 /// Waits for the next datagram and copies it into `buffer`, which holds `capacity` bytes; stores
 /// its length in `length`.

@@ -9,14 +9,15 @@ use std::slice::IterMut;
 use crate::datagram::message::Priority;
 use crate::datagram::send::SendOptions;
 use crate::error::Error;
-use crate::ffi::boundary::guard::{Failure, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{
     Versioned, WTGRAM_FOREVER, bytes, deadline, detailed, elements, elements_mut, give, init, init_sized,
     optional_duration, read_options,
 };
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 use crate::runtime::wait::Deadline;
 
 /// How to send a datagram.

@@ -6,7 +6,8 @@
 use crate::datagram::receive::DropPolicy;
 use crate::datagram::send::FullPolicy;
 use crate::datagram::send::watermark::Marks;
-use crate::ffi::boundary::guard::{Failure, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{
     Versioned, clear, fill, give, init, init_sized, invalid, micros, optional_duration, output, read_options,
@@ -15,8 +16,8 @@ use crate::ffi::boundary::pointer::{
 use crate::ffi::connection::{
     drop_policy, full_policy, limits, narrow, wtgram_drop_policy, wtgram_full_policy,
 };
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 
 /// Stores the age at which outgoing datagrams are dropped.
 ///

@@ -7,8 +7,8 @@ use crate::datagram::transport::{Snapshot, WaitingSizes};
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{Versioned, fill, give, init, init_sized, micros, sized_output};
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
-use crate::ffi::transport::wtgram_transport;
 
 /// Statistics of a transport, as one consistent snapshot. For datagrams and bytes alike,
 ///

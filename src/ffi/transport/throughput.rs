@@ -11,15 +11,16 @@ use parking_lot::{Condvar, Mutex};
 use crate::datagram::throughput;
 use crate::datagram::throughput::{ThroughputOptions, ThroughputReport};
 use crate::error::Error;
-use crate::ffi::boundary::guard::{Failure, guard};
+use crate::ffi::boundary::failure::Failure;
+use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{
     Versioned, fill, init, init_sized, invalid, micros, optional_duration, read_options, sized_output,
 };
 use crate::ffi::connection::narrow;
+use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
 use crate::ffi::transport::send::{send_options, wtgram_send_options};
-use crate::ffi::transport::wtgram_transport;
 use crate::runtime;
 
 /// Result of a throughput test. The figures are the transport's during the test, so they include

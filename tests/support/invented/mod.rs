@@ -5,7 +5,6 @@
 //! - [`network`]: what becomes of packets between hosts, from one seed;
 //! - [`world`]: hosts on a network, moved from one event to the next, and a record of it;
 //! - [`quic`]: a host of plain QUIC.
-#![allow(dead_code, reason = "each program uses a part")]
 
 pub mod clock;
 pub mod identity;

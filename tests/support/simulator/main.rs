@@ -1,9 +1,6 @@
 //! The link simulator as a program, for tests in any language: `link_simulator SERVER [SEED]`, then JSON commands on
 //! standard input (`console.rs` describes them).
 
-#[path = "mod.rs"]
-mod simulator;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -14,7 +11,7 @@ fn main() -> ExitCode {
         eprintln!("usage: link_simulator ADDRESS:PORT [SEED]");
         return ExitCode::from(2);
     };
-    match simulator::console::run(server, seed, std::io::stdin().lock(), std::io::stdout().lock()) {
+    match support::simulator::console::run(server, seed, std::io::stdin().lock(), std::io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("link_simulator: {error}");

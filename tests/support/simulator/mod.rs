@@ -9,12 +9,12 @@
 //!
 //! Every decision is a function of the seed, the direction and the packet's number in it, not of what was decided before:
 //! the same seed and the same traffic give the same decisions, and changing one condition does not shift the others.
-#![allow(dead_code, unused_imports, reason = "each program uses a part")]
 
 pub mod conditions;
 pub mod console;
 pub mod link;
 pub mod relay;
+pub mod session;
 
 pub use conditions::{Bursts, Conditions};
 pub use link::{Counters, Direction};

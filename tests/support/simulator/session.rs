@@ -1,5 +1,4 @@
 //! A server and a client session of the library with the link simulator between them.
-#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

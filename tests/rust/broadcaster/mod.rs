@@ -1,0 +1,4 @@
+//! Broadcasters over real sessions.
+
+mod sessions;
+mod storm;

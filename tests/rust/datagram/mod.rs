@@ -1,0 +1,6 @@
+//! Transports over real sessions.
+
+mod congested;
+mod figures;
+mod storm;
+mod transport;

@@ -1,0 +1,92 @@
+//! The chapters of the header, in the order in which a reader meets them. A type comes before what uses it.
+
+use std::path::Path;
+
+/// A chapter and the files of `src/ffi` that it is made of. The module documentation of its main file introduces it,
+/// that of each other file a section.
+pub struct Chapter {
+    /// The name of its group in the reference.
+    pub group: &'static str,
+    pub files: &'static [&'static str],
+}
+
+pub const CHAPTERS: [Chapter; 12] = [
+    Chapter { group: "status", files: &["status.rs"] },
+    Chapter { group: "library", files: &["library.rs", "boundary/pointer.rs"] },
+    Chapter { group: "handles", files: &["handles.rs"] },
+    Chapter { group: "options", files: &["connection.rs"] },
+    Chapter { group: "server", files: &["server.rs"] },
+    Chapter {
+        group: "session",
+        files: &["session/connect.rs", "session/mod.rs", "session/close.rs", "session/stats.rs"],
+    },
+    Chapter {
+        group: "transport",
+        files: &[
+            "transport/mod.rs",
+            "transport/send.rs",
+            "transport/receive.rs",
+            "transport/outcome.rs",
+            "transport/settings.rs",
+            "transport/stats.rs",
+            "transport/heartbeat.rs",
+            "transport/diagnosis.rs",
+            "transport/throughput.rs",
+        ],
+    },
+    Chapter {
+        group: "reliability",
+        files: &[
+            "reliability/options.rs",
+            "reliability/mod.rs",
+            "reliability/outcome.rs",
+            "reliability/stats.rs",
+        ],
+    },
+    Chapter { group: "broadcaster", files: &["broadcaster.rs"] },
+    Chapter {
+        group: "monitor",
+        files: &["monitor/mod.rs", "monitor/sample.rs", "monitor/alert.rs", "monitor/prometheus.rs"],
+    },
+    Chapter {
+        group: "structured",
+        files: &[
+            "structured/serializer.rs",
+            "structured/mod.rs",
+            "structured/send.rs",
+            "structured/receive.rs",
+            "structured/stats.rs",
+        ],
+    },
+    Chapter { group: "poller", files: &["poller.rs"] },
+];
+
+impl Chapter {
+    pub fn intro(&self, root: &Path) -> Intro {
+        let main = self.files.iter().find(|file| !self.is_section(file)).expect("a chapter has a main file");
+        let source = std::fs::read_to_string(root.join("src/ffi").join(main)).expect("a source can be read");
+        Intro::of(&source, main)
+    }
+
+    /// Whether a file has a section of its own.
+    pub fn is_section(&self, file: &str) -> bool {
+        file.contains('/') && !file.ends_with("/mod.rs") && !file.starts_with("boundary/")
+    }
+}
+
+/// What introduces a chapter or a section.
+pub struct Intro {
+    pub title: String,
+    pub text: String,
+}
+
+impl Intro {
+    /// From the documentation of a module: a line, an empty one, and a text.
+    pub fn of(source: &str, file: &str) -> Self {
+        let documentation = source.lines().map_while(|line| line.strip_prefix("//!"));
+        let mut lines = documentation.map(|line| line.strip_prefix(' ').unwrap_or(line));
+        let title = lines.next().unwrap_or_else(|| panic!("{file} has no documentation")).to_owned();
+        assert_eq!(lines.next(), Some(""), "{file}: an empty line follows the title");
+        Self { title, text: lines.collect::<Vec<_>>().join("\n") }
+    }
+}

@@ -1,0 +1,9 @@
+//! Sessions, endpoints and TLS against real, slow and hostile peers.
+
+mod close;
+mod crypto_session;
+mod endpoints;
+mod hostile_bytes;
+mod hostile_peers;
+mod quic_paths;
+mod tls;

@@ -1,0 +1,246 @@
+//! Whom clients trust and what servers can be given: each refusal with its own error and a text that says why.
+
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use support::pair::*;
+use support::raw_peer::{PATIENCE, Raw};
+use wtgram::datagram::session::Server;
+use wtgram::error::Error;
+use wtgram::link::config::{ConnectOptions, IdentitySource, ListenOptions, Trust};
+use wtransport::tls::{Certificate, PrivateKey};
+
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self { pem: pem(certificate.der()), issuer: Issuer::new(params, key) }
+    }
+
+    /// Chain and key, in PEM.
+    fn sign(&self, params: &CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        (pem(certificate.der()), key_pem(&key))
+    }
+
+    fn trust(&self) -> Trust {
+        Trust::CaPem(self.pem.clone().into_bytes())
+    }
+}
+
+fn pem(der: &[u8]) -> String {
+    Certificate::from_der(der.to_vec()).expect("a certificate").to_pem()
+}
+
+fn key_pem(key: &KeyPair) -> String {
+    PrivateKey::from_der_pkcs8(key.serialize_der()).to_secret_pem()
+}
+
+/// A certificate for these names, valid now for a few days.
+fn good(names: &[&str]) -> CertificateParams {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names");
+    valid(&mut params, -1, 5);
+    params
+}
+
+/// Sets the validity, in days from now.
+fn valid(params: &mut CertificateParams, from: i32, to: i32) {
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let day = Duration::from_secs(24 * 3600);
+    let at = |days: i32| {
+        let shift = day * days.unsigned_abs();
+        epoch + if days < 0 { now - shift } else { now + shift }
+    };
+    (params.not_before, params.not_after) = (at(from), at(to));
+}
+
+fn serve((certificate, private_key): (String, String)) -> Server {
+    let identity = IdentitySource::PemBytes {
+        certificate: certificate.into_bytes(),
+        private_key: private_key.into_bytes(),
+    };
+    listen_with(&ListenOptions { identity, ..on_loopback() })
+}
+
+fn attempt(server: &Server, trust: Trust) -> Result<(), Error> {
+    let options = ConnectOptions { trust, timeout: PATIENCE, ..ConnectOptions::default() };
+    connect(&url_at("127.0.0.1", server), &options).map(drop)
+}
+
+/// The text of the error, if it is of the right variant and says something beyond its title.
+macro_rules! refused {
+    ($result:expr, $variant:ident) => {
+        match $result.err() {
+            Some(Error::$variant(text)) if !text.is_empty() => text,
+            other => panic!("{} expected, not {other:?}", stringify!($variant)),
+        }
+    };
+}
+
+#[test]
+fn a_certificate_of_a_trusted_authority_is_accepted_from_bytes_and_from_a_file() {
+    let authority = Authority::new();
+    let server = serve(authority.sign(&good(&["127.0.0.1"])));
+    assert_eq!(attempt(&server, authority.trust()), Ok(()));
+    let path = std::env::temp_dir().join(format!("wtgram-test-ca-{}.pem", std::process::id()));
+    std::fs::write(&path, format!("{}{}", Authority::new().pem, authority.pem)).expect("written");
+    assert_eq!(attempt(&server, Trust::CaFile(path.clone())), Ok(()));
+    std::fs::remove_file(path).expect("removed");
+    server.link.close();
+}
+
+#[test]
+fn a_self_signed_certificate_began_a_day_ago_and_is_valid_for_14_days_in_all() {
+    let server = listen();
+    let chain = Raw::client(address(&server)).quic.peer_identity().expect("a certificate");
+    let chain = chain.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().expect("a chain");
+    let (_, certificate) = x509_parser::parse_x509_certificate(&chain[0]).expect("a certificate");
+    let (from, to) =
+        (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let (now, day) = (now.as_secs() as i64, 24 * 3600);
+    assert!((from - (now - day)).abs() <= 60, "it begins a day ago");
+    // RFC 5280 section 4.1.2.5: both its first and its last second count.
+    assert_eq!(to - from + 1, 14 * day);
+    assert_eq!(attempt(&server, Trust::CertificateHashes(vec![server.link.certificate_hash()])), Ok(()));
+    server.link.close();
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority_is_untrusted() {
+    let server = serve(Authority::new().sign(&good(&["127.0.0.1"])));
+    refused!(attempt(&server, Authority::new().trust()), CertificateUntrusted);
+    refused!(attempt(&server, Trust::System), CertificateUntrusted);
+    let self_signed = listen();
+    refused!(attempt(&self_signed, Trust::System), CertificateUntrusted);
+    server.link.close();
+    self_signed.link.close();
+}
+
+#[test]
+fn a_certificate_for_another_name_says_which_was_wanted() {
+    let authority = Authority::new();
+    let server = serve(authority.sign(&good(&["example.org", "127.0.0.2"])));
+    let text = refused!(attempt(&server, authority.trust()), CertificateNameMismatch);
+    assert!(text.contains("127.0.0.1"), "{text}");
+    server.link.close();
+}
+
+#[test]
+fn a_certificate_out_of_its_time_is_expired_by_authority_and_by_hash() {
+    let authority = Authority::new();
+    for (from, to) in [(-10, -1), (1, 10)] {
+        let mut params = good(&["127.0.0.1"]);
+        valid(&mut params, from, to);
+        let server = serve(authority.sign(&params));
+        refused!(attempt(&server, authority.trust()), CertificateExpired);
+        let hash = server.link.certificate_hash();
+        refused!(attempt(&server, Trust::CertificateHashes(vec![hash])), CertificateExpired);
+        server.link.close();
+    }
+}
+
+#[test]
+fn a_certificate_trusted_by_hash_is_valid_for_at_most_14_days() {
+    let authority = Authority::new();
+    for (to, accepted) in [(12, true), (20, false)] {
+        let mut params = good(&["somebody.else"]);
+        valid(&mut params, -1, to);
+        let server = serve(authority.sign(&params));
+        let result =
+            attempt(&server, Trust::CertificateHashes(vec![[7; 32], server.link.certificate_hash()]));
+        if accepted {
+            assert_eq!(result, Ok(()), "the name does not matter, nor the authority");
+        } else {
+            let text = refused!(result, CertificateExpired);
+            assert!(text.contains("14 days"), "{text}");
+        }
+        server.link.close();
+    }
+}
+
+#[test]
+fn a_wrong_hash_says_which_would_be_right() {
+    let server = listen();
+    let text = refused!(attempt(&server, Trust::CertificateHashes(vec![[0; 32]])), CertificateHashMismatch);
+    let right: String = server.link.certificate_hash().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(text.contains(&right), "{text}");
+    refused!(attempt(&server, Trust::CertificateHashes(vec![])), InvalidArgument);
+    server.link.close();
+}
+
+#[test]
+fn without_verification_anybody_will_do() {
+    let mut params = good(&["example.org"]);
+    valid(&mut params, -10, -1);
+    let server = serve(Authority::new().sign(&params));
+    assert_eq!(attempt(&server, Trust::InsecureNoVerification), Ok(()));
+    server.link.close();
+}
+
+#[test]
+fn authorities_that_cannot_be_read_are_said_to_be() {
+    let server = listen();
+    let text = refused!(attempt(&server, Trust::CaFile("/no/such/ca.pem".into())), Identity);
+    assert!(text.contains("/no/such/ca.pem"), "{text}");
+    for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        refused!(attempt(&server, Trust::CaPem(pem.into())), Identity);
+    }
+    refused!(
+        attempt(
+            &server,
+            Trust::CaPem(b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n".to_vec())
+        ),
+        Identity
+    );
+    server.link.close();
+}
+
+fn listen_as(certificate: &str, private_key: &str) -> Result<(), Error> {
+    let identity =
+        IdentitySource::PemBytes { certificate: certificate.into(), private_key: private_key.into() };
+    wtgram::link::Server::listen(&ListenOptions { identity, ..on_loopback() }).map(|server| server.close())
+}
+
+#[test]
+fn an_identity_that_cannot_be_used_is_refused_by_listen() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign(&good(&["localhost"]));
+    let (_, other_key) = authority.sign(&good(&["localhost"]));
+    assert_eq!(listen_as(&certificate, &key), Ok(()));
+    assert_eq!(listen_as(&format!("{certificate}{}", authority.pem), &key), Ok(()), "a chain");
+    refused!(listen_as(&certificate, &other_key), KeyMismatch);
+    let cut = &certificate[..certificate.len() / 2];
+    for (certificate, key) in [
+        ("", key.as_str()),
+        (&certificate, ""),
+        ("no PEM", &key),
+        (&certificate, "no PEM"),
+        (&key, &key),
+        (&certificate, &certificate),
+        (cut, &key),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &key),
+        (&certificate, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+    ] {
+        refused!(listen_as(certificate, key), Identity);
+    }
+    let identity = IdentitySource::PemFiles {
+        certificate: "/no/such/chain.pem".into(),
+        private_key: "/no/such/key.pem".into(),
+    };
+    let text = refused!(
+        wtgram::link::Server::listen(&ListenOptions { identity, ..on_loopback() }).map(drop),
+        Identity
+    );
+    assert!(text.contains("/no/such/chain.pem"), "{text}");
+}

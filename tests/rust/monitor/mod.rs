@@ -1,0 +1,3 @@
+//! Monitors of real sessions.
+
+mod sessions;

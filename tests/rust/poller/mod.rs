@@ -1,0 +1,3 @@
+//! Pollers over real sessions.
+
+mod sessions;

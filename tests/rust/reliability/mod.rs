@@ -1,0 +1,4 @@
+//! Reliability layers over real sessions.
+
+mod lossy;
+mod sessions;

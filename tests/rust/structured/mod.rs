@@ -1,0 +1,4 @@
+//! Structured transports over real sessions.
+
+mod lossy;
+mod sessions;
