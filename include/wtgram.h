@@ -1790,12 +1790,10 @@ wtgram_status wtgram_transport_clear_receive_buffer(wtgram_transport transport,
  */
 
 /**
- * Statistics of a transport, as one consistent snapshot. For datagrams and bytes alike,
- *
- *     handed_in = sent + send_expired + send_evicted + send_rejected + send_too_large
- *               + send_failed + send_cleared + send_queued
- *     received  = delivered + receive_expired + receive_dropped_full + receive_cleared
- *               + receive_queued
+ * Statistics of a transport, as one consistent snapshot. For datagrams and for bytes, `handed_in` is
+ * the sum of `sent`, `send_expired`, `send_evicted`, `send_rejected`, `send_too_large`,
+ * `send_failed`, `send_cleared` and `send_queued`; `received` is the sum of `delivered`,
+ * `receive_expired`, `receive_dropped_full`, `receive_cleared` and `receive_queued`.
  */
 typedef struct {
   /** Size of this struct, set by `wtgram_transport_stats_init`. */

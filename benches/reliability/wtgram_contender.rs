@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::options::SendOptions;
 use wtgram::datagram::transport::Transport;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::reliability::negotiation::Mode;

@@ -1,14 +1,13 @@
 //! All transports of the process together, those that are gone included: what was counted once stays counted.
 
 use std::collections::BTreeMap;
+use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
 use super::stats::{ArrivalsAndLosses, InboundCounters, OutboundCounters, Stats, Tally, TimeSpent};
-use super::transport::Transport;
 
 /// The figures of many transports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,7 +29,7 @@ pub struct Totals {
 impl Totals {
     /// Adds the figures of one transport.
     #[must_use]
-    pub fn plus(self, stats: &Stats) -> Self {
+    pub(crate) fn plus(self, stats: &Stats) -> Self {
         let (out, more_out) = (self.outbound, stats.outbound);
         let (inbound, more_in) = (self.inbound, stats.inbound);
         let (outside, more_outside) = (self.outside, stats.outside);
@@ -74,6 +73,12 @@ fn longer(one: TimeSpent, other: TimeSpent) -> TimeSpent {
     TimeSpent { total: one.total.saturating_add(other.total), max: one.max.max(other.max) }
 }
 
+/// A transport, as the census sees it.
+pub(super) trait Counted: Send + Sync {
+    /// Its figures now.
+    fn figures(&self) -> Stats;
+}
+
 static CENSUS: Lazy<Mutex<Census>> = Lazy::new(Mutex::default);
 
 #[derive(Default)]
@@ -83,7 +88,7 @@ struct Census {
 }
 
 struct Living {
-    transport: Weak<Transport>,
+    transport: Weak<dyn Counted>,
     /// As of the last look, for the moment in which it has ended and not yet left.
     last: Stats,
 }
@@ -98,8 +103,8 @@ impl Ticket {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(super) fn join(&self, transport: &Arc<Transport>) {
-        let living = Living { transport: Arc::downgrade(transport), last: Stats::default() };
+    pub(super) fn join(&self, transport: Weak<dyn Counted>) {
+        let living = Living { transport, last: Stats::default() };
         CENSUS.lock().living.insert(self.0, living);
     }
 
@@ -116,14 +121,14 @@ impl Ticket {
 }
 
 /// Everything that all transports of the process have counted.
-pub fn totals() -> Totals {
+pub(crate) fn totals() -> Totals {
     let living: Vec<_> =
         CENSUS.lock().living.iter().map(|(ticket, living)| (*ticket, living.transport.clone())).collect();
     // Not under the census' lock: looking takes the transports' own, and the last reference to one may end here.
     let looked: Vec<_> = living
         .into_iter()
         .filter_map(|(ticket, transport)| transport.upgrade().map(|transport| (ticket, transport)))
-        .map(|(ticket, transport)| (ticket, transport.stats(), transport))
+        .map(|(ticket, transport)| (ticket, transport.figures(), transport))
         .collect();
     let mut census = CENSUS.lock();
     for (ticket, stats, _) in &looked {

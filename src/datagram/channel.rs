@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::message::Metadata;
-use super::send::SendOptions;
+use crate::datagram::options::SendOptions;
 use crate::error::Result;
 use crate::runtime::readiness::Pollable;
 use crate::runtime::wait::Deadline;

@@ -99,7 +99,7 @@ impl Outgoing<'_> {
 }
 
 /// When a datagram handed in at `now` expires. A TTL of none or zero, or beyond what the clock can express, is never.
-pub fn expiry(now: Instant, ttl: Option<Duration>) -> Option<Instant> {
+pub(crate) fn expiry(now: Instant, ttl: Option<Duration>) -> Option<Instant> {
     ttl.filter(|ttl| !ttl.is_zero()).and_then(|ttl| now.checked_add(ttl))
 }
 

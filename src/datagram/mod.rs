@@ -15,6 +15,7 @@ pub mod diagnosis;
 pub mod heartbeat;
 pub mod json;
 pub mod message;
+pub mod options;
 pub mod pool;
 pub mod receive;
 pub mod send;
@@ -25,11 +26,3 @@ pub mod transport;
 
 #[cfg(test)]
 mod random_steps;
-
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The wall clock, in Unix microseconds.
-fn unix_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}

@@ -26,7 +26,7 @@ impl<T> Pool<T> {
     }
 
     /// What the transports of a lane share.
-    pub const fn of_lane(&self, lane: usize) -> &Shelf<T> {
+    pub(crate) const fn of_lane(&self, lane: usize) -> &Shelf<T> {
         &self.0[lane % LANES]
     }
 }

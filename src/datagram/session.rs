@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::transport::{Transport, TransportOptions};
+use super::transport::Transport;
+use crate::datagram::options::TransportOptions;
 use crate::error::Result;
 use crate::link::config::{ConnectOptions, ListenOptions};
 use crate::link::{self, client};
@@ -11,7 +12,7 @@ use crate::runtime::wait::Deadline;
 /// An established session and its transport.
 pub struct Session {
     /// The session.
-    pub link: Arc<link::Session>,
+    pub link: Arc<link::LinkSession>,
     /// Its datagrams.
     pub datagrams: Arc<Transport>,
 }
@@ -23,7 +24,7 @@ impl Session {
         client::connect(url, connect, move |link| Self::of(link, &transport))
     }
 
-    fn of(link: Arc<link::Session>, options: &TransportOptions) -> Result<Self> {
+    fn of(link: Arc<link::LinkSession>, options: &TransportOptions) -> Result<Self> {
         let datagrams = Transport::open(Arc::clone(&link), options).inspect_err(|_| {
             let _ = link.close(0, "");
         })?;

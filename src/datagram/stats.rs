@@ -48,7 +48,7 @@ impl Tally {
 
     /// Both together.
     #[must_use]
-    pub fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             datagrams: self.datagrams.saturating_add(other.datagrams),
             bytes: self.bytes.saturating_add(other.bytes),
@@ -154,7 +154,7 @@ impl SizeRange {
 
     /// The range over both.
     #[must_use]
-    pub fn merged(self, other: Self) -> Self {
+    pub(crate) fn merged(self, other: Self) -> Self {
         Self {
             smallest: self.smallest.into_iter().chain(other.smallest).min(),
             largest: self.largest.max(other.largest),
@@ -188,7 +188,7 @@ impl TimeSpent {
     }
 
     /// Counts the next part of a duration that is `so_far` long with it.
-    pub fn record_part(&mut self, part: Duration, so_far: Duration) {
+    pub(crate) fn record_part(&mut self, part: Duration, so_far: Duration) {
         self.total = self.total.saturating_add(part);
         self.max = self.max.max(so_far);
     }
@@ -235,13 +235,13 @@ impl Stats {
     }
 
     /// Datagrams that could not be sent: too large, failed or rejected.
-    pub fn send_failures(&self) -> u64 {
+    pub(crate) fn send_failures(&self) -> u64 {
         let OutboundCounters { too_large, failed, rejected, .. } = self.outbound;
         too_large.plus(failed).plus(rejected).datagrams
     }
 
     /// Datagrams that were accepted and then dropped: expired, evicted or cleared.
-    pub fn send_drops(&self) -> u64 {
+    pub(crate) fn send_drops(&self) -> u64 {
         let OutboundCounters { expired, evicted, cleared, .. } = self.outbound;
         expired.plus(evicted).plus(cleared).datagrams
     }
@@ -263,12 +263,12 @@ impl Stats {
     }
 
     /// Datagrams that arrived and were not ours to read: malformed or another session's.
-    pub fn receive_errors(&self) -> u64 {
+    pub(crate) fn receive_errors(&self) -> u64 {
         self.outside.malformed.plus(self.outside.foreign).datagrams
     }
 
     /// Payload bytes sent and received.
-    pub fn total_datagram_size(&self) -> u64 {
+    pub(crate) fn total_datagram_size(&self) -> u64 {
         self.bytes_sent().saturating_add(self.bytes_received())
     }
 

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::message::Limits;
-use super::send::SendOptions;
 use super::stats::Stats;
 use super::transport::Transport;
+use crate::datagram::options::SendOptions;
 use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
@@ -75,7 +75,7 @@ impl ThroughputReport {
     }
 
     /// Datagrams in a second.
-    pub fn datagrams_per_second(&self) -> f64 {
+    pub(crate) fn datagrams_per_second(&self) -> f64 {
         per_second(self.datagrams_sent, self.duration)
     }
 
@@ -85,7 +85,7 @@ impl ThroughputReport {
     }
 
     /// Errors over errors and datagrams sent; 0 with neither.
-    pub fn error_rate(&self) -> f64 {
+    pub(crate) fn error_rate(&self) -> f64 {
         self.errors as f64 / self.errors.saturating_add(self.datagrams_sent).max(1) as f64
     }
 }

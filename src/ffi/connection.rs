@@ -8,10 +8,10 @@ use std::ffi::c_char;
 use std::net::IpAddr;
 
 use crate::datagram::message::Limits;
+use crate::datagram::options::TransportOptions;
 use crate::datagram::receive::DropPolicy;
 use crate::datagram::send::FullPolicy;
 use crate::datagram::send::watermark::Marks;
-use crate::datagram::transport::TransportOptions;
 use crate::ffi::boundary::enums::impl_read;
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::pointer::{

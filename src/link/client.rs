@@ -13,11 +13,11 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::config::{ConnectOptions, ConnectionOptions, MAX_HANDSHAKE_TIMEOUT};
+use super::core::session::LinkSession;
 use super::core::{Ask, Command, ConnectionKey, EndpointKey};
 use super::h3::ConnectRequest;
 use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
 use super::secrets::Secrets;
-use super::session::Session;
 use super::tls::{self, ClientCrypto, Extensions, Refusal};
 use super::udp::UdpLane;
 use super::{endpoint, udp};
@@ -41,7 +41,7 @@ const DEADLINE_MARGIN: Duration = Duration::from_secs(1);
 pub fn connect<T: Send + 'static>(
     url: &str,
     options: &ConnectOptions,
-    prepare: impl FnOnce(Arc<Session>) -> Result<T> + Send + 'static,
+    prepare: impl FnOnce(Arc<LinkSession>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     if options.timeout.is_zero() || options.timeout > MAX_HANDSHAKE_TIMEOUT {
         return Err(Error::InvalidArgument(
@@ -152,7 +152,7 @@ struct Attempt {
 /// A connection on which QUIC's handshake has begun. Dropped, it leaves nothing behind.
 struct Reached {
     address: SocketAddr,
-    session: Arc<Session>,
+    session: Arc<LinkSession>,
     socket: Arc<ClientSocket>,
     key: ConnectionKey,
     /// What the server hears if nothing comes of it; none once there is a session.
@@ -168,7 +168,7 @@ impl Drop for Reached {
 }
 
 impl Attempt {
-    async fn run(self) -> Result<Arc<Session>> {
+    async fn run(self) -> Result<Arc<LinkSession>> {
         let addresses = self.target.addresses(self.options.bind_host).await?;
         let mut reached = self.first_of(addresses).await?;
         reached.code = Some(H3_REQUEST_CANCELLED);
@@ -233,7 +233,7 @@ impl Attempt {
         let mut config = ClientConfig::new(Arc::clone(&self.crypto) as _);
         config.transport_config(transport);
         let lane = self.lane.lane();
-        let session = Session::new(Arc::clone(lane));
+        let session = LinkSession::new(Arc::clone(lane));
         let (sender, connected) = oneshot::channel();
         let key = lane
             .core()

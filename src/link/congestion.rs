@@ -46,24 +46,24 @@ pub struct PathView {
 
 impl PathView {
     /// Whether packets have left, were acknowledged or lost since the last call.
-    pub fn take_moved(&self) -> bool {
+    pub(crate) fn take_moved(&self) -> bool {
         self.moved.swap(false, Ordering::Relaxed)
     }
 
     /// Whether the path's MTU has changed since the last call.
-    pub fn take_mtu_changed(&self) -> bool {
+    pub(crate) fn take_mtu_changed(&self) -> bool {
         self.mtu.swap(false, Ordering::Relaxed)
     }
 
     /// Bytes the path carries in `time`, by window and RTT; `None` before the first acknowledgement.
-    pub fn bytes_in(&self, time: Duration) -> Option<u64> {
+    pub(crate) fn bytes_in(&self, time: Duration) -> Option<u64> {
         let rtt_us = self.rtt_us.load(Ordering::Relaxed);
         let time_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.window_bytes.load(Ordering::Relaxed).saturating_mul(time_us).checked_div(rtt_us)
     }
 
     /// Full packets that may be sent now; QUIC sends none that would fill the window to the last byte.
-    pub fn packets_allowed(&self) -> u64 {
+    pub(crate) fn packets_allowed(&self) -> u64 {
         let in_flight = self.in_flight_bytes.load(Ordering::Relaxed);
         let free = self.window_bytes.load(Ordering::Relaxed).saturating_sub(in_flight.saturating_add(1));
         free / self.mtu_bytes.load(Ordering::Relaxed).max(1)
@@ -84,7 +84,7 @@ impl PathView {
     }
 
     /// Whether something waits that the window does not allow: only then may the window grow.
-    pub fn hold_back(&self, held_back: bool) {
+    pub(crate) fn hold_back(&self, held_back: bool) {
         self.held_back.store(held_back, Ordering::Relaxed);
     }
 
@@ -92,7 +92,7 @@ impl PathView {
     ///
     /// Some packets leave the window without a word to the controller: lost probes of the MTU, the handshake's last. If
     /// nothing else was in flight, no acknowledgement would ever put the number right.
-    pub fn doubt_in_flight(&self) {
+    pub(crate) fn doubt_in_flight(&self) {
         if self.in_flight_is_fresh.swap(false, Ordering::Relaxed) {
             self.in_flight_bytes.store(0, Ordering::Relaxed);
         }

@@ -25,7 +25,7 @@ impl Room {
     /// Whether a datagram of `framed_len` bytes may be handed over too; if so it is counted.
     ///
     /// The first may be larger than the bytes that are left: little room must not block a large datagram for ever.
-    pub fn admits(&mut self, framed_len: usize) -> bool {
+    pub(crate) fn admits(&mut self, framed_len: usize) -> bool {
         if self.bytes == 0 || (self.begun && framed_len > self.bytes) {
             return false;
         }
@@ -45,7 +45,7 @@ impl Room {
     }
 
     /// Whether a datagram was turned away because of the congestion window.
-    pub fn window_is_full(&self) -> bool {
+    pub(crate) fn window_is_full(&self) -> bool {
         self.window_is_full
     }
 }

@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use quinn_proto::{Incoming, ServerConfig};
 
 use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
+use super::core::lane::Lane;
+use super::core::session::LinkSession;
 use super::core::{Accepted, Acceptor, Admission, EndpointKey};
 use super::h3::ConnectRequest;
-use super::lane::Lane;
 use super::secrets::Secrets;
-use super::session::Session;
 use super::tls::{Extensions, Identity, ServerCrypto};
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
@@ -31,10 +31,10 @@ const RETRY_ABOVE_HALF_OPEN: usize = 64;
 const MAX_BACKLOG: usize = 65_536;
 
 /// What a server makes of each session as soon as it is established, for `accept` to hand out.
-type Prepare<T> = Box<dyn Fn(Arc<Session>) -> Result<T> + Send + Sync>;
+type Prepare<T> = Box<dyn Fn(Arc<LinkSession>) -> Result<T> + Send + Sync>;
 
 /// A listening server, whose `accept` hands out what it makes of each session.
-pub struct Server<T = Arc<Session>> {
+pub struct Server<T = Arc<LinkSession>> {
     /// Its endpoint in the core of `lane`.
     endpoint: OnceCell<EndpointKey>,
     lane: Arc<Lane>,
@@ -51,7 +51,7 @@ pub struct Server<T = Arc<Session>> {
     backlog_limit: usize,
     arrived: Waiters,
     watchers: Watchers,
-    sessions: Mutex<Vec<Weak<Session>>>,
+    sessions: Mutex<Vec<Weak<LinkSession>>>,
     /// Connections from their first packet to their last.
     connections: Counter,
     /// Those of them whose session is not established.
@@ -61,7 +61,7 @@ pub struct Server<T = Arc<Session>> {
 
 /// An established session that waits for `accept`, until it ends.
 struct Waiting<T> {
-    session: Arc<Session>,
+    session: Arc<LinkSession>,
     prepared: T,
     _ended: Subscription,
 }
@@ -77,7 +77,7 @@ impl<T: Send + 'static> Server<T> {
     /// The same, with what `prepare` makes of each session on its lane, before anything else happens on it.
     pub fn listen_with(
         options: &ListenOptions,
-        prepare: impl Fn(Arc<Session>) -> Result<T> + Send + Sync + 'static,
+        prepare: impl Fn(Arc<LinkSession>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<Arc<Self>> {
         if options.handshake_timeout.is_zero() || options.handshake_timeout > MAX_HANDSHAKE_TIMEOUT {
             return Err(Error::InvalidArgument(
@@ -184,7 +184,7 @@ impl<T: Send + 'static> Server<T> {
     }
 
     /// Lets an established session wait for `accept`.
-    fn enqueue(&self, session: &Arc<Session>) -> Result<()> {
+    fn enqueue(&self, session: &Arc<LinkSession>) -> Result<()> {
         let prepared = (self.prepare)(Arc::clone(session))?;
         let watcher = Arc::new(LeavesBacklog(Weak::clone(&self.me)));
         let ended = Subscription::new(Arc::clone(session) as _, watcher);
@@ -213,7 +213,7 @@ impl<T: Send + 'static> Server<T> {
         drop(ended);
     }
 
-    fn remember(&self, session: &Arc<Session>) {
+    fn remember(&self, session: &Arc<LinkSession>) {
         let mut sessions = self.sessions.lock();
         if sessions.len() == sessions.capacity() {
             sessions.retain(|session| session.upgrade().is_some_and(|session| !session.is_closed()));
@@ -242,7 +242,7 @@ impl<T: Send + 'static> Acceptor for Server<T> {
         Admission::Accept(Box::new(Accepted {
             config: Arc::new(config),
             view,
-            session: Session::new(Arc::clone(&self.lane)),
+            session: LinkSession::new(Arc::clone(&self.lane)),
             deadline: now + self.handshake_timeout,
             half_open: Box::new(self.half_open.one_more()),
             place: Box::new(self.connections.one_more()),
@@ -256,7 +256,7 @@ impl<T: Send + 'static> Acceptor for Server<T> {
         Ok(())
     }
 
-    fn established(&self, session: &Arc<Session>) {
+    fn established(&self, session: &Arc<LinkSession>) {
         self.remember(session);
         if self.enqueue(session).is_err() || self.is_closed() {
             let _ = session.close(0, "");

@@ -141,7 +141,7 @@ impl Monitor {
     }
 
     /// The newest `limit` alerts, oldest first, and how many are kept.
-    pub fn newest_alerts(&self, limit: usize) -> (Vec<Alert>, usize) {
+    pub(crate) fn newest_alerts(&self, limit: usize) -> (Vec<Alert>, usize) {
         newest(&self.shared.state.lock().alerts, limit)
     }
 

@@ -52,7 +52,7 @@ impl RangeAck {
     }
 
     /// Appends the body to `out`, leaving away the lowest ranges that would make it longer than `max_bytes`.
-    pub fn encode(&self, out: &mut BytesMut, max_bytes: usize) {
+    pub(crate) fn encode(&self, out: &mut BytesMut, max_bytes: usize) {
         if let Some(echo) = self.echo {
             out.put_u32(echo.sequence);
             out.put_u8(echo.transmission);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
@@ -17,8 +17,8 @@ use super::sender::Transmit;
 use super::{Machine, Options, Received, Report, Stats, Verdict};
 use crate::datagram::channel::Channel;
 use crate::datagram::message::Metadata;
+use crate::datagram::options::SendOptions;
 use crate::datagram::receive::routes::{Offered, Route, RouteOrder};
-use crate::datagram::send::SendOptions;
 use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::link::{After, Job, JobHandle};
@@ -339,7 +339,7 @@ impl Layer {
             };
             let age = now.saturating_duration_since(message.arrived);
             let result = read(&message).map(|()| Metadata {
-                timestamp_us: unix_us_before(age),
+                timestamp_us: clock::unix_us_before(age),
                 size: message.payload.len(),
                 sequence: u64::from(message.sequence),
                 age,
@@ -373,13 +373,6 @@ impl Layer {
         self.reported.notify_all();
         self.watchers.notify();
     }
-}
-
-/// The wall clock so long ago; the machine knows the monotonic one only.
-fn unix_us_before(age: Duration) -> u64 {
-    let then = SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH);
-    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The machine's number for messages whose outcome nobody asked for.

@@ -126,7 +126,7 @@ impl Machine {
     }
 
     /// The largest message for datagrams of `max_size`; `None` if not even an empty one fits.
-    pub fn max_payload(max_size: usize) -> Option<usize> {
+    pub(crate) fn max_payload(max_size: usize) -> Option<usize> {
         max_size.checked_sub(DATA_OVERHEAD_BYTES)
     }
 
@@ -235,7 +235,7 @@ impl Machine {
     }
 
     /// When [`Machine::on_timeout`] is to be called next.
-    pub fn next_timeout(&self) -> Option<Instant> {
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let form = self.negotiation.form();
         let deadlines = [
             self.sender.next_deadline(form),
@@ -262,22 +262,22 @@ impl Machine {
 
     /// What became of the frames handed out: `left` have left for the network in all, others are `waiting` or not.
     /// Time during which some wait and none leaves does not count towards giving up. Without these calls all does.
-    pub fn observe_path(&mut self, now: Instant, left: u64, waiting: bool) {
+    pub(crate) fn observe_path(&mut self, now: Instant, left: u64, waiting: bool) {
         self.sender.observe_path(now, left, waiting);
     }
 
     /// Takes the round-trip time that QUIC measured, until there are samples of our own.
-    pub fn seed_rtt(&mut self, rtt: Duration) {
+    pub(crate) fn seed_rtt(&mut self, rtt: Duration) {
         self.sender.seed_rtt(rtt);
     }
 
     /// Whether every message accepted has its outcome.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.sender.is_idle()
     }
 
     /// Makes pending acknowledgements due: before closing.
-    pub fn flush_acks(&mut self, now: Instant) {
+    pub(crate) fn flush_acks(&mut self, now: Instant) {
         self.receiver.flush(now);
     }
 
@@ -288,7 +288,7 @@ impl Machine {
     }
 
     /// Where the sequences of another layer on this session should begin.
-    pub fn next_sequence(&self) -> u32 {
+    pub(crate) fn next_sequence(&self) -> u32 {
         self.sender.next_sequence()
     }
 
@@ -318,7 +318,7 @@ impl Machine {
     }
 
     /// What the next layer on this session should know of the peer.
-    pub fn past(&self) -> Past {
+    pub(crate) fn past(&self) -> Past {
         self.negotiation.past()
     }
 

@@ -41,6 +41,7 @@
 pub mod ack;
 pub mod frame;
 pub mod layer;
+pub mod limits;
 pub mod machine;
 pub mod negotiation;
 pub mod outcome;
@@ -59,6 +60,6 @@ pub mod waiting;
 mod simulation;
 
 pub use machine::{Machine, Options, Verdict};
-pub use outcome::{Outcome, Report};
+pub use outcome::{MessageOutcome, Report};
 pub use receiver::Received;
 pub use stats::Stats;

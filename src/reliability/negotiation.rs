@@ -157,7 +157,7 @@ impl Negotiation {
 
     /// Whose a frame with `tag` is. One from the peer's present layer proves that the peer knows this epoch; one between
     /// earlier openings asks for a HELLO.
-    pub fn owner(&mut self, tag: Tag) -> Owner {
+    pub(crate) fn owner(&mut self, tag: Tag) -> Owner {
         match &mut self.peer {
             Some(peer) if tag == Tag::new(peer.epoch, self.epoch) => {
                 peer.knows_us = true;
@@ -174,12 +174,12 @@ impl Negotiation {
     }
 
     /// A plain frame has been sent: a HELLO may follow it.
-    pub fn on_plain_sent(&mut self) {
+    pub(crate) fn on_plain_sent(&mut self) {
         self.wanted = true;
     }
 
     /// A HELLO arrived.
-    pub fn on_hello(&mut self, hello: Hello) -> Change {
+    pub(crate) fn on_hello(&mut self, hello: Hello) -> Change {
         // One's own epoch comes back from a reflector; 0 is no epoch.
         if self.mode == Mode::Off || hello.epoch == self.epoch || hello.epoch == 0 {
             return Change::None;
@@ -238,7 +238,7 @@ impl Negotiation {
     }
 
     /// When the next HELLO will be due by itself.
-    pub fn next_deadline(&self, held: bool) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self, held: bool) -> Option<Instant> {
         if self.mode == Mode::Off {
             return None;
         }
@@ -248,7 +248,7 @@ impl Negotiation {
     }
 
     /// What the next layer of this session end should know.
-    pub fn past(&self) -> Past {
+    pub(crate) fn past(&self) -> Past {
         let mut past = self.past.clone();
         if let Some(peer) = &self.peer {
             remember(&mut past.tags, Tag::new(peer.epoch, self.epoch));

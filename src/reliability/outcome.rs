@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The end of a message's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum MessageOutcome {
     /// The peer's layer has it.
     Acknowledged,
     /// Retransmitted long enough without an acknowledgement, or no layer of the peer answered for as long. Whether it was
@@ -24,7 +24,7 @@ pub struct Report {
     /// The number that the caller gave the message.
     pub id: u64,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: MessageOutcome,
     /// How often it was transmitted, 0 if never.
     pub transmissions: u32,
     /// From acceptance to this outcome.

@@ -82,7 +82,7 @@ impl Message {
     }
 
     /// Whether it is not worth transmitting any longer.
-    pub fn is_expired(&self, now: Instant) -> bool {
+    pub(crate) fn is_expired(&self, now: Instant) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 }
@@ -141,13 +141,13 @@ impl Outstanding {
     }
 
     /// Whether the message is there and in `state`.
-    pub fn is_in(&self, sequence: u64, state: State) -> bool {
+    pub(crate) fn is_in(&self, sequence: u64, state: State) -> bool {
         self.get(sequence).is_some_and(|message| message.state == state)
     }
 
     /// The sequence of the oldest message at or after `from` and not after `last`. Asking again from behind each one costs what
     /// is found, however wide the range is.
-    pub fn next_in(&self, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(crate) fn next_in(&self, range: RangeInclusive<u64>) -> Option<u64> {
         #[cfg(test)]
         self.looked_at.set(self.looked_at.get() + 1);
         if range.is_empty() {
@@ -172,7 +172,7 @@ impl Outstanding {
     }
 
     /// From the oldest message to the newest, in sequences.
-    pub fn span(&self) -> usize {
+    pub(crate) fn span(&self) -> usize {
         (self.end - self.base()) as usize
     }
 

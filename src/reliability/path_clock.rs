@@ -21,7 +21,7 @@ pub struct PathClock {
 
 impl PathClock {
     /// `left` frames have left in all, and others are `waiting` or not.
-    pub fn observe(&mut self, now: Instant, left: u64, waiting: bool) {
+    pub(crate) fn observe(&mut self, now: Instant, left: u64, waiting: bool) {
         if left != self.left || !waiting {
             self.blocked = self.blocked(now);
             self.left = left;
@@ -38,7 +38,7 @@ impl PathClock {
     }
 
     /// Whether it is now.
-    pub fn is_blocked(&self, now: Instant) -> bool {
+    pub(crate) fn is_blocked(&self, now: Instant) -> bool {
         !self.present(now).is_zero()
     }
 

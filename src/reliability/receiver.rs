@@ -20,13 +20,11 @@ use bytes::Bytes;
 
 use super::ack::{Echo, MAX_DUPLICATES, RangeAck};
 use super::frame;
+use super::limits::{MAX_ACK_DELAY, MAX_SPAN};
 use super::negotiation::Form;
 use super::seen::{Seen, SeenWindow};
-use super::sender::MAX_SPAN;
 use super::stats::ReceiverStats;
 
-/// The longest time for which a range ACK waits for more to acknowledge.
-pub const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
 /// The least time between two range ACKs, whatever arrives.
 pub const MIN_ACK_GAP: Duration = Duration::from_millis(1);
 /// Messages after which a range ACK waits no longer.
@@ -102,7 +100,7 @@ impl Receiver {
     }
 
     /// A plain DATA frame of the peer's present opening, as far as is known.
-    pub fn on_plain_data(&mut self, now: Instant, sequence: u32, payload: Bytes) {
+    pub(crate) fn on_plain_data(&mut self, now: Instant, sequence: u32, payload: Bytes) {
         let mut seen = self.seen.check(sequence);
         let hash = Fingerprints::hash(sequence, &payload);
         if seen != Seen::New && self.fingerprints.show_a_restart(sequence, hash, seen) {
@@ -131,12 +129,12 @@ impl Receiver {
     }
 
     /// Whether a message with this sequence has not arrived.
-    pub fn is_missing(&self, sequence: u32) -> bool {
+    pub(crate) fn is_missing(&self, sequence: u32) -> bool {
         self.seen.check(sequence) == Seen::New
     }
 
     /// A DATA frame bound to the peer's present opening.
-    pub fn on_bound_data(&mut self, now: Instant, sequence: u32, transmission: u8, payload: Bytes) {
+    pub(crate) fn on_bound_data(&mut self, now: Instant, sequence: u32, transmission: u8, payload: Bytes) {
         let seen = self.seen.check(sequence);
         let in_order = seen == Seen::New && self.seen.is_next(sequence);
         match seen {
@@ -222,13 +220,13 @@ impl Receiver {
     }
 
     /// When the next range ACK is due.
-    pub fn next_deadline(&self, form: Form) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self, form: Form) -> Option<Instant> {
         let due = self.range.due.filter(|_| matches!(form, Form::Bound(_)))?;
         Some(self.range.last_sent.map_or(due, |last| due.max(last + MIN_ACK_GAP)))
     }
 
     /// Whether plain DATA waits for being acknowledged.
-    pub fn has_plain_acks(&self) -> bool {
+    pub(crate) fn has_plain_acks(&self) -> bool {
         !self.plain_acks.is_empty()
     }
 
@@ -241,7 +239,7 @@ impl Receiver {
     }
 
     /// The peer's layer was opened again: its sequences begin afresh. What lies in the queue stays there.
-    pub fn on_peer_restart(&mut self) {
+    pub(crate) fn on_peer_restart(&mut self) {
         self.stats.peer_restarts += 1;
         self.forget_peer();
         self.fingerprints = Fingerprints::default();

@@ -24,7 +24,7 @@ pub struct ReorderingWindow {
 
 impl ReorderingWindow {
     /// A message arrived although later ones had been acknowledged, `lateness` after it could have.
-    pub fn observe(&mut self, lateness: Duration) {
+    pub(crate) fn observe(&mut self, lateness: Duration) {
         self.lateness = self.lateness.max((lateness + lateness / 4).min(Duration::from_secs(10)));
     }
 

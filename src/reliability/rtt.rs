@@ -53,17 +53,17 @@ impl RttEstimator {
     }
 
     /// The smoothed round-trip time.
-    pub fn srtt(&self) -> Option<Duration> {
+    pub(crate) fn srtt(&self) -> Option<Duration> {
         self.srtt
     }
 
     /// The least sample of the last seconds; before the first, the seed.
-    pub fn min_rtt(&self) -> Option<Duration> {
+    pub(crate) fn min_rtt(&self) -> Option<Duration> {
         self.least.get().or(self.srtt)
     }
 
     /// The timeout before backoff, for a peer that may hold its acknowledgement back by `ack_delay`.
-    pub fn rto(&self, ack_delay: Duration) -> Duration {
+    pub(crate) fn rto(&self, ack_delay: Duration) -> Duration {
         match self.srtt {
             Some(srtt) => (srtt + (self.rttvar * 4).max(GRANULARITY) + ack_delay).clamp(MIN_RTO, MAX_RTO),
             None => INITIAL_RTO,

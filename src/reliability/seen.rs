@@ -45,7 +45,7 @@ impl SeenWindow {
     }
 
     /// Whether `sequence` follows the highest one, or would be the first.
-    pub fn is_next(&self, sequence: u32) -> bool {
+    pub(crate) fn is_next(&self, sequence: u32) -> bool {
         self.highest.is_none_or(|highest| sequence == highest.wrapping_add(1))
     }
 

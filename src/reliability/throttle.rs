@@ -31,12 +31,12 @@ impl Throttle {
     }
 
     /// Whether everything takes tokens, not only retransmissions by timer.
-    pub fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.active
     }
 
     /// Whether a transmission that takes a token may go now.
-    pub fn has_token(&self) -> bool {
+    pub(crate) fn has_token(&self) -> bool {
         self.tokens >= SCALE
     }
 
@@ -46,7 +46,7 @@ impl Throttle {
     }
 
     /// Lets the trickle flow for `unresolved` messages.
-    pub fn refill(&mut self, now: Instant, unresolved: usize, ack_timeout: Duration) {
+    pub(crate) fn refill(&mut self, now: Instant, unresolved: usize, ack_timeout: Duration) {
         let elapsed = now.saturating_duration_since(self.refilled);
         let gained = elapsed.as_micros().saturating_mul(u128::from(rate(unresolved, ack_timeout)));
         if gained > 0 {
@@ -57,13 +57,13 @@ impl Throttle {
     }
 
     /// When the next token will have come.
-    pub fn next_token(&self, unresolved: usize, ack_timeout: Duration) -> Instant {
+    pub(crate) fn next_token(&self, unresolved: usize, ack_timeout: Duration) -> Instant {
         let missing = SCALE.saturating_sub(self.tokens);
         self.refilled + Duration::from_micros(missing.div_ceil(rate(unresolved, ack_timeout)))
     }
 
     /// Nothing comes back: from now on everything takes tokens.
-    pub fn activate(&mut self) {
+    pub(crate) fn activate(&mut self) {
         if !self.active {
             self.active = true;
             self.tokens = self.tokens.min(BURST * SCALE);
@@ -71,13 +71,13 @@ impl Throttle {
     }
 
     /// The peer can take messages again after refusing them: start as after silence, with a full bucket.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.active = true;
         self.tokens = BURST * SCALE;
     }
 
     /// `acknowledged` messages got through and `unresolved` remain.
-    pub fn on_progress(&mut self, acknowledged: usize, unresolved: usize) {
+    pub(crate) fn on_progress(&mut self, acknowledged: usize, unresolved: usize) {
         self.tokens = self.tokens.saturating_add(acknowledged as u64 * 2 * SCALE);
         if self.tokens >= unresolved as u64 * SCALE {
             self.active = false;

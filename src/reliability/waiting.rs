@@ -32,7 +32,7 @@ impl Waiting {
     }
 
     /// The priority of the next message.
-    pub fn next_priority(&self) -> Option<u8> {
+    pub(crate) fn next_priority(&self) -> Option<u8> {
         self.messages.first_key_value().map(|((Reverse(priority), _), _)| *priority)
     }
 
@@ -43,13 +43,13 @@ impl Waiting {
     }
 
     /// Takes a message that has expired by now.
-    pub fn pop_expired(&mut self, now: Instant) -> Option<Message> {
+    pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<Message> {
         let (_, place) = *self.expiries.first().filter(|(at, _)| *at <= now)?;
         self.take(place)
     }
 
     /// Takes a message that was accepted at `then` or before.
-    pub fn pop_accepted_by(&mut self, then: Instant) -> Option<Message> {
+    pub(crate) fn pop_accepted_by(&mut self, then: Instant) -> Option<Message> {
         let oldest =
             |priority| self.messages.range((Reverse(priority), 0)..=(Reverse(priority), u64::MAX)).next();
         let (place, _) =
@@ -58,7 +58,7 @@ impl Waiting {
     }
 
     /// When the first of them expires.
-    pub fn next_expiry(&self) -> Option<Instant> {
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.expiries.first().map(|(at, _)| *at)
     }
 

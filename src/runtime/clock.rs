@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Whether any thread has ever invented the time. Programs never do, and pay one load for the question.
 static IS_INVENTED: AtomicBool = AtomicBool::new(false);
@@ -27,6 +27,18 @@ pub fn now() -> Instant {
 pub fn invent(time: Option<Instant>) {
     IS_INVENTED.store(true, Ordering::Relaxed);
     INVENTED.set(time);
+}
+
+/// The wall clock, in Unix microseconds.
+pub fn unix_us() -> u64 {
+    unix_us_before(Duration::ZERO)
+}
+
+/// The wall clock `age` ago, in Unix microseconds.
+pub fn unix_us_before(age: Duration) -> u64 {
+    let then = SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH);
+    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //!
 //! - [`registry`]: which type ids there are.
 //! - [`serializer`]: how objects become bytes; [`json`] and [`message_pack`] are the two that come with the library.
-//! - [`transport`]: sends and receives them; [`inbox`] is its own queue where it has one.
+//! - [`objects`]: sends and receives them; [`inbox`] is its own queue where it has one.
 
 pub mod inbox;
 pub mod json;
 pub mod message_pack;
+pub mod objects;
 pub mod registry;
 pub mod serializer;
-pub mod transport;

@@ -5,11 +5,12 @@ use std::alloc::System;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use support::datagrams::{Pair, soon};
+use support::pair::{Pair, soon};
 use wtgram::datagram::message::Limits;
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
 use wtgram::datagram::receive::Slot;
-use wtgram::datagram::send::{FullPolicy, SendOptions};
-use wtgram::datagram::transport::TransportOptions;
+use wtgram::datagram::send::FullPolicy;
 use wtgram::runtime::wait::Deadline;
 
 #[global_allocator]
@@ -25,7 +26,7 @@ const LONE: usize = 2000;
 fn round(pair: &Pair, size: usize) -> (usize, u64, usize) {
     let payload = vec![7; size];
     let packets = || {
-        let sent = |link: &wtgram::link::Session| link.stats().expect("it lives").packets_sent;
+        let sent = |link: &wtgram::link::LinkSession| link.stats().expect("it lives").packets_sent;
         sent(&pair.client.link) + sent(&pair.accepted.link)
     };
     let mut arena = vec![0; 1 << 20];
@@ -48,7 +49,7 @@ fn round(pair: &Pair, size: usize) -> (usize, u64, usize) {
             match pair.to().incoming.receive_batch(
                 &mut arena,
                 &mut slots,
-                support::datagrams::after(support::datagrams::PATIENCE / 600),
+                support::pair::after(support::pair::PATIENCE / 600),
             ) {
                 Ok(count) => arrived += count,
                 Err(_) if is_last_look => break,

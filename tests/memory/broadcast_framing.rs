@@ -6,12 +6,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
-use support::datagrams::{Pair, receive, soon};
+use support::pair::{Pair, receive, soon};
 use support::raw_peer::{OLD_SETTINGS, Raw, connect_request, control, headers, read_frame, status_of};
 use wtgram::broadcaster::{Broadcaster, SlowPolicy, Target};
-use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
 use wtgram::datagram::session::{Server, Session};
-use wtgram::datagram::transport::TransportOptions;
 
 /// Payload bytes; nothing else in a broadcast is as large.
 const PAYLOAD_BYTES: usize = 1000;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::datagrams::{Pair, eventually};
-use wtgram::datagram::transport::TransportOptions;
+use support::pair::{Pair, eventually};
+use wtgram::datagram::options::TransportOptions;
 use wtgram::monitor::{Monitor, MonitorOptions};
 
 /// Resident bytes of this process.

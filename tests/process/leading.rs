@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use support::datagrams::{PATIENCE, Pair, after, eventually, receive, soon};
-use wtgram::datagram::send::{FullPolicy, SendOptions};
+use support::pair::{PATIENCE, Pair, after, eventually, receive, soon};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::send::FullPolicy;
 use wtgram::datagram::session::Session;
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use wtgram::datagram::transport::Transport;
 use wtgram::error::{Error, Result};
 use wtgram::link::config::{ConnectOptions, Trust};
 use wtgram::poller::{Event, Interest, Poller};

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::datagrams::{Pair, eventually};
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use support::pair::{Pair, eventually};
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::transport::Transport;
 use wtgram::monitor::{Monitor, MonitorOptions};
 use wtgram::runtime::{self, RuntimeOptions};
 

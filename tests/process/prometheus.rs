@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use support::datagrams::{Pair, eventually, receive};
 use support::openmetrics::{Families, Labels, parse};
+use support::pair::{Pair, eventually, receive};
 use wtgram::datagram::message::Limits;
-use wtgram::datagram::send::{FullPolicy, SendOptions};
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::send::FullPolicy;
+use wtgram::datagram::transport::Transport;
 use wtgram::monitor::prometheus;
 use wtgram::runtime::wait::Deadline;
 

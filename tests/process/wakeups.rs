@@ -9,11 +9,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use support::blocked::blocked;
-use support::datagrams::{eventually, soon};
+use support::pair::{eventually, soon};
 use wtgram::datagram::message::Limits;
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::send::FullPolicy;
 use wtgram::datagram::send::watermark::Marks;
-use wtgram::datagram::send::{FullPolicy, SendOptions};
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use wtgram::datagram::transport::Transport;
 use wtgram::error::{Error, Result};
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::runtime::readiness::{Pollable, Ready, Token, Watcher};

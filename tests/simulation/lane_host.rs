@@ -12,7 +12,7 @@ use wtgram::link::core::{
     Accepted, Acceptor, Admission, Arrival, Ask, ConnectionKey, EndpointKey, Sent, Wire,
 };
 use wtgram::link::h3::ConnectRequest;
-use wtgram::link::{Lane, Session, endpoint};
+use wtgram::link::{Lane, LinkSession, endpoint};
 use wtgram::runtime::lane::Next;
 
 use support::invented::Dice;
@@ -39,7 +39,7 @@ pub struct LaneHost {
 struct Attempt {
     key: ConnectionKey,
     path: String,
-    session: Arc<Session>,
+    session: Arc<LinkSession>,
     state: Arc<Mutex<AttemptState>>,
 }
 
@@ -80,7 +80,7 @@ impl LaneHost {
         let (transport, view) =
             endpoint::transport_config(&ConnectionOptions::default(), false).expect("default options");
         config.transport_config(transport);
-        let session = Session::new(Arc::clone(&self.lane));
+        let session = LinkSession::new(Arc::clone(&self.lane));
         let state = Arc::new(Mutex::new(AttemptState::default()));
         let heard = Arc::clone(&state);
         let connected = Box::new(move |result: Result<(), _>| {
@@ -104,7 +104,7 @@ impl LaneHost {
     }
 
     /// Attempts that have come to an end since the last call: what they asked for, and the session or the error.
-    pub fn news(&mut self) -> Vec<(String, Result<Arc<Session>, Error>)> {
+    pub fn news(&mut self) -> Vec<(String, Result<Arc<LinkSession>, Error>)> {
         let mut news = Vec::new();
         self.attempts.retain(|attempt| {
             let mut state = attempt.state.lock().expect("state");
@@ -230,11 +230,11 @@ pub struct Listener {
     demands_retry: bool,
     established: Established,
     /// Sessions that were established since somebody looked.
-    pub arrived: Mutex<Vec<Arc<Session>>>,
+    pub arrived: Mutex<Vec<Arc<LinkSession>>>,
 }
 
 /// What a server does with a session at once.
-pub type Established = Box<dyn Fn(&Arc<Session>) + Send + Sync>;
+pub type Established = Box<dyn Fn(&Arc<LinkSession>) + Send + Sync>;
 
 /// Requests for this path and what is below it are refused.
 pub const FORBIDDEN: &str = "/forbidden";
@@ -262,7 +262,7 @@ impl Acceptor for Listener {
         Admission::Accept(Box::new(Accepted {
             config: Arc::new(config),
             view,
-            session: Session::new(Arc::clone(&self.lane)),
+            session: LinkSession::new(Arc::clone(&self.lane)),
             deadline: now + HANDSHAKE,
             half_open: Box::new(()),
             place: Box::new(()),
@@ -276,7 +276,7 @@ impl Acceptor for Listener {
         Ok(())
     }
 
-    fn established(&self, session: &Arc<Session>) {
+    fn established(&self, session: &Arc<LinkSession>) {
         (self.established)(session);
         self.arrived.lock().expect("arrived").push(Arc::clone(session));
     }

@@ -10,7 +10,7 @@ use wtgram::error::Error;
 use wtgram::link::secrets::Secrets;
 use wtgram::link::session::ClosedBy;
 use wtgram::link::tls::{Extensions, FrameFilter};
-use wtgram::link::{Lane, Session};
+use wtgram::link::{Lane, LinkSession};
 
 use crate::lane_host::{FORBIDDEN, LaneHost, Listener};
 use crate::panics;
@@ -139,7 +139,7 @@ impl Server {
         let lane = Lane::new(number, None);
         let config = setup.server_config(&secrets, extensions(is_honest, dice));
         let (kept, options) = (Arc::clone(&transports), User::transport_options(dice));
-        let established = Box::new(move |session: &Arc<Session>| {
+        let established = Box::new(move |session: &Arc<LinkSession>| {
             let transport = Transport::open(Arc::clone(session), &options).expect("an established session");
             let path = session.established().expect("established").path.clone();
             kept.lock().expect("kept").insert(path, transport);

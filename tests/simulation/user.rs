@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::send::{FullPolicy, SendOptions};
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::send::FullPolicy;
+use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;
-use wtgram::link::Session;
+use wtgram::link::LinkSession;
 use wtgram::link::session::{CloseInfo, ClosedBy};
 use wtgram::reliability::layer::{Layer, LayerOptions};
-use wtgram::reliability::outcome::Outcome;
+use wtgram::reliability::outcome::MessageOutcome;
 use wtgram::runtime::wait::Deadline;
 
 use support::invented::Dice;
@@ -30,7 +32,7 @@ pub struct Book {
     pub read: BTreeSet<u64>,
     /// Messages accepted by the reliability layer, their outcomes, and messages read.
     pub submitted: BTreeSet<u64>,
-    pub outcomes: BTreeMap<u64, Outcome>,
+    pub outcomes: BTreeMap<u64, MessageOutcome>,
     pub messages: BTreeSet<u64>,
     /// Datagrams handed in, whatever came of them.
     pub handed_in: u64,
@@ -45,7 +47,7 @@ pub struct User {
     host: SocketAddr,
     /// Distinguishes the payloads of sides.
     tag: u64,
-    pub session: Arc<Session>,
+    pub session: Arc<LinkSession>,
     pub transport: Arc<Transport>,
     pub layer: Option<Arc<Layer>>,
     wants_layer: bool,
@@ -62,7 +64,7 @@ impl User {
     pub fn new(
         host: SocketAddr,
         tag: u64,
-        session: Arc<Session>,
+        session: Arc<LinkSession>,
         transport: Arc<Transport>,
         peer_is_honest: bool,
         dice: &mut Dice,
@@ -276,7 +278,7 @@ impl User {
         let messages = &self.book.messages;
         assert!(messages.is_subset(&peer.book.submitted), "{}: a message never sent", self.host);
         for (number, outcome) in &peer.book.outcomes {
-            if *outcome == Outcome::Acknowledged {
+            if *outcome == MessageOutcome::Acknowledged {
                 assert!(
                     messages.contains(number),
                     "{}: message {number} was acknowledged, not read",

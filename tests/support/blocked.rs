@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use wtgram::datagram::send::SendOptions;
-use wtgram::datagram::transport::TransportOptions;
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
 use wtgram::runtime::wait::Deadline;
 
-use crate::datagrams::{Pair, eventually, receive, soon};
+use crate::pair::{Pair, eventually, receive, soon};
 use crate::slow_link::SlowLink;
 
 /// A pair behind a link that has been stopped, and the link. QUIC's FIFO is full of what arrives first, if the link ever

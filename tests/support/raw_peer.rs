@@ -5,7 +5,6 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
@@ -16,8 +15,7 @@ use wtransport::quinn::{
 };
 use wtransport::tls::Sha256Digest;
 
-/// A guard against hanging, not a measure of speed: the machine may have other work.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use crate::pair::PATIENCE;
 
 pub const DATA: u64 = 0x00;
 pub const HEADERS: u64 = 0x01;

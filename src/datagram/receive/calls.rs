@@ -21,7 +21,7 @@ impl ReceiveHalf {
     }
 
     /// The same for whoever only wants to know how many bytes it has: if one is there, the clock is not read.
-    pub fn receive_bare(&self, buffer: &mut [u8], deadline: Deadline) -> Result<usize> {
+    pub(crate) fn receive_bare(&self, buffer: &mut [u8], deadline: Deadline) -> Result<usize> {
         if let Ok(size) = self.state.lock().queue.pop_unexpiring(buffer) {
             return Ok(size);
         }
@@ -34,7 +34,7 @@ impl ReceiveHalf {
     }
 
     /// The same for up to `most` of them; `put` hears where each lies, in order from 0, and must be quick.
-    pub fn receive_each(
+    pub(crate) fn receive_each(
         &self,
         arena: &mut [u8],
         most: usize,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::routes::Offered;
 use super::{ReceiveHalf, State};
-use crate::datagram::unix_us;
+use crate::runtime::clock;
 
 impl State {
     fn count_routed(&mut self, size: usize) {
@@ -39,7 +39,7 @@ impl ReceiveHalf {
         let was_empty = state.queue.queued().datagrams == 0;
         let is_left = |index: usize| offered.get(index).is_none_or(|offered| *offered == Offered::Left);
         let ours = batch.iter().enumerate().filter(|(index, _)| is_left(*index)).map(|(_, one)| &one[..]);
-        let kept = state.queue.push_batch(now, unix_us(), ours);
+        let kept = state.queue.push_batch(now, clock::unix_us(), ours);
         drop(state);
         match kept {
             0 => {}

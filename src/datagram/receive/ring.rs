@@ -87,7 +87,7 @@ impl Ring {
     }
 
     /// Copies the first bytes out; they stay.
-    pub fn copy_front(&self, target: &mut [u8]) {
+    pub(crate) fn copy_front(&self, target: &mut [u8]) {
         let (head, tail) = self.memory.bytes.as_slices();
         let (from_head, from_tail) = target.split_at_mut(head.len().min(target.len()));
         from_head.copy_from_slice(&head[..from_head.len()]);
@@ -95,7 +95,7 @@ impl Ring {
     }
 
     /// Takes the first `count` datagrams out, which have `bytes` bytes.
-    pub fn remove_front(&mut self, count: usize, bytes: usize) {
+    pub(crate) fn remove_front(&mut self, count: usize, bytes: usize) {
         if count == self.len() {
             return self.clear();
         }
@@ -107,7 +107,7 @@ impl Ring {
     }
 
     #[cfg(test)]
-    pub fn capacities(&self) -> (usize, usize) {
+    pub(crate) fn capacities(&self) -> (usize, usize) {
         (self.memory.bytes.capacity(), self.memory.entries.capacity())
     }
 

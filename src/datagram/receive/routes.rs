@@ -18,7 +18,7 @@ impl ReceiveHalf {
     }
 
     /// Takes a route out again.
-    pub fn remove_route(&self, token: u64) {
+    pub(crate) fn remove_route(&self, token: u64) {
         let mut routes = self.routes.write();
         *routes = routes.without(token);
     }

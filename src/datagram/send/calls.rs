@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::SendHalf;
 use super::outcomes::{Outcome, OutcomesFull};
 use super::queue::{FullPolicy, PushError, Pushed};
 use super::state::{Call, For, Guard};
-use super::{SendHalf, SendOptions};
 use crate::datagram::json;
 use crate::datagram::message::{Content, Limits, Outgoing, expiry};
+use crate::datagram::options::SendOptions;
 use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
@@ -32,7 +33,7 @@ impl SendHalf {
     }
 
     /// The same, and the lane sends it.
-    pub fn send_later(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
+    pub(crate) fn send_later(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
         self.send_calling(Call::Wake, payload, options, deadline)
     }
 

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
+use super::SendHalf;
 use super::queue::Pushed;
-use super::{SendHalf, SendOptions};
 use crate::datagram::message::Content;
+use crate::datagram::options::SendOptions;
 use crate::error::Result;
 
 /// A payload behind its session prefix. Transports of the same session id can share it; clones share the bytes.
@@ -20,7 +21,7 @@ pub struct Framed {
 impl SendHalf {
     /// Reads from each part of memory that [`Self::send_framed`] uses, and does nothing with it: reads that do not wait
     /// for each other are served at once.
-    pub fn look_ahead(&self) {
+    pub(crate) fn look_ahead(&self) {
         black_box((self.path.session_id(), self.max_payload.load(Ordering::Relaxed), self.state.is_locked()));
     }
 

@@ -16,11 +16,10 @@ pub mod watermark;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::message::Priority;
 use crate::error::{Error, Result};
 use crate::link::DatagramPath;
 use crate::runtime::readiness::{Ready, Watchers};
@@ -30,17 +29,6 @@ use queue::SendQueue;
 pub use queue::{FullPolicy, Pushed, SendConfig};
 use state::Guard;
 pub(super) use state::State;
-
-/// How one datagram is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SendOptions {
-    /// Urgency.
-    pub priority: Priority,
-    /// From this age on it is not worth sending.
-    pub ttl: Option<Duration>,
-    /// Report what becomes of it under this number.
-    pub report_id: Option<u64>,
-}
 
 /// The send half of a transport.
 ///
@@ -115,7 +103,7 @@ impl SendHalf {
     }
 
     /// The same as of when the lane last looked, at least 1, and without a lock.
-    pub fn recent_max_payload(&self) -> usize {
+    pub(crate) fn recent_max_payload(&self) -> usize {
         self.max_payload.load(Ordering::Relaxed).max(1)
     }
 

@@ -42,7 +42,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Bytes with the session prefix.
-    pub fn framed_len(&self) -> usize {
+    pub(crate) fn framed_len(&self) -> usize {
         self.framed_len as usize
     }
 
@@ -215,7 +215,7 @@ impl Ring {
     }
 
     /// Drops what leaves next.
-    pub fn drop_front(&mut self) -> Option<Entry> {
+    pub(crate) fn drop_front(&mut self) -> Option<Entry> {
         let entry = self.lists.entries.pop_front()?;
         self.tally.remove(entry.size());
         self.lists.chunks[entry.chunk.wrapping_sub(self.first_chunk) as usize].entries -= 1;

@@ -49,7 +49,7 @@ impl SendHalf {
     }
 
     /// The level, in datagrams, from which the queue counts as full of waiting work.
-    pub fn high_water_datagrams(&self) -> usize {
+    pub(crate) fn high_water_datagrams(&self) -> usize {
         self.config().marks.high_datagrams
     }
 }

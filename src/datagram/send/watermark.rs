@@ -1,38 +1,6 @@
 //! High and low water of a queue, with hysteresis: a level that hovers around one mark makes no noise.
 
-/// Where the edges are. Bytes at `usize::MAX` (both marks) means that only datagrams matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Marks {
-    /// At this many datagrams or more the queue is above.
-    pub high_datagrams: usize,
-    /// At this many datagrams or fewer (and bytes, too) it is no longer above.
-    pub low_datagrams: usize,
-    /// At this many bytes or more the queue is above.
-    pub high_bytes: usize,
-    /// At this many bytes or fewer (and datagrams, too) it is no longer above.
-    pub low_bytes: usize,
-}
-
-impl Marks {
-    /// High at `high` datagrams, low at half of it.
-    pub fn of_datagrams(high: usize) -> Self {
-        let high = high.max(1);
-        Self { high_datagrams: high, low_datagrams: high / 2, high_bytes: usize::MAX, low_bytes: usize::MAX }
-    }
-
-    /// A low mark at or above its high one would flip on every look; it is lowered to just below, and a high mark of
-    /// 0 (above when empty) is raised to 1.
-    fn sane(self) -> Self {
-        let high_datagrams = self.high_datagrams.max(1);
-        let high_bytes = self.high_bytes.max(1);
-        Self {
-            high_datagrams,
-            low_datagrams: self.low_datagrams.min(high_datagrams - 1),
-            high_bytes,
-            low_bytes: self.low_bytes.min(high_bytes - 1),
-        }
-    }
-}
+pub use crate::datagram::options::Marks;
 
 /// A crossing of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,31 +11,21 @@ pub enum Edge {
     Low,
 }
 
-/// Which crossings happened since somebody last asked. Both, when the level went up and came back in between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Edges {
-    /// The level reached a high mark at least once.
-    pub high: bool,
-    /// The level came back to the low marks at least once.
-    pub low: bool,
-}
-
 /// The state of one queue: above or not.
 #[derive(Debug)]
 pub struct Watermark {
     marks: Marks,
     above: bool,
-    unseen: Edges,
 }
 
 impl Watermark {
     /// Starts not above.
     pub fn new(marks: Marks) -> Self {
-        Self { marks: marks.sane(), above: false, unseen: Edges::default() }
+        Self { marks: marks.sane(), above: false }
     }
 
     /// Whether the level is between having reached a high mark and coming back to the low ones.
-    pub fn is_above(&self) -> bool {
+    pub(crate) fn is_above(&self) -> bool {
         self.above
     }
 
@@ -89,21 +47,14 @@ impl Watermark {
                 return None;
             }
             self.above = false;
-            self.unseen.low = true;
             Some(Edge::Low)
         } else {
             if datagrams < marks.high_datagrams && bytes < marks.high_bytes {
                 return None;
             }
             self.above = true;
-            self.unseen.high = true;
             Some(Edge::High)
         }
-    }
-
-    /// The crossings since the last call.
-    pub fn take_edges(&mut self) -> Edges {
-        std::mem::take(&mut self.unseen)
     }
 }
 
@@ -133,15 +84,6 @@ mod tests {
         assert_eq!(water.update(3, 20), None);
         assert_eq!(water.update(2, 21), None);
         assert_eq!(water.update(2, 20), Some(Edge::Low));
-    }
-
-    #[test]
-    fn going_up_and_back_between_two_looks_shows_both_edges() {
-        let mut water = Watermark::new(Marks::of_datagrams(1));
-        water.update(1, 0);
-        water.update(0, 0);
-        assert_eq!(water.take_edges(), Edges { high: true, low: true });
-        assert_eq!(water.take_edges(), Edges::default());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{deadline, elements_mut, give, invalid, micros};
 use crate::ffi::handles::wtgram_reliability;
 use crate::ffi::status::wtgram_status;
-use crate::reliability::{Outcome, Report};
+use crate::reliability::{MessageOutcome, Report};
 
 /// What became of a message.
 #[repr(C)]
@@ -47,11 +47,13 @@ impl From<Report> for wtgram_reliability_outcome {
             report_id: report.id,
             elapsed_us: micros(report.elapsed),
             kind: match report.outcome {
-                Outcome::Acknowledged => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_ACKNOWLEDGED,
-                Outcome::GaveUp => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_GAVE_UP,
-                Outcome::TooLarge => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_TOO_LARGE,
-                Outcome::Closed => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_CLOSED,
-                Outcome::Expired => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_EXPIRED,
+                MessageOutcome::Acknowledged => {
+                    wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_ACKNOWLEDGED
+                }
+                MessageOutcome::GaveUp => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_GAVE_UP,
+                MessageOutcome::TooLarge => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_TOO_LARGE,
+                MessageOutcome::Closed => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_CLOSED,
+                MessageOutcome::Expired => wtgram_reliability_outcome_kind::WTGRAM_RELIABILITY_EXPIRED,
             } as u32,
             transmissions: report.transmissions,
             reserved: [0; 2],

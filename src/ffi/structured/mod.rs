@@ -19,9 +19,9 @@ use crate::ffi::boundary::pointer::{Versioned, elements, give, init, init_sized,
 use crate::ffi::handles::{wtgram_reliability, wtgram_session, wtgram_structured, wtgram_transport};
 use crate::ffi::status::wtgram_status;
 use crate::ffi::structured::serializer::{Custom, wtgram_serializer, wtgram_serializer_kind};
+use crate::structured::objects::{DEFAULT_QUEUE, Structured};
 use crate::structured::registry::{ObjectType, Registry};
 use crate::structured::serializer::{Json, MessagePack, Serializer};
-use crate::structured::transport::{DEFAULT_QUEUE, Structured};
 
 names!(wtgram_structured => Structured, STRUCTURED, polled as |structured| structured);
 

@@ -9,7 +9,7 @@ use crate::ffi::boundary::pointer::{clear, deadline, elements_mut, give, output}
 use crate::ffi::handles::wtgram_structured;
 use crate::ffi::status::wtgram_status;
 use crate::ffi::structured::send::status_of;
-use crate::structured::transport::Slot;
+use crate::structured::objects::Slot;
 
 /// Waits for the next object and copies it into `buffer`, which holds `capacity` bytes. JSON text
 /// gets no NUL. Several threads may wait; each object goes to one of them.

@@ -7,7 +7,7 @@ use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{Versioned, fill, init, init_sized, sized_output};
 use crate::ffi::handles::wtgram_structured;
 use crate::ffi::status::wtgram_status;
-use crate::structured::transport::Statistics;
+use crate::structured::objects::Statistics;
 
 /// Statistics of a structured transport.
 #[repr(C)]

@@ -7,7 +7,7 @@ use std::ffi::c_char;
 use std::slice::IterMut;
 
 use crate::datagram::message::Priority;
-use crate::datagram::send::SendOptions;
+use crate::datagram::options::SendOptions;
 use crate::error::Error;
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::guard;

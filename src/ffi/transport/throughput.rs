@@ -211,7 +211,7 @@ unsafe fn throughput_options(raw: &wtgram_throughput_options) -> Result<Throughp
     Ok(ThroughputOptions {
         duration: duration(raw.duration_us)?,
         datagram_size: narrow(raw.datagram_size),
-        send: crate::datagram::send::SendOptions { report_id: None, ..send },
+        send: crate::datagram::options::SendOptions { report_id: None, ..send },
         progress_interval: duration(raw.progress_interval_us)?,
     })
 }

@@ -141,7 +141,7 @@ pub struct Feeder<'a> {
 
 impl Feeder<'_> {
     /// Whether a datagram of `len` bytes, session prefix included, may be handed over too; if so it is counted.
-    pub fn admits(&mut self, len: usize) -> bool {
+    pub(crate) fn admits(&mut self, len: usize) -> bool {
         self.room.admits(len)
     }
 

@@ -1,10 +1,10 @@
 //! The last words of a session, for each way in which it can end.
 
-use quinn_proto::{ConnectionError, VarInt};
+use quinn_proto::ConnectionError;
 
 use crate::error::Error;
+use crate::link::core::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
 use crate::link::h3::error::H3_NO_ERROR;
-use crate::link::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
 use crate::text::readable;
 
 /// What ended a connection whose session did not say why.
@@ -30,11 +30,6 @@ pub(crate) fn epitaph(reason: &ConnectionError) -> CloseInfo {
 /// The connection broke, with this code of QUIC's or HTTP/3's.
 pub(crate) fn broken(transport_error: u64, reason: &str) -> CloseInfo {
     CloseInfo { by: ClosedBy::Transport, code: 0, reason: bounded(reason), transport_error }
-}
-
-/// A code as QUIC carries it. All codes of HTTP/3 and of peers' frames fit.
-pub(crate) fn varint(code: u64) -> VarInt {
-    VarInt::from_u64(code).unwrap_or(VarInt::MAX)
 }
 
 /// What a lost connection means for an attempt to establish a session.

@@ -11,7 +11,7 @@ use super::connection::{Connection, Parts};
 use super::handshake::{Accepted, Acceptor, Admission, Connected, Handshake};
 use super::{ConnectionKey, Core, EndpointKey, Wire};
 use crate::link::congestion::PathView;
-use crate::link::session::Session;
+use crate::link::core::session::LinkSession;
 
 /// Handshakes that begin in a turn: each costs a signature.
 pub(super) const ADMITTED_A_TURN: usize = 4;
@@ -61,7 +61,7 @@ impl Core {
         config: ClientConfig,
         (address, name): (SocketAddr, &str),
         view: Arc<PathView>,
-        session: Arc<Session>,
+        session: Arc<LinkSession>,
         deadline: Instant,
         (place, connected): (Box<dyn Send>, Connected),
     ) -> Result<ConnectionKey, ConnectError> {
@@ -105,7 +105,7 @@ impl Core {
     }
 
     /// Whether new connections wait to be let in.
-    pub fn has_newcomers(&self) -> bool {
+    pub(crate) fn has_newcomers(&self) -> bool {
         self.endpoints.iter().any(|(_, endpoint)| !endpoint.incoming.is_empty())
     }
 
@@ -204,7 +204,7 @@ impl Core {
     }
 
     /// The socket of `endpoint` is broken: its connections are lost.
-    pub fn fail_endpoint(&mut self, now: Instant, key: EndpointKey, wire: &mut dyn Wire) {
+    pub(crate) fn fail_endpoint(&mut self, now: Instant, key: EndpointKey, wire: &mut dyn Wire) {
         let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
         let acceptor = endpoint.acceptor.clone();
         let keys: Vec<_> = endpoint.handles.iter().flatten().copied().collect();

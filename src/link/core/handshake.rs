@@ -8,8 +8,8 @@ use quinn_proto::{ConnectionError, Incoming, ServerConfig};
 
 use crate::error::Error;
 use crate::link::congestion::PathView;
+use crate::link::core::session::LinkSession;
 use crate::link::h3::ConnectRequest;
-use crate::link::session::Session;
 
 /// What a server does with a connection that wants in.
 pub enum Admission {
@@ -28,7 +28,7 @@ pub struct Accepted {
     /// What its congestion controller shows.
     pub view: Arc<PathView>,
     /// The session it may become.
-    pub session: Arc<Session>,
+    pub session: Arc<LinkSession>,
     /// Without a session by then it is closed.
     pub deadline: Instant,
     /// Held while the handshake lasts.
@@ -44,7 +44,7 @@ pub trait Acceptor: Send + Sync {
     /// Whether the session is granted; else the status to refuse it with, and why.
     fn answer(&self, request: &ConnectRequest) -> Result<(), (u16, Error)>;
     /// A session is established.
-    fn established(&self, session: &Arc<Session>);
+    fn established(&self, session: &Arc<LinkSession>);
     /// The socket can be used no more.
     fn failed(&self);
 }

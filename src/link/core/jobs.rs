@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::ConnectionKey;
 use super::mailbox::Command;
-use crate::link::lane::Lane;
+use crate::link::core::lane::Lane;
 
 /// What a job wants after it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

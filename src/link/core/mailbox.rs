@@ -32,7 +32,7 @@ struct Inner {
 impl Mailbox {
     /// Leaves `command`; whether its reader has to be woken.
     #[must_use]
-    pub fn post(&self, command: Command) -> bool {
+    pub(crate) fn post(&self, command: Command) -> bool {
         let mut inner = self.0.lock();
         inner.commands.push(command);
         std::mem::take(&mut inner.asleep)
@@ -40,7 +40,7 @@ impl Mailbox {
 
     /// Work was left elsewhere; whether the reader has to be woken for it.
     #[must_use]
-    pub fn take_sleeper(&self) -> bool {
+    pub(crate) fn take_sleeper(&self) -> bool {
         std::mem::take(&mut self.0.lock().asleep)
     }
 
@@ -51,7 +51,7 @@ impl Mailbox {
     }
 
     /// Whether the reader may sleep: then the next [`Self::post`] says that it must be woken.
-    pub fn may_sleep(&self) -> bool {
+    pub(crate) fn may_sleep(&self) -> bool {
         let mut inner = self.0.lock();
         inner.asleep = inner.commands.is_empty();
         inner.asleep

@@ -9,12 +9,15 @@
 //! - `mailbox`: what other threads ask for; `jobs`: work of upper layers; `timers`: all deadlines.
 
 mod connection;
+pub mod datagram_path;
 pub mod datagrams;
 mod ending;
 mod endpoints;
 mod handshake;
 mod jobs;
+pub mod lane;
 mod mailbox;
+pub mod session;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -30,15 +33,15 @@ use bytes::{Bytes, BytesMut};
 use quinn_proto::{ConnectionError, DatagramEvent, EcnCodepoint, Transmit};
 use slab::Slab;
 
-use super::lane::Lane;
-use super::session::SessionStats;
 use crate::error::Error;
 
 use connection::{Connection, Stage};
 use endpoints::{Endpoint, MOST_INCOMING};
 pub use handshake::{Accepted, Acceptor, Admission, Ask, Connected};
 pub use jobs::{After, Job, JobHandle};
+use lane::Lane;
 pub use mailbox::{Command, Mailbox};
+use session::SessionStats;
 use timers::Timers;
 
 /// One connection of a lane. The serial number tells it from others that had its place.
@@ -146,7 +149,7 @@ impl Core {
     }
 
     /// Feeds what a session has to send; the turn that follows sends it.
-    pub fn feed_now(&mut self, now: Instant, key: ConnectionKey) {
+    pub(crate) fn feed_now(&mut self, now: Instant, key: ConnectionKey) {
         if let Some(connection) = self.get(key) {
             connection.feed_now(now);
             self.list(key);

@@ -24,7 +24,7 @@ where
 
 impl<K: Ord + Copy> Timers<K> {
     /// Makes sure that `key` comes up at `due` or before. `armed` is the owner's.
-    pub fn arm(&mut self, key: K, due: Instant, armed: &mut Option<Instant>) {
+    pub(crate) fn arm(&mut self, key: K, due: Instant, armed: &mut Option<Instant>) {
         if armed.is_none_or(|armed| due < armed) {
             *armed = Some(due);
             self.heap.push(Reverse((due, key)));

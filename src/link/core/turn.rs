@@ -26,7 +26,12 @@ impl Core {
 
     /// [`Self::turn`], except that new connections go on waiting: making one takes more of the stack than a program's thread
     /// may have.
-    pub fn turn_without_newcomers(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) -> Next {
+    pub(crate) fn turn_without_newcomers(
+        &mut self,
+        now: Instant,
+        mailbox: &Mailbox,
+        wire: &mut dyn Wire,
+    ) -> Next {
         self.run_commands(now, mailbox, wire);
         self.due(now);
         // Those that are listed meanwhile, with more to write, come in the next turn.
@@ -39,7 +44,7 @@ impl Core {
     }
 
     /// Sends what a session has to send, without the rest of a turn; whether work is left for one, and when the next is due.
-    pub fn send_now(
+    pub(crate) fn send_now(
         &mut self,
         now: Instant,
         key: ConnectionKey,

@@ -3,22 +3,15 @@
 //! Two of them mean something here, CLOSE and DRAIN of draft-ietf-webtrans-http3; the others are skipped as they
 //! arrive. That includes DATAGRAM (type 0): datagrams travel in QUIC datagrams only, as the draft has it.
 
-use super::frame::{self, put_frame};
+use super::frame::put_frame;
+use super::types::*;
 use super::wire::{VarIntReader, put_varint};
 
-pub(crate) const WT_CLOSE_SESSION: u64 = 0x2843;
-pub(crate) const WT_DRAIN_SESSION: u64 = 0x78ae;
 /// `WT_MAX_STREAM_DATA` and `WT_STREAM_DATA_BLOCKED` of WebTransport over HTTP/2: "a session error" (section 5.4).
 const PROHIBITED: [u64; 2] = [0x190b_4d3e, 0x190b_4d42];
-const CODE_BYTES: usize = 4;
-/// The longest close reason, draft section 6.
-pub(crate) const MAX_REASON_BYTES: usize = 1024;
-/// The most a reader ever holds.
-pub(crate) const MAX_CAPSULE_BYTES: usize = CODE_BYTES + MAX_REASON_BYTES;
-
 /// A DATA frame with the capsule that closes the session; the CONNECT stream is to be finished right after it.
 /// `reason` is cut at a character boundary to the 1024 bytes the capsule may hold.
-pub fn close_bytes(code: u32, reason: &str) -> Vec<u8> {
+pub(crate) fn close_bytes(code: u32, reason: &str) -> Vec<u8> {
     let reason = &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)];
     in_data_frame(WT_CLOSE_SESSION, &[&code.to_be_bytes()[..], reason.as_bytes()].concat())
 }
@@ -33,7 +26,7 @@ fn in_data_frame(kind: u64, value: &[u8]) -> Vec<u8> {
     put_varint(&mut capsule, kind);
     put_varint(&mut capsule, value.len() as u64);
     capsule.extend_from_slice(value);
-    put_frame(&mut out, frame::DATA, &capsule);
+    put_frame(&mut out, DATA, &capsule);
     out
 }
 
@@ -119,6 +112,7 @@ impl CapsuleReader {
     }
 
     /// Peer bytes held for an unfinished capsule.
+    #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.close.len() + self.varint.buffered_bytes()
     }
@@ -156,7 +150,7 @@ mod tests {
     #[test]
     fn close_carries_code_and_reason_after_any_unknown_capsules() {
         let mut input = capsule(0x00, b"a datagram");
-        input.extend(capsule(frame::GREASE, &[0; 5000]));
+        input.extend(capsule(crate::link::h3::types::GREASE, &[0; 5000]));
         input.extend(capsule(WT_CLOSE_SESSION, b"\xde\xad\xbe\xefgone"));
         let expected = Capsule::Close { code: 0xdead_beef, reason: "gone".into() };
         assert_eq!(read(&input), Ok(Some(expected)));
@@ -195,7 +189,7 @@ mod tests {
     #[test]
     fn an_unknown_capsule_of_any_length_is_never_buffered() {
         let mut reader = CapsuleReader::new();
-        let mut head = capsule(frame::GREASE, b"");
+        let mut head = capsule(crate::link::h3::types::GREASE, b"");
         head.pop();
         put_varint(&mut head, 1 << 61);
         assert_eq!(reader.read(&mut &head[..]), Ok(None));

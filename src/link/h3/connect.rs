@@ -174,7 +174,7 @@ impl ConnectResponse {
     }
 
     /// Whether the session is established.
-    pub fn is_accepted(&self) -> bool {
+    pub(crate) fn is_accepted(&self) -> bool {
         (200..300).contains(&self.status)
     }
 

@@ -41,7 +41,7 @@ impl QuarterStreamId {
     }
 
     /// Takes the prefix off a datagram that arrived, without copying.
-    pub fn strip(&self, mut datagram: Bytes) -> DatagramVerdict {
+    pub(crate) fn strip(&self, mut datagram: Bytes) -> DatagramVerdict {
         if datagram.starts_with(self.prefix()) {
             datagram.advance(usize::from(self.len));
             return DatagramVerdict::Ours(datagram);

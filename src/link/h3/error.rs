@@ -1,5 +1,7 @@
 //! HTTP/3, QPACK and WebTransport error codes, and what ends a connection or a stream.
 
+use quinn_proto::VarInt;
+
 use std::borrow::Cow;
 
 /// `H3_DATAGRAM_ERROR`, RFC 9297 section 5.2.
@@ -87,6 +89,11 @@ impl From<StreamFault> for Fault {
     fn from(fault: StreamFault) -> Self {
         Self::Stream(fault)
     }
+}
+
+/// A code as QUIC carries it. All codes of HTTP/3 and of peers' frames fit.
+pub(crate) fn varint(code: u64) -> VarInt {
+    VarInt::from_u64(code).unwrap_or(VarInt::MAX)
 }
 
 #[cfg(test)]

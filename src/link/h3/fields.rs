@@ -8,6 +8,7 @@ use wtransport::proto::qpack::Encoder;
 
 use super::frame::{self, MAX_HEADERS_BYTES};
 use super::static_table;
+use super::types;
 
 /// Names and values in the order of the wire.
 pub(crate) type Fields = Vec<(String, String)>;
@@ -32,7 +33,7 @@ pub(crate) enum FieldsError {
 /// A HEADERS frame with these fields.
 pub(crate) fn headers_frame<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
     let mut out = Vec::new();
-    frame::put_frame(&mut out, frame::HEADERS, &Encoder::encode(fields));
+    frame::put_frame(&mut out, types::HEADERS, &Encoder::encode(fields));
     out
 }
 

@@ -3,24 +3,12 @@
 //! Only frames with a meaning here are kept until they are whole, each within its bound; DATA passes straight
 //! through and every unknown type is skipped as it arrives.
 
-use super::capsule::{MAX_CAPSULE_BYTES, WT_CLOSE_SESSION, WT_DRAIN_SESSION};
 use super::error::{
     ConnectionError, Fault, H3_EXCESSIVE_LOAD, H3_FRAME_ERROR, H3_FRAME_UNEXPECTED, H3_ID_ERROR,
     H3_MISSING_SETTINGS, StreamFault,
 };
+use super::types::*;
 use super::wire::{VarIntReader, put_varint, whole_varint};
-
-pub(crate) const DATA: u64 = 0x00;
-pub(crate) const HEADERS: u64 = 0x01;
-pub(crate) const CANCEL_PUSH: u64 = 0x03;
-pub(crate) const SETTINGS: u64 = 0x04;
-pub(crate) const PUSH_PROMISE: u64 = 0x05;
-pub(crate) const GOAWAY: u64 = 0x07;
-pub(crate) const MAX_PUSH_ID: u64 = 0x0d;
-/// The signal at the start of a WebTransport bidirectional stream; a frame type only by registration.
-pub(crate) const WT_STREAM: u64 = 0x41;
-/// A reserved type (`0x1f * N + 0x21`) that keeps peers honest about skipping what they do not know.
-pub(crate) const GREASE: u64 = 0x1f * 0x1a2b + 0x21;
 
 /// The longest header block taken.
 pub(crate) const MAX_HEADERS_BYTES: usize = 64 * 1024;
@@ -179,6 +167,7 @@ impl FrameReader {
     }
 
     /// Peer bytes held for an unfinished frame.
+    #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.kept.len() + self.varint.buffered_bytes()
     }

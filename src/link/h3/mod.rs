@@ -7,7 +7,7 @@
 //! - [`datagram`]: the session prefix of datagrams; the only hot path, and free of state.
 //! - [`settings`]: what both sides announce, and what follows from it.
 //! - [`error`]: error codes and the error that ends a connection.
-//! - `uni`, `request`, `frame`, `capsule`, `fields`, `static_table`, `wire`: the layers beneath, from peer streams down to integers.
+//! - `uni`, `request`, `frame`, `capsule`, `fields`, `static_table`, `types`, `wire`: the layers beneath, from peer streams down to integers.
 //!
 //! Bounds: no more than [`session::MAX_BUFFERED_BYTES`] of a peer's bytes are ever kept, whatever it sends.
 
@@ -23,13 +23,15 @@ mod request;
 pub mod session;
 pub mod settings;
 mod static_table;
+mod types;
 mod uni;
 mod wire;
 
-pub use capsule::{close_bytes, drain_bytes};
+pub(crate) use capsule::close_bytes;
+pub use capsule::drain_bytes;
 pub use connect::{ConnectRequest, ConnectResponse, Protocol};
 pub use datagram::{DatagramVerdict, QuarterStreamId};
 pub use error::ConnectionError;
 pub use frame::goaway_bytes;
-pub use session::{Event, Session, StreamVerdict};
+pub use session::{Event, SessionMachine, StreamVerdict};
 pub use settings::{PeerSettings, Role};

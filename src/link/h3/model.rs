@@ -6,11 +6,12 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::fields::headers_frame;
-use super::frame::{self, put_frame};
+use super::frame::put_frame;
 use super::session::MAX_BUFFERED_BYTES;
 use super::wire::put_varint;
 use super::{
-    ConnectRequest, Event, Protocol, Role, Session, StreamVerdict, close_bytes, drain_bytes, goaway_bytes,
+    ConnectRequest, Event, Protocol, Role, SessionMachine, StreamVerdict, close_bytes, drain_bytes,
+    goaway_bytes,
 };
 
 const CONNECT: u64 = 0;
@@ -98,7 +99,7 @@ fn bytes(script: &Script, manner: &Manner) -> [Vec<u8>; 3] {
         put_varint(&mut settings, content.len() as u64);
     }
     let mut control = vec![0];
-    put_frame(&mut control, frame::SETTINGS, &settings);
+    put_frame(&mut control, crate::link::h3::types::SETTINGS, &settings);
     grease.frame(&mut control);
     if script.goaway {
         control.extend(goaway_bytes(4));
@@ -136,7 +137,7 @@ fn bytes(script: &Script, manner: &Manner) -> [Vec<u8>; 3] {
     let mut session = Vec::new();
     for piece in cut(&capsules, &manner.frames) {
         grease.frame(&mut session);
-        put_frame(&mut session, frame::DATA, piece);
+        put_frame(&mut session, crate::link::h3::types::DATA, piece);
     }
     [control, opening, session]
 }
@@ -152,11 +153,11 @@ fn cut<'a>(bytes: &'a [u8], at: &[Index]) -> Vec<&'a [u8]> {
 fn play(script: &Script, manner: &Manner) -> Vec<Event> {
     let [control, opening, rest] = bytes(script, manner);
     let mut session = match script.us {
-        Role::Server => Session::server(),
-        Role::Client => Session::client(),
+        Role::Server => SessionMachine::server(),
+        Role::Client => SessionMachine::client(),
     };
     let mut events = Vec::new();
-    let mut collect = |session: &mut Session| {
+    let mut collect = |session: &mut SessionMachine| {
         assert!(session.buffered_bytes() <= MAX_BUFFERED_BYTES);
         while let Some(event) = session.poll_event() {
             match &event {
@@ -222,7 +223,7 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
     let request = || ConnectRequest::new("a", "/", &[]).unwrap();
     let connect = headers_frame(request().fields(Protocol::WebTransportH3));
     let fixed = vec![
-        Session::server().control_preface(),
+        SessionMachine::server().control_preface(),
         connect.clone(),
         connect[..connect.len() / 2].to_vec(),
         headers_frame([(":status", "200")]),
@@ -284,7 +285,7 @@ proptest! {
         honest in any::<bool>(),
         acts in vec(act(), 0..60),
     ) {
-        let mut session = if server { Session::server() } else { Session::client() };
+        let mut session = if server { SessionMachine::server() } else { SessionMachine::client() };
         let mut ends = 0;
         if honest {
             let preface = session.control_preface();

@@ -8,8 +8,9 @@ use super::error::{
     WT_BUFFERED_STREAM_REJECTED,
 };
 use super::fields::{self, Fields, FieldsError};
-use super::frame::{Frame, FrameReader, Place, WT_STREAM};
+use super::frame::{Frame, FrameReader, Place};
 use super::settings::Role;
+use super::types::WT_STREAM;
 use super::wire::VarIntReader;
 
 /// What a stream turned out to be.
@@ -97,6 +98,7 @@ impl RequestStream {
     }
 
     /// Peer bytes held.
+    #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         match self {
             Self::Signal(reader) | Self::SessionId(reader) => reader.buffered_bytes(),

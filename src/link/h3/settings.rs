@@ -7,6 +7,7 @@
 use super::connect::Protocol;
 use super::error::{ConnectionError, H3_FRAME_ERROR, H3_SETTINGS_ERROR};
 use super::frame::{self, MAX_HEADERS_BYTES};
+use super::types;
 use super::wire::{put_varint, take_varint};
 
 const QPACK_MAX_TABLE_CAPACITY: u64 = 0x01;
@@ -62,7 +63,7 @@ pub(crate) fn settings_frame() -> Vec<u8> {
         put_varint(&mut payload, id);
         put_varint(&mut payload, value);
     }
-    frame::put_frame(&mut out, frame::SETTINGS, &payload);
+    frame::put_frame(&mut out, types::SETTINGS, &payload);
     out
 }
 
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(settings.max_field_section_bytes, Some(65_536));
         assert_eq!(settings.protocol(), Some(Protocol::WebTransport));
         assert_eq!((GREASE - 0x21) % 0x1f, 0);
-        assert_eq!((frame::GREASE - 0x21) % 0x1f, 0);
+        assert_eq!((crate::link::h3::types::GREASE - 0x21) % 0x1f, 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::error::{
 };
 use super::frame::{self, Frame, FrameReader, Place};
 use super::settings::{PeerSettings, Role};
+use super::types;
 use super::wire::VarIntReader;
 
 const CONTROL: u64 = 0x00;
@@ -23,7 +24,7 @@ pub(crate) const MAX_NAMELESS: usize = 16;
 pub(crate) fn control_preface() -> Vec<u8> {
     let mut out = vec![CONTROL as u8];
     out.extend(super::settings::settings_frame());
-    frame::put_frame(&mut out, frame::GREASE, b"");
+    frame::put_frame(&mut out, types::GREASE, b"");
     out
 }
 
@@ -106,6 +107,7 @@ impl UniStreams {
     }
 
     /// Peer bytes held.
+    #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         let nameless = self.nameless.iter().map(|(_, stream)| match stream {
             Nameless::Type(reader) | Nameless::Session(reader) => reader.buffered_bytes(),

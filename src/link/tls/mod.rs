@@ -2,12 +2,12 @@
 //!
 //! - `identity`: certificates and keys of servers.
 //! - `trust`: verifiers of clients, which remember why they refused.
-//! - `session`: the crypto session; `keys`: its packet keys; `retry`: the integrity of Retry packets.
+//! - `crypto_session`: the crypto session; `keys`: its packet keys; `retry`: the integrity of Retry packets.
 
+mod crypto_session;
 mod identity;
 mod keys;
 mod retry;
-mod session;
 mod trust;
 
 use std::path::Path;
@@ -21,9 +21,9 @@ use rustls::crypto::ring::cipher_suite::{
 use rustls::pki_types::CertificateDer;
 use wtransport::tls::Certificate;
 
+pub use crypto_session::{ClientCrypto, Extensions, HandshakeData, ServerCrypto};
 pub use identity::Identity;
 pub use keys::FrameFilter;
-pub use session::{ClientCrypto, Extensions, HandshakeData, ServerCrypto};
 pub use trust::{Refusal, client_config};
 
 use crate::error::{Error, Result};

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use super::UdpLane;
 use crate::link::core::ConnectionKey;
-use crate::link::lane::Driver;
+use crate::link::core::lane::Driver;
 use crate::runtime::epoll::Event;
 use crate::runtime::hand_over;
 use crate::runtime::lane::Next;

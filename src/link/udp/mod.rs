@@ -12,7 +12,7 @@ use once_cell::sync::OnceCell;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::config::ConnectionOptions;
-use super::lane::Lane;
+use super::core::lane::Lane;
 use crate::error::{Error, Result};
 use crate::runtime::epoll::Sleep;
 use crate::runtime::lane::{LaneThread, Turn};
@@ -25,7 +25,7 @@ pub use sockets::{Prepared, UdpLane};
 const DEFAULT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 /// The lane for a new endpoint: the next in turn. All of them start with the first.
-pub fn next_lane() -> Result<Arc<UdpLane>> {
+pub(crate) fn next_lane() -> Result<Arc<UdpLane>> {
     static LANES: OnceCell<Vec<Arc<UdpLane>>> = OnceCell::new();
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let runtime = runtime::get()?;

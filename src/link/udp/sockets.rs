@@ -14,8 +14,8 @@ use quinn_udp::{RecvMeta, UdpSocketState};
 
 use super::leading::Leading;
 use crate::error::{Error, Result};
+use crate::link::core::lane::Lane;
 use crate::link::core::{Arrival, Core, EndpointKey, Mailbox, Sent, Wire};
-use crate::link::lane::Lane;
 use crate::runtime::epoll::{Event, Sleep};
 use crate::runtime::lane::{Next, Turn};
 
@@ -98,7 +98,7 @@ impl Prepared {
     }
 
     /// Whether the system may send its packets in fragments.
-    pub fn may_fragment(&self) -> bool {
+    pub(crate) fn may_fragment(&self) -> bool {
         self.state.may_fragment()
     }
 }

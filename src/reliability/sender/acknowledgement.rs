@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Newest, SETTLED, Sender, Settled};
 use crate::reliability::ack::{Echo, RangeAck};
 use crate::reliability::frame::MAX_TRANSMISSION;
-use crate::reliability::outcome::Outcome;
+use crate::reliability::outcome::MessageOutcome;
 use crate::reliability::outstanding::State;
 
 /// Early retransmissions of one message; after these only the timer, which backs off, sends it again. Otherwise a
@@ -14,7 +14,7 @@ pub(super) const MAX_EARLY: u32 = 8;
 
 impl Sender {
     /// Whether a message with this sequence was transmitted plain and has no outcome.
-    pub fn awaits_plain_ack(&self, sequence: u32) -> bool {
+    pub(crate) fn awaits_plain_ack(&self, sequence: u32) -> bool {
         let sequence = self.outstanding.unwrap(sequence);
         sequence.and_then(|sequence| self.outstanding.get(sequence)).is_some_and(|message| message.sent_plain)
     }
@@ -137,7 +137,7 @@ impl Sender {
             self.settled.push_back(Settled { sequence: sequence as u32, first_sent, by_timer, spurious });
         }
         self.reordering.settle();
-        self.resolve(now, sequence, Outcome::Acknowledged);
+        self.resolve(now, sequence, MessageOutcome::Acknowledged);
     }
 
     /// The peer got a copy. If it is of the first transmission, no later one was needed; if of another, the

@@ -67,7 +67,7 @@ fn giving_up_needs_the_retransmissions_and_not_only_the_time() {
         }
     }
     let (passed, outcome, retransmits) = given_up.unwrap();
-    assert_eq!((outcome, retransmits), (Outcome::GaveUp, 20));
+    assert_eq!((outcome, retransmits), (MessageOutcome::GaveUp, 20));
     assert!(passed > 20 * 300, "{passed}");
 }
 
@@ -215,7 +215,7 @@ fn a_path_that_takes_nothing_makes_nothing_be_given_up_until_its_time_has_passed
         }
     }
     let (passed, outcome) = given_up.unwrap();
-    assert_eq!(outcome, Outcome::GaveUp);
+    assert_eq!(outcome, MessageOutcome::GaveUp);
     assert!((blocked.end + 200..blocked.end + 1_000).contains(&passed), "{passed}");
 }
 
@@ -233,7 +233,7 @@ fn a_message_whose_ttl_has_passed_is_not_transmitted_and_has_no_sequence() {
         "the other message takes the first sequence"
     );
     let report = sender.next_outcome().unwrap();
-    assert_eq!((report.id, report.outcome, report.transmissions), (1, Outcome::Expired, 0));
+    assert_eq!((report.id, report.outcome, report.transmissions), (1, MessageOutcome::Expired, 0));
     assert_eq!((sender.next_outcome(), sender.stats().expired), (None, 1));
 }
 
@@ -252,7 +252,7 @@ fn a_ttl_stops_retransmission_and_an_acknowledgement_in_time_still_counts() {
         for passed in 201..3000 {
             assert!(transmitted(&mut sender, start + ms(passed)).is_empty());
         }
-        let expected = if acknowledged { Outcome::Acknowledged } else { Outcome::Expired };
+        let expected = if acknowledged { MessageOutcome::Acknowledged } else { MessageOutcome::Expired };
         let report = sender.next_outcome().unwrap();
         assert_eq!((report.outcome, report.transmissions), (expected, 1));
         assert!(sender.is_idle());
@@ -301,7 +301,7 @@ fn while_the_peer_has_not_answered_nothing_goes_and_after_the_patience_messages_
         }
         assert!(transmitted_as(Form::Held, &mut sender, now).is_empty());
         while let Some(report) = sender.next_outcome() {
-            assert_eq!((report.outcome, report.transmissions), (Outcome::GaveUp, 0));
+            assert_eq!((report.outcome, report.transmissions), (MessageOutcome::GaveUp, 0));
             given_up.push(passed);
         }
     }

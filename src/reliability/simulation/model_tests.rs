@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::super::frame::{self, Frame};
+use super::super::limits::MAX_PLAIN_SPAN;
 use super::super::negotiation::Mode;
 use super::super::outstanding::Message;
-use super::super::sender::MAX_PLAIN_SPAN;
-use super::super::{Machine, Options, Outcome, Verdict};
+use super::super::{Machine, MessageOutcome, Options, Verdict};
 use super::{MAX_SIZE, Network, Random, World, ms};
 use crate::datagram::message::Priority;
 use crate::error::Error;
@@ -114,7 +114,7 @@ fn with_the_default_options_nothing_is_given_up_in_a_black_hole_of_ten_seconds()
         let end = world.at(Duration::from_secs(20));
         world.run_until(end + Duration::from_secs(5));
         let from = &world.ends[0];
-        assert_eq!(from.count(Outcome::Acknowledged) as u64, from.submitted);
+        assert_eq!(from.count(MessageOutcome::Acknowledged) as u64, from.submitted);
         assert!(world.ends[1].delivered.values().all(|&(times, _)| times == 1));
         // The backlog came in slow starts, not in a burst: no more than the window's share in any 10 ms.
         let start = world.start;
@@ -150,7 +150,7 @@ fn a_full_window_comes_out_of_a_black_hole_as_a_slow_start_and_not_as_a_burst() 
         world.black_hole = false;
         let over = world.now;
         world.run_until(over + Duration::from_secs(2));
-        assert_eq!(world.ends[0].count(Outcome::Acknowledged) as u64, 2_000 + backlog);
+        assert_eq!(world.ends[0].count(MessageOutcome::Acknowledged) as u64, 2_000 + backlog);
         let busiest = |from: Instant, until: Instant| {
             let mut tenths = HashMap::new();
             for at in world.ends[0].sent_log.iter().filter(|&&at| at >= from && at < until) {
@@ -180,7 +180,7 @@ fn a_peer_that_never_acknowledges_gets_a_bounded_trickle_and_every_message_its_o
         assert_eq!(world.ends[0].outcomes.len(), 0, "never before 2 s × (5 + 1)");
         let end = world.at(ms(16_000));
         world.run_until(end);
-        assert_eq!(world.ends[0].count(Outcome::GaveUp) as u64, messages);
+        assert_eq!(world.ends[0].count(MessageOutcome::GaveUp) as u64, messages);
         let stats = world.ends[0].machine.stats().sender;
         assert_eq!(stats.early_retransmits, 0);
         assert!(stats.timer_retransmits >= 5 * messages);
@@ -206,8 +206,8 @@ fn a_receiver_that_stops_reading_loses_nothing_that_it_acknowledged() {
         let pause = if world.ends[0].machine.stats().negotiated { 60 } else { 9 };
         let end = world.at(Duration::from_secs(pause));
         world.run_until(end);
-        assert_eq!(world.ends[0].count(Outcome::Acknowledged), 100);
-        assert_eq!(world.ends[0].count(Outcome::GaveUp), 0);
+        assert_eq!(world.ends[0].count(MessageOutcome::Acknowledged), 100);
+        assert_eq!(world.ends[0].count(MessageOutcome::GaveUp), 0);
         let transmissions = world.ends[0].machine.stats().sender.transmissions;
         println!("{transmissions} transmissions in {pause} s");
         if world.ends[0].machine.stats().negotiated {
@@ -219,7 +219,7 @@ fn a_receiver_that_stops_reading_loses_nothing_that_it_acknowledged() {
         let end = world.now + Duration::from_secs(2);
         world.run_until(end);
         let from = &world.ends[0];
-        assert_eq!(from.count(Outcome::Acknowledged) as u64, from.submitted);
+        assert_eq!(from.count(MessageOutcome::Acknowledged) as u64, from.submitted);
         assert_eq!(world.ends[1].delivered.len() as u64, from.submitted);
         assert!(world.ends[1].delivered.values().all(|&(times, _)| times == 1));
     }
@@ -245,7 +245,7 @@ fn retransmissions_for_nothing_are_few_when_nothing_is_lost_but_much_is_late() {
         let stats = world.ends[0].machine.stats();
         println!("{delay} ms: {copies} copies of 12000, {stats:?}");
         assert!(copies * 100 < 12_000 * 2, "{copies}");
-        assert_eq!(world.ends[0].count(Outcome::Acknowledged), 12_000);
+        assert_eq!(world.ends[0].count(MessageOutcome::Acknowledged), 12_000);
     }
 }
 
@@ -327,7 +327,7 @@ fn a_layer_opened_anew_is_not_mistaken_for_the_old_one() {
         let now = world.now;
         world.ends[0].machine.close(now);
         world.drive(0);
-        assert_eq!(world.ends[0].count(Outcome::Closed), 50);
+        assert_eq!(world.ends[0].count(MessageOutcome::Closed), 50);
         let first_sequence = if continues { world.ends[0].machine.next_sequence() } else { 0 };
         world.open_again(0, Options { generation: 1, first_sequence, ..options(0xfeed_0000_0000_0001) });
         for end in &mut world.ends {
@@ -345,7 +345,7 @@ fn a_layer_opened_anew_is_not_mistaken_for_the_old_one() {
         world.run_until(world.now + Duration::from_secs(10));
         for (index, first) in offset.into_iter().enumerate() {
             let (end, other) = (&world.ends[index], &world.ends[1 - index]);
-            assert_eq!(end.count(Outcome::Acknowledged), 500);
+            assert_eq!(end.count(MessageOutcome::Acknowledged), 500);
             let new = other.delivered.iter().filter(|(id, _)| **id >= first);
             assert_eq!(new.clone().count(), 500, "from {index}, continues: {continues}");
             assert!(other.delivered.values().all(|&(times, _)| times == 1));
@@ -363,14 +363,14 @@ fn a_layer_that_only_receives_and_is_opened_anew_is_found_by_the_sender() {
         world.run_until(world.now + ms(5));
     }
     world.run_until(world.now + ms(200));
-    assert_eq!(world.ends[0].count(Outcome::Acknowledged), 100);
+    assert_eq!(world.ends[0].count(MessageOutcome::Acknowledged), 100);
     world.open_again(1, Options { generation: 1, ..options(99) });
     for _ in 0..100 {
         world.submit(0, 100);
         world.run_until(world.now + ms(5));
     }
     world.run_until(world.now + Duration::from_secs(1));
-    assert_eq!(world.ends[0].count(Outcome::Acknowledged), 200);
+    assert_eq!(world.ends[0].count(MessageOutcome::Acknowledged), 200);
     assert_eq!(world.ends[1].delivered.len(), 200);
 }
 
@@ -391,7 +391,7 @@ fn a_peer_that_comes_back_speaking_only_the_reference_s_protocol_is_left_to_the_
         assert!(world.submit(1, 100));
     }
     world.run_until(world.now + Duration::from_secs(15));
-    assert_eq!(world.ends[1].count(Outcome::GaveUp), 100);
+    assert_eq!(world.ends[1].count(MessageOutcome::GaveUp), 100);
     assert!(world.ends[0].left.len() >= 100);
     assert_eq!((world.ends[0].delivered.len(), world.ends[1].outcomes.len()), (200, 300));
     let stats = world.ends[0].machine.stats();
@@ -404,7 +404,10 @@ fn a_peer_that_comes_back_speaking_only_the_reference_s_protocol_is_left_to_the_
     }
     world.run_until(world.now + Duration::from_secs(5));
     assert_eq!(
-        (world.ends[0].count(Outcome::Acknowledged), world.ends[1].count(Outcome::Acknowledged)),
+        (
+            world.ends[0].count(MessageOutcome::Acknowledged),
+            world.ends[1].count(MessageOutcome::Acknowledged)
+        ),
         (201, 201)
     );
     assert_eq!(world.ends[0].machine.stats().receiver.peer_restarts, 1);
@@ -423,7 +426,7 @@ fn after_the_negotiation_a_program_s_own_datagrams_that_look_like_plain_frames_a
         world.run_until(world.now + Duration::from_secs(1));
         assert_eq!(world.ends[1].left, (0..100).map(lookalike).collect::<Vec<_>>());
         assert_eq!(world.ends[1].delivered.len(), 20);
-        assert_eq!(world.ends[1].count(Outcome::Acknowledged), 120);
+        assert_eq!(world.ends[1].count(MessageOutcome::Acknowledged), 120);
         let stats = world.ends[1].machine.stats();
         assert_eq!((stats.plain_left, stats.receiver.peer_restarts, stats.negotiated), (100, 0, true));
         assert_eq!(stats.plain_taken > 0, make(1).negotiation == Mode::Auto);
@@ -472,7 +475,7 @@ fn no_frame_of_a_layer_reaches_the_reader_whatever_is_lost_and_whoever_opens_aga
         for end in &world.ends {
             assert_eq!(end.left, Vec::<Bytes>::new(), "seed {seed}");
             assert!(end.machine.is_idle() && end.machine.stats().negotiated, "seed {seed}");
-            assert_eq!(end.count(Outcome::GaveUp), 0, "seed {seed}");
+            assert_eq!(end.count(MessageOutcome::GaveUp), 0, "seed {seed}");
         }
     }
 }
@@ -523,7 +526,7 @@ fn where_no_layer_answers_messages_are_given_up_and_few_hellos_are_sent() {
     world.run_until(world.now + ms(11_900));
     assert_eq!(world.ends[0].outcomes.len(), 0, "never before 2 s × (5 + 1)");
     world.run_until(world.now + ms(1_000));
-    assert_eq!(world.ends[0].count(Outcome::GaveUp), 50);
+    assert_eq!(world.ends[0].count(MessageOutcome::GaveUp), 50);
     assert_eq!(world.ends[0].never_sent.len(), 50);
     assert!(world.ends[0].datagrams_sent < 40, "{}", world.ends[0].datagrams_sent);
 }
@@ -543,12 +546,13 @@ fn messages_with_a_ttl_have_one_outcome_and_none_arrives_that_expired_before_it_
         let (near, far) = (&world.ends[0], &world.ends[1]);
         assert!(near.machine.is_idle());
         assert_eq!(near.outcomes.len() as u64, near.submitted);
-        let (acknowledged, expired) = (near.count(Outcome::Acknowledged), near.count(Outcome::Expired));
+        let (acknowledged, expired) =
+            (near.count(MessageOutcome::Acknowledged), near.count(MessageOutcome::Expired));
         assert_eq!((acknowledged + expired) as u64, near.submitted);
         assert!(acknowledged > 100 && expired > 100, "{acknowledged} {expired}");
         assert!(far.delivered.iter().all(|(id, (times, _))| *times == 1 && !near.never_sent.contains(id)));
         for (id, outcome) in &near.outcomes {
-            assert!(*outcome == Outcome::Expired || far.delivered.contains_key(id));
+            assert!(*outcome == MessageOutcome::Expired || far.delivered.contains_key(id));
         }
     }
 }
@@ -591,12 +595,12 @@ fn a_peer_that_was_full_and_then_fell_silent_is_given_up() {
     }
     world.run_until(world.now + Duration::from_secs(30));
     assert!(world.ends[0].machine.stats().peer_full);
-    assert_eq!((world.ends[0].outcomes.len(), world.ends[0].count(Outcome::Acknowledged)), (50, 50));
+    assert_eq!((world.ends[0].outcomes.len(), world.ends[0].count(MessageOutcome::Acknowledged)), (50, 50));
     world.black_hole = true;
     world.run_until(world.now + ms(11_500));
     assert_eq!(world.ends[0].outcomes.len(), 50);
     world.run_until(world.now + ms(5_000));
-    assert_eq!(world.ends[0].count(Outcome::GaveUp), 50);
+    assert_eq!(world.ends[0].count(MessageOutcome::GaveUp), 50);
 }
 
 #[test]
@@ -619,7 +623,7 @@ fn a_flood_of_hellos_costs_little_and_the_true_one_is_still_heard() {
         world.run_until(world.now + ms(5));
     }
     world.run_until(world.now + Duration::from_secs(2));
-    assert_eq!(world.ends[1].count(Outcome::Acknowledged), 150);
+    assert_eq!(world.ends[1].count(MessageOutcome::Acknowledged), 150);
     assert!(world.ends[0].machine.stats().negotiated && world.ends[1].machine.stats().negotiated);
 }
 
@@ -671,17 +675,18 @@ fn what_no_longer_fits_is_reported_and_not_retried() {
     world.black_hole = true;
     world.ends[0].max_size = 1100;
     world.run_until(world.now + ms(500));
-    assert_eq!(world.ends[0].outcomes, HashMap::from([(2, Outcome::TooLarge)]));
+    assert_eq!(world.ends[0].outcomes, HashMap::from([(2, MessageOutcome::TooLarge)]));
     world.ends[0].max_size = 500;
     world.black_hole = false;
     world.run_until(world.now + Duration::from_secs(1));
-    let expected = [(0, Outcome::TooLarge), (1, Outcome::Acknowledged), (2, Outcome::TooLarge)];
+    let expected =
+        [(0, MessageOutcome::TooLarge), (1, MessageOutcome::Acknowledged), (2, MessageOutcome::TooLarge)];
     assert_eq!(world.ends[0].outcomes, HashMap::from(expected));
     assert_eq!(world.ends[1].delivered.len(), 1);
     world.ends[0].max_size = 0;
     world.submit(0, 100);
     world.drive(0);
-    assert_eq!(world.ends[0].count(Outcome::TooLarge), 3);
+    assert_eq!(world.ends[0].count(MessageOutcome::TooLarge), 3);
 }
 
 #[test]
@@ -746,7 +751,7 @@ fn closing_gives_every_message_its_outcome_once() {
     world.run_until(now + Duration::from_secs(5));
     assert_eq!(world.ends[0].outcomes.len(), 500);
     let (acknowledged, closed) =
-        (world.ends[0].count(Outcome::Acknowledged), world.ends[0].count(Outcome::Closed));
+        (world.ends[0].count(MessageOutcome::Acknowledged), world.ends[0].count(MessageOutcome::Closed));
     assert!(acknowledged > 0 && closed > 0 && acknowledged + closed == 500);
     assert!(world.ends[0].machine.is_idle());
     let error = world.ends[0].machine.submit(Message::new(now, 0, Bytes::new()), MAX_SIZE).unwrap_err();

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use support::blocked::blocked;
-use support::datagrams::{PATIENCE, Pair, eventually, receive, soon};
+use support::pair::{PATIENCE, Pair, eventually, receive, soon};
 use support::raw_peer::{OLD_SETTINGS, Raw};
 use wtgram::broadcaster::{Broadcaster, MemberResult, SlowPolicy, Statistics, Target};
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind, SendOptions};
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind};
+use wtgram::datagram::transport::Transport;
 use wtgram::error::{Error, Result};
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::runtime::wait::Deadline;

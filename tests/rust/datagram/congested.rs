@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use support::simulator::Direction;
 use support::simulator::session::LossyPair;
-use wtgram::datagram::send::{FullPolicy, SendOptions};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::send::FullPolicy;
 use wtgram::runtime::wait::{Deadline, Timeout};
 
 fn soon() -> Deadline {

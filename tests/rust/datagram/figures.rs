@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use support::datagrams::{Pair, eventually, receive, soon};
+use support::pair::{Pair, eventually, receive, soon};
 use wtgram::broadcaster::{Broadcaster, SlowPolicy, Target};
 use wtgram::datagram::channel::Channel;
 use wtgram::datagram::message::Limits;
-use wtgram::datagram::send::{FullPolicy, OutcomeKind, SendOptions};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::send::{FullPolicy, OutcomeKind};
 use wtgram::datagram::stats::Stats;
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::runtime::wait::Deadline;
+use wtgram::structured::objects::Structured;
 use wtgram::structured::registry::{ObjectType, Registry};
 use wtgram::structured::serializer::Json;
-use wtgram::structured::transport::Structured;
 
 fn send(transport: &Transport, payload: &[u8]) {
     transport.outgoing.send(payload, &SendOptions::default(), soon()).unwrap();

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::datagrams::{Pair, after, eventually};
+use support::pair::{Pair, after, eventually};
 use wtgram::datagram::message::{Limits, Priority};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
 use wtgram::datagram::receive::{DropPolicy, Slot};
-use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind, SendOptions};
+use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind};
 use wtgram::datagram::stats::Stats;
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;
 use wtgram::runtime::wait::Deadline;
 

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use quinn_udp::{EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
-use support::datagrams::{Pair, eventually, receive, soon};
+use support::pair::{Pair, eventually, receive, soon};
 use support::simulator::{Conditions, Direction, Simulator};
-use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
 use wtgram::datagram::session::Session;
-use wtgram::datagram::transport::TransportOptions;
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::runtime::readiness::Ready;
 use wtgram::runtime::wait::Deadline;
@@ -89,7 +89,7 @@ fn datagrams_grow_to_what_the_path_carries_and_shrink_when_it_swallows_large_one
         send(&pair.client, &payload);
         let mut buffer = vec![0; 2048];
         let arrived =
-            pair.to().incoming.receive(&mut buffer, support::datagrams::after(Duration::from_millis(100)));
+            pair.to().incoming.receive(&mut buffer, support::pair::after(Duration::from_millis(100)));
         arrived.is_ok_and(|arrived| buffer[..arrived.size] == payload)
     });
     assert!(mtu(&pair.accepted) > SMALLEST_MTU, "the other direction still carries large ones");

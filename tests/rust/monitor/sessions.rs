@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use support::blocked::blocked;
-use support::datagrams::{Pair, after, eventually, receive, soon};
+use support::pair::{Pair, after, eventually, receive, soon};
 use support::simulator::Conditions;
 use support::simulator::session::LossyPair;
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::send::{FullPolicy, SendOptions};
-use wtgram::datagram::transport::{Transport, TransportOptions};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::send::FullPolicy;
+use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;
 use wtgram::monitor::rules::{Alert, Kind, Thresholds};
 use wtgram::monitor::trend::{Series, Trend};

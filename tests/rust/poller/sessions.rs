@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::datagrams::{PATIENCE, Pair, after, soon};
-use wtgram::datagram::transport::TransportOptions;
+use support::pair::{PATIENCE, Pair, after, soon};
+use wtgram::datagram::options::TransportOptions;
 use wtgram::error::Error;
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::runtime::readiness::{Pollable, Ready, Watchers};
 use wtgram::runtime::wait::Deadline;
+use wtgram::structured::objects::{DEFAULT_QUEUE, Structured};
 use wtgram::structured::registry::{ObjectType, Registry};
 use wtgram::structured::serializer::Json;
-use wtgram::structured::transport::{DEFAULT_QUEUE, Structured};
 
 /// Ready for what the test says.
 #[derive(Default)]

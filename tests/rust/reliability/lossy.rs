@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use support::simulator::session::LossyPair;
 use support::simulator::{Bursts, Conditions, Direction};
-use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::options::SendOptions;
 use wtgram::datagram::session::Session;
 use wtgram::error::Error;
-use wtgram::reliability::Outcome;
+use wtgram::reliability::MessageOutcome;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::reliability::negotiation::Mode;
 use wtgram::runtime::wait::{Deadline, Timeout};
@@ -54,7 +54,7 @@ fn exactly_once(near: &Layer, far: &Layer, count: u64) {
                 while fetched < count as usize {
                     fetched += from
                         .outcomes(512, soon(), |report| {
-                            assert_eq!(report.outcome, Outcome::Acknowledged);
+                            assert_eq!(report.outcome, MessageOutcome::Acknowledged);
                             let doubled = std::mem::replace(&mut settled[report.id as usize], true);
                             assert!(!doubled, "{} has two outcomes", report.id);
                         })

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use support::loopback::{PATIENCE, Pair};
+use support::pair::{PATIENCE, Pair};
 use wtgram::broadcaster::{Broadcaster, SlowPolicy, Target};
 use wtgram::datagram::message::Priority;
-use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
 use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;
-use wtgram::reliability::Outcome;
+use wtgram::reliability::MessageOutcome;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::reliability::negotiation::Mode;
 use wtgram::runtime::readiness::{Pollable, Ready, Watcher};
@@ -32,7 +33,7 @@ fn layers(pair: &Pair) -> (Arc<Layer>, Arc<Layer>) {
 
 #[test]
 fn messages_arrive_once_both_ways_and_each_has_one_outcome() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let (near, far) = layers(&pair);
     const COUNT: u64 = 5_000;
     std::thread::scope(|scope| {
@@ -55,7 +56,7 @@ fn messages_arrive_once_both_ways_and_each_has_one_outcome() {
                 let mut settled = vec![false; COUNT as usize + 1];
                 for _ in 0..COUNT {
                     let report = from.next_outcome(soon()).unwrap();
-                    assert_eq!(report.outcome, Outcome::Acknowledged);
+                    assert_eq!(report.outcome, MessageOutcome::Acknowledged);
                     assert!(!std::mem::replace(&mut settled[report.id as usize], true));
                 }
             });
@@ -67,7 +68,7 @@ fn messages_arrive_once_both_ways_and_each_has_one_outcome() {
 
 #[test]
 fn writable_means_that_a_message_of_any_size_finds_room() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let open = |window_bytes| {
         let options = LayerOptions { window_bytes, ..LayerOptions::default() };
         Layer::open(Arc::clone(&pair.client.datagrams), &options).unwrap()
@@ -83,7 +84,7 @@ fn writable_means_that_a_message_of_any_size_finds_room() {
 
 #[test]
 fn a_program_s_own_datagrams_pass_by_the_layer() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let (near, _far) = layers(&pair);
     pair.client.datagrams.outgoing.send(b"plain", &SendOptions::default(), soon()).unwrap();
     near.send(b"reliable", &SendOptions::default(), soon()).unwrap();
@@ -103,7 +104,7 @@ fn lookalikes() -> impl Iterator<Item = Vec<u8>> {
 #[test]
 fn a_program_s_own_datagrams_that_look_like_plain_frames_reach_the_reader_once_the_layers_know_each_other() {
     for negotiation in [Mode::Auto, Mode::Required] {
-        let pair = Pair::new();
+        let pair = Pair::open(&TransportOptions::default());
         let options = LayerOptions { negotiation, ..LayerOptions::default() };
         let near = Layer::open(Arc::clone(&pair.client.datagrams), &options).unwrap();
         let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &options).unwrap();
@@ -138,7 +139,7 @@ fn a_program_s_own_datagrams_that_look_like_plain_frames_reach_the_reader_once_t
 
 #[test]
 fn a_layer_that_opens_again_is_heard_and_none_of_its_frames_reach_the_reader() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &LayerOptions::default()).unwrap();
     for _ in 0..10 {
         let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
@@ -169,7 +170,7 @@ fn assert_nothing_for_the_reader(transport: &Transport) {
 
 #[test]
 fn a_message_whose_ttl_passes_before_it_is_sent_expires_also_from_a_broadcaster() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     // Nothing goes before the peer has answered, and it has no layer.
     let options = LayerOptions { negotiation: Mode::Required, ..LayerOptions::default() };
     let near = Layer::open(Arc::clone(&pair.client.datagrams), &options).unwrap();
@@ -184,7 +185,10 @@ fn a_message_whose_ttl_passes_before_it_is_sent_expires_also_from_a_broadcaster(
     assert_eq!(broadcaster.broadcast(b"late news", &urgent(2), |_| {}), Ok(1));
     for report_id in [1, 2] {
         let report = near.next_outcome(soon()).unwrap();
-        assert_eq!((report.id, report.outcome, report.transmissions), (report_id, Outcome::Expired, 0));
+        assert_eq!(
+            (report.id, report.outcome, report.transmissions),
+            (report_id, MessageOutcome::Expired, 0)
+        );
     }
     let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &options).unwrap();
     near.send(b"in time", &SendOptions::default(), soon()).unwrap();
@@ -196,7 +200,7 @@ fn a_message_whose_ttl_passes_before_it_is_sent_expires_also_from_a_broadcaster(
 
 #[test]
 fn a_ttl_that_passes_while_waiting_for_room_in_the_window_is_a_time_out_without_an_outcome() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let options = LayerOptions { window_messages: 1, ..LayerOptions::default() };
     let near = Layer::open(Arc::clone(&pair.client.datagrams), &options).unwrap();
     near.send(b"fills the window", &SendOptions::default(), soon()).unwrap();
@@ -208,7 +212,7 @@ fn a_ttl_that_passes_while_waiting_for_room_in_the_window_is_a_time_out_without_
 
 #[test]
 fn a_buffer_that_is_too_small_loses_nothing() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let (near, far) = layers(&pair);
     near.send(&[7; 100], &SendOptions::default(), soon()).unwrap();
     let mut small = [0; 10];
@@ -219,7 +223,7 @@ fn a_buffer_that_is_too_small_loses_nothing() {
 
 #[test]
 fn a_transport_carries_one_layer_at_a_time_and_another_after_it() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let (near, far) = layers(&pair);
     let again = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default());
     assert!(matches!(again, Err(Error::InvalidState(_))));
@@ -236,7 +240,7 @@ fn a_transport_carries_one_layer_at_a_time_and_another_after_it() {
 
 #[test]
 fn closing_the_session_gives_every_message_its_outcome_and_wakes_everybody() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
     // Nobody reads at the other end: no layer is open there, so nothing is acknowledged.
     for number in 1..=100 {
@@ -250,7 +254,7 @@ fn closing_the_session_gives_every_message_its_outcome_and_wakes_everybody() {
     });
     assert_eq!(blocked, Err(Error::Closed));
     for _ in 0..100 {
-        assert_eq!(near.next_outcome(soon()).unwrap().outcome, Outcome::Closed);
+        assert_eq!(near.next_outcome(soon()).unwrap().outcome, MessageOutcome::Closed);
     }
     assert_eq!(near.next_outcome(soon()), Err(Error::Closed));
     let stats = near.stats().sender;
@@ -260,7 +264,7 @@ fn closing_the_session_gives_every_message_its_outcome_and_wakes_everybody() {
 
 #[test]
 fn a_receiver_that_stops_reading_holds_the_sender_back_and_loses_nothing() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
     let small = LayerOptions { inbound_messages: 50, ..LayerOptions::default() };
     let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &small).unwrap();
@@ -288,7 +292,7 @@ fn a_receiver_that_stops_reading_holds_the_sender_back_and_loses_nothing() {
 
 #[test]
 fn a_layer_opened_at_once_after_another_goes_on_with_its_sequences() {
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &LayerOptions::default()).unwrap();
     // Often, because what could go wrong is a race with the end of the first one's task.
     for sequence in 0..200 {
@@ -316,7 +320,7 @@ fn closing_tells_of_it_with_no_lock_of_the_layer_held() {
             }
         }
     }
-    let pair = Pair::new();
+    let pair = Pair::open(&TransportOptions::default());
     let (near, _far) = layers(&pair);
     near.watchers().add(Arc::new(Look(Arc::downgrade(&near))));
     let (closed, told) = std::sync::mpsc::channel();

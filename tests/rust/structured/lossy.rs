@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::simulator::session::LossyPair;
 use support::simulator::{Conditions, Direction};
-use wtgram::datagram::send::SendOptions;
+use wtgram::datagram::options::SendOptions;
 use wtgram::datagram::session::Session;
 use wtgram::error::{Error, Result};
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::runtime::wait::{Deadline, Timeout};
+use wtgram::structured::objects::Structured;
 use wtgram::structured::registry::{ObjectType, Registry};
 use wtgram::structured::serializer::{Json, MessagePack, Serializer};
-use wtgram::structured::transport::Structured;
 
 /// Objects each way.
 const COUNT: usize = 5_000;

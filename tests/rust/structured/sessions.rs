@@ -6,21 +6,22 @@ use std::sync::{Arc, Barrier, Mutex, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use support::blocked::blocked;
-use support::datagrams::{Pair, after, eventually, receive, soon};
+use support::pair::{Pair, after, eventually, receive, soon};
 use wtgram::datagram::channel::Channel;
 use wtgram::datagram::message::Priority;
-use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind, SendOptions};
+use wtgram::datagram::options::SendOptions;
+use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind};
 use wtgram::datagram::session::Session;
-use wtgram::datagram::transport::TransportOptions;
 use wtgram::error::{Error, Result};
 use wtgram::poller::{Event, Interest, Poller};
 use wtgram::reliability;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::runtime::readiness::{Pollable, Ready};
 use wtgram::runtime::wait::Deadline;
+use wtgram::structured::objects::{DEFAULT_QUEUE, Received, Slot, Structured};
 use wtgram::structured::registry::{ObjectType, Registry};
 use wtgram::structured::serializer::{Json, MessagePack, Serializer};
-use wtgram::structured::transport::{DEFAULT_QUEUE, Received, Slot, Structured};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -731,12 +732,15 @@ fn over_a_layer_too_priority_and_ttl_are_those_of_each_object_and_the_layer_has_
     send(2, 2, None);
     send(3, 2, Some(Duration::from_micros(1)));
     let expired = layer.next_outcome(soon()).unwrap();
-    assert_eq!((expired.id, expired.outcome, expired.transmissions), (3, reliability::Outcome::Expired, 0));
+    assert_eq!(
+        (expired.id, expired.outcome, expired.transmissions),
+        (3, reliability::MessageOutcome::Expired, 0)
+    );
     link.resume();
     assert_eq!(next(&far), object(1, "2"));
     assert_eq!(next(&far), object(1, "1"));
     for _ in 0..2 {
-        assert_eq!(layer.next_outcome(soon()).unwrap().outcome, reliability::Outcome::Acknowledged);
+        assert_eq!(layer.next_outcome(soon()).unwrap().outcome, reliability::MessageOutcome::Acknowledged);
     }
 }
 

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use wtgram::datagram::options::TransportOptions;
 use wtgram::datagram::session::{Server, Session};
-use wtgram::datagram::transport::TransportOptions;
 use wtgram::link::config::{ConnectOptions, ConnectionOptions, ListenOptions, Trust};
 use wtgram::runtime::wait::Timeout;
 

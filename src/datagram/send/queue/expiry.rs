@@ -21,7 +21,7 @@ impl SendQueue {
     }
 
     /// Nothing that waits expires before this. The datagram it was about may have left already.
-    pub fn next_expiry(&self) -> Option<Instant> {
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.next_expiry
     }
 

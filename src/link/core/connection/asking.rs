@@ -9,9 +9,9 @@ use super::{Connection, Stage};
 use crate::error::Error;
 use crate::link::core::ending;
 use crate::link::core::handshake::{Ask, Handshake};
+use crate::link::core::session::Established;
 use crate::link::h3::error::{H3_NO_ERROR, WT_REQUIREMENTS_NOT_MET};
 use crate::link::h3::{Event, QuarterStreamId, Role};
-use crate::link::session::Established;
 
 impl Connection {
     /// A client asks for its session.

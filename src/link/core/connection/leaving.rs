@@ -7,10 +7,11 @@ use quinn_proto::ConnectionError;
 
 use super::{Connection, GOODBYE, GRACE, Stage};
 use crate::error::Error;
-use crate::link::core::ending::{self, bounded, varint};
+use crate::link::core::ending::{self, bounded};
+use crate::link::core::session::{CloseInfo, ClosedBy, Last};
+use crate::link::h3::error::varint;
 use crate::link::h3::error::{H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED};
 use crate::link::h3::{self, DatagramVerdict, Event, close_bytes};
-use crate::link::session::{CloseInfo, ClosedBy, Last};
 
 impl Connection {
     /// What we said last on the CONNECT stream was acknowledged, or is not wanted.

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use quinn_proto::{Dir, ReadError, StreamEvent, StreamId, WriteError};
 
 use super::{CHUNK_BYTES, Connection, GRACE, Stage, Unsent};
-use crate::link::core::ending::varint;
 use crate::link::h3::StreamVerdict;
 use crate::link::h3::error::H3_NO_ERROR;
+use crate::link::h3::error::varint;
 
 impl Connection {
     pub(super) fn stream_event(&mut self, now: Instant, event: StreamEvent) {

@@ -23,7 +23,7 @@ use crate::link::config::{ConnectionOptions, IdentitySource, Trust};
 use crate::link::h3::ConnectRequest;
 use crate::link::secrets::Secrets;
 use crate::link::tls::{self, ClientCrypto, Extensions, Identity, ServerCrypto};
-use crate::link::{DatagramPath, Lane, Session, endpoint};
+use crate::link::{DatagramPath, Lane, LinkSession, endpoint};
 use crate::runtime::lane::Next;
 
 /// The time that every packet takes.
@@ -192,7 +192,7 @@ impl Network {
         config.transport_config(transport);
         let host = &mut self.hosts[CLIENT];
         let endpoint = host.socket(from).unwrap_or_else(|| host.open(from, None));
-        let session = Session::new(Arc::clone(&host.lane));
+        let session = LinkSession::new(Arc::clone(&host.lane));
         let state = Arc::new(Mutex::new(Progress::default()));
         let heard = Arc::clone(&state);
         let key = host
@@ -278,7 +278,7 @@ impl Network {
 /// A client's attempt, and how far it has come.
 struct Attempt {
     key: super::ConnectionKey,
-    session: Arc<Session>,
+    session: Arc<LinkSession>,
     state: Arc<Mutex<Progress>>,
 }
 
@@ -294,7 +294,7 @@ struct Door {
     config: ServerConfig,
     demands_retry: std::sync::atomic::AtomicBool,
     admitted: AtomicU64,
-    sessions: Mutex<Vec<Arc<Session>>>,
+    sessions: Mutex<Vec<Arc<LinkSession>>>,
 }
 
 impl Acceptor for Door {
@@ -309,7 +309,7 @@ impl Acceptor for Door {
         Admission::Accept(Box::new(Accepted {
             config: Arc::new(config),
             view,
-            session: Session::new(Arc::clone(&self.lane)),
+            session: LinkSession::new(Arc::clone(&self.lane)),
             deadline: now + PATIENCE,
             half_open: Box::new(()),
             place: Box::new(()),
@@ -320,7 +320,7 @@ impl Acceptor for Door {
         Ok(())
     }
 
-    fn established(&self, session: &Arc<Session>) {
+    fn established(&self, session: &Arc<LinkSession>) {
         self.sessions.lock().push(Arc::clone(session));
     }
 
@@ -329,7 +329,7 @@ impl Acceptor for Door {
 
 /// One end of a session and its user.
 struct Pipe {
-    session: Arc<Session>,
+    session: Arc<LinkSession>,
     path: OnceCell<DatagramPath>,
     /// What there is to send, framed.
     outgoing: Mutex<VecDeque<Bytes>>,
@@ -340,7 +340,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn of(session: Arc<Session>) -> Arc<Self> {
+    fn of(session: Arc<LinkSession>) -> Arc<Self> {
         let pipe = Arc::new(Self {
             path: OnceCell::new(),
             session: Arc::clone(&session),

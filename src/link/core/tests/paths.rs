@@ -117,7 +117,7 @@ fn a_client_takes_nothing_from_another_address_than_the_servers() {
 }
 
 /// Figures of a flood over a path that marks one packet in 50.
-fn flood_with_marks(mark: EcnCodepoint) -> crate::link::session::SessionStats {
+fn flood_with_marks(mark: EcnCodepoint) -> crate::link::core::session::SessionStats {
     let (mut network, door) = Network::new();
     let pipes = network.session(at(0, 1000), server(), &door);
     let mut trains = 0;

@@ -1,7 +1,7 @@
 //! Packets that begin or belong to no connection: what a server answers, and what a client makes of the answers.
 
 use super::*;
-use crate::link::session::{CloseInfo, ClosedBy};
+use crate::link::core::session::{CloseInfo, ClosedBy};
 
 /// A packet of the client's after the handshake, as it was sent, and a server that knows nothing of its connection.
 fn packet_of_a_forgotten_session() -> (Network, Arc<Pipe>, Train) {

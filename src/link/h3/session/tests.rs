@@ -1,7 +1,7 @@
 //! The rules of the state machine, one test each.
 
 use super::super::error::*;
-use super::super::frame::{self, put_frame};
+use super::super::frame::put_frame;
 use super::super::settings;
 use super::super::{close_bytes, drain_bytes, goaway_bytes};
 use super::*;
@@ -27,7 +27,7 @@ fn response_frame(status: &str) -> Vec<u8> {
 
 fn data_frame(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    put_frame(&mut out, frame::DATA, payload);
+    put_frame(&mut out, crate::link::h3::types::DATA, payload);
     out
 }
 
@@ -39,7 +39,7 @@ fn code(result: Result<StreamVerdict, ConnectionError>) -> u64 {
     result.unwrap_err().code
 }
 
-fn events(session: &mut Session) -> Vec<Event> {
+fn events(session: &mut SessionMachine) -> Vec<Event> {
     std::iter::from_fn(|| session.poll_event()).collect()
 }
 
@@ -48,8 +48,8 @@ fn closed(code: u32, reason: &str) -> Event {
 }
 
 /// A server that has heard the client's SETTINGS and its request.
-fn requested() -> Session {
-    let mut session = Session::server();
+fn requested() -> SessionMachine {
+    let mut session = SessionMachine::server();
     let preface = session.control_preface();
     assert_eq!(session.uni_data(CONTROL, &preface, false), CONTINUE);
     assert_eq!(session.bidi_data(CONNECT, &connect_frame(), false), CONTINUE);
@@ -61,15 +61,15 @@ fn requested() -> Session {
 }
 
 /// A server that has accepted.
-fn accepted() -> Session {
+fn accepted() -> SessionMachine {
     let mut session = requested();
     session.accept(&[]).unwrap();
     session
 }
 
 /// A client that has heard the server's SETTINGS and sent CONNECT.
-fn connecting() -> Session {
-    let mut session = Session::client();
+fn connecting() -> SessionMachine {
+    let mut session = SessionMachine::client();
     let preface = session.control_preface();
     assert_eq!(session.uni_data(3, &preface, false), CONTINUE);
     session.connect_bytes(CONNECT, &request()).unwrap();
@@ -78,7 +78,7 @@ fn connecting() -> Session {
 }
 
 /// A client whose session stands.
-fn connected() -> Session {
+fn connected() -> SessionMachine {
     let mut session = connecting();
     assert_eq!(session.bidi_data(CONNECT, &response_frame("200"), false), CONTINUE);
     assert!(matches!(events(&mut session)[..], [Event::Response(_)]));
@@ -87,7 +87,7 @@ fn connected() -> Session {
 
 #[test]
 fn a_client_and_a_server_of_ours_agree() {
-    let (mut client, mut server) = (Session::client(), Session::server());
+    let (mut client, mut server) = (SessionMachine::client(), SessionMachine::server());
     server.uni_data(2, &client.control_preface(), false).unwrap();
     client.uni_data(3, &server.control_preface(), false).unwrap();
     assert_eq!(client.peer_settings().unwrap().problem(Role::Client), None);
@@ -129,7 +129,7 @@ fn a_rejection_reaches_the_client_as_it_is() {
 #[test]
 fn only_a_waiting_request_can_be_answered_and_only_once() {
     let invalid = |result: crate::error::Result<Vec<u8>>| matches!(result, Err(Error::InvalidState(_)));
-    assert!(invalid(Session::server().accept(&[])));
+    assert!(invalid(SessionMachine::server().accept(&[])));
     let mut session = accepted();
     assert!(invalid(session.accept(&[])));
     assert!(invalid(session.reject(404, &[])));
@@ -152,7 +152,7 @@ fn an_answer_must_be_sayable_and_a_bad_one_costs_nothing() {
 
 #[test]
 fn a_request_waits_for_the_clients_settings() {
-    let mut session = Session::server();
+    let mut session = SessionMachine::server();
     session.bidi_data(CONNECT, &connect_frame(), false).unwrap();
     assert_eq!(session.poll_event(), None);
     let preface = session.control_preface();
@@ -202,7 +202,7 @@ fn a_request_can_be_withdrawn() {
 #[test]
 fn a_client_connects_once_and_only_after_the_servers_settings() {
     let invalid = |result: crate::error::Result<Vec<u8>>| matches!(result, Err(Error::InvalidState(_)));
-    assert!(invalid(Session::client().connect_bytes(0, &request())));
+    assert!(invalid(SessionMachine::client().connect_bytes(0, &request())));
     assert!(invalid(connecting().connect_bytes(4, &request())));
     assert!(invalid(requested().connect_bytes(0, &request())));
 }
@@ -210,9 +210,9 @@ fn a_client_connects_once_and_only_after_the_servers_settings() {
 #[test]
 fn a_client_does_not_connect_to_a_server_that_cannot_carry_the_session() {
     let connect = |settings: &[u8]| {
-        let mut session = Session::client();
+        let mut session = SessionMachine::client();
         let mut control = vec![0];
-        put_frame(&mut control, frame::SETTINGS, settings);
+        put_frame(&mut control, crate::link::h3::types::SETTINGS, settings);
         session.uni_data(3, &control, false).unwrap();
         session.connect_bytes(0, &request())
     };
@@ -228,9 +228,9 @@ fn a_client_does_not_connect_to_a_server_that_cannot_carry_the_session() {
 
 #[test]
 fn a_server_that_names_no_generation_is_asked_with_the_older_token() {
-    let mut session = Session::client();
+    let mut session = SessionMachine::client();
     let mut control = vec![0];
-    put_frame(&mut control, frame::SETTINGS, &[0x08, 1, 0x33, 1]);
+    put_frame(&mut control, crate::link::h3::types::SETTINGS, &[0x08, 1, 0x33, 1]);
     session.uni_data(3, &control, false).unwrap();
     let bytes = session.connect_bytes(0, &request()).unwrap();
     let fields = super::super::fields::decode(&bytes[2 + usize::from(bytes[1] >= 64)..]).unwrap();
@@ -277,7 +277,7 @@ fn a_malformed_response_aborts_the_session() {
 #[test]
 fn data_before_headers_is_unexpected() {
     assert_eq!(code(connecting().bidi_data(CONNECT, &[0, 0], false)), H3_FRAME_UNEXPECTED);
-    assert_eq!(code(Session::server().bidi_data(CONNECT, &[0, 0], false)), H3_FRAME_UNEXPECTED);
+    assert_eq!(code(SessionMachine::server().bidi_data(CONNECT, &[0, 0], false)), H3_FRAME_UNEXPECTED);
 }
 
 #[test]
@@ -296,9 +296,9 @@ fn trailers_do_not_exist_on_the_stream_of_a_session() {
 fn unknown_frames_and_capsules_on_the_stream_of_a_session_are_skipped() {
     for mut session in [accepted(), connected()] {
         let mut bytes = Vec::new();
-        put_frame(&mut bytes, frame::GREASE, &[7; 300]);
+        put_frame(&mut bytes, crate::link::h3::types::GREASE, &[7; 300]);
         bytes.extend(data_frame(&[0x21, 0x03, 1, 2, 3, 0x00]));
-        put_frame(&mut bytes, frame::GREASE, b"");
+        put_frame(&mut bytes, crate::link::h3::types::GREASE, b"");
         bytes.extend(data_frame(&[0x02, 0xff, 0xff]));
         assert_eq!(session.bidi_data(CONNECT, &bytes, true), CONTINUE);
         assert_eq!(events(&mut session), [closed(0, "")]);
@@ -340,7 +340,7 @@ fn an_end_within_a_frame_is_a_frame_error() {
     }
     let whole = connect_frame();
     for cut in [1, 2, 10, whole.len() - 1] {
-        assert_eq!(code(Session::server().bidi_data(CONNECT, &whole[..cut], true)), H3_FRAME_ERROR);
+        assert_eq!(code(SessionMachine::server().bidi_data(CONNECT, &whole[..cut], true)), H3_FRAME_ERROR);
     }
 }
 
@@ -397,7 +397,7 @@ fn other_requests_are_answered_without_a_session() {
 
 #[test]
 fn a_malformed_request_costs_only_its_stream() {
-    let mut session = Session::server();
+    let mut session = SessionMachine::server();
     let frame = headers_frame([(":method", "CONNECT"), (":protocol", "webtransport")]);
     assert_eq!(session.bidi_data(4, &frame, false), refused(H3_MESSAGE_ERROR));
     assert_eq!(session.bidi_data(8, &connect_frame(), false), CONTINUE);
@@ -407,16 +407,16 @@ fn a_malformed_request_costs_only_its_stream() {
 #[test]
 fn a_block_that_does_not_decompress_costs_the_connection() {
     let mut bytes = Vec::new();
-    put_frame(&mut bytes, frame::HEADERS, &[0, 0, 0x80]);
-    assert_eq!(code(Session::server().bidi_data(0, &bytes, false)), QPACK_DECOMPRESSION_FAILED);
+    put_frame(&mut bytes, crate::link::h3::types::HEADERS, &[0, 0, 0x80]);
+    assert_eq!(code(SessionMachine::server().bidi_data(0, &bytes, false)), QPACK_DECOMPRESSION_FAILED);
     assert_eq!(code(connecting().bidi_data(0, &bytes, false)), QPACK_DECOMPRESSION_FAILED);
 }
 
 #[test]
 fn too_large_a_request_is_answered_431_or_refused_unread() {
-    let mut session = Session::server();
+    let mut session = SessionMachine::server();
     let mut bytes = Vec::new();
-    put_frame(&mut bytes, frame::HEADERS, &[&[0, 0][..], &[0xd1; 2000]].concat());
+    put_frame(&mut bytes, crate::link::h3::types::HEADERS, &[&[0, 0][..], &[0xd1; 2000]].concat());
     let Ok(StreamVerdict::Respond { bytes }) = session.bidi_data(0, &bytes, false) else { panic!() };
     assert_eq!(super::super::fields::decode(&bytes[2..]).unwrap()[0].1, "431");
     assert_eq!(session.bidi_data(4, &[0x01, 0x80, 0x01, 0x00, 0x01], false), refused(H3_EXCESSIVE_LOAD));
@@ -425,7 +425,7 @@ fn too_large_a_request_is_answered_431_or_refused_unread() {
 
 #[test]
 fn unfinished_requests_are_limited() {
-    let mut session = Session::server();
+    let mut session = SessionMachine::server();
     for index in 0..MAX_REQUESTS as u64 {
         assert_eq!(session.bidi_data(4 * index, &[0x01], false), CONTINUE);
     }
@@ -436,8 +436,8 @@ fn unfinished_requests_are_limited() {
 
 #[test]
 fn a_stream_without_a_request_is_incomplete() {
-    assert_eq!(Session::server().bidi_data(0, &[], true), refused(H3_REQUEST_INCOMPLETE));
-    assert_eq!(Session::server().bidi_data(0, &[0x21, 0x00], true), refused(H3_REQUEST_INCOMPLETE));
+    assert_eq!(SessionMachine::server().bidi_data(0, &[], true), refused(H3_REQUEST_INCOMPLETE));
+    assert_eq!(SessionMachine::server().bidi_data(0, &[0x21, 0x00], true), refused(H3_REQUEST_INCOMPLETE));
 }
 
 #[test]
@@ -460,7 +460,7 @@ fn a_server_may_open_webtransport_streams_only() {
 
 #[test]
 fn a_signal_cut_in_two_is_still_a_signal() {
-    let mut session = Session::server();
+    let mut session = SessionMachine::server();
     assert_eq!(session.bidi_data(4, &[0x40], false), CONTINUE);
     assert_eq!(session.bidi_data(4, &[0x41], false), CONTINUE);
     assert_eq!(session.bidi_data(4, &[0x40], false), CONTINUE);

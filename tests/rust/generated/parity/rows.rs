@@ -90,7 +90,7 @@ pub fn page() -> String {
     for Group { heading, text, rows } in groups() {
         let _ = write!(page, "\n## {heading}\n\n");
         if !text.is_empty() {
-            let _ = write!(page, "{text}\n");
+            let _ = writeln!(page, "{text}");
         }
         if rows.is_empty() {
             continue;

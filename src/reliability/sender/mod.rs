@@ -26,11 +26,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::frame::{self, DATA_OVERHEAD_BYTES, MAX_TRANSMISSION};
+use super::limits::{MAX_ACK_DELAY, MAX_PLAIN_SPAN, MAX_SPAN};
 use super::negotiation::Form;
-use super::outcome::{Outcome, Report};
+use super::outcome::{MessageOutcome, Report};
 use super::outstanding::{Message, Outstanding, State};
 use super::path_clock::PathClock;
-use super::receiver::MAX_ACK_DELAY;
 use super::reorder::ReorderingWindow;
 use super::rtt::{MAX_RTO, RttEstimator};
 use super::stats::SenderStats;
@@ -39,11 +39,6 @@ use super::waiting::Waiting;
 use crate::datagram::message::Priority;
 use crate::error::{Error, Result};
 
-/// The most sequences between the oldest unresolved and the newest message to a peer that negotiated; far less
-/// than its [`super::seen::WINDOW`].
-pub const MAX_SPAN: usize = 8192;
-/// The same to any other peer: half of the 1,024 arrivals that the reference remembers.
-pub const MAX_PLAIN_SPAN: usize = 512;
 /// The longest pause between two retransmissions by timer, unless the round trip itself is longer: what it takes
 /// to notice that a black hole has ended.
 pub const MAX_BACKOFF: Duration = Duration::from_millis(500);
@@ -212,7 +207,7 @@ impl Sender {
             let sequence = self.next_to_send(now, form)?;
             let Some(message) = self.outstanding.get(sequence) else { continue };
             if message.payload.len().saturating_add(DATA_OVERHEAD_BYTES) > max_size {
-                self.resolve(now, sequence, Outcome::TooLarge);
+                self.resolve(now, sequence, MessageOutcome::TooLarge);
                 continue;
             }
             return Some(self.transmit(now, sequence, form));
@@ -234,7 +229,7 @@ impl Sender {
             }
             self.timers.pop_first();
             if self.is_to_be_given_up(now, sequence) {
-                self.resolve(now, sequence, Outcome::GaveUp);
+                self.resolve(now, sequence, MessageOutcome::GaveUp);
                 continue;
             }
             let Some(message) = self.outstanding.get(sequence) else { continue };
@@ -250,7 +245,7 @@ impl Sender {
     }
 
     /// When [`Sender::advance`] or [`Sender::poll`] will have something to do next.
-    pub fn next_deadline(&self, form: Form) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self, form: Form) -> Option<Instant> {
         let timer = self.timers.first().map(|&(due, _)| due);
         let expiry = self.lost_expiries.first().map(|&(at, _)| at);
         let unhurried = [timer, expiry, self.waiting.next_expiry(), self.reordering_deadline];
@@ -272,17 +267,17 @@ impl Sender {
     }
 
     /// `left` frames have left for the network in all, and others are `waiting` for it or not.
-    pub fn observe_path(&mut self, now: Instant, left: u64, waiting: bool) {
+    pub(crate) fn observe_path(&mut self, now: Instant, left: u64, waiting: bool) {
         self.path.observe(now, left, waiting);
     }
 
     /// Takes the round-trip time that QUIC measured, until there are samples of our own.
-    pub fn seed_rtt(&mut self, rtt: Duration) {
+    pub(crate) fn seed_rtt(&mut self, rtt: Duration) {
         self.rtt.seed(rtt);
     }
 
     /// The peer's layer was opened again.
-    pub fn on_peer_restart(&mut self) {
+    pub(crate) fn on_peer_restart(&mut self) {
         self.peer_full = false;
         self.peer_full_at = None;
     }
@@ -296,10 +291,10 @@ impl Sender {
     pub fn close(&mut self, now: Instant) {
         self.closed = true;
         while let Some(message) = self.waiting.pop() {
-            self.settle(now, &message, Outcome::Closed);
+            self.settle(now, &message, MessageOutcome::Closed);
         }
         while let Some(sequence) = self.outstanding.first() {
-            self.resolve(now, sequence, Outcome::Closed);
+            self.resolve(now, sequence, MessageOutcome::Closed);
         }
         self.lost_early.clear();
         self.lost_by_timer.clear();
@@ -310,12 +305,12 @@ impl Sender {
     }
 
     /// Whether every message has its outcome.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.outstanding.is_empty()
     }
 
     /// The sequence that the next message transmitted will have.
-    pub fn next_sequence(&self) -> u32 {
+    pub(crate) fn next_sequence(&self) -> u32 {
         self.outstanding.end() as u32
     }
 
@@ -335,18 +330,18 @@ impl Sender {
     }
 
     /// Whether the peer's last acknowledgement said that its inbound queue is full.
-    pub fn peer_full(&self) -> bool {
+    pub(crate) fn peer_full(&self) -> bool {
         self.peer_full
     }
 
     /// The present reordering window.
-    pub fn reordering_window(&self) -> Duration {
+    pub(crate) fn reordering_window(&self) -> Duration {
         let srtt = self.rtt.srtt().unwrap_or_default();
         self.reordering.get(self.rtt.min_rtt().unwrap_or(srtt), srtt)
     }
 
     /// The retransmission timeout before backoff. It leaves room for the lateness that reordering has shown.
-    pub fn rto(&self) -> Duration {
+    pub(crate) fn rto(&self) -> Duration {
         let reordered = self.rtt.min_rtt().unwrap_or_default() + self.reordering_window() + MAX_ACK_DELAY;
         self.rtt.rto(MAX_ACK_DELAY).max(reordered).min(MAX_RTO)
     }
@@ -400,7 +395,7 @@ impl Sender {
                 continue;
             }
             if self.is_to_be_given_up(now, sequence) {
-                self.resolve(now, sequence, Outcome::GaveUp);
+                self.resolve(now, sequence, MessageOutcome::GaveUp);
                 continue;
             }
             self.probed = Some(now);
@@ -485,7 +480,7 @@ impl Sender {
     fn lose(&mut self, now: Instant, sequence: u64, state: State) {
         let Some(message) = self.outstanding.get_mut(sequence) else { return };
         if message.is_expired(now) {
-            self.resolve(now, sequence, Outcome::Expired);
+            self.resolve(now, sequence, MessageOutcome::Expired);
             return;
         }
         self.timers.remove(&(message.due, sequence));
@@ -500,12 +495,12 @@ impl Sender {
     /// Resolves what waits, or is lost, and has expired by now.
     fn expire(&mut self, now: Instant) {
         while let Some(message) = self.waiting.pop_expired(now) {
-            self.settle(now, &message, Outcome::Expired);
+            self.settle(now, &message, MessageOutcome::Expired);
         }
         while let Some(&(at, sequence)) = self.lost_expiries.first()
             && at <= now
         {
-            self.resolve(now, sequence, Outcome::Expired);
+            self.resolve(now, sequence, MessageOutcome::Expired);
         }
     }
 
@@ -537,16 +532,16 @@ impl Sender {
             return;
         }
         while let Some(sequence) = self.outstanding.first() {
-            self.resolve(now, sequence, Outcome::GaveUp);
+            self.resolve(now, sequence, MessageOutcome::GaveUp);
         }
         while let Some(message) =
             now.checked_sub(patience).and_then(|then| self.waiting.pop_accepted_by(then))
         {
-            self.settle(now, &message, Outcome::GaveUp);
+            self.settle(now, &message, MessageOutcome::GaveUp);
         }
     }
 
-    fn resolve(&mut self, now: Instant, sequence: u64, outcome: Outcome) {
+    fn resolve(&mut self, now: Instant, sequence: u64, outcome: MessageOutcome) {
         let Some(message) = self.outstanding.take(sequence) else { return };
         if message.state == State::InFlight {
             self.timers.remove(&(message.due, sequence));
@@ -557,13 +552,13 @@ impl Sender {
         self.settle(now, &message, outcome);
     }
 
-    fn settle(&mut self, now: Instant, message: &Message, outcome: Outcome) {
+    fn settle(&mut self, now: Instant, message: &Message, outcome: MessageOutcome) {
         let counter = match outcome {
-            Outcome::Acknowledged => &mut self.stats.acknowledged,
-            Outcome::GaveUp => &mut self.stats.gave_up,
-            Outcome::TooLarge => &mut self.stats.too_large,
-            Outcome::Closed => &mut self.stats.closed,
-            Outcome::Expired => &mut self.stats.expired,
+            MessageOutcome::Acknowledged => &mut self.stats.acknowledged,
+            MessageOutcome::GaveUp => &mut self.stats.gave_up,
+            MessageOutcome::TooLarge => &mut self.stats.too_large,
+            MessageOutcome::Closed => &mut self.stats.closed,
+            MessageOutcome::Expired => &mut self.stats.expired,
         };
         *counter += 1;
         self.outcomes.push_back(Report {

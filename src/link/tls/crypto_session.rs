@@ -62,7 +62,7 @@ impl crypto::ClientConfig for ClientCrypto {
         let parameters = self.extensions.parameters(params);
         let tls = quic::ClientConnection::new(Arc::clone(&self.tls), version, name, parameters)
             .expect("the configuration is for TLS 1.3, and the system has random numbers");
-        Ok(Box::new(Session::new(version, tls.into(), &self.extensions)))
+        Ok(Box::new(CryptoSession::new(version, tls.into(), &self.extensions)))
     }
 }
 
@@ -97,7 +97,7 @@ impl crypto::ServerConfig for ServerCrypto {
         let parameters = self.extensions.parameters(params);
         let tls = quic::ServerConnection::new(Arc::clone(&self.tls), version, parameters)
             .expect("the configuration is for TLS 1.3 and without early data");
-        Box::new(Session::new(version, tls.into(), &self.extensions))
+        Box::new(CryptoSession::new(version, tls.into(), &self.extensions))
     }
 }
 
@@ -111,7 +111,7 @@ pub struct HandshakeData {
     pub transport_parameters: Vec<u8>,
 }
 
-struct Session {
+struct CryptoSession {
     version: Version,
     tls: Connection,
     frame_filter: Option<Arc<dyn FrameFilter>>,
@@ -119,7 +119,7 @@ struct Session {
     next_secrets: Option<Secrets>,
 }
 
-impl Session {
+impl CryptoSession {
     fn new(version: Version, tls: Connection, extensions: &Extensions) -> Self {
         let frame_filter = extensions.frame_filter.clone();
         Self { version, tls, frame_filter, has_handshake_data: false, next_secrets: None }
@@ -140,7 +140,7 @@ impl Session {
     }
 }
 
-impl crypto::Session for Session {
+impl crypto::Session for CryptoSession {
     fn initial_keys(&self, dst_cid: &ConnectionId, side: Side) -> Keys {
         initial_keys(self.version, dst_cid, side)
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::core::{Command, ConnectionKey, Core, EndpointKey, Job, JobHandle, Mailbox, Wire};
+use super::{Command, ConnectionKey, Core, EndpointKey, Job, JobHandle, Mailbox, Wire};
 use crate::runtime::epoll::Sleep;
 use crate::runtime::lane::Next;
 use crate::runtime::waiters::Lead;
@@ -59,12 +59,12 @@ impl Lane {
     }
 
     /// The same, if no turn is taken now.
-    pub(super) fn try_pause(&self) -> Option<MutexGuard<'_, ()>> {
+    pub(in crate::link) fn try_pause(&self) -> Option<MutexGuard<'_, ()>> {
         self.turns.try_lock()
     }
 
     /// The same, if it takes no longer than `patience`.
-    pub(super) fn try_pause_for(&self, patience: Duration) -> Option<MutexGuard<'_, ()>> {
+    pub(in crate::link) fn try_pause_for(&self, patience: Duration) -> Option<MutexGuard<'_, ()>> {
         self.turns.try_lock_for(patience)
     }
 
@@ -78,7 +78,7 @@ impl Lane {
         self.driver().map(|driver| driver as Arc<dyn Lead>)
     }
 
-    pub(super) fn set_driver(&self, driver: Weak<dyn Driver>) {
+    pub(in crate::link) fn set_driver(&self, driver: Weak<dyn Driver>) {
         let _ = self.driver.set(driver);
     }
 
@@ -93,12 +93,12 @@ impl Lane {
         self.post(Command::StopListening(endpoint));
     }
 
-    pub(super) fn mailbox(&self) -> &Mailbox {
+    pub(in crate::link) fn mailbox(&self) -> &Mailbox {
         &self.mailbox
     }
 
     /// Asks something of the lane, from any thread and in any turn.
-    pub(super) fn post(&self, command: Command) {
+    pub(in crate::link) fn post(&self, command: Command) {
         if self.mailbox.post(command) {
             self.wake();
         }
@@ -106,7 +106,7 @@ impl Lane {
 
     /// Feeds the datagrams of a session to QUIC on the calling thread if the lane takes no turn right now; whether it
     /// did. They leave in the lane's next turn. Never in a turn.
-    pub(super) fn feed_now(&self, key: ConnectionKey) -> bool {
+    pub(in crate::link) fn feed_now(&self, key: ConnectionKey) -> bool {
         let Some(mut core) = self.core.try_lock() else { return false };
         core.feed_now(Instant::now(), key);
         drop(core);
@@ -117,14 +117,18 @@ impl Lane {
     }
 
     /// Ends the lane's sleep.
-    pub(super) fn wake(&self) {
+    pub(in crate::link) fn wake(&self) {
         if let Some(sleep) = &self.sleep {
             sleep.wake();
         }
     }
 
     /// Has `job` of a session done in turns of this lane, for the first time in the next. Never in a turn.
-    pub(super) fn add_job(self: &Arc<Self>, owner: ConnectionKey, job: Arc<dyn Job>) -> Arc<JobHandle> {
+    pub(in crate::link) fn add_job(
+        self: &Arc<Self>,
+        owner: ConnectionKey,
+        job: Arc<dyn Job>,
+    ) -> Arc<JobHandle> {
         let handle = self.core.lock().add_job(self, owner, job);
         handle.wake();
         handle

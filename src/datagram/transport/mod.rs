@@ -2,6 +2,7 @@
 //! session's lane, in its turns, at the other. Each half has its own lock, held for one batch at a time; nobody waits for
 //! QUIC but the lane.
 
+mod heartbeat;
 mod observe;
 
 use std::sync::atomic::AtomicBool;
@@ -13,55 +14,21 @@ use parking_lot::Mutex;
 
 use super::census;
 use super::channel::Channel;
-use super::heartbeat::Beating;
-use super::message::{Limits, Metadata};
-use super::receive::{DropPolicy, ReceiveConfig, ReceiveHalf};
+use super::message::Metadata;
+use super::receive::{ReceiveConfig, ReceiveHalf};
 use super::send::watermark::Marks;
-use super::send::{FullPolicy, SendConfig, SendHalf, SendOptions};
-use super::unix_us;
+use super::send::{SendConfig, SendHalf};
+use super::stats::Stats;
+use crate::datagram::options::SendOptions;
+use crate::datagram::options::TransportOptions;
 use crate::error::Result;
-use crate::link::{Datagrams, Feeder, Left, Session};
+use crate::link::{Datagrams, Feeder, Left, LinkSession};
 use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
 use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::Lead;
+use heartbeat::Beating;
 pub use observe::{Snapshot, WaitingSizes};
-
-/// How a transport behaves; each can be changed while it runs, except for the places for outcomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransportOptions {
-    /// What may wait for sending. Default 100 datagrams and 4 MiB.
-    pub outgoing_limits: Limits,
-    /// Age at which a datagram is dropped instead of sent.
-    pub outgoing_max_age: Option<Duration>,
-    /// What happens when the outgoing queue is full.
-    pub outgoing_policy: FullPolicy,
-    /// High and low water of the outgoing queue; by default at its limit and at half of it.
-    pub outgoing_marks: Option<Marks>,
-    /// Places for outcomes, fetched or to come. Default 1024.
-    pub outcome_capacity: usize,
-    /// What may wait for being received. Default 4096 datagrams and 1 MiB.
-    pub incoming_limits: Limits,
-    /// Age at which a datagram is dropped instead of delivered.
-    pub incoming_max_age: Option<Duration>,
-    /// Which datagram goes when the incoming queue is full.
-    pub incoming_policy: DropPolicy,
-}
-
-impl Default for TransportOptions {
-    fn default() -> Self {
-        Self {
-            outgoing_limits: Limits { datagrams: 100, bytes: 4 * 1024 * 1024 },
-            outgoing_max_age: None,
-            outgoing_policy: FullPolicy::default(),
-            outgoing_marks: None,
-            outcome_capacity: SendConfig::default().outcome_capacity,
-            incoming_limits: Limits { datagrams: 4096, bytes: 1024 * 1024 },
-            incoming_max_age: None,
-            incoming_policy: DropPolicy::default(),
-        }
-    }
-}
 
 /// The datagrams of one session.
 pub struct Transport {
@@ -69,14 +36,20 @@ pub struct Transport {
     pub outgoing: SendHalf,
     /// What comes in.
     pub incoming: ReceiveHalf,
-    session: Arc<Session>,
+    session: Arc<LinkSession>,
     pub(super) watchers: Arc<Watchers>,
     created_at: Instant,
     created_at_us: u64,
-    pub(super) heartbeat: Mutex<Option<Beating>>,
+    heartbeat: Mutex<Option<Beating>>,
     /// The heartbeat's watch has not heard from the peer for too long.
-    pub(super) peer_silent: AtomicBool,
+    peer_silent: AtomicBool,
     census: census::Ticket,
+}
+
+impl census::Counted for Transport {
+    fn figures(&self) -> Stats {
+        self.stats()
+    }
 }
 
 impl Drop for Transport {
@@ -87,7 +60,7 @@ impl Drop for Transport {
 
 impl Transport {
     /// The transport of an established session.
-    pub fn open(session: Arc<Session>, options: &TransportOptions) -> Result<Arc<Self>> {
+    pub fn open(session: Arc<LinkSession>, options: &TransportOptions) -> Result<Arc<Self>> {
         let path = session.datagram_path()?;
         let marks =
             options.outgoing_marks.unwrap_or_else(|| Marks::of_datagrams(options.outgoing_limits.datagrams));
@@ -111,12 +84,13 @@ impl Transport {
             session,
             watchers,
             created_at: clock::now(),
-            created_at_us: unix_us(),
+            created_at_us: clock::unix_us(),
             heartbeat: Mutex::new(None),
             peer_silent: AtomicBool::new(false),
             census: census::Ticket::new(),
         });
-        transport.census.join(&transport);
+        let counted: Weak<Self> = Arc::downgrade(&transport);
+        transport.census.join(counted);
         let watch = SessionWatch(Arc::downgrade(&transport));
         transport.session.watchers().add(Arc::new(watch));
         transport.session.attach(Arc::clone(&transport) as Arc<dyn Datagrams>)?;
@@ -126,7 +100,7 @@ impl Transport {
     }
 
     /// The session it belongs to.
-    pub fn session(&self) -> &Arc<Session> {
+    pub fn session(&self) -> &Arc<LinkSession> {
         &self.session
     }
 

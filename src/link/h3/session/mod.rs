@@ -1,12 +1,12 @@
 //! The state machine: one connection, one session.
 //!
 //! The driver hands in what peer streams bring and does what the verdicts say; what happened comes out of
-//! [`Session::poll_event`] in order. Nothing here waits, reads a clock or touches a socket.
+//! [`SessionMachine::poll_event`] in order. Nothing here waits, reads a clock or touches a socket.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::capsule::{Capsule, CapsuleReader, MAX_CAPSULE_BYTES};
+use super::capsule::{Capsule, CapsuleReader};
 use super::connect::{ConnectRequest, ConnectResponse};
 use super::error::{
     ConnectionError, Fault, H3_EXCESSIVE_LOAD, H3_FRAME_UNEXPECTED, H3_MESSAGE_ERROR, StreamFault,
@@ -16,6 +16,7 @@ use super::fields::{headers_frame, section_bytes};
 use super::frame::{Frame, FrameReader, MAX_HEADERS_BYTES, MAX_SETTINGS_BYTES, Place};
 use super::request::{RequestStream, Section, Wants, section, truncated_frame};
 use super::settings::{PeerSettings, Role};
+use super::types::MAX_CAPSULE_BYTES;
 use super::uni::{self, Control, Keep, MAX_NAMELESS, UniStreams};
 use crate::error::{Error, Result};
 
@@ -38,7 +39,7 @@ pub const MAX_BUFFERED_BYTES: usize = MAX_REQUESTS * MAX_HEADERS_BYTES
 pub enum Event {
     /// The peer's SETTINGS; see [`PeerSettings::problem`] for whether they will do.
     PeerSettings(PeerSettings),
-    /// A client asks for a session: [`Session::accept`] or [`Session::reject`]. Never before its SETTINGS.
+    /// A client asks for a session: [`SessionMachine::accept`] or [`SessionMachine::reject`]. Never before its SETTINGS.
     Request {
         /// The CONNECT stream.
         stream_id: u64,
@@ -106,7 +107,7 @@ struct ConnectStream {
 
 /// The HTTP/3 side of one connection and its one session.
 #[derive(Debug)]
-pub struct Session {
+pub struct SessionMachine {
     role: Role,
     uni: UniStreams,
     requests: Vec<(u64, RequestStream)>,
@@ -118,7 +119,7 @@ pub struct Session {
     draining: bool,
 }
 
-impl Session {
+impl SessionMachine {
     /// The client's side of a new connection.
     pub fn client() -> Self {
         Self::new(Role::Client)
@@ -148,22 +149,22 @@ impl Session {
     }
 
     /// The peer's SETTINGS, once they have come.
-    pub fn peer_settings(&self) -> Option<&PeerSettings> {
+    pub(crate) fn peer_settings(&self) -> Option<&PeerSettings> {
         self.settings.as_ref()
     }
 
     /// The session's CONNECT stream, once there is one.
-    pub fn connect_stream_id(&self) -> Option<u64> {
+    pub(crate) fn connect_stream_id(&self) -> Option<u64> {
         self.connect.as_ref().map(|connect| connect.id)
     }
 
     /// What to write, first thing, on a unidirectional stream of ours that is then kept open. We need no other.
-    pub fn control_preface(&self) -> Vec<u8> {
+    pub(crate) fn control_preface(&self) -> Vec<u8> {
         uni::control_preface()
     }
 
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
         // Most sessions have three events in their life, and would keep room for four.
         if self.events.is_empty() {
@@ -173,7 +174,8 @@ impl Session {
     }
 
     /// Peer bytes kept for later; never more than [`MAX_BUFFERED_BYTES`].
-    pub fn buffered_bytes(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn buffered_bytes(&self) -> usize {
         let requests: usize = self.requests.iter().map(|(_, stream)| stream.buffered_bytes()).sum();
         let connect = self.connect.as_ref().map_or(0, |connect| {
             connect.reader.buffered_bytes()
@@ -187,7 +189,12 @@ impl Session {
     }
 
     /// Data of a unidirectional stream of the peer; `fin` with its last piece, which may be empty.
-    pub fn uni_data(&mut self, id: u64, data: &[u8], fin: bool) -> Result<StreamVerdict, ConnectionError> {
+    pub(crate) fn uni_data(
+        &mut self,
+        id: u64,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<StreamVerdict, ConnectionError> {
         let mut heard = Vec::new();
         let kept = self.uni.data(id, data, fin, &mut |control| heard.push(control));
         for control in heard {
@@ -207,12 +214,17 @@ impl Session {
     }
 
     /// The peer reset a unidirectional stream.
-    pub fn uni_reset(&mut self, id: u64, _code: u64) -> Result<(), ConnectionError> {
+    pub(crate) fn uni_reset(&mut self, id: u64, _code: u64) -> Result<(), ConnectionError> {
         self.uni.reset(id)
     }
 
     /// Data of a bidirectional stream: one the peer opened, or the client's own CONNECT stream.
-    pub fn bidi_data(&mut self, id: u64, data: &[u8], fin: bool) -> Result<StreamVerdict, ConnectionError> {
+    pub(crate) fn bidi_data(
+        &mut self,
+        id: u64,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<StreamVerdict, ConnectionError> {
         if self.connect_stream_id() == Some(id) {
             return self.connect_data(data, fin);
         }
@@ -248,7 +260,7 @@ impl Session {
     ///
     /// A STOP_SENDING on the CONNECT stream ends the session as well, but peers send it together with their CLOSE
     /// capsule: read on to the end of the stream, and hand it in here only if that does not come.
-    pub fn bidi_reset(&mut self, id: u64, code: u64) {
+    pub(crate) fn bidi_reset(&mut self, id: u64, code: u64) {
         self.requests.retain(|stream| stream.0 != id);
         if self.connect_stream_id() == Some(id) && !self.is_over() {
             // draft section 6: the session ends with its stream, on whichever side that is closed.
@@ -257,7 +269,7 @@ impl Session {
     }
 
     /// Client: what to write on a new bidirectional stream, whose id is `stream_id`, to ask for the session.
-    pub fn connect_bytes(&mut self, stream_id: u64, request: &ConnectRequest) -> Result<Vec<u8>> {
+    pub(crate) fn connect_bytes(&mut self, stream_id: u64, request: &ConnectRequest) -> Result<Vec<u8>> {
         let settings = match (self.role, &self.connect, &self.settings) {
             (Role::Client, None, Some(settings)) => settings,
             _ => {
@@ -293,7 +305,7 @@ impl Session {
 
     /// Server: what to write on the CONNECT stream to reject the request; the stream is then to be finished, and
     /// stopped with `H3_NO_ERROR`. Any final status that is not a success will do.
-    pub fn reject(&mut self, status: u16, headers: &[(String, String)]) -> Result<Vec<u8>> {
+    pub(crate) fn reject(&mut self, status: u16, headers: &[(String, String)]) -> Result<Vec<u8>> {
         if !(300..=599).contains(&status) {
             return Err(Error::InvalidArgument(format!("{status} does not reject a request").into()));
         }

@@ -18,9 +18,9 @@ use super::ConnectionKey;
 use super::datagrams::{DatagramState, Datagrams, Feeding};
 use super::handshake::Handshake;
 use crate::link::congestion::PathView;
+use crate::link::core::session::{LinkSession, SessionStats};
 use crate::link::h3::error::H3_NO_ERROR;
 use crate::link::h3::{self, QuarterStreamId};
-use crate::link::session::{Session, SessionStats};
 use crate::runtime::LiveGuard;
 
 /// How long a peer may take to acknowledge our CLOSE capsule before the connection is closed without waiting on.
@@ -95,8 +95,8 @@ pub(super) struct Connection {
     /// Its sink or its user has news.
     pub(super) is_woken: bool,
     pub(super) armed: Option<Instant>,
-    h3: h3::Session,
-    session: Arc<Session>,
+    h3: h3::SessionMachine,
+    session: Arc<LinkSession>,
     state: Arc<DatagramState>,
     view: Arc<PathView>,
     sink: Option<Arc<dyn Datagrams>>,
@@ -130,7 +130,7 @@ pub(super) struct Parts {
     pub(super) endpoint: usize,
     pub(super) handle: ConnectionHandle,
     pub(super) quic: quinn_proto::Connection,
-    pub(super) session: Arc<Session>,
+    pub(super) session: Arc<LinkSession>,
     pub(super) view: Arc<PathView>,
     pub(super) handshake: Handshake,
     pub(super) deadline: Instant,
@@ -143,8 +143,8 @@ impl Connection {
         let Parts { key, endpoint, handle, quic, session, view, handshake, deadline, socket_address, place } =
             parts;
         let h3 = match quic.side() {
-            Side::Client => h3::Session::client(),
-            Side::Server => h3::Session::server(),
+            Side::Client => h3::SessionMachine::client(),
+            Side::Server => h3::SessionMachine::server(),
         };
         Self {
             key,

@@ -8,17 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::ring::{Entry, Ring};
 use crate::datagram::message::{Limits, Metadata};
+pub use crate::datagram::options::DropPolicy;
 use crate::datagram::stats::{InboundCounters, SizeRange, Tally};
-
-/// Which datagram goes when there is no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DropPolicy {
-    /// The one that waited longest: what arrives later is worth more.
-    #[default]
-    Oldest,
-    /// The one that just arrived.
-    Newest,
-}
 
 /// How a [`ReceiveQueue`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +113,7 @@ impl ReceiveQueue {
 
     /// Drops the oldest of what the limits no longer allow, under [`DropPolicy::Oldest`] only: the other policy keeps
     /// what it took. Returns how many.
-    pub fn drop_beyond_limits(&mut self, now: Instant) -> usize {
+    pub(crate) fn drop_beyond_limits(&mut self, now: Instant) -> usize {
         self.expire(now);
         let before = self.ring.len();
         let Limits { datagrams, bytes } = self.config.limits;
@@ -146,7 +137,7 @@ impl ReceiveQueue {
     }
 
     /// Sizes of what was delivered.
-    pub fn delivered_sizes(&self) -> SizeRange {
+    pub(crate) fn delivered_sizes(&self) -> SizeRange {
         self.delivered_sizes
     }
 
@@ -156,19 +147,19 @@ impl ReceiveQueue {
     }
 
     /// The sequence number the next datagram will get, which is how many came so far.
-    pub fn next_sequence(&self) -> u64 {
+    pub(crate) fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
 
     /// The sequence number for a datagram that came in but is read by somebody else than this queue.
-    pub fn claim_sequence(&mut self) -> u64 {
+    pub(crate) fn claim_sequence(&mut self) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
         sequence
     }
 
     /// Counts a datagram that somebody else than this queue reads and had no room for.
-    pub fn count_dropped_elsewhere(&mut self, size: usize) {
+    pub(crate) fn count_dropped_elsewhere(&mut self, size: usize) {
         self.claim_sequence();
         self.counters.received.add(size);
         self.counters.dropped_full.add(size);
@@ -176,7 +167,7 @@ impl ReceiveQueue {
 
     /// Takes in what arrived at `now`, in order; returns how many of these found room. Each gets the next sequence
     /// number, whether it is kept or not.
-    pub fn push_batch<'a>(
+    pub(crate) fn push_batch<'a>(
         &mut self,
         now: Instant,
         unix_us: u64,
@@ -199,19 +190,19 @@ impl ReceiveQueue {
     }
 
     /// Bytes of the next datagram, if one waits.
-    pub fn front_len(&mut self, now: Instant) -> Option<usize> {
+    pub(crate) fn front_len(&mut self, now: Instant) -> Option<usize> {
         self.expire(now);
         self.ring.front().map(|entry| entry.len)
     }
 
     /// Copies the beginning of the next datagram, which stays, to `buffer`: as much as both have.
-    pub fn front_into(&self, buffer: &mut [u8]) {
+    pub(crate) fn front_into(&self, buffer: &mut [u8]) {
         let len = self.ring.front().map_or(0, |entry| entry.len).min(buffer.len());
         self.ring.copy_front(&mut buffer[..len]);
     }
 
     /// Copies the next datagram to the beginning of `buffer`.
-    pub fn pop_into(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Metadata, PopError> {
+    pub(crate) fn pop_into(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Metadata, PopError> {
         self.expire(now);
         let metadata = self.ring.front().ok_or(PopError::Empty)?.metadata(now);
         self.pop_regardless_of_age(buffer)?;
@@ -219,7 +210,7 @@ impl ReceiveQueue {
     }
 
     /// The same for whoever only wants to know how many bytes it has; nothing needs the time if nothing expires.
-    pub fn pop_unexpiring(&mut self, buffer: &mut [u8]) -> Result<usize, PopError> {
+    pub(crate) fn pop_unexpiring(&mut self, buffer: &mut [u8]) -> Result<usize, PopError> {
         if self.config.max_age.is_some() { Err(PopError::Empty) } else { self.pop_regardless_of_age(buffer) }
     }
 
@@ -237,7 +228,7 @@ impl ReceiveQueue {
     /// Copies up to `most` datagrams, as many as there is room for, back to back, into `arena`; `put` hears where each lies, in
     /// order from 0. Returns how many there were (0 when nothing waits). Only when not even the first fits this is
     /// [`PopError::TooSmall`].
-    pub fn pop_batch(
+    pub(crate) fn pop_batch(
         &mut self,
         now: Instant,
         arena: &mut [u8],

@@ -11,26 +11,15 @@ use bytes::Bytes;
 
 use super::outcomes::{OutcomeKind, Outcomes};
 use super::ring::Ring;
-use super::watermark::{Edge, Edges, Marks, Watermark};
+use super::watermark::{Edge, Marks, Watermark};
 use super::{Outcome, OutcomesFull};
 use crate::datagram::message::{Limits, Outgoing, Priority};
+use crate::datagram::options::DEFAULT_OUTCOME_CAPACITY;
+pub use crate::datagram::options::FullPolicy;
 use crate::datagram::stats::{OutboundCounters, SizeRange, Tally};
 
 mod expiry;
 use expiry::is_past;
-
-/// What happens to a newcomer when there is no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FullPolicy {
-    /// The oldest of the lowest priority not above the newcomer's make room; the newcomer is rejected only if what
-    /// outranks it fills the queue.
-    #[default]
-    Evict,
-    /// The newcomer is rejected.
-    Reject,
-    /// The newcomer goes back to the caller, who waits for room and tries again.
-    Wait,
-}
 
 /// How a [`SendQueue`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +43,7 @@ impl Default for SendConfig {
             max_age: None,
             policy: FullPolicy::Evict,
             marks: Marks::of_datagrams(100),
-            outcome_capacity: 1024,
+            outcome_capacity: DEFAULT_OUTCOME_CAPACITY,
         }
     }
 }
@@ -112,7 +101,7 @@ pub struct Signs {
 
 impl Signs {
     /// Whether there is room, an outcome, or anything else to look at that there was not `before`.
-    pub fn invite_after(&self, before: Self) -> bool {
+    pub(crate) fn invite_after(&self, before: Self) -> bool {
         let Tally { datagrams, bytes } = self.waiting;
         datagrams < before.waiting.datagrams
             || bytes < before.waiting.bytes
@@ -203,7 +192,7 @@ impl SendQueue {
     }
 
     /// Sizes of what was sent.
-    pub fn sent_sizes(&self) -> SizeRange {
+    pub(crate) fn sent_sizes(&self) -> SizeRange {
         self.sent_sizes
     }
 
@@ -218,7 +207,7 @@ impl SendQueue {
     }
 
     /// A datagram of this size would find a place without anybody leaving for it.
-    pub fn has_room(&self, size: usize) -> bool {
+    pub(crate) fn has_room(&self, size: usize) -> bool {
         self.fits_beside(self.counters.queued, size)
     }
 
@@ -228,27 +217,22 @@ impl SendQueue {
     }
 
     /// Between high and low water.
-    pub fn is_above_high_water(&self) -> bool {
+    pub(crate) fn is_above_high_water(&self) -> bool {
         self.watermark.is_above()
     }
 
-    /// High- and low-water crossings since the last call.
-    pub fn take_edges(&mut self) -> Edges {
-        self.watermark.take_edges()
-    }
-
     /// Moves up to `max_count` outcomes to the end of `target`; returns how many.
-    pub fn take_outcomes(&mut self, max_count: usize, target: &mut Vec<Outcome>) -> usize {
+    pub(crate) fn take_outcomes(&mut self, max_count: usize, target: &mut Vec<Outcome>) -> usize {
         self.outcomes.take(max_count, target)
     }
 
     /// Outcomes that wait to be fetched.
-    pub fn outcomes_len(&self) -> usize {
+    pub(crate) fn outcomes_len(&self) -> usize {
         self.outcomes.ready_len()
     }
 
     /// Outcomes that wait to be fetched, and those still to come.
-    pub fn outcomes_due(&self) -> usize {
+    pub(crate) fn outcomes_due(&self) -> usize {
         self.outcomes.due_len()
     }
 
@@ -343,7 +327,11 @@ impl SendQueue {
     ///
     /// # Errors
     /// There is no place for the outcome; nothing was counted.
-    pub fn count_too_large(&mut self, size: usize, report_id: Option<u64>) -> Result<(), OutcomesFull> {
+    pub(crate) fn count_too_large(
+        &mut self,
+        size: usize,
+        report_id: Option<u64>,
+    ) -> Result<(), OutcomesFull> {
         self.count_outside(size, report_id, OutcomeKind::TooLarge)
     }
 
@@ -351,16 +339,8 @@ impl SendQueue {
     ///
     /// # Errors
     /// There is no place for the outcome; nothing was counted.
-    pub fn count_rejected(&mut self, size: usize, report_id: Option<u64>) -> Result<(), OutcomesFull> {
+    pub(crate) fn count_rejected(&mut self, size: usize, report_id: Option<u64>) -> Result<(), OutcomesFull> {
         self.count_outside(size, report_id, OutcomeKind::Rejected)
-    }
-
-    /// Counts a datagram that failed before it entered.
-    ///
-    /// # Errors
-    /// There is no place for the outcome; nothing was counted.
-    pub fn count_failed(&mut self, size: usize, report_id: Option<u64>) -> Result<(), OutcomesFull> {
-        self.count_outside(size, report_id, OutcomeKind::Failed)
     }
 
     /// Drops everything that waits; returns how many.
@@ -373,7 +353,7 @@ impl SendQueue {
 
     /// Evicts what the limits no longer allow, the oldest of the lowest priority first, under [`FullPolicy::Evict`] only:
     /// the other policies keep what they accepted. Returns how many.
-    pub fn evict_beyond_limits(&mut self, now: Instant) -> usize {
+    pub(crate) fn evict_beyond_limits(&mut self, now: Instant) -> usize {
         self.drop_expired(now);
         let Limits { datagrams, bytes } = self.config.limits;
         let mut evicted = 0;

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::outstanding::Message;
 use super::sender::Transmit;
-use super::{Machine, Options, Outcome, Verdict};
+use super::{Machine, MessageOutcome, Options, Verdict};
 use crate::datagram::message::Priority;
 
 mod model_tests;
@@ -68,7 +68,7 @@ struct End {
     reads: bool,
     /// When each message was submitted, when it was delivered first, and how often.
     submitted_at: Vec<Instant>,
-    outcomes: HashMap<u64, Outcome>,
+    outcomes: HashMap<u64, MessageOutcome>,
     /// Messages that have an outcome and were never transmitted.
     never_sent: HashSet<u64>,
     /// By message of the *other* end.
@@ -100,7 +100,7 @@ impl End {
         }
     }
 
-    fn count(&self, outcome: Outcome) -> usize {
+    fn count(&self, outcome: MessageOutcome) -> usize {
         self.outcomes.values().filter(|&&other| other == outcome).count()
     }
 }
@@ -278,7 +278,7 @@ impl World {
         for index in 0..2 {
             let (end, other) = (&self.ends[index], &self.ends[1 - index]);
             assert_eq!(end.submitted, messages);
-            assert_eq!(end.count(Outcome::Acknowledged) as u64, messages, "{:?}", end.machine.stats());
+            assert_eq!(end.count(MessageOutcome::Acknowledged) as u64, messages, "{:?}", end.machine.stats());
             assert_eq!(other.delivered.len() as u64, messages);
             assert!(other.delivered.values().all(|&(times, _)| times == 1));
         }

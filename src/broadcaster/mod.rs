@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 use crate::datagram::channel::Channel;
-use crate::datagram::send::{Framed, SendOptions};
+use crate::datagram::options::SendOptions;
+use crate::datagram::send::Framed;
 use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::runtime::wait::Deadline;

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
 
-use super::core::datagrams::{DatagramState, Datagrams};
-use super::core::{ConnectionKey, Job, JobHandle};
 use super::datagram_path::DatagramPath;
+use super::datagrams::{DatagramState, Datagrams};
 use super::lane::Lane;
+use super::{ConnectionKey, Job, JobHandle};
 use crate::error::{Error, Result};
 use crate::runtime::CloseOnShutdown;
 use crate::runtime::clock;
@@ -98,7 +98,7 @@ pub struct SessionStats {
 
 impl SessionStats {
     /// Those that QUIC has; streams are counted elsewhere.
-    pub(super) fn of(connection: &quinn_proto::Connection) -> Self {
+    pub(in crate::link) fn of(connection: &quinn_proto::Connection) -> Self {
         let stats = connection.stats();
         Self {
             rtt: stats.path.rtt,
@@ -123,11 +123,11 @@ impl SessionStats {
 /// What is known once a session is established.
 pub struct Established {
     /// Its connection in the lane's core.
-    pub(super) key: ConnectionKey,
+    pub(in crate::link) key: ConnectionKey,
     /// What can be known of its datagrams without the core.
-    pub(super) state: Arc<DatagramState>,
+    pub(in crate::link) state: Arc<DatagramState>,
     /// What its UDP socket is bound to.
-    pub(super) socket_address: SocketAddr,
+    pub(in crate::link) socket_address: SocketAddr,
     /// The CONNECT stream's id, which is the session's.
     pub id: u64,
     /// `:path` of the request.
@@ -137,16 +137,16 @@ pub struct Established {
 }
 
 /// What is left of a connection that is gone.
-pub(super) struct Last {
-    pub(super) stats: SessionStats,
-    pub(super) remote: SocketAddr,
-    pub(super) local_ip: Option<IpAddr>,
+pub(in crate::link) struct Last {
+    pub(in crate::link) stats: SessionStats,
+    pub(in crate::link) remote: SocketAddr,
+    pub(in crate::link) local_ip: Option<IpAddr>,
     /// Datagrams that arrived, for a reader that did not come in time.
-    pub(super) unread: Vec<Bytes>,
+    pub(in crate::link) unread: Vec<Bytes>,
 }
 
 /// One WebTransport session.
-pub struct Session {
+pub struct LinkSession {
     shared: Mutex<Shared>,
     changed: Condvar,
     watchers: Watchers,
@@ -165,7 +165,7 @@ struct Shared {
     last: Option<Box<Last>>,
 }
 
-impl Session {
+impl LinkSession {
     /// A session that is to be, moved by `lane`.
     pub fn new(lane: Arc<Lane>) -> Arc<Self> {
         Arc::new(Self {
@@ -219,7 +219,7 @@ impl Session {
     }
 
     /// The way its datagrams take.
-    pub fn datagram_path(&self) -> Result<DatagramPath> {
+    pub(crate) fn datagram_path(&self) -> Result<DatagramPath> {
         let established = self.established()?;
         DatagramPath::new(
             Arc::clone(&self.lane),
@@ -300,18 +300,18 @@ impl Session {
         wait_for(&mut self.shared.lock(), &self.changed, deadline, |shared| shared.close.clone().map(Ok))
     }
 
-    pub(super) fn set_established(&self, established: Established) {
+    pub(in crate::link) fn set_established(&self, established: Established) {
         // A session is established once; a second value can only come from a defect and changes nothing.
         let _ = self.established.set(established);
         self.advance(Phase::Connected);
     }
 
-    pub(super) fn set_draining(&self) {
+    pub(in crate::link) fn set_draining(&self) {
         self.advance(Phase::Draining);
     }
 
     /// Records the first last words; `false` when there were some already.
-    pub(super) fn end(&self, info: CloseInfo) -> bool {
+    pub(in crate::link) fn end(&self, info: CloseInfo) -> bool {
         {
             let mut shared = self.shared.lock();
             if shared.close.is_some() {
@@ -325,22 +325,22 @@ impl Session {
     }
 
     /// What this side has to say to the peer, once.
-    pub(super) fn take_goodbye(&self) -> Option<(u32, String)> {
+    pub(in crate::link) fn take_goodbye(&self) -> Option<(u32, String)> {
         self.shared.lock().goodbye.take()
     }
 
     /// The sink, once.
-    pub(super) fn take_sink(&self) -> Option<Arc<dyn Datagrams>> {
+    pub(in crate::link) fn take_sink(&self) -> Option<Arc<dyn Datagrams>> {
         self.shared.lock().sink.take()
     }
 
     /// The peer opened a stream that was refused.
-    pub(super) fn count_refused_stream(&self) {
+    pub(in crate::link) fn count_refused_stream(&self) {
         self.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The connection is gone, and this is left of it.
-    pub(super) fn set_last(&self, mut last: Last) {
+    pub(in crate::link) fn set_last(&self, mut last: Last) {
         let mut shared = self.shared.lock();
         let sink = shared.sink.take();
         let unread = if sink.is_some() { std::mem::take(&mut last.unread) } else { Vec::new() };
@@ -376,7 +376,7 @@ fn give_rest(sink: &dyn Datagrams, unread: &[Bytes]) {
     sink.ended();
 }
 
-impl Pollable for Session {
+impl Pollable for LinkSession {
     fn ready(&self) -> Ready {
         match self.phase() {
             Phase::Connecting => Ready::NONE,
@@ -398,7 +398,7 @@ impl Pollable for Session {
     }
 }
 
-impl CloseOnShutdown for Session {
+impl CloseOnShutdown for LinkSession {
     fn close_on_shutdown(&self) {
         let _ = self.close(0, "");
     }

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::core::datagrams::{DatagramState, PathCounts};
-use super::core::{Command, ConnectionKey};
-use super::h3::QuarterStreamId;
+use super::datagrams::{DatagramState, PathCounts};
 use super::lane::{Driver, Lane};
+use super::{Command, ConnectionKey};
 use crate::error::{Error, Result};
+use crate::link::h3::QuarterStreamId;
 use crate::runtime::waiters::Lead;
 
 /// A session's datagrams, as callers see them below all queues.
@@ -22,7 +22,7 @@ pub struct DatagramPath {
 }
 
 impl DatagramPath {
-    pub(super) fn new(
+    pub(in crate::link) fn new(
         lane: Arc<Lane>,
         key: ConnectionKey,
         state: Arc<DatagramState>,
@@ -50,7 +50,7 @@ impl DatagramPath {
 
     /// Sends what waits on the calling thread if nobody takes a turn of the lane right now, else does as [`Self::wake`]. Not in a
     /// turn, and with no lock held that a turn takes.
-    pub fn send_now(&self) {
+    pub(crate) fn send_now(&self) {
         if !self.driver.as_ref().is_some_and(|driver| driver.send_now(self.key)) {
             self.wake();
         }
@@ -86,7 +86,7 @@ impl DatagramPath {
     }
 
     /// The largest payload that can be sent now; [`Error::Unsupported`] when not even an empty one can.
-    pub fn max_payload(&self) -> Result<usize> {
+    pub(crate) fn max_payload(&self) -> Result<usize> {
         self.state
             .max_size()
             .and_then(|limit| limit.checked_sub(self.prefix().len()))
