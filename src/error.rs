@@ -17,7 +17,7 @@ pub enum Error {
     /// The operation would have had to wait and was asked not to.
     #[error("would block")]
     WouldBlock,
-    /// The object, or what it stands on, is closed.
+    /// The object, or the object below it, is closed.
     #[error("closed")]
     Closed,
     /// The library was shut down.

@@ -114,7 +114,7 @@ type BroadcastResult struct {
 	Member  Member
 	Err     error  // nil: queued; ErrQueueFull: dropped for this member; ErrTooLarge for its path; ErrClosed; or another
 	Evicted uint64 // older datagrams that made room for this one in its queue
-	Removed bool   // it is no member any more: it was closed, or slow for too long
+	Removed bool   // it is no longer a member: it was closed, or too slow for too long
 }
 
 // Broadcast queues one datagram at every member and waits for none of them. It says how many members accepted it, and gives

@@ -11,7 +11,7 @@
 // asked and counted, priorities, TTLs and outcomes. Above stand [Reliability] for messages that are acknowledged,
 // [Structured] for values of Go types, [Broadcaster] for one datagram to many sessions and [Monitor] for alerts.
 //
-// All methods may be called from any goroutine. Close is idempotent everywhere. What nobody refers to any more is closed.
+// All methods may be called from any goroutine. Close is idempotent everywhere. Objects that are garbage collected are closed.
 //
 // # Sending
 //

@@ -94,7 +94,7 @@ func (t *Transport) QueueStats() (QueueStats, error) {
 	return stats, nil
 }
 
-// HeartbeatOptions say how a transport beats.
+// HeartbeatOptions are options of a heartbeat.
 type HeartbeatOptions struct {
 	Interval             time.Duration // at least 1 ms; 0 for the default of 30 s
 	SilentAfterIntervals uint32        // without any datagram, until the peer counts as silent; 0 watches nothing

@@ -201,7 +201,7 @@ func (m *Monitor) IsMonitoring() bool {
 // Session is that of the transport that is watched.
 func (m *Monitor) Session() *Session { return m.session }
 
-// Close takes no more samples; what there is can still be read, until nobody has the Monitor any more. A second Close does
+// Close takes no more samples; what there is can still be read, until the Monitor is garbage collected. A second Close does
 // nothing.
 func (m *Monitor) Close() error {
 	defer runtime.KeepAlive(m)

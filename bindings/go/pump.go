@@ -62,8 +62,8 @@ func startPump() (*pump, error) {
 
 func (p *pump) run(raw syscall.RawConn) {
 	events := make([]C.wtgram_event, 256)
-	// Go's poller is edge-triggered: it may sleep only after the library said that nothing is ready any more. From then
-	// on whatever becomes ready makes the descriptor readable anew.
+	// Go's poller is edge-triggered: it may sleep only after the library said that nothing is ready. From then
+	// on, each object that becomes ready makes the descriptor readable again.
 	_ = raw.Read(func(uintptr) bool {
 		for {
 			count := C.bridge_poller_wait(p.poller, &events[0], C.size_t(len(events)))
@@ -182,7 +182,7 @@ type waitQueue struct {
 
 	mu      sync.Mutex
 	waiters []chan struct{}
-	ended   bool // nobody waits any more: every try has its final answer
+	ended   bool // no one waits: every try has its final answer
 }
 
 // until calls try until it says something else than "would block", and waits in between.

@@ -127,7 +127,7 @@ func (r *Reliability) Send(ctx context.Context, data []byte) error {
 }
 
 // SendWith is Send with options. The highest Priority is transmitted first, also again; a message whose TTL passes is not
-// transmitted any more and has the outcome MessageExpired, or none if it was still waiting for room: ErrTimedOut.
+// transmitted again and has the outcome MessageExpired, or none if it was still waiting for room: ErrTimedOut.
 // NextOutcome gives the outcome under the ReportID.
 func (r *Reliability) SendWith(ctx context.Context, data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(r)
@@ -196,7 +196,7 @@ func (r *Reliability) MaxMessageSize() (int, error) {
 	return int(bytes), nil
 }
 
-// IsClosed says whether the layer, or what it stands on, is closed; what has arrived can still be received.
+// IsClosed says whether the layer, or its transport, is closed; what has arrived can still be received.
 func (r *Reliability) IsClosed() bool {
 	defer runtime.KeepAlive(r)
 	var closed C.bool
@@ -315,7 +315,7 @@ func (r *Reliability) Drain(ctx context.Context) error {
 }
 
 // Close ends the layer; messages under way get MessageClosed. What has arrived can still be received, and outcomes can
-// still be fetched, until nobody has the Reliability any more. The session lives on. A second Close does nothing.
+// still be fetched, until the Reliability is garbage collected. The session lives on. A second Close does nothing.
 func (r *Reliability) Close() error {
 	defer runtime.KeepAlive(r)
 	r.draining.Store(true)

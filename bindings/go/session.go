@@ -35,7 +35,7 @@ type session struct {
 	cancel    context.CancelCauseFunc
 
 	mu     sync.Mutex
-	closed bool // by our side: nobody will look at the handle any more
+	closed bool // by our side: the handle is no longer used
 	ended  bool
 	freed  bool
 }
@@ -87,7 +87,7 @@ func Dial(ctx context.Context, url string, options ...DialOption) (*Session, err
 		}
 		return newSession(p, r.handle)
 	case <-ctx.Done():
-		go func() { // nobody waits for the result any more
+		go func() { // no one waits for the result
 			if r := <-done; r.err == nil {
 				C.wtgram_session_free(r.handle)
 			}
@@ -226,7 +226,7 @@ func (s *session) release() {
 	}
 }
 
-// abandon is for a Session that nobody has any more.
+// abandon is for a Session that is garbage collected.
 func (s *session) abandon() { _ = s.close(0, "") }
 
 func (s *session) close(code SessionErrorCode, message string) error {

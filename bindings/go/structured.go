@@ -20,7 +20,7 @@ import (
 // Structured sends and receives Go values: each is one datagram, or one message, that begins with the id of its type.
 type Structured struct {
 	*structured
-	below any // keeps what it stands on from being collected
+	below any // keeps the object below from being collected
 }
 
 // structured is what the pump knows; it does not refer to the Structured, which can therefore be collected.
@@ -296,7 +296,7 @@ func (s *Structured) Stats() (StructuredStats, error) {
 	}, nil
 }
 
-// IsClosed says whether nothing can be sent any more; what has arrived can still be received.
+// IsClosed says whether it is closed for sending; what has arrived can still be received.
 func (s *Structured) IsClosed() bool {
 	defer runtime.KeepAlive(s)
 	var closed C.bool
@@ -304,7 +304,7 @@ func (s *Structured) IsClosed() bool {
 }
 
 // Close closes it; over a transport or layer, that too. What has arrived can still be received, until nobody has the
-// Structured any more. A second Close does nothing.
+// Structured. A second Close does nothing.
 func (s *Structured) Close() error {
 	defer runtime.KeepAlive(s)
 	_ = C.wtgram_structured_close(s.handle.get()) // after the library's end it is closed anyhow

@@ -227,7 +227,7 @@ const (
 	OutcomeClosed   OutcomeKind = C.WTGRAM_OUTCOME_CLOSED    // the transport closed first
 )
 
-// Outcome is the news of one datagram that was sent with a ReportID.
+// Outcome is what became of a datagram that was sent with a ReportID.
 type Outcome struct {
 	ReportID uint64
 	Kind     OutcomeKind

@@ -23,7 +23,7 @@ pub enum SlowPolicy {
     /// It misses what it had no room for.
     #[default]
     Drop,
-    /// After so many broadcasts in a row for which something of it was dropped, it is no member any more.
+    /// It is removed after this many broadcasts in a row for which its queue dropped something.
     RemoveAfter(u32),
 }
 
@@ -60,7 +60,7 @@ pub struct MemberResult {
     pub result: Result<()>,
     /// How many older datagrams made room for this one in its queue.
     pub evicted: usize,
-    /// It is no member any more: it was closed, or this broadcast removed it because it was slow for too long.
+    /// It is no longer a member: it was closed, or too slow for too long.
     pub removed: bool,
 }
 
@@ -104,7 +104,7 @@ pub struct Broadcaster {
 #[derive(Default)]
 struct State {
     members: BTreeMap<u64, Arc<Member>>,
-    /// What a broadcast goes through; made anew after a change.
+    /// What a broadcast goes through; rebuilt after a change.
     snapshot: Option<Arc<[Arc<Member>]>>,
     statistics: Statistics,
     shut_down: bool,

@@ -111,7 +111,7 @@ impl Ticket {
     /// With the last figures it will ever have.
     pub(super) fn leave(&self, last: &Stats) {
         let mut census = CENSUS.lock();
-        // What nobody will take any more waits no longer.
+        // Datagrams that no one can receive no longer count as queued.
         let mut last = *last;
         last.outbound.queued = Tally::default();
         last.inbound.queued = Tally::default();

@@ -1,4 +1,4 @@
-//! What the upper rooms stand on: something that carries datagrams. The transport is a channel; the reliability layer
+//! What upper layers use: something that carries datagrams. The transport is a channel; the reliability layer
 //! is a channel over a channel; broadcaster and structured transport take any.
 
 use std::time::Duration;
@@ -20,12 +20,12 @@ pub trait Channel: Pollable {
     /// Counts the time that a reader of this channel has waited elsewhere for what it then received without waiting.
     fn record_waited(&self, waited: Duration);
 
-    /// Whether nothing can be sent any more.
+    /// Whether it is closed for sending.
     fn is_closed(&self) -> bool;
 
     /// The largest payload that can be sent now, in bytes.
     fn max_datagram_size(&self) -> Result<usize>;
 
-    /// Ends it; whoever waits on it is told.
+    /// Closes it and wakes the threads that wait on it.
     fn close(&self);
 }

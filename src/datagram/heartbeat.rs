@@ -1,4 +1,4 @@
-//! Heartbeats: the payload, the job that sends it, and the watch for a peer that says nothing.
+//! Heartbeats: payload and options.
 //!
 //! The payload is `HEARTBEAT:` and the Unix time in whole seconds, ASCII decimal. This is the form pywebtransport 0.6.1
 //! sends and recognises. A heartbeat is a datagram like any other: receivers get it in their queue and may ask
@@ -34,7 +34,7 @@ pub fn is_heartbeat(data: &[u8]) -> bool {
     data.starts_with(PREFIX)
 }
 
-/// How a transport beats.
+/// Options of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatOptions {
     /// Time between two heartbeats; default 30 s. The first is sent at once.

@@ -1,7 +1,7 @@
 //! Handles
 //!
-//! A handle names an object. It is a small value: copy it, store it, compare its `id`. A handle that
-//! was freed names nothing, and functions refuse it; numbers are never reused.
+//! A handle names an object. It is a small value: copy it, store it, compare its `id`. Functions
+//! refuse a handle that was freed; numbers are never reused.
 
 /// A listening server.
 #[repr(C)]

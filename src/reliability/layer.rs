@@ -117,9 +117,9 @@ struct State {
     reports_promised: usize,
     /// Accepts nothing more.
     closing: bool,
-    /// Every message has its outcome and no sequence will be used any more: another layer may follow.
+    /// Every message has its outcome and no more sequences will be used: another layer may follow.
     settled: bool,
-    /// The job is over; nothing will change any more but what is read.
+    /// The job is over; only reads can still change something.
     closed: bool,
 }
 
@@ -203,7 +203,7 @@ impl Layer {
         }
     }
 
-    /// The transport it stands on.
+    /// The transport below it.
     pub fn transport(&self) -> &Arc<Transport> {
         &self.transport
     }

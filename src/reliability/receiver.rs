@@ -8,7 +8,7 @@
 //! Plain DATA is answered with plain ACKs, one each. Bound DATA is answered with range ACKs: within
 //! [`MAX_ACK_DELAY`], at once when something is out of order, and never two within [`MIN_ACK_GAP`].
 //!
-//! The reference numbers from 0 again when its layer is opened anew, and says so nowhere. The hashes of the first
+//! The reference numbers from 0 again when its layer is opened again, and does not say so. The hashes of the first
 //! [`FINGERPRINTS`] payloads show it: the same number with another payload is another message. (A first message
 //! that equals the old one's is taken for its copy; where that matters, close the session, not the layer.)
 
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_opens_its_layer_anew_loses_no_message_to_the_old_numbers() {
+    fn a_reference_that_opens_its_layer_again_loses_no_message_to_the_old_numbers() {
         let (mut receiver, now) = receiver(10_000, 1_000_000);
         let message = |run: u32, n: u32| Bytes::from(format!("{run}/{n}"));
         for n in 0..1500 {

@@ -50,7 +50,7 @@ pub struct ReceiverStats {
     pub plain_acks_sent: u64,
     /// Range ACK frames sent.
     pub range_acks_sent: u64,
-    /// Times the peer's layer was found to have been opened anew.
+    /// Times the peer's layer was opened again.
     pub peer_restarts: u64,
 }
 

@@ -347,7 +347,7 @@ impl Structured {
         Ok(type_id)
     }
 
-    /// Whether nothing can be sent any more. What has arrived can still be received.
+    /// Whether it is closed for sending. What has arrived can still be received.
     pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Relaxed) || self.channel.is_closed()
     }

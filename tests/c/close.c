@@ -56,7 +56,7 @@ static void code_and_reason_reach_the_other_side(void)
     expect_closed(pair.accepted, WTGRAM_CLOSED_BY_PEER, 7, "seven");
     pair_free(&pair);
 
-    TEST("closing a server closes its sessions, and nobody can connect any more");
+    TEST("closing a server closes its sessions, and refuses later clients");
     pair_open(&pair, NULL);
     CHECK_OK(wtgram_server_close(pair.server));
     expect_closed(pair.client, WTGRAM_CLOSED_BY_PEER, 0, "");

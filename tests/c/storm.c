@@ -15,7 +15,7 @@ enum form { PLAIN, RELIABLE, OVER_TRANSPORT, OVER_SESSION, OVER_RELIABILITY, PLA
 static const wtgram_object_type TYPES[] = {{1, 0, 0, {0, 0}}};
 static const wtgram_object_type TYPES_BESIDE[] = {{7, 0, 0, {0, 0}}};
 
-/* A session that lasts, and what stands on both its ends. Its far end is in the poller under its number. */
+/* A session that lasts, and the objects over both its ends. Its far end is in the poller under its number. */
 struct place {
     struct pair pair;
     wtgram_reliability near_layer, far_layer;

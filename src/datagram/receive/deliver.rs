@@ -58,7 +58,7 @@ impl ReceiveHalf {
         queued.datagrams > limits.datagrams as u64 / 2 || queued.bytes > limits.bytes as u64 / 2
     }
 
-    /// Nothing will arrive any more.
+    /// No more datagrams will arrive.
     pub(in crate::datagram) fn end(&self) {
         self.state.lock().ended = true;
         self.readable.notify_all();

@@ -68,7 +68,7 @@ impl ReceiveHalf {
         }
     }
 
-    /// Whether nothing will arrive any more.
+    /// Whether no more datagrams will arrive.
     pub fn has_ended(&self) -> bool {
         self.state.lock().ended
     }

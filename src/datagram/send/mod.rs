@@ -45,7 +45,7 @@ pub struct SendHalf {
     writable: Condvar,
     /// There may be outcomes.
     reported: Condvar,
-    /// Nothing is sent any more.
+    /// No more datagrams are sent.
     is_ending: AtomicBool,
     /// The largest payload that there ever was.
     largest_payload: AtomicUsize,

@@ -67,7 +67,7 @@ impl Reusable for Chunk {
     }
 }
 
-/// A chunk that QUIC reads; goes back to its shelf when nobody does any more.
+/// A chunk that QUIC reads; returns to its shelf when QUIC has read it.
 struct Lent {
     chunk: Chunk,
     shelf: &'static Shelf<Chunk>,

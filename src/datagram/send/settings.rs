@@ -31,7 +31,7 @@ impl SendHalf {
         state.queue.evict_beyond_limits(clock::now());
     }
 
-    /// What happens to a datagram that finds no room; those that wait for room are judged anew.
+    /// What happens to a datagram when the queue is full. It also applies to those that already wait for space.
     pub fn set_policy(&self, policy: FullPolicy) {
         self.lock().queue.set_policy(policy);
     }

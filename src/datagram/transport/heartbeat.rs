@@ -15,7 +15,7 @@ use crate::link::{After, Job, JobHandle};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
-/// A heart that beats; it ends when it is told, and with its transport.
+/// A heartbeat that runs, until it is stopped or its transport ends.
 pub(super) struct Beating {
     beat: Arc<Beat>,
     handle: Arc<JobHandle>,
@@ -87,7 +87,7 @@ impl Transport {
     }
 
     fn peer_is_silent(&self) {
-        // Not any more if the heartbeat was stopped meanwhile.
+        // Not if the heartbeat was stopped meanwhile.
         if self.heartbeat.lock().is_some() && !self.peer_silent.swap(true, Ordering::Relaxed) {
             tracing::debug!("the peer is silent");
             self.watchers.notify();

@@ -1,7 +1,7 @@
-//! Value handles: a number that names an object, or nothing any more.
+//! Handles: numbers that name objects.
 //!
 //! A handle is `type (8 bits) | slot (24 bits) | generation (32 bits)`. A slot's generation changes with every object
-//! it holds, so a stale handle names nothing; a slot whose generations are used up is retired. Looking up takes one
+//! it holds, so a stale handle is recognized; a slot whose generations are used up is retired. Looking up takes one
 //! uncontended read lock of the slot itself; there is no lock over the table.
 
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub(in crate::ffi) trait Handle: Copy {
         self.local().and_then(|local| Self::table().get(local)).ok_or(Failure::InvalidHandle)
     }
 
-    /// Takes the object from its handle, which names nothing from now on, and out of all pollers.
+    /// Releases the handle and takes its object out of all pollers.
     fn take(self) -> Option<Arc<Self::Object>> {
         let object = self.local().and_then(|local| Self::table().remove(local))?;
         if let Some(polled) = Self::polled(&object) {

@@ -312,7 +312,7 @@ fn a_sparse_sender_is_quick_too() {
 }
 
 #[test]
-fn a_layer_opened_anew_is_not_mistaken_for_the_old_one() {
+fn a_layer_opened_again_is_not_mistaken_for_the_old_one() {
     for continues in [false, true] {
         let network = Network { loss_percent: 10, ..Network::perfect(ms(10)) };
         let mut world = World::new(12, network, both(options));
@@ -356,7 +356,7 @@ fn a_layer_opened_anew_is_not_mistaken_for_the_old_one() {
 }
 
 #[test]
-fn a_layer_that_only_receives_and_is_opened_anew_is_found_by_the_sender() {
+fn a_layer_that_only_receives_and_is_opened_again_is_found_by_the_sender() {
     let mut world = World::new(13, Network::perfect(ms(10)), both(options));
     for _ in 0..100 {
         world.submit(0, 100);

@@ -69,7 +69,7 @@ fn ends(monitor: &Monitor, kind: Kind) {
     assert_eq!(alert.message, format!("over: {}", kind.name()));
 }
 
-/// Waits until so many more samples were taken.
+/// Waits for this number of further samples.
 fn samples_pass(monitor: &Monitor, count: usize) {
     for _ in 0..count {
         let newest = || monitor.samples(1).last().map(|sample| sample.timestamp_us);
@@ -251,7 +251,7 @@ fn sending_that_takes_longer_and_longer_is_told_until_it_is_steady() {
     let thresholds = Thresholds { trend_window: 4, ..Thresholds::default() };
     let monitor = open(from, MonitorOptions { samples: 8, thresholds, ..every(SHORT) });
     samples_pass(&monitor, 4);
-    // Nothing goes out any more, so each wait adds to the mean of what did.
+    // No more datagrams go out, so each wait adds to the mean of what did.
     let mut wait = Duration::from_millis(1);
     let send_in_vain = || {
         let waited = from.outgoing.send(b"x", &SendOptions::default(), after(wait));

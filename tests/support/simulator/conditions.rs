@@ -19,7 +19,7 @@ pub struct Conditions {
     pub reorder_delay: Duration,
     /// Delay of every packet.
     pub latency: Duration,
-    /// Up to so much more, evenly spread and for each packet anew; packets may overtake one another by it.
+    /// Up to this much more, drawn evenly for each packet; packets may overtake each other.
     pub jitter: Duration,
     /// Bits of UDP payload a second; 0 is no limit.
     pub rate_bits_per_s: u64,

@@ -75,7 +75,7 @@ pub enum PushError {
 pub enum HandOver {
     /// QUIC has it.
     Sent,
-    /// The path does not carry it (any more).
+    /// The path no longer carries it.
     TooLarge,
     /// QUIC refused it.
     Failed,

@@ -113,7 +113,7 @@ impl Connection {
         }
     }
 
-    /// Nobody wants this connection any more.
+    /// The connection is no longer needed.
     pub(in crate::link::core) fn abandon(&mut self, now: Instant, code: u64) {
         if self.stage < Stage::Open {
             self.give_up_handshake(None, Error::Closed);

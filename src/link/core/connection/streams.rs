@@ -108,7 +108,7 @@ impl Connection {
                 match stream.write(&unsent.bytes[unsent.sent..]) {
                     Ok(count) => unsent.sent += count,
                     Err(WriteError::Blocked) => return true,
-                    // Not wanted any more: whoever waits for it hears of that by an event of its own.
+                    // No longer needed; an event of its own reports it.
                     Err(_) => return false,
                 }
             }

@@ -94,7 +94,7 @@ enum Phase {
     Established(CapsuleReader),
     /// The peer sent CLOSE; its stream must end now.
     Closed,
-    /// Nothing on the stream matters any more.
+    /// The rest of the stream is ignored.
     Over,
 }
 
