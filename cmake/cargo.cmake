@@ -66,8 +66,8 @@ wtgram_add_targets("${wtgram_include_dirs}" "${wtgram_lib_dir}")
 add_dependencies(wtgram_shared_imported wtgram_cargo)
 add_dependencies(wtgram_static_imported wtgram_cargo)
 
-# pkg-config in the build tree (PKG_CONFIG_PATH=<build>/pkgconfig): cgo builds against the library before it is installed,
-# and what it builds finds the library when it runs.
+# pkg-config in the build tree (PKG_CONFIG_PATH=<build>/pkgconfig): cgo builds against the library before it
+# is installed, and what it builds finds the library when it runs.
 set(wtgram_pc_prefix "${PROJECT_BINARY_DIR}")
 set(wtgram_pc_libdir "${wtgram_lib_dir}")
 set(wtgram_pc_rpath " -Wl,-rpath,\${libdir}")

@@ -313,8 +313,8 @@ wtgram_status wtgram_log_configure(int32_t level,
 
 /**
  * @defgroup handles Handles
- * A handle names an object. It is a small value: copy it, store it, compare its `id`. A handle that
- * was freed names nothing, and functions refuse it; numbers are never reused.
+ * A handle names an object. It is a small value: copy it, store it, compare its `id`. Functions
+ * refuse a handle that was freed; numbers are never reused.
  * @{
  */
 
@@ -1790,10 +1790,12 @@ wtgram_status wtgram_transport_clear_receive_buffer(wtgram_transport transport,
  */
 
 /**
- * Statistics of a transport, as one consistent snapshot. For datagrams and for bytes, `handed_in` is
- * the sum of `sent`, `send_expired`, `send_evicted`, `send_rejected`, `send_too_large`,
- * `send_failed`, `send_cleared` and `send_queued`; `received` is the sum of `delivered`,
- * `receive_expired`, `receive_dropped_full`, `receive_cleared` and `receive_queued`.
+ * Statistics of a transport, as one consistent snapshot.
+ *
+ * For datagrams and for bytes, `handed_in` is the sum of `sent`, `send_expired`, `send_evicted`,
+ * `send_rejected`, `send_too_large`, `send_failed`, `send_cleared` and `send_queued`; `received` is
+ * the sum of `delivered`, `receive_expired`, `receive_dropped_full`, `receive_cleared` and
+ * `receive_queued`.
  */
 typedef struct {
   /** Size of this struct, set by `wtgram_transport_stats_init`. */

@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write};
 
-/// `text` with all that would not show, escaped: control characters, which forge lines and drive terminals, and marks that
-/// turn the direction of what follows. What is escaped once stays as it is.
+/// `text` with all that would not show, escaped: control characters, which forge lines and drive
+/// terminals, and marks that turn the direction of what follows. What is escaped once stays as it
+/// is.
 pub fn readable(text: impl AsRef<str>) -> String {
     let mut escaped = String::new();
     // A String takes everything.

@@ -1,5 +1,5 @@
-// The Go ends of `make bench`: what the Go package delivers, each end in a process of its own. It takes the same commands
-// as the C program in benches/c, and counts by the same rules.
+// The Go ends of `make bench`: what the Go package delivers, each end in a process of its own. It
+// takes the same commands as the C program in benches/c, and counts by the same rules.
 //
 //	wtgram_bench_go receive batch|single                     prints LISTENING <port> <hash>, then one line of JSON
 //	wtgram_bench_go send batch|single <port> <hash> <size_bytes> <seconds>

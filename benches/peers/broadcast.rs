@@ -86,8 +86,8 @@ fn broadcast(members: &[Connection], payload: &[u8], begun: Instant) -> Result<f
     Ok(begun.elapsed().as_secs_f64() * 1e6)
 }
 
-/// Opens `sessions` connections, each from a socket of its own, and measures when what they get arrived until the server
-/// closes.
+/// Opens `sessions` connections, each from a socket of its own, and measures when what they get
+/// arrived until the server closes.
 pub async fn join(port: u16, hash: &str, sessions: usize) -> Result<(), Failure> {
     let hash = parse_hash(hash)?;
     // The broadcasts by when they began, each with the last arrival.

@@ -1,5 +1,5 @@
-//! The Rust ends of `make bench`: what quinn and stock wtransport deliver, each end in a process of its own. benches/c is the
-//! same over the C interface.
+//! The Rust ends of `make bench`: what quinn and stock wtransport deliver, each end in a process of
+//! its own. benches/c is the same over the C interface.
 //!
 //! A server prints `LISTENING <port> <certificate hash>` first; every end prints one line of JSON last.
 //!

@@ -62,8 +62,8 @@ impl Arrivals {
         }
     }
 
-    /// Prints the line that the runner reads. `frames` is how many DATAGRAM frames QUIC received, `dropped_full` how many
-    /// of them were dropped behind it.
+    /// Prints the line that the runner reads. `frames` is how many DATAGRAM frames QUIC received,
+    /// `dropped_full` how many of them were dropped behind it.
     pub fn report(&self, frames: u64, dropped_full: usize) {
         let window = match (self.first, self.last_stamp) {
             (Some(first), Some(last)) => last.duration_since(first).as_secs_f64(),

@@ -1,5 +1,6 @@
-//! KCP as its README's fast mode sets it (nodelay 1, interval 10 ms, resend 2, no congestion window), over plain UDP: it
-//! has no handshake, no encryption and no congestion control, which is to its advantage here.
+//! KCP as its README's fast mode sets it (nodelay 1, interval 10 ms, resend 2, no congestion
+//! window), over plain UDP: it has no handshake, no encryption and no congestion control, which is
+//! to its advantage here.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

@@ -1,5 +1,6 @@
-//! One contender of `make bench-reliability`: messages from a client to a server through the link simulator, and how long
-//! each takes from when it is due to be sent until the receiving program has it.
+//! One contender of `make bench-reliability`: messages from a client to a server through the link
+//! simulator, and how long each takes from when it is due to be sent until the receiving program
+//! has it.
 //!
 //! `reliability <contender> <seed> <seconds> <conditions>` prints one line of JSON. Contenders: `wtgram` and
 //! `wtgram-plain` (the reference's protocol, not negotiated), `stream` (one ordered QUIC stream over raw quinn), `kcp`.

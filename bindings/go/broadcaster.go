@@ -16,8 +16,8 @@ type Broadcaster struct {
 	members map[uint64]Member // by the id of transport or layer
 }
 
-// Member is a *Session, *Transport or *Reliability. A session and its transport are the same member. Being a member keeps
-// it from being collected, and does nothing else to it.
+// Member is a *Session, *Transport or *Reliability. A session and its transport are the same
+// member. Being a member keeps it from being collected, and does nothing else to it.
 type Member interface {
 	memberID() uint64
 	enter(C.wtgram_broadcaster) C.wtgram_status
@@ -117,8 +117,9 @@ type BroadcastResult struct {
 	Removed bool   // it is no longer a member: it was closed, or too slow for too long
 }
 
-// Broadcast queues one datagram at every member and waits for none of them. It says how many members accepted it, and gives
-// the result of each. No member's trouble is another's; the error is only that of the broadcast itself.
+// Broadcast queues one datagram at every member and waits for none of them. It says how many
+// members accepted it, and gives the result of each. No member's trouble is another's; the error is
+// only that of the broadcast itself.
 func (b *Broadcaster) Broadcast(data []byte, options SendOptions) (accepted int, results []BroadcastResult, err error) {
 	defer runtime.KeepAlive(b)
 	b.mu.RLock()

@@ -26,8 +26,9 @@ type slab struct {
 
 var slabs = sync.Pool{New: func() any { return new(slab) }}
 
-// tryReceive takes one datagram, and no others with it: what nobody has asked for stays in the library's queue, where it
-// ages, is counted and can be read by others. The status is 0 or why there is none. metadata may be nil.
+// tryReceive takes one datagram, and no others with it: what nobody has asked for stays in the
+// library's queue, where it ages, is counted and can be read by others. The status is 0 or why
+// there is none. metadata may be nil.
 func (s *session) tryReceive(metadata *C.wtgram_datagram_metadata, withChecksum bool) ([]byte, Status) {
 	room := slabs.Get().(*slab)
 	var length C.size_t
@@ -66,8 +67,9 @@ func (s *session) result(status Status) error {
 	return s.failure(status)
 }
 
-// attempt is one call that sends. Under FullWait it is Go that waits, so the library is told not to; but it is the library
-// that counts and reports what expires. The last attempt, when the TTL has passed, therefore waits there until that is so.
+// attempt is one call that sends. Under FullWait it is Go that waits, so the library is told not
+// to; but it is the library that counts and reports what expires. The last attempt, when the TTL
+// has passed, therefore waits there until that is so.
 type attempt struct {
 	SendOptions
 	wait C.int64_t // microseconds

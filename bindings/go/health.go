@@ -100,8 +100,8 @@ type HeartbeatOptions struct {
 	SilentAfterIntervals uint32        // without any datagram, until the peer counts as silent; 0 watches nothing
 }
 
-// StartHeartbeat sends a heartbeat of priority 1 now and in every interval, until StopHeartbeat or the end. Receivers get
-// heartbeats like any datagram: IsHeartbeat tells.
+// StartHeartbeat sends a heartbeat of priority 1 now and in every interval, until StopHeartbeat or
+// the end. Receivers get heartbeats like any datagram: IsHeartbeat tells.
 func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
 	var c C.wtgram_heartbeat_options
 	C.wtgram_heartbeat_options_init(&c)

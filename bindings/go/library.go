@@ -27,13 +27,14 @@ var versionMismatch = func() error {
 
 // RuntimeOptions say how the library runs.
 type RuntimeOptions struct {
-	// Lanes are threads that run the protocol, 1 (the default) to 256. A server or client socket and its sessions live in one.
+	// Lanes are threads that run the protocol, 1 (the default) to 256. A server or client socket
+	// and its sessions live in one.
 	Lanes uint32
-	// NoLead keeps threads that wait inside the library from doing the work of their lane meanwhile, and lone datagrams from leaving
-	// on the calling thread.
+	// NoLead keeps threads that wait inside the library from doing the work of their lane
+	// meanwhile, and lone datagrams from leaving on the calling thread.
 	NoLead bool
-	// Spin is how long such a thread looks for packets before it sleeps, as long as that has paid lately: 0 for the default, 30 µs,
-	// negative for never, and at most a millisecond.
+	// Spin is how long such a thread looks for packets before it sleeps, as long as that has paid
+	// lately: 0 for the default, 30 µs, negative for never, and at most a millisecond.
 	Spin time.Duration
 }
 

@@ -11,7 +11,8 @@ import (
 	"example.com/wtgram"
 )
 
-// Each call is the last use of its value: with the tag wtgram_gcstress it is collected inside, unless the call prevents it.
+// Each call is the last use of its value: with the tag wtgram_gcstress it is collected inside,
+// unless the call prevents it.
 func TestAValueLivesAsLongAsACallOnIt(t *testing.T) {
 	client, _ := pair(t)
 	for range 5 {

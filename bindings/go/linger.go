@@ -12,10 +12,11 @@ import (
 
 // linger is what a goroutine waits for inside the library, and how long, before it waits in Go.
 //
-// Where data flows without end a wait is over within microseconds, and to sleep and wake in Go costs more than what is
-// waited for: descriptor, network poller, pump, and two or three threads that look for work. Inside the library the lane
-// wakes the thread directly. That keeps a thread and one of Go's processors busy, so only a few goroutines linger at a time,
-// always fewer than there are processors, and not for long.
+// Where data flows without end a wait is over within microseconds, and to sleep and wake in Go
+// costs more than what is waited for: descriptor, network poller, pump, and two or three threads
+// that look for work. Inside the library the lane wakes the thread directly. That keeps a thread
+// and one of Go's processors busy, so only a few goroutines linger at a time, always fewer than
+// there are processors, and not for long.
 type linger struct {
 	what uint32 // 0: for nothing but the time to pass
 	time time.Duration
@@ -23,9 +24,10 @@ type linger struct {
 
 var (
 	whileReadable = []linger{{C.WTGRAM_READY_READABLE, 200 * time.Microsecond}}
-	// Not until the first datagram has left, but until half of them have: who is woken for each place alone does little else
-	// than being woken. Where the water marks know nothing of what is full, as they do not of bytes, a nap is as good. Where
-	// it takes longer, places are what counts, and Go waits for the next one.
+	// Not until the first datagram has left, but until half of them have: who is woken for each
+	// place alone does little else than being woken. Where the water marks know nothing of what is
+	// full, as they do not of bytes, a nap is as good. Where it takes longer, places are what
+	// counts, and Go waits for the next one.
 	whileFull = []linger{{C.WTGRAM_READY_LOW_WATER, 5 * time.Millisecond}, {0, 500 * time.Microsecond}}
 )
 

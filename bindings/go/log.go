@@ -26,8 +26,8 @@ var logger atomic.Pointer[slog.Logger]
 // ConfigureLog sends the library's log lines to `to`, each with its module as the attribute "target"; nil ends it. The
 // level is the lowest that `to` is enabled for now: after changing that, call it again.
 //
-// Lines are logged one at a time by a thread of the library. A handler that does not keep up loses lines, and one that calls
-// Shutdown waits for itself.
+// Lines are logged one at a time by a thread of the library. A handler that does not keep up loses
+// lines, and one that calls Shutdown waits for itself.
 func ConfigureLog(to *slog.Logger) error {
 	logger.Store(to)
 	level := C.int32_t(C.WTGRAM_LOG_OFF)

@@ -25,8 +25,8 @@ type monitor struct {
 	maxAlerts  int
 }
 
-// MonitorOptions of a monitor. Zero fields keep the library's defaults; where 0 itself makes sense, a negative value stands
-// for it.
+// MonitorOptions of a monitor. Zero fields keep the library's defaults; where 0 itself makes sense,
+// a negative value stands for it.
 type MonitorOptions struct {
 	Interval             time.Duration // between samples; default 5 s, at least 10 ms
 	MaxSamples           int           // that are kept; default 100
@@ -159,8 +159,8 @@ func alert(c *C.wtgram_alert) Alert {
 		float64(c.threshold), uint64(c.missed), C.GoString(&c.message[0])}
 }
 
-// Alerts are the newest, oldest first, whether NextAlert gave them or not; a limit of 0 gives all that are kept. Also after
-// the end.
+// Alerts are the newest, oldest first, whether NextAlert gave them or not; a limit of 0 gives all
+// that are kept. Also after the end.
 func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 	defer runtime.KeepAlive(m)
 	if limit <= 0 || limit > m.maxAlerts {
@@ -201,8 +201,8 @@ func (m *Monitor) IsMonitoring() bool {
 // Session is that of the transport that is watched.
 func (m *Monitor) Session() *Session { return m.session }
 
-// Close takes no more samples; what there is can still be read, until the Monitor is garbage collected. A second Close does
-// nothing.
+// Close takes no more samples; what there is can still be read, until the Monitor is garbage
+// collected. A second Close does nothing.
 func (m *Monitor) Close() error {
 	defer runtime.KeepAlive(m)
 	_ = C.wtgram_monitor_close(m.handle.get()) // after the library's end it is closed anyhow

@@ -175,7 +175,8 @@ func WithIdleTimeout(timeout time.Duration) Option {
 	return option(func(c *commonConfig) { c.connection.idle_timeout_us = inMicroseconds(timeout) })
 }
 
-// WithSocketBuffers is how large the UDP socket's buffers are to be, in bytes; 0 asks for 4 MiB. The system may grant less.
+// WithSocketBuffers is how large the UDP socket's buffers are to be, in bytes; 0 asks for 4 MiB.
+// The system may grant less.
 func WithSocketBuffers(receive, send uint64) Option {
 	return option(func(c *commonConfig) {
 		c.connection.socket_receive_buffer_bytes, c.connection.socket_send_buffer_bytes = C.uint64_t(receive), C.uint64_t(send)

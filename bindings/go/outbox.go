@@ -43,9 +43,9 @@ func (b *outbox) status() Status {
 	return 0
 }
 
-// sendAll sends `count` items in as few crossings as they need, and says how many were accepted; failed hears of each of
-// the others. It waits for room until ctx ends, or, without one, not at all. `send` sends what in the box has the result
-// WOULD_BLOCK, and says how many were accepted.
+// sendAll sends `count` items in as few crossings as they need, and says how many were accepted;
+// failed hears of each of the others. It waits for room until ctx ends, or, without one, not at
+// all. `send` sends what in the box has the result WOULD_BLOCK, and says how many were accepted.
 func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, options SendOptions,
 	item func(i int) (id C.uint32_t, data []byte, err error), send func(*outbox, attempt) C.int32_t,
 	failed func(i int, err error)) (accepted int) {

@@ -93,8 +93,8 @@ func (p *pump) run(raw syscall.RawConn) {
 	}
 }
 
-// source is one object in the poller. It is reported once for each time it is armed: an object that is ready while nobody
-// wants to know costs nothing.
+// source is one object in the poller. It is reported once for each time it is armed: an object that
+// is ready while nobody wants to know costs nothing.
 type source struct {
 	pump   *pump
 	object C.uint64_t
@@ -131,8 +131,8 @@ func (s *source) arm(what uint32) {
 	}
 }
 
-// tell says to the poller what is wanted now. A thousand goroutines may want to at once: they queue here, as goroutines,
-// and not in the library, as threads.
+// tell says to the poller what is wanted now. A thousand goroutines may want to at once: they queue
+// here, as goroutines, and not in the library, as threads.
 func (s *source) tell(wanted uint32) error {
 	s.pump.calls.Lock()
 	defer s.pump.calls.Unlock()

@@ -107,8 +107,8 @@ func TestABatchBringsNoMoreThanItsMax(t *testing.T) {
 	}
 }
 
-// To this program the wall clock stands an hour ahead of where it stood when the library stamped what arrived: as if it had
-// been set meanwhile.
+// To this program the wall clock stands an hour ahead of where it stood when the library stamped
+// what arrived: as if it had been set meanwhile.
 const clockAnHourBehind = `#define _GNU_SOURCE
 #include <sys/syscall.h>
 #include <time.h>

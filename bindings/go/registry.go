@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// Registry says which Go type has which id on the wire; both sides must agree. A structured transport takes what is in it
-// when it is opened.
+// Registry says which Go type has which id on the wire; both sides must agree. A structured
+// transport takes what is in it when it is opened.
 type Registry struct {
 	mu sync.Mutex
 	registered
@@ -35,8 +35,8 @@ func NewRegistry() *Registry {
 	return &Registry{registered: registered{make(map[uint16]*objectType), make(map[reflect.Type]*objectType)}}
 }
 
-// Register gives T an id. Receive gives values of exactly T, so register *T where values travel as pointers, as protobuf
-// messages do.
+// Register gives T an id. Receive gives values of exactly T, so register *T where values travel as
+// pointers, as protobuf messages do.
 func Register[T any](registry *Registry, id uint16) error { return RegisterLimited[T](registry, id, 0) }
 
 // RegisterLimited is Register with the most bytes of a serialized T, for sending and receiving; 0 for no limit but the

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Reliability is a layer over a session's datagrams: messages that are acknowledged, retransmitted, and delivered at most
-// once, in the order in which the network delivers them.
+// Reliability is a layer over a session's datagrams: messages that are acknowledged, retransmitted,
+// and delivered at most once, in the order in which the network delivers them.
 type Reliability struct {
 	*reliability
 	session *Session
@@ -78,7 +78,8 @@ func (t *Transport) OpenReliability(options ReliabilityOptions) (*Reliability, e
 	})
 }
 
-// OpenReliabilityWith opens a layer with the parameters of pywebtransport 0.6.1's factory, whose defaults are 1 s and 3.
+// OpenReliabilityWith opens a layer with the parameters of pywebtransport 0.6.1's factory, whose
+// defaults are 1 s and 3.
 func (t *Transport) OpenReliabilityWith(ackTimeout time.Duration, maxRetries uint32) (*Reliability, error) {
 	return t.session.openReliability(func(layer *C.wtgram_reliability) C.wtgram_status {
 		return C.wtgram_reliability_open_with(t.session.datagrams.get(), inMicroseconds(ackTimeout), C.uint32_t(maxRetries),
@@ -126,9 +127,9 @@ func (r *Reliability) Send(ctx context.Context, data []byte) error {
 	return r.SendWith(ctx, data, SendOptions{})
 }
 
-// SendWith is Send with options. The highest Priority is transmitted first, also again; a message whose TTL passes is not
-// transmitted again and has the outcome MessageExpired, or none if it was still waiting for room: ErrTimedOut.
-// NextOutcome gives the outcome under the ReportID.
+// SendWith is Send with options. The highest Priority is transmitted first, also again; a message
+// whose TTL passes is not transmitted again and has the outcome MessageExpired, or none if it was
+// still waiting for room: ErrTimedOut. NextOutcome gives the outcome under the ReportID.
 func (r *Reliability) SendWith(ctx context.Context, data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(r)
 	return r.owner.waitForRoom(ctx, &r.writable, options, options.expires(),

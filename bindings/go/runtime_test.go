@@ -114,8 +114,8 @@ func TestLogLinesGoToTheLogger(t *testing.T) {
 	}
 }
 
-// hasSocket says whether this process has a socket with a receive and a send buffer of so many bytes. (Linux counts its own
-// bookkeeping in, and says the double.)
+// hasSocket says whether this process has a socket with a receive and a send buffer of so many
+// bytes. (Linux counts its own bookkeeping in, and says the double.)
 func hasSocket(t *testing.T, receive, send int) bool {
 	for _, name := range must[[]string](t)(filepath.Glob("/proc/self/fd/*")) {
 		link, err := os.Readlink(name)

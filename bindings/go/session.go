@@ -40,9 +40,9 @@ type session struct {
 	freed  bool
 }
 
-// dialSlots bounds how many may connect at a time: the library's connect blocks a thread each. A Dial whose context ends
-// gives its slot back at once, though its thread stays until the library's own time-out: others must not wait for a server
-// that never answers.
+// dialSlots bounds how many may connect at a time: the library's connect blocks a thread each. A
+// Dial whose context ends gives its slot back at once, though its thread stays until the library's
+// own time-out: others must not wait for a server that never answers.
 var dialSlots = make(chan struct{}, 16)
 
 // Dial connects to an https URL. The context bounds connecting only; it may end it early.

@@ -90,8 +90,8 @@ func (t *Transport) SetIncomingDropPolicy(policy DropPolicy) error {
 // NoMark is a water mark that is never reached.
 const NoMark = ^uint64(0)
 
-// WaterMarks of the outgoing queue: it is above them from when a high one was reached until both have come down to their
-// low ones.
+// WaterMarks of the outgoing queue: it is above them from when a high one was reached until both
+// have come down to their low ones.
 type WaterMarks struct {
 	HighDatagrams, LowDatagrams uint64
 	HighBytes, LowBytes         uint64 // NoMark for none

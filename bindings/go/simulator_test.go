@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// reachable is the address at which clients reach a server: its own, or, where WTGRAM_LINK_SIMULATOR names the link simulator's
-// program, that of a link of which WTGRAM_LINK_PROFILE gives the conditions, as a JSON object.
+// reachable is the address at which clients reach a server: its own, or, where
+// WTGRAM_LINK_SIMULATOR names the link simulator's program, that of a link of which
+// WTGRAM_LINK_PROFILE gives the conditions, as a JSON object.
 func reachable(t testing.TB, server net.Addr) string {
 	t.Helper()
 	program := os.Getenv("WTGRAM_LINK_SIMULATOR")

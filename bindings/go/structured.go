@@ -46,8 +46,8 @@ func (s *Session) OpenStructured(registry *Registry, options StructuredOptions) 
 	return openStructured(C.BRIDGE_OVER_SESSION, s.handle.get().id, s, s, registry, options)
 }
 
-// OpenStructured opens a structured transport that receives the transport's datagrams, all of them, so nobody else should;
-// closing it closes the transport.
+// OpenStructured opens a structured transport that receives the transport's datagrams, all of them,
+// so nobody else should; closing it closes the transport.
 func (t *Transport) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
 	return openStructured(C.BRIDGE_OVER_TRANSPORT, t.session.datagrams.get().id, t.session, t.session, registry, options)
 }
@@ -131,8 +131,9 @@ func (s *Structured) TrySend(value any, options SendOptions) error {
 	return s.owner.result(s.trySend(id, data, attempt{SendOptions: options}))
 }
 
-// SendBatch sends many values with few crossings into C, waiting where Send would. It returns how many were accepted; the
-// errors are nil if all were, else one for each value, nil where it was accepted.
+// SendBatch sends many values with few crossings into C, waiting where Send would. It returns how
+// many were accepted; the errors are nil if all were, else one for each value, nil where it was
+// accepted.
 func (s *Structured) SendBatch(ctx context.Context, values []any, options SendOptions) (accepted int, errs []error) {
 	defer runtime.KeepAlive(s)
 	accepted = s.owner.sendAll(ctx, &s.writable, len(values), options,
@@ -162,9 +163,9 @@ func (s *structured) trySend(id C.uint32_t, data []byte, one attempt) Status {
 		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
-// Receive waits for the next value; it is of the type that was registered, so a type switch tells what it is. A datagram
-// that is no value is dropped and reported: ErrTruncated, ErrUnknownType, ErrTooLarge, ErrDeserialization; the next call
-// goes on with the next datagram.
+// Receive waits for the next value; it is of the type that was registered, so a type switch tells
+// what it is. A datagram that is no value is dropped and reported: ErrTruncated, ErrUnknownType,
+// ErrTooLarge, ErrDeserialization; the next call goes on with the next datagram.
 func (s *Structured) Receive(ctx context.Context) (any, error) {
 	defer runtime.KeepAlive(s)
 	var id C.uint32_t
@@ -216,8 +217,8 @@ type Received struct {
 	Timestamp time.Time // when its datagram arrived
 }
 
-// ReceiveBatch waits for the first value, then takes what is there, up to len(into), and says how many. A datagram that is
-// no value takes a place with its error.
+// ReceiveBatch waits for the first value, then takes what is there, up to len(into), and says how
+// many. A datagram that is no value takes a place with its error.
 func (s *Structured) ReceiveBatch(ctx context.Context, into []Received) (count int, err error) {
 	defer runtime.KeepAlive(s)
 	if len(into) == 0 {

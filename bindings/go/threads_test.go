@@ -48,8 +48,8 @@ func receivingValues(values *wtgram.Structured) wait {
 	return func(ctx context.Context) error { _, err := values.Receive(ctx); return err }
 }
 
-// blockAll starts a thousand goroutines that wait, the waits in turns, counts threads while they do, then cancels them one
-// by one.
+// blockAll starts a thousand goroutines that wait, the waits in turns, counts threads while they
+// do, then cancels them one by one.
 func blockAll(t *testing.T, waits ...wait) {
 	t.Helper()
 	var cancels [waiting]context.CancelFunc

@@ -41,9 +41,10 @@ type throughputTest struct {
 	progress  chan ThroughputReport
 }
 
-// ThroughputTest sends as many datagrams as the path takes for a while, and says how many that were; Progress hears how it
-// goes, on the calling goroutine. A context that ends it early gives its error beside the report of what was done until
-// then. The test itself, unlike everything else that takes its time, keeps a thread busy.
+// ThroughputTest sends as many datagrams as the path takes for a while, and says how many that
+// were; Progress hears how it goes, on the calling goroutine. A context that ends it early gives
+// its error beside the report of what was done until then. The test itself, unlike everything else
+// that takes its time, keeps a thread busy.
 func (t *Transport) ThroughputTest(ctx context.Context, options ThroughputOptions) (ThroughputReport, error) {
 	defer runtime.KeepAlive(t.session)
 	if options.ProgressInterval <= 0 {

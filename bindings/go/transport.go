@@ -35,9 +35,9 @@ func (t *Transport) done(status C.wtgram_status) error {
 	return t.session.failure(Status(status))
 }
 
-// Send queues a datagram. If the queue is full, its policy decides what happens; under FullWait, Send waits for space until
-// ctx ends, or until the TTL passes (ErrTimedOut). If ctx ends first, the datagram was not taken: it is not counted and has
-// no outcome.
+// Send queues a datagram. If the queue is full, its policy decides what happens; under FullWait,
+// Send waits for space until ctx ends, or until the TTL passes (ErrTimedOut). If ctx ends first,
+// the datagram was not taken: it is not counted and has no outcome.
 func (t *Transport) Send(ctx context.Context, data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(t.session)
 	return t.session.send(ctx, data, options)
@@ -49,8 +49,8 @@ func (t *Transport) TrySend(data []byte, options SendOptions) error {
 	return t.session.result(t.session.trySend(data, attempt{SendOptions: options}))
 }
 
-// SendBatch queues many datagrams with few crossings into C; under FullWait it waits for room. The errors are nil if all
-// were accepted, else one for each datagram, nil where it was accepted.
+// SendBatch queues many datagrams with few crossings into C; under FullWait it waits for room. The
+// errors are nil if all were accepted, else one for each datagram, nil where it was accepted.
 func (t *Transport) SendBatch(ctx context.Context, datagrams [][]byte, options SendOptions) (accepted int, errs []error) {
 	defer runtime.KeepAlive(t.session)
 	accepted = t.session.sendBatch(ctx, datagrams, options, intoSlice(len(datagrams), &errs))
@@ -144,9 +144,9 @@ func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) 
 	return data, metadata, nil
 }
 
-// ReceiveJSON waits for the next datagram and decodes it into v. Where it is not acceptable JSON (UTF-8 throughout, no lone
-// surrogates, at most 127 levels) or does not fit v, the error is ErrSerialization and the datagram is gone: it would block
-// all that follow.
+// ReceiveJSON waits for the next datagram and decodes it into v. Where it is not acceptable JSON
+// (UTF-8 throughout, no lone surrogates, at most 127 levels) or does not fit v, the error is
+// ErrSerialization and the datagram is gone: it would block all that follow.
 func (t *Transport) ReceiveJSON(ctx context.Context, v any) error {
 	data, err := t.Receive(ctx)
 	if err != nil {
@@ -233,8 +233,9 @@ type Outcome struct {
 	Kind     OutcomeKind
 }
 
-// NextOutcome waits for the outcome of a datagram that was sent with a ReportID; they come in the order in which they
-// happened, each once. When QueueOptions.OutcomeCapacity of them are unfetched, sending with a ReportID is ErrLimitReached.
+// NextOutcome waits for the outcome of a datagram that was sent with a ReportID; they come in the
+// order in which they happened, each once. When QueueOptions.OutcomeCapacity of them are unfetched,
+// sending with a ReportID is ErrLimitReached.
 func (t *Transport) NextOutcome(ctx context.Context) (Outcome, error) {
 	defer runtime.KeepAlive(t.session)
 	var c C.wtgram_outcome

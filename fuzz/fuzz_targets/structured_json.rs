@@ -1,5 +1,5 @@
-//! Any bytes: what we take for JSON is what serde_json takes for JSON, it means the same, and compacting it again changes
-//! nothing.
+//! Any bytes: what we take for JSON is what serde_json takes for JSON, it means the same, and
+//! compacting it again changes nothing.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -13,8 +13,9 @@ use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::runtime::wait::Deadline;
 
-/// Members whose memory is asked for before the first of them is sent to. What a broadcast reads of a thousand members is
-/// in no cache; one after the other, the waits for it are a tenth of its time.
+/// Members whose memory is asked for before the first of them is sent to. What a broadcast reads of
+/// a thousand members is in no cache; one after the other, the waits for it are a tenth of its
+/// time.
 const LOOK_AHEAD: usize = 16;
 
 /// What happens to a member that does not keep up.
@@ -170,7 +171,8 @@ impl Broadcaster {
         drop(gone);
     }
 
-    /// Gives `payload` to every member, waiting for none of them; returns how many accepted it. `on_result` hears of each.
+    /// Gives `payload` to every member, waiting for none of them; returns how many accepted it.
+    /// `on_result` hears of each.
     ///
     /// A member that is closed is removed. No member's trouble is another's.
     pub fn broadcast(

@@ -32,7 +32,8 @@ impl Session {
     }
 }
 
-/// A server whose sessions come with their transports, which take in datagrams from the moment a session is established.
+/// A server whose sessions come with their transports, which take in datagrams from the moment a
+/// session is established.
 pub struct Server {
     /// The server.
     pub link: Arc<link::Server<Session>>,

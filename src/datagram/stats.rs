@@ -131,8 +131,8 @@ pub struct ArrivalsAndLosses {
     pub foreign: Tally,
     /// Arrived without a readable session id.
     pub malformed: Tally,
-    /// Datagrams that were dropped below the queue: QUIC's receive buffer was full, the client had not asked for the session
-    /// yet, or the transport was closed. Their sizes are not known.
+    /// Datagrams that were dropped below the queue: QUIC's receive buffer was full, the client had
+    /// not asked for the session yet, or the transport was closed. Their sizes are not known.
     pub dropped_in_quic: u64,
     /// Datagrams that QUIC dropped after we had handed them over (smaller path, close). They stay in `sent`.
     pub dropped_after_sent: u64,

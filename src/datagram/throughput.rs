@@ -94,8 +94,8 @@ fn per_second(count: u64, duration: Duration) -> f64 {
     if duration.is_zero() { 0.0 } else { count as f64 / duration.as_secs_f64() }
 }
 
-/// Sends flat out on the calling thread. `progress` hears in every interval how it goes; `is_cancelled` is asked all the
-/// time.
+/// Sends flat out on the calling thread. `progress` hears in every interval how it goes;
+/// `is_cancelled` is asked all the time.
 ///
 /// [`Error::TooLarge`] when such a datagram cannot be sent; [`Error::Closed`] when the transport closes meanwhile.
 pub fn run(

@@ -1,4 +1,5 @@
-//! What the congestion controller knows, made visible: the window, how much of it is used, the RTT, and when packets leave.
+//! What the congestion controller knows, made visible: the window, how much of it is used, the RTT,
+//! and when packets leave.
 //!
 //! quinn tells nobody when its datagram buffer drains unless the buffer was full. A controller is told of every
 //! packet sent, so a thin one around the real algorithm is where our queue learns that there is room again, and
@@ -69,8 +70,9 @@ impl PathView {
         free / self.mtu_bytes.load(Ordering::Relaxed).max(1)
     }
 
-    /// Whether the window has so much room again that whoever waits for it should be woken: not for each acknowledgement,
-    /// which brings room for two packets, and in time to keep most of the window in use.
+    /// Whether the window has so much room again that whoever waits for it should be woken: not for
+    /// each acknowledgement, which brings room for two packets, and in time to keep most of the
+    /// window in use.
     fn is_worth_waking(&self) -> bool {
         let window =
             self.window_bytes.load(Ordering::Relaxed) / self.mtu_bytes.load(Ordering::Relaxed).max(1);

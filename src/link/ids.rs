@@ -1,10 +1,11 @@
 //! Connection ids that tell their lane to those who hold the key, and to nobody else.
 //!
-//! An id is one block of 8 bytes, enciphered: a counter (4 bytes), the lane (1 byte) and zeros (3 bytes). So ids of one
-//! key never repeat, show neither order nor lane, and an id that somebody made up deciphers to zeros once in 16 million
-//! times. The cipher is a Feistel network of four rounds over AES-128, as in the four-pass algorithm of
-//! draft-ietf-quic-load-balancers. What a load balancer reads in the clear (its first octet and a server id) would go in
-//! front of the block.
+//! An id is one block of 8 bytes, enciphered: a counter (4 bytes), the lane (1 byte) and zeros (3
+//! bytes). So ids of one key never repeat, show neither order nor lane, and an id that somebody
+//! made up deciphers to zeros once in 16 million times. The cipher is a Feistel network of four
+//! rounds over AES-128, as in the four-pass algorithm of draft-ietf-quic-load-balancers. What a
+//! load balancer reads in the clear (its first octet and a server id) would go in front of the
+//! block.
 
 use std::sync::Arc;
 use std::time::Duration;

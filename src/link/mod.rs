@@ -1,7 +1,9 @@
-//! QUIC and HTTP/3: endpoints, TLS, and the lanes that drive sessions. The only room that names quinn-proto and wtransport.
+//! QUIC and HTTP/3: endpoints, TLS, and the lanes that drive sessions. The only room that names
+//! quinn-proto and wtransport.
 //!
 //! - [`server`], [`client`]: how sessions come to be; [`config`]: what can be chosen about that.
-//! - [`session`]: one session as its user sees it; [`core`]: what moves it, in turns; [`lane`]: where the turns are taken.
+//! - [`session`]: one session as its user sees it; [`core`]: what moves it, in turns; [`lane`]:
+//!   where the turns are taken.
 //! - [`datagram_path`]: the way of its datagrams; `congestion`: what that way carries; `room`: how much of it is free.
 //! - [`h3`]: the protocol, without I/O.
 //! - [`tls`], [`secrets`], [`ids`], `udp`, `endpoint`: what a connection is made of.

@@ -1,7 +1,7 @@
 //! Watches a transport: samples at an interval, alerts when a condition begins and when it ends.
 //!
-//! - [`sample`]: what is looked at; [`rules`]: what is worth an alert, without clock or threads; [`trend`]: where a figure
-//!   goes.
+//! - [`sample`]: what is looked at; [`rules`]: what is worth an alert, without clock or threads;
+//!   [`trend`]: where a figure goes.
 //! - [`timer`]: one for all monitors.
 //! - [`prometheus`]: the same figures for a monitoring system.
 

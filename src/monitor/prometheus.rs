@@ -1,4 +1,5 @@
-//! The figures of a transport, or of all of the process, as text that Prometheus reads (the OpenMetrics text format 1.0).
+//! The figures of a transport, or of all of the process, as text that Prometheus reads (the
+//! OpenMetrics text format 1.0).
 //!
 //! For the whole process there are sums, not a series for each session: those would be as many as there ever were
 //! sessions. Counters never fall, also when transports end.

@@ -67,7 +67,8 @@ impl Series {
         }
     }
 
-    /// The means of both halves, the middle value being in the second; nothing when there are fewer than `window` values.
+    /// The means of both halves, the middle value being in the second; nothing when there are fewer
+    /// than `window` values.
     pub fn means(&self, window: usize) -> Option<(f64, f64)> {
         let enough = self.len() >= window && !self.first.values.is_empty();
         enough.then(|| (self.first.mean(), self.second.mean()))

@@ -11,8 +11,8 @@ use crate::runtime::sync::{AtomicBool, Mutex};
 pub(super) struct Entry {
     pub(super) object: u64,
     pub(super) pollable: Arc<dyn Pollable>,
-    /// On the ready list, or not in the poller: in either case nobody needs to put it on the list. Changed only under the
-    /// poller's lock; read without it to make a repeated change cheap.
+    /// On the ready list, or not in the poller: in either case nobody needs to put it on the list.
+    /// Changed only under the poller's lock; read without it to make a repeated change cheap.
     pub(super) listed: AtomicBool,
     /// Held during a look, so that a look and a change of interest never mix.
     watch: Mutex<Watch>,

@@ -1,8 +1,9 @@
 //! One thing to wait on for many objects, with one descriptor for programs that have a loop of their own.
 //!
-//! Level-triggered. An object whose readiness may have changed is put on the ready list by its watcher; waiting looks
-//! at those on the list, reports what is ready, and takes off the list what is not. The descriptor is readable while the
-//! list is not empty. The laws are written down, and tested, in `tests/poller_model`.
+//! Level-triggered. An object whose readiness may have changed is put on the ready list by its
+//! watcher; waiting looks at those on the list, reports what is ready, and takes off the list what
+//! is not. The descriptor is readable while the list is not empty. The laws are written down, and
+//! tested, in `tests/poller_model`.
 //!
 //! One thread at a time looks, without the lock of the list: lanes that list objects never wait for a look, and a look
 //! may tell of what it finds. One of the threads that wait leads a lane meanwhile, of those whose objects are watched.
@@ -175,7 +176,8 @@ impl Poller {
         }
     }
 
-    /// Has this thread lead the lane of something that is watched until there is news. One lane at most is led for a poller.
+    /// Has this thread lead the lane of something that is watched until there is news. One lane at
+    /// most is led for a poller.
     fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Deadline) -> MutexGuard<'a, State> {
         if state.led.is_some() || state.has_news() {
             return state;
@@ -202,8 +204,8 @@ impl Poller {
         self.leader.wake(|| self.state.lock().led.clone());
     }
 
-    /// Looks at everything on the list until `events` is full. What is still ready goes to the end of the list, so that no
-    /// object can starve the others.
+    /// Looks at everything on the list until `events` is full. What is still ready goes to the end
+    /// of the list, so that no object can starve the others.
     fn collect(&self, events: &mut [Event]) -> (usize, MutexGuard<'_, State>) {
         let mut batch = self.looking.lock();
         let mut state = self.state.lock();

@@ -218,8 +218,9 @@ impl Layer {
         Machine::max_payload(self.transport.max_datagram_size()?).ok_or(Error::Unsupported)
     }
 
-    /// Accepts a message, waiting until `deadline` for room in the window, but no longer than its TTL. With a report id its
-    /// outcome can be fetched ([`Layer::next_outcome`]); every outcome is counted.
+    /// Accepts a message, waiting until `deadline` for room in the window, but no longer than its
+    /// TTL. With a report id its outcome can be fetched ([`Layer::next_outcome`]); every outcome is
+    /// counted.
     ///
     /// The highest priority is transmitted first. A message whose TTL has passed is transmitted no more:
     /// [`super::Outcome::Expired`].
@@ -271,7 +272,8 @@ impl Layer {
         one.ok_or(Error::WouldBlock)
     }
 
-    /// Waits until `deadline` for an outcome, then gives up to `most` of those that are there to `each`; returns how many.
+    /// Waits until `deadline` for an outcome, then gives up to `most` of those that are there to
+    /// `each`; returns how many.
     pub fn outcomes(&self, most: usize, deadline: Deadline, mut each: impl FnMut(Report)) -> Result<usize> {
         let mut state = self.state.lock();
         let count =
@@ -511,7 +513,8 @@ impl Task {
         if ended { After::Ended } else { After::Wait(wake_at) }
     }
 
-    /// One turn: what may go now is in `frames` afterwards. Returns when to look again, and whether the layer has ended.
+    /// One turn: what may go now is in `frames` afterwards. Returns when to look again, and whether
+    /// the layer has ended.
     fn turn(&mut self, now: Instant, max_size: usize) -> (Option<Instant>, bool) {
         let layer = &self.layer;
         let mut room = layer.transport.outgoing.free_places(0).min(TURN);

@@ -322,8 +322,9 @@ impl Machine {
         self.negotiation.past()
     }
 
-    /// Whether a plain frame is one of the layer's that the network delivers after the HELLO that was sent after it: shortly
-    /// after the window, and only what was missing then. It is of no use; its message comes again, bound.
+    /// Whether a plain frame is one of the layer's that the network delivers after the HELLO that
+    /// was sent after it: shortly after the window, and only what was missing then. It is of no
+    /// use; its message comes again, bound.
     fn is_late(&self, now: Instant, frame: &Frame) -> bool {
         if self.plain_until.is_none_or(|until| now.saturating_duration_since(until) >= LATE) {
             return false;

@@ -6,8 +6,8 @@
 //!
 //! - [`frame`]: the bytes, and what of them is the reference's;
 //! - [`ack`]: one acknowledgement of many sequences;
-//! - [`negotiation`]: whether the peer understands more than the reference, which opening of its layer it is, and whether
-//!   plain frames are its layer's or its program's;
+//! - [`negotiation`]: whether the peer understands more than the reference, which opening of its
+//!   layer it is, and whether plain frames are its layer's or its program's;
 //! - [`rtt`], [`reorder`], [`throttle`]: when a message counts as lost, and how fast it may be sent again;
 //! - [`path_clock`]: time that does not count towards giving up;
 //! - [`sender`] over [`waiting`] and [`outstanding`], [`receiver`] over [`seen`]: the two halves;

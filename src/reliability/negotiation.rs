@@ -1,8 +1,9 @@
 //! Whether the peer is a wtgram layer, and which opening of it.
 //!
-//! Each opening of a layer has a random *epoch*. A HELLO frame, which the reference ignores, carries it. A HELLO that names no
-//! peer asks; one that names the peer's epoch answers. An end asks while it has something to say and does not know that the
-//! peer knows it, with growing pauses, so that a peer that never answers sees few of them.
+//! Each opening of a layer has a random *epoch*. A HELLO frame, which the reference ignores,
+//! carries it. A HELLO that names no peer asks; one that names the peer's epoch answers. An end
+//! asks while it has something to say and does not know that the peer knows it, with growing
+//! pauses, so that a peer that never answers sees few of them.
 //!
 //! ```text
 //! A                                B
@@ -14,14 +15,17 @@
 //! |-- D tag(A, B), sequence 1 ----->|
 //! ```
 //!
-//! - Frames are bound only once the peer is known to know this epoch. Until then they are the reference's, if the mode is
-//!   [`Mode::Auto`] and this end has not answered a HELLO of the peer; otherwise they wait ([`Form::Held`]).
-//! - Once an end has answered, neither it nor a layer that follows it on the session sends plain frames. So a HELLO that names
-//!   this epoch says that no plain frames of the peer's layer come after it: those that come are the program's own, for as
-//!   long as the session lives. ([`Mode::Required`] does not take any before that either.) A HELLO that asks does not say
-//!   so: its sender has not heard of this end yet.
-//! - A HELLO with another epoch is the peer's layer opened again. It is taken if its generation is not lower than the known
-//!   one's, and its epoch is none of those replaced before: HELLOs may arrive late and out of order.
+//! - Frames are bound only once the peer is known to know this epoch. Until then they are the
+//!   reference's, if the mode is [`Mode::Auto`] and this end has not answered a HELLO of the peer;
+//!   otherwise they wait ([`Form::Held`]).
+//! - Once an end has answered, neither it nor a layer that follows it on the session sends plain
+//!   frames. So a HELLO that names this epoch says that no plain frames of the peer's layer come
+//!   after it: those that come are the program's own, for as long as the session lives.
+//!   ([`Mode::Required`] does not take any before that either.) A HELLO that asks does not say so:
+//!   its sender has not heard of this end yet.
+//! - A HELLO with another epoch is the peer's layer opened again. It is taken if its generation is
+//!   not lower than the known one's, and its epoch is none of those replaced before: HELLOs may
+//!   arrive late and out of order.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -155,8 +159,8 @@ impl Negotiation {
         }
     }
 
-    /// Whose a frame with `tag` is. One from the peer's present layer proves that the peer knows this epoch; one between
-    /// earlier openings asks for a HELLO.
+    /// Whose a frame with `tag` is. One from the peer's present layer proves that the peer knows
+    /// this epoch; one between earlier openings asks for a HELLO.
     pub(crate) fn owner(&mut self, tag: Tag) -> Owner {
         match &mut self.peer {
             Some(peer) if tag == Tag::new(peer.epoch, self.epoch) => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 pub enum MessageOutcome {
     /// The peer's layer has it.
     Acknowledged,
-    /// Retransmitted long enough without an acknowledgement, or no layer of the peer answered for as long. Whether it was
-    /// delivered is unknown if it was ever transmitted.
+    /// Retransmitted long enough without an acknowledgement, or no layer of the peer answered for
+    /// as long. Whether it was delivered is unknown if it was ever transmitted.
     GaveUp,
     /// It did not fit the path when it was to be transmitted.
     TooLarge,

@@ -1,7 +1,8 @@
 //! The messages that were transmitted and have no outcome yet, by sequence.
 //!
-//! A message gets its sequence when it is transmitted first, so that sequences leave in their order whatever the priorities
-//! are. They are `u64` here and are cut to their low 32 bits on the wire, so the wrap is no event.
+//! A message gets its sequence when it is transmitted first, so that sequences leave in their order
+//! whatever the priorities are. They are `u64` here and are cut to their low 32 bits on the wire,
+//! so the wrap is no event.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -145,8 +146,8 @@ impl Outstanding {
         self.get(sequence).is_some_and(|message| message.state == state)
     }
 
-    /// The sequence of the oldest message at or after `from` and not after `last`. Asking again from behind each one costs what
-    /// is found, however wide the range is.
+    /// The sequence of the oldest message at or after `from` and not after `last`. Asking again
+    /// from behind each one costs what is found, however wide the range is.
     pub(crate) fn next_in(&self, range: RangeInclusive<u64>) -> Option<u64> {
         #[cfg(test)]
         self.looked_at.set(self.looked_at.get() + 1);

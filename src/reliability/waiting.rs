@@ -1,4 +1,5 @@
-//! The messages that were accepted and not transmitted yet: by priority, within one priority in the order of acceptance.
+//! The messages that were accepted and not transmitted yet: by priority, within one priority in the
+//! order of acceptance.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

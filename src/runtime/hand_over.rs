@@ -1,4 +1,5 @@
-//! Places at which one thread leaves work to another. Tests make threads wait there, for the orders of events that are rare.
+//! Places at which one thread leaves work to another. Tests make threads wait there, for the orders
+//! of events that are rare.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +11,8 @@ thread_local! {
     static DICE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// From now on every thread waits at each place for a random time of at most `longest`; zero, as in programs, for no time. For tests.
+/// From now on every thread waits at each place for a random time of at most `longest`; zero, as in
+/// programs, for no time. For tests.
 pub fn delay(longest: Duration) {
     LONGEST_US.store(u32::try_from(longest.as_micros()).unwrap_or(u32::MAX), Ordering::Relaxed);
 }

@@ -1,8 +1,9 @@
 //! Lanes, logging, shutdown and what others wait on.
 //!
-//! A *lane* is an OS thread that moves sessions in turns (`link::core`) and sleeps in an epoll of its own in between;
-//! callers' threads push to and pop from queues, and lead a lane while they wait. One lane is the default because one was measured faster than a
-//! work-stealing pool for datagrams: a connection's packets, timers and queues never change core. What is no turn, and may
+//! A *lane* is an OS thread that moves sessions in turns (`link::core`) and sleeps in an epoll of
+//! its own in between; callers' threads push to and pop from queues, and lead a lane while they
+//! wait. One lane is the default because one was measured faster than a work-stealing pool for
+//! datagrams: a connection's packets, timers and queues never change core. What is no turn, and may
 //! wait, runs on the `service` thread.
 //!
 //! What depends on the operating system lies in `epoll` and `thread`.

@@ -131,8 +131,8 @@ type Listed = (Token, Arc<dyn Watcher>);
 pub struct Watchers {
     any: AtomicBool,
     retired: AtomicBool,
-    /// Replaced when it changes, so that nobody is told with the lock held: a watcher may be the last owner of a poller,
-    /// which takes itself off this list.
+    /// Replaced when it changes, so that nobody is told with the lock held: a watcher may be the
+    /// last owner of a poller, which takes itself off this list.
     list: Mutex<Arc<Vec<Listed>>>,
 }
 

@@ -50,8 +50,8 @@ impl Service {
         drop(self.handle.spawn(task));
     }
 
-    /// Runs `task` on the service thread and waits for its result on the calling thread, which is neither this one nor a
-    /// lane's. It leads `lane` meanwhile, if it can.
+    /// Runs `task` on the service thread and waits for its result on the calling thread, which is
+    /// neither this one nor a lane's. It leads `lane` meanwhile, if it can.
     pub fn run<F, T>(&self, lane: Option<Arc<dyn Lead>>, task: F) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,

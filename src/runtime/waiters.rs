@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 
 /// The work that waiting threads wait for: a lane, whose turns any thread may take.
 pub trait Lead: Send + Sync {
-    /// Takes turns on this thread until `is_done` says so or `deadline` is over. Returns at once if another thread leads, or
-    /// none may.
+    /// Takes turns on this thread until `is_done` says so or `deadline` is over. Returns at once if
+    /// another thread leads, or none may.
     ///
-    /// `is_asleep` is set while this thread sleeps or is about to; whoever changes what `is_done` looks at clears it and calls
-    /// [`Self::wake_leader`]. No lock that a turn takes may be held.
+    /// `is_asleep` is set while this thread sleeps or is about to; whoever changes what `is_done`
+    /// looks at clears it and calls [`Self::wake_leader`]. No lock that a turn takes may be held.
     fn lead(&self, deadline: Deadline, is_asleep: &AtomicBool, is_done: &mut dyn FnMut() -> bool);
 
     /// Ends the sleep of the thread that leads.
@@ -36,7 +36,8 @@ impl Leader {
     /// Something has changed that `is_done` looks at. If the thread sleeps it is woken, in the lane that `lane` names.
     pub fn wake(&self, lane: impl FnOnce() -> Option<Arc<dyn Lead>>) {
         hand_over::place();
-        // Either the leader's last look before its sleep sees the change, or this sees that it sleeps: it says so, then locks.
+        // Either the leader's last look before its sleep sees the change, or this sees that it
+        // sleeps: it says so, then locks.
         fence(Ordering::SeqCst);
         if self.is_asleep.load(Ordering::SeqCst)
             && self.is_asleep.swap(false, Ordering::SeqCst)
@@ -60,7 +61,8 @@ impl Waiters {
         Self { condvar: Condvar::new(), lane, leader: Leader::default() }
     }
 
-    /// Something has come that one of them can take. To be said after the change was made, under the lock that they look with.
+    /// Something has come that one of them can take. To be said after the change was made, under
+    /// the lock that they look with.
     pub fn notify_one(&self) {
         self.condvar.notify_one();
         self.wake_leader();
@@ -76,8 +78,8 @@ impl Waiters {
         self.leader.wake(|| self.lane.clone());
     }
 
-    /// Waits until `attempt` yields something, with the lock of `mutex` held whenever it runs. This thread leads the lane meanwhile
-    /// if it can. No lock that a turn takes may be held.
+    /// Waits until `attempt` yields something, with the lock of `mutex` held whenever it runs. This
+    /// thread leads the lane meanwhile if it can. No lock that a turn takes may be held.
     pub fn wait_for<T, R>(
         &self,
         mutex: &Mutex<T>,

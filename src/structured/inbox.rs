@@ -29,8 +29,8 @@ impl Inbox {
         Self { state: Mutex::default(), capacity: capacity.max(1) }
     }
 
-    /// Takes a datagram; when the queue is full, or has ended, it is dropped, as in the reference. Returns how many wait
-    /// now, nothing when it was dropped.
+    /// Takes a datagram; when the queue is full, or has ended, it is dropped, as in the reference.
+    /// Returns how many wait now, nothing when it was dropped.
     pub fn put(&self, now: Instant, payload: &[u8]) -> Option<usize> {
         let mut state = self.state.lock();
         let sequence = state.next_sequence;

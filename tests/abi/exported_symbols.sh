@@ -1,6 +1,6 @@
 #!/bin/sh
-# exported_symbols.sh CC NM HEADER LIBRARY: the functions that the header declares and the symbols that the shared library
-# defines are the same set.
+# exported_symbols.sh CC NM HEADER LIBRARY: the functions that the header declares and the symbols that the
+# shared library defines are the same set.
 set -eu
 cc=$1 nm=$2 header=$3 library=$4
 work=$(mktemp -d)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# soname.sh READELF LIB_DIR VERSION ABI_VERSION: SONAME, the chain of links and the no-unload flag of the build tree's library.
+# soname.sh READELF LIB_DIR VERSION ABI_VERSION: SONAME, the chain of links and the no-unload flag of the
+# build tree's library.
 set -eu
 readelf=$1 lib_dir=$2 version=$3 abi=$4
 fail() { echo "$1"; exit 1; }

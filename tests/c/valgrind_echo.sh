@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# valgrind_echo.sh VALGRIND ECHO_SERVER ECHO_CLIENT: both example programs talk to each other under valgrind, and neither
-# touches memory it must not, nor leaves any behind.
+# valgrind_echo.sh VALGRIND ECHO_SERVER ECHO_CLIENT: both example programs talk to each other under valgrind,
+# and neither touches memory it must not, nor leaves any behind.
 set -euo pipefail
 valgrind=$1 server=$2 client=$3
 work=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# ignored_results.sh SOURCE COMPILER ARGUMENTS...: the lines of SOURCE that are marked "// warns", and only those, make the
-# compiler complain of an ignored result.
+# ignored_results.sh SOURCE COMPILER ARGUMENTS...: the lines of SOURCE that are marked "// warns", and only
+# those, make the compiler complain of an ignored result.
 set -euo pipefail
 source=$1
 shift

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# talk.sh TEXT SERVER CLIENT ARGUMENT...: an example's server, and a client that is told where it is: URL and HASH among its
-# arguments become the server's. The client must end with 0 and print TEXT, the server end with 0 when it is asked to.
+# talk.sh TEXT SERVER CLIENT ARGUMENT...: an example's server, and a client that is told where it is: URL and
+# HASH among its arguments become the server's. The client must end with 0 and print TEXT, the server end with
+# 0 when it is asked to.
 set -euo pipefail
 text=$1 server=$2 client=$3
 shift 3

@@ -35,8 +35,9 @@ class ClosedOnce:
 
     async def wait(self, session, timeout_s: float) -> dict | None:
         if self._info is None and (session.is_closed or _connection_is_closed(session)):
-            # The event that says with what may still be under way. 0.9 drops it with the session's emitter, and 0.6 and 0.9
-            # raise none when the QUIC connection ends under the session: then all that is known is that it is closed.
+            # The event that says with what may still be under way. 0.9 drops it with the session's emitter,
+            # and 0.6 and 0.9 raise none when the QUIC connection ends under the session: then all that is
+            # known is that it is closed.
             await self._wait_event(0.5)
             return self._info or {"code": None, "reason": ""}
         if timeout_s > 0:

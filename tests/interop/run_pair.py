@@ -28,8 +28,8 @@ PATH = "/echo/now?x=1"
 FEW = 100
 
 # How the peer (not our side) shows a close that our side did: the code and reason, only that it is closed, or nothing.
-# pywebtransport 0.6 and 0.9 take capsules without DATA frames only; RFC 9297 asks for DATA frames, which they answer with a
-# connection error. 0.6 as client does not tell its user even that.
+# pywebtransport 0.6 and 0.9 take capsules without DATA frames only; RFC 9297 asks for DATA frames, which they
+# answer with a connection error. 0.6 as client does not tell its user even that.
 SHOWS_OUR_CLOSE = {
     "ours": "code",
     "wtransport": "code",

@@ -111,7 +111,8 @@ async fn client(url: &str, arguments: &Arguments) -> Outcome<()> {
         for _ in 0..10 {
             // The close may have arrived meanwhile; `closed` says so, or the loop ends without it.
             let _ = connection.send_datagram(ASK_CLOSE);
-            // Not `closed()`: that one says "locally closed" for a CLOSE capsule, `receive_datagram` says what was in it.
+            // Not `closed()`: that one says "locally closed" for a CLOSE capsule,
+            // `receive_datagram` says what was in it.
             while let Ok(received) = timeout(QUIET * 2, connection.receive_datagram()).await {
                 if let Err(error) = received {
                     say(closed_line(&error, 0));

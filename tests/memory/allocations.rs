@@ -1,5 +1,5 @@
-//! What a datagram costs in allocations, from the call that sends it to the call that receives it: none of ours for each,
-//! and a bounded number of quinn-proto's for each packet.
+//! What a datagram costs in allocations, from the call that sends it to the call that receives it:
+//! none of ours for each, and a bounded number of quinn-proto's for each packet.
 
 use std::alloc::System;
 use std::sync::atomic::{AtomicBool, Ordering};

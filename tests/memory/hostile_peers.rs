@@ -1,5 +1,5 @@
-//! What a flood of streams or datagrams costs. Alone in its program, and one test at a time, because it measures the memory
-//! of the process.
+//! What a flood of streams or datagrams costs. Alone in its program, and one test at a time,
+//! because it measures the memory of the process.
 
 use parking_lot::{Mutex, MutexGuard};
 use support::pair::*;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# perf.sh WTGRAM_PERF: a server and clients on loopback: figures as JSON and as text, good errors, the exit codes of --help.
+# perf.sh WTGRAM_PERF: a server and clients on loopback: figures as JSON and as text, good errors, the exit
+# codes of --help.
 set -euo pipefail
 perf=$1
 work=$(mktemp -d)

@@ -1,10 +1,11 @@
 //! The laws, against which every wait of every thread is held, and the whole poller whenever all threads are at rest.
 //!
-//! 1. **Entries.** An object is in a poller from `add` to `remove` or to its end (`retire`), whichever comes first. What is
-//!    not in the poller is not reported by a wait that begins later, and is not held.
-//! 2. **Interest.** A report has the cookie of the latest `add` or `modify` and says nothing that was not asked for, except
-//!    `CLOSED`. The three may run in parallel: then either may be the latest, but a `modify` that succeeded beside a
-//!    `remove` came before it.
+//! 1. **Entries.** An object is in a poller from `add` to `remove` or to its end (`retire`),
+//!    whichever comes first. What is not in the poller is not reported by a wait that begins later,
+//!    and is not held.
+//! 2. **Interest.** A report has the cookie of the latest `add` or `modify` and says nothing that
+//!    was not asked for, except `CLOSED`. The three may run in parallel: then either may be the
+//!    latest, but a `modify` that succeeded beside a `remove` came before it.
 //! 3. **Level.** What is reported was so during the wait. What is so all through a wait, and was told of before it, is
 //!    reported by it or leaves no room for itself; in particular no wait ends empty-handed then, and at rest no thread
 //!    sleeps.

@@ -1,8 +1,9 @@
 //! The poller's laws, and the poller under a scheduler that draws every interleaving of its threads.
 //!
-//! The files of the poller are compiled here once more, over the locks of [`runtime::sync`], which is the scheduler. The
-//! laws are in [`laws`]; this file has the threads that provoke it: they change objects, change what is watched, wait, wake
-//! and free. `WTGRAM_MODEL_SEED` repeats one run, `WTGRAM_MODEL_STEPS` sets how many steps are taken (a million and a half).
+//! The files of the poller are compiled here once more, over the locks of [`runtime::sync`], which
+//! is the scheduler. The laws are in [`laws`]; this file has the threads that provoke it: they
+//! change objects, change what is watched, wait, wake and free. `WTGRAM_MODEL_SEED` repeats one
+//! run, `WTGRAM_MODEL_STEPS` sets how many steps are taken (a million and a half).
 
 #[allow(dead_code, reason = "the library's own file, of which the model uses a part")]
 #[path = "../../src/poller/mod.rs"]

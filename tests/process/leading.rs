@@ -185,8 +185,9 @@ fn threads_that_wait_for_one_session_share_what_comes() {
     });
 }
 
-/// 16 threads that block, in a call or in a poller, time out, send and close on four sessions of one lane, with delays wherever one thread leaves work to another.
-/// `WTGRAM_LEADING_SECONDS` says for how long.
+/// 16 threads that block, in a call or in a poller, time out, send and close on four sessions of
+/// one lane, with delays wherever one thread leaves work to another. `WTGRAM_LEADING_SECONDS` says
+/// for how long.
 #[test]
 fn under_stress_no_wait_is_longer_than_its_deadline_and_nothing_is_lost_uncounted() {
     let _alone = alone();

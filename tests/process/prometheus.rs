@@ -1,4 +1,5 @@
-//! What Prometheus reads of a transport and of the process. One test at a time, because the sums are those of the process.
+//! What Prometheus reads of a transport and of the process. One test at a time, because the sums
+//! are those of the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The tests of the core over real sessions, a folder for each module of `src`, in one program.
 //!
-//! Tests that need a process of their own are in `tests/process` (they count threads, configure the library, or stop its
-//! lane) and in `tests/memory` (they measure memory).
+//! Tests that need a process of their own are in `tests/process` (they count threads, configure the
+//! library, or stop its lane) and in `tests/memory` (they measure memory).
 
 mod broadcaster;
 mod datagram;

@@ -2,12 +2,14 @@
 //!
 //! - [`weather`]: what the network is like, and how it changes;
 //! - [`sessions`]: sessions of ours over the real core, `link/h3`, queues and reliability machines;
-//! - [`lane_host`]: a machine with a lane and one simulated socket; [`user`]: a program that uses a session, and its book;
+//! - [`lane_host`]: a machine with a lane and one simulated socket; [`user`]: a program that uses a
+//!   session, and its book;
 //! - [`panics`]: those that a lane contained;
 //! - [`plain`]: plain QUIC over our crypto session, which tests network and seeds without the layers above.
 //!
-//! `WTGRAM_SIMULATION_SEED=17 cargo test --test simulation one_seed -- --ignored --nocapture` runs one seed and prints all
-//! that happens. `scripts/simulate` runs many, for as long as it is let, and goes on where it was stopped.
+//! `WTGRAM_SIMULATION_SEED=17 cargo test --test simulation one_seed -- --ignored --nocapture` runs
+//! one seed and prints all that happens. `scripts/simulate` runs many, for as long as it is let,
+//! and goes on where it was stopped.
 
 mod lane_host;
 mod panics;

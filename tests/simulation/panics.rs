@@ -1,5 +1,5 @@
-//! Panics that were caught on this thread. A lane contains them, so that one session cannot end the others; a run that had
-//! one has failed all the same.
+//! Panics that were caught on this thread. A lane contains them, so that one session cannot end the
+//! others; a run that had one has failed all the same.
 
 use std::cell::Cell;
 use std::sync::Once;

@@ -1,4 +1,5 @@
-//! One side of a session, and the program that uses it: it sends, reads, and keeps a book that the other side's must fit.
+//! One side of a session, and the program that uses it: it sends, reads, and keeps a book that the
+//! other side's must fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -45,7 +45,8 @@ pub(super) struct State {
 }
 
 impl ReceiveHalf {
-    /// An open half of a transport on this lane, which threads that wait may lead; `watchers` are those of the transport.
+    /// An open half of a transport on this lane, which threads that wait may lead; `watchers` are
+    /// those of the transport.
     pub(super) fn new(
         config: ReceiveConfig,
         lane: usize,

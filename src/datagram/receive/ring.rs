@@ -69,8 +69,8 @@ impl Ring {
         self.memory.entries.iter()
     }
 
-    /// Copies a datagram in, behind all others. Memory doubles like any vector's, but never past the limits, which bound
-    /// memory and not only contents.
+    /// Copies a datagram in, behind all others. Memory doubles like any vector's, but never past
+    /// the limits, which bound memory and not only contents.
     pub fn push(&mut self, entry: Entry, payload: &[u8], limits: Limits) {
         let (most_bytes, most_entries) = (limits.bytes.max(FIRST_BYTES), limits.datagrams.max(FIRST_ENTRIES));
         if self.memory.entries.capacity() == 0 {

@@ -26,8 +26,8 @@ impl ReceiveHalf {
 
 /// Reads datagrams before the transport's own queue does: one datagram has one reader.
 pub trait Route: Send + Sync {
-    /// Takes the datagram, or leaves it to the next reader. Runs on the lane, with no lock of the transport held; must be
-    /// quick.
+    /// Takes the datagram, or leaves it to the next reader. Runs on the lane, with no lock of the
+    /// transport held; must be quick.
     fn offer(&self, now: Instant, payload: &Bytes) -> Offered;
 }
 

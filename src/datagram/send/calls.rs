@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
-/// Of datagrams that are sent in quick succession and do not wait, one in so many is timed, for all of them: reading the clock takes a
-/// tenth of what a send does.
+/// Of datagrams that are sent in quick succession and do not wait, one in so many is timed, for all
+/// of them: reading the clock takes a tenth of what a send does.
 const TIMED_ONE_IN: u64 = 8;
 
 /// Datagrams of a batch that are queued before the lane may have the lock.
@@ -67,8 +67,8 @@ impl SendHalf {
         result
     }
 
-    /// Sends many datagrams, as many as [`QUEUED_AT_ONCE`] under one lock and with one wake-up; `on_result` hears of each,
-    /// in order.
+    /// Sends many datagrams, as many as [`QUEUED_AT_ONCE`] under one lock and with one wake-up;
+    /// `on_result` hears of each, in order.
     ///
     /// One that fails does not keep the others from going. `deadline` is for the whole batch.
     pub fn send_batch<'a>(
@@ -101,8 +101,8 @@ impl SendHalf {
         self.send(json::compact(text)?.as_bytes(), options, deadline)
     }
 
-    /// Sends what is shared with other transports, without copying it and without waiting for room: when the policy is to
-    /// wait, a full queue is counted as a rejection.
+    /// Sends what is shared with other transports, without copying it and without waiting for room:
+    /// when the policy is to wait, a full queue is counted as a rejection.
     ///
     /// Where nothing waits and the lane is free, it goes to QUIC on the calling thread. Not in a turn.
     pub(super) fn send_shared(&self, content: Content<'_>, options: &SendOptions) -> Result<Pushed> {

@@ -11,8 +11,9 @@ use crate::link::core::datagrams::MOST_FED;
 use crate::link::{Feeder, HandOverError, Left};
 use crate::runtime::clock;
 
-/// Looking for expired datagrams takes a few nanoseconds for each that waits. While the path is blocked ten times as much
-/// passes between two looks, so that a queue as long as the caller likes cannot keep the lane busy.
+/// Looking for expired datagrams takes a few nanoseconds for each that waits. While the path is
+/// blocked ten times as much passes between two looks, so that a queue as long as the caller likes
+/// cannot keep the lane busy.
 const EXPIRY_REST_PER_DATAGRAM: Duration = Duration::from_nanos(100);
 
 impl Taker for Feeder<'_> {

@@ -2,7 +2,8 @@
 //!
 //! - `calls`, `framed`, `settings`: what threads of the program do; `feed`: what the lane does in its turns.
 //! - `state`: the queue behind its lock, and those who wait for it.
-//! - [`queue`]: policies and accounts; `ring`: memory; [`outcomes`], [`watermark`]: what they say. Without clock or threads.
+//! - [`queue`]: policies and accounts; `ring`: memory; [`outcomes`], [`watermark`]: what they say.
+//!   Without clock or threads.
 
 mod calls;
 mod feed;

@@ -1,8 +1,10 @@
-//! What waits in one priority: entries in the order in which they came, and the chunks of memory in which their bytes lie.
+//! What waits in one priority: entries in the order in which they came, and the chunks of memory in
+//! which their bytes lie.
 //!
-//! A caller copies prefix and payload to the end of the last chunk. When the first byte of a chunk is about to go to QUIC the
-//! chunk is sealed: nobody writes to it again, all its datagrams are slices of one [`Bytes`], and when the last of those is
-//! gone the chunk is used again, by whichever transport of the lane needs one. The owner of a chunk is either this ring, which
+//! A caller copies prefix and payload to the end of the last chunk. When the first byte of a chunk
+//! is about to go to QUIC the chunk is sealed: nobody writes to it again, all its datagrams are
+//! slices of one [`Bytes`], and when the last of those is gone the chunk is used again, by
+//! whichever transport of the lane needs one. The owner of a chunk is either this ring, which
 //! writes, or that `Bytes`, which is read: the compiler sees to it.
 //!
 //! An empty ring holds no memory.

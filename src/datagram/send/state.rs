@@ -38,7 +38,8 @@ pub(in crate::datagram) struct State {
     pub queue: SendQueue,
 }
 
-/// A datagram is sent by itself if the one before it was sent that long ago: a train of many costs less than as many packets.
+/// A datagram is sent by itself if the one before it was sent that long ago: a train of many costs
+/// less than as many packets.
 const LONE_AFTER: Duration = Duration::from_micros(5);
 
 impl State {
@@ -127,13 +128,14 @@ impl<'a> Guard<'a> {
         self.has_waited
     }
 
-    /// If the lane has to be called for what is in the queue when the guard is dropped, that is done in this way. Not in a turn.
+    /// If the lane has to be called for what is in the queue when the guard is dropped, that is
+    /// done in this way. Not in a turn.
     pub(super) fn call_lane(&mut self, call: Call) {
         self.telling.call = call;
     }
 
-    /// Waits until `attempt` yields something, with the lock held whenever it runs. Before this thread sleeps, the others
-    /// hear of what it has changed.
+    /// Waits until `attempt` yields something, with the lock held whenever it runs. Before this
+    /// thread sleeps, the others hear of what it has changed.
     pub(super) fn wait_for<R>(
         &mut self,
         what: For,

@@ -1,6 +1,6 @@
-//! The datagram transport of a session: a send half and a receive half, which callers' threads use at one end and the
-//! session's lane, in its turns, at the other. Each half has its own lock, held for one batch at a time; nobody waits for
-//! QUIC but the lane.
+//! The datagram transport of a session: a send half and a receive half, which callers' threads use
+//! at one end and the session's lane, in its turns, at the other. Each half has its own lock, held
+//! for one batch at a time; nobody waits for QUIC but the lane.
 
 mod heartbeat;
 mod observe;

@@ -14,7 +14,8 @@ use crate::runtime;
 /// What the body of a function returns.
 pub(in crate::ffi) type Outcome = Result<(), Failure>;
 
-/// No `pthread_cancel` of this thread until it is dropped: it waits and sends where POSIX cancels threads, with locks held.
+/// No `pthread_cancel` of this thread until it is dropped: it waits and sends where POSIX cancels
+/// threads, with locks held.
 struct NotCancelled(c_int);
 
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
@@ -69,8 +70,8 @@ pub(in crate::ffi) fn quiet(body: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(body));
 }
 
-/// Ends the handle and then what it named, also after shutdown. In a forked child it does nothing: a thread that exists only
-/// in the parent may have held any of the locks.
+/// Ends the handle and then what it named, also after shutdown. In a forked child it does nothing:
+/// a thread that exists only in the parent may have held any of the locks.
 pub(in crate::ffi) fn free<H: Handle>(handle: H, end: impl FnOnce(Arc<H::Object>)) {
     if !matches!(runtime::check_usable(), Err(Error::Forked)) {
         quiet(|| {

@@ -20,8 +20,9 @@ const SEGMENTS: usize = 18;
 const SLOT_BITS: u32 = 24;
 const MAX_SLOTS: usize = 1 << SLOT_BITS;
 
-/// Makes a struct with nothing but an `id` the [`Handle`] of objects of a type, with a table of their own; and says what a
-/// poller watches of such an object, if it can. (The structs stand where cbindgen sees them.)
+/// Makes a struct with nothing but an `id` the [`Handle`] of objects of a type, with a table of
+/// their own; and says what a poller watches of such an object, if it can. (The structs stand where
+/// cbindgen sees them.)
 macro_rules! names {
     ($handle:ty => $object:ty, $number:ident $(, polled as |$it:ident| $polled:expr)?) => {
         impl $crate::ffi::boundary::handle::Handle for $handle {

@@ -222,8 +222,8 @@ pub(in crate::ffi) unsafe fn init<T: Versioned>(target: *mut T) {
     unsafe { init_sized(target, T::FIRST_SIZE) };
 }
 
-/// Writes the initial value of a struct of the version that has `size` bytes. A newer version than this library's gets the
-/// fields that the library knows, and its size.
+/// Writes the initial value of a struct of the version that has `size` bytes. A newer version than
+/// this library's gets the fields that the library knows, and its size.
 ///
 /// # Safety
 /// `target` is NULL or points to `size` writable bytes.

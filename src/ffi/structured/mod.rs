@@ -101,7 +101,8 @@ struct Opening {
 }
 
 /// # Safety
-/// `kinds` points to `count` elements; `options` is NULL or points to a struct of its `struct_size`, as does its `custom`.
+/// `kinds` points to `count` elements; `options` is NULL or points to a struct of its
+/// `struct_size`, as does its `custom`.
 unsafe fn opening(
     kinds: *const wtgram_object_type,
     count: usize,
@@ -145,8 +146,8 @@ unsafe fn opening(
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many structured transports.
 ///
 /// # Safety
-/// `object_types` points to `count` elements; `options` is NULL or points to a struct of its `struct_size`; `structured` is
-/// NULL or writable.
+/// `object_types` points to `count` elements; `options` is NULL or points to a struct of its
+/// `struct_size`; `structured` is NULL or writable.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_structured_open_over_transport(

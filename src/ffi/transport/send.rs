@@ -236,8 +236,8 @@ pub unsafe extern "C" fn wtgram_transport_send_batch(
 /// - `WTGRAM_ERROR_TOO_LARGE`: it does not fit even without white space.
 ///
 /// # Safety
-/// `text` points to `length` bytes, `detail` to `detail_capacity` writable bytes; `options` is NULL or points to a struct
-/// of its `struct_size`.
+/// `text` points to `length` bytes, `detail` to `detail_capacity` writable bytes; `options` is NULL
+/// or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_transport_send_json(

@@ -10,10 +10,12 @@ use crate::ffi::boundary::pointer::{Versioned, fill, give, init, init_sized, mic
 use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
 
-/// Statistics of a transport, as one consistent snapshot. For datagrams and for bytes, `handed_in` is
-/// the sum of `sent`, `send_expired`, `send_evicted`, `send_rejected`, `send_too_large`,
-/// `send_failed`, `send_cleared` and `send_queued`; `received` is the sum of `delivered`,
-/// `receive_expired`, `receive_dropped_full`, `receive_cleared` and `receive_queued`.
+/// Statistics of a transport, as one consistent snapshot.
+///
+/// For datagrams and for bytes, `handed_in` is the sum of `sent`, `send_expired`, `send_evicted`,
+/// `send_rejected`, `send_too_large`, `send_failed`, `send_cleared` and `send_queued`; `received` is
+/// the sum of `delivered`, `receive_expired`, `receive_dropped_full`, `receive_cleared` and
+/// `receive_queued`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wtgram_transport_stats {

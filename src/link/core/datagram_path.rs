@@ -40,16 +40,16 @@ impl DatagramPath {
         }
     }
 
-    /// Feeds QUIC on the calling thread if the lane takes no turn right now, else does as [`Self::ring`]. Not in a turn, and
-    /// with no lock held that a sink takes.
+    /// Feeds QUIC on the calling thread if the lane takes no turn right now, else does as
+    /// [`Self::ring`]. Not in a turn, and with no lock held that a sink takes.
     pub fn feed(&self) {
         if !self.lane.feed_now(self.key) {
             self.wake();
         }
     }
 
-    /// Sends what waits on the calling thread if nobody takes a turn of the lane right now, else does as [`Self::wake`]. Not in a
-    /// turn, and with no lock held that a turn takes.
+    /// Sends what waits on the calling thread if nobody takes a turn of the lane right now, else
+    /// does as [`Self::wake`]. Not in a turn, and with no lock held that a turn takes.
     pub(crate) fn send_now(&self) {
         if !self.driver.as_ref().is_some_and(|driver| driver.send_now(self.key)) {
             self.wake();

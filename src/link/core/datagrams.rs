@@ -1,5 +1,5 @@
-//! The datagrams of a session in a lane's turn: how they are fed to QUIC, just in time for the train about to be written,
-//! and how what arrived is delivered.
+//! The datagrams of a session in a lane's turn: how they are fed to QUIC, just in time for the
+//! train about to be written, and how what arrived is delivered.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -23,16 +23,17 @@ const QUIC_OVERHEAD_BYTES: usize = size_of::<Bytes>();
 /// The most datagrams that are fed at once: a train of small ones.
 pub const MOST_FED: usize = 1024;
 
-/// Kept free in QUIC's FIFO, so that its overhead and one datagram more than asked for always fit: it would make room by
-/// dropping its oldest, without a word.
+/// Kept free in QUIC's FIFO, so that its overhead and one datagram more than asked for always fit:
+/// it would make room by dropping its oldest, without a word.
 const MARGIN_BYTES: usize = MOST_FED * QUIC_OVERHEAD_BYTES + 64 * 1024;
 
 /// What QUIC's FIFO may hold, in time: a datagram of higher priority is not stuck behind a standing queue that nothing
 /// can overtake.
 const STANDING: Duration = Duration::from_millis(2);
 
-/// How long the congestion window may be full with no packet sent, acknowledged or lost before what is said to be in
-/// flight is doubted. Longer than paths take to answer; a probe timeout that has backed off further is no reason to send.
+/// How long the congestion window may be full with no packet sent, acknowledged or lost before what
+/// is said to be in flight is doubted. Longer than paths take to answer; a probe timeout that has
+/// backed off further is no reason to send.
 const DOUBT_AFTER: Duration = Duration::from_secs(1);
 
 /// Why QUIC did not take a datagram.
@@ -171,8 +172,8 @@ pub(super) struct Feeding {
     recount: bool,
     /// Something waits, and the congestion window is why.
     held_back: bool,
-    /// Nothing leaves for which the sink would be asked for more, though it was fed from: QUIC refused all that it was offered, or
-    /// sends nothing of it now.
+    /// Nothing leaves for which the sink would be asked for more, though it was fed from: QUIC
+    /// refused all that it was offered, or sends nothing of it now.
     ask_again: bool,
     /// QUIC was given something since a train was written.
     fed: bool,
@@ -201,7 +202,8 @@ impl Feeding {
         self.recount = true;
     }
 
-    /// Feeds QUIC for a train of at most `train` packets; whether it was given anything. `woken` says that the sink has news.
+    /// Feeds QUIC for a train of at most `train` packets; whether it was given anything. `woken`
+    /// says that the sink has news.
     ///
     /// No more than the congestion window allows to leave at once, and no more than lets QUIC's FIFO stay below
     /// [`STANDING`]. At least one full packet when the FIFO and the path are empty, so that every path moves and small

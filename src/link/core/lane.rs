@@ -13,8 +13,8 @@ use crate::runtime::waiters::Lead;
 
 /// Whoever has the sockets of a lane.
 pub trait Driver: Lead {
-    /// Sends what a session has to send on this thread, if no other takes a turn; whether it did. Not in a turn, and with no lock
-    /// held that a turn takes.
+    /// Sends what a session has to send on this thread, if no other takes a turn; whether it did.
+    /// Not in a turn, and with no lock held that a turn takes.
     fn send_now(&self, key: ConnectionKey) -> bool;
 }
 
@@ -52,8 +52,8 @@ impl Lane {
         self.core.lock()
     }
 
-    /// Lets the lane take no turn until the guard is dropped. Unlike with the core's guard, the lane can be asked for its
-    /// core meanwhile.
+    /// Lets the lane take no turn until the guard is dropped. Unlike with the core's guard, the
+    /// lane can be asked for its core meanwhile.
     pub fn pause(&self) -> MutexGuard<'_, ()> {
         self.turns.lock()
     }

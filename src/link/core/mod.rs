@@ -1,7 +1,8 @@
 //! The core of a lane: QUIC endpoints, their connections and sessions, and everything that is timed, moved in turns.
 //!
-//! There is no clock and no socket in here. [`Core::receive`] takes what came from the network, [`Core::turn`] does what is
-//! to be done at an instant, and packets leave through a [`Wire`]. Sessions are state, not tasks.
+//! There is no clock and no socket in here. [`Core::receive`] takes what came from the network,
+//! [`Core::turn`] does what is to be done at an instant, and packets leave through a [`Wire`].
+//! Sessions are state, not tasks.
 //!
 //! - `endpoints`: sockets and how connections begin; `turn`: what is done in a turn.
 //! - `connection`: one connection and its session; `handshake`: how it comes to be; `ending`: its last words.

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 /// Deadlines of many owners, each named by a small key.
 ///
-/// An owner keeps its one armed instant in an `Option<Instant>` of its own. Deadlines mostly move back (each packet moves
-/// the idle timer): then the armed entry stays, and the owner looks at what it is due for when that entry comes.
+/// An owner keeps its one armed instant in an `Option<Instant>` of its own. Deadlines mostly move
+/// back (each packet moves the idle timer): then the armed entry stays, and the owner looks at what
+/// it is due for when that entry comes.
 #[derive(Debug)]
 pub struct Timers<K> {
     heap: BinaryHeap<Reverse<(Instant, K)>>,

@@ -24,8 +24,8 @@ impl Core {
         if self.has_newcomers() && next != Next::AfterOthers { Next::Now } else { next }
     }
 
-    /// [`Self::turn`], except that new connections go on waiting: making one takes more of the stack than a program's thread
-    /// may have.
+    /// [`Self::turn`], except that new connections go on waiting: making one takes more of the
+    /// stack than a program's thread may have.
     pub(crate) fn turn_without_newcomers(
         &mut self,
         now: Instant,
@@ -43,7 +43,8 @@ impl Core {
         self.next(mailbox)
     }
 
-    /// Sends what a session has to send, without the rest of a turn; whether work is left for one, and when the next is due.
+    /// Sends what a session has to send, without the rest of a turn; whether work is left for one,
+    /// and when the next is due.
     pub(crate) fn send_now(
         &mut self,
         now: Instant,

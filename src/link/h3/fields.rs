@@ -1,7 +1,7 @@
 //! Field sections: QPACK (RFC 9204) without the dynamic table, as lists that keep order and repetition.
 //!
-//! wtransport's decoder returns a map, trusts integers, and walks its table for each line: 200 ns for a byte on the wire. So
-//! lines are decoded here, and only Huffman codes elsewhere.
+//! wtransport's decoder returns a map, trusts integers, and walks its table for each line: 200 ns
+//! for a byte on the wire. So lines are decoded here, and only Huffman codes elsewhere.
 
 use httlib_huffman::DecoderSpeed;
 use wtransport::proto::qpack::Encoder;

@@ -207,13 +207,13 @@ impl FrameReader {
             (DATA | HEADERS | CANCEL_PUSH | SETTINGS | PUSH_PROMISE | GOAWAY | MAX_PUSH_ID, _) => {
                 Err(unexpected())
             }
-            // HTTP/2's PRIORITY, PING, WINDOW_UPDATE and CONTINUATION. RFC 9114 section 7.2.8 makes their receipt an error;
-            // on the control stream that means the whole frame, because pywebtransport 0.9 ends its control stream with two
-            // stray bytes that begin one.
+            // HTTP/2's PRIORITY, PING, WINDOW_UPDATE and CONTINUATION. RFC 9114 section 7.2.8 makes
+            // their receipt an error; on the control stream that means the whole frame, because
+            // pywebtransport 0.9 ends its control stream with two stray bytes that begin one.
             (0x02 | 0x06 | 0x08 | 0x09, Place::Control) => Ok(Payload::Refuse),
             (0x02 | 0x06 | 0x08 | 0x09, _) => Err(unexpected()),
-            // pywebtransport up to 0.9 writes its capsules without DATA frames around them. As frame types these two are
-            // otherwise unused, so they are taken for what they mean.
+            // pywebtransport up to 0.9 writes its capsules without DATA frames around them. As
+            // frame types these two are otherwise unused, so they are taken for what they mean.
             (WT_CLOSE_SESSION | WT_DRAIN_SESSION, Place::Tunnel) => {
                 Ok(Payload::Keep { max: MAX_CAPSULE_BYTES })
             }

@@ -7,7 +7,8 @@
 //! - [`datagram`]: the session prefix of datagrams; the only hot path, and free of state.
 //! - [`settings`]: what both sides announce, and what follows from it.
 //! - [`error`]: error codes and the error that ends a connection.
-//! - `uni`, `request`, `frame`, `capsule`, `fields`, `static_table`, `types`, `wire`: the layers beneath, from peer streams down to integers.
+//! - `uni`, `request`, `frame`, `capsule`, `fields`, `static_table`, `types`, `wire`: the layers
+//!   beneath, from peer streams down to integers.
 //!
 //! Bounds: no more than [`session::MAX_BUFFERED_BYTES`] of a peer's bytes are ever kept, whatever it sends.
 

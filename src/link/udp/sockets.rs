@@ -160,7 +160,8 @@ impl UdpLane {
     /// Takes a turn on a thread that is not the lane's, unless another thread takes one for as long as `patience`.
     pub(super) fn try_turn(&self, events: &[Event], patience: Duration) -> Option<Next> {
         let turn = self.lane.try_pause_for(patience)?;
-        // A panic is contained where it happens; one that comes as far as this ends the turn and not the program's thread.
+        // A panic is contained where it happens; one that comes as far as this ends the turn and
+        // not the program's thread.
         let taken = || self.turn_within(events, &turn, Core::turn_without_newcomers);
         let next = catch_unwind(AssertUnwindSafe(taken)).unwrap_or(Next::AfterOthers);
         if self.lane.core().has_newcomers() {

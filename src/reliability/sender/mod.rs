@@ -1,6 +1,7 @@
 //! The sending half: from a message accepted to its one outcome.
 //!
-//! A message waits until its first transmission ([`Waiting`]), then it is *in flight* until it is resolved or counts as lost:
+//! A message waits until its first transmission ([`Waiting`]), then it is *in flight* until it is
+//! resolved or counts as lost:
 //!
 //! - **early**, when a frame transmitted later was acknowledged and the round trip of that frame plus the
 //!   reordering window have passed since its own transmission (RFC 8985 §6.2); or

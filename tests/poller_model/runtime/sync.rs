@@ -1,9 +1,10 @@
-//! Locks and atomics under a seeded scheduler: threads run one at a time, and which one goes on is drawn before each lock,
-//! atomic access and sleep. The same seed gives the same run.
+//! Locks and atomics under a seeded scheduler: threads run one at a time, and which one goes on is
+//! drawn before each lock, atomic access and sleep. The same seed gives the same run.
 //!
-//! What a thread stores stays in a buffer of its own until a fence, an exchange, a sleep or chance takes it out, in order;
-//! giving a lock back is such a store too. Loads come from memory meanwhile, and only a sequentially consistent load waits
-//! for the sequentially consistent stores before it. What is correct only without such a buffer fails here.
+//! What a thread stores stays in a buffer of its own until a fence, an exchange, a sleep or chance
+//! takes it out, in order; giving a lock back is such a store too. Loads come from memory
+//! meanwhile, and only a sequentially consistent load waits for the sequentially consistent stores
+//! before it. What is correct only without such a buffer fails here.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -95,8 +96,9 @@ thread_local! {
 }
 
 impl State {
-    /// Draws who goes on. In every second run anybody does, and whoever runs stays with a chance of one half; in the others
-    /// the thread of the highest priority, and priorities change now and then: that leaves some threads behind for long.
+    /// Draws who goes on. In every second run anybody does, and whoever runs stays with a chance of
+    /// one half; in the others the thread of the highest priority, and priorities change now and
+    /// then: that leaves some threads behind for long.
     fn draw(&mut self, me: usize) -> Option<usize> {
         if !self.by_priority && self.threads[me].status == Status::Runnable && self.dice.one_in(2) {
             return Some(me);
@@ -247,7 +249,8 @@ pub fn spawn(body: impl FnOnce() + Send + 'static) {
     });
 }
 
-/// Returns when no other thread can go on, with how many of them sleep. A thread that waits for a lock then waits for ever.
+/// Returns when no other thread can go on, with how many of them sleep. A thread that waits for a
+/// lock then waits for ever.
 pub fn quiesce() -> usize {
     let (scheduler, me) = me().expect("under a scheduler");
     take_out(usize::MAX);

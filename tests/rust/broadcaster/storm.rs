@@ -1,5 +1,5 @@
-//! Sixteen threads broadcast to members that join, leave, stall and die, some of it too large for anybody. Every broadcast
-//! has a number, so that each peer tells what it missed.
+//! Sixteen threads broadcast to members that join, leave, stall and die, some of it too large for
+//! anybody. Every broadcast has a number, so that each peer tells what it missed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -12,8 +12,8 @@ fn soon() -> Deadline {
     Timeout::After(Duration::from_secs(60)).deadline()
 }
 
-/// RFC 9002 section 7: acknowledgements are not subject to congestion control. quinn withholds them all the same while it
-/// has something else to send that the congestion window does not allow.
+/// RFC 9002 section 7: acknowledgements are not subject to congestion control. quinn withholds them
+/// all the same while it has something else to send that the congestion window does not allow.
 #[test]
 fn a_side_whose_own_datagrams_do_not_get_through_still_acknowledges_what_it_receives() {
     // 200 kB, far more than the initial congestion window: most of it needs acknowledgements to go on.

@@ -277,8 +277,9 @@ fn a_sender_that_waits_for_room_gets_it_or_gives_up_counted_once() {
     assert_eq!(waiter.join().unwrap(), Ok(()));
     send_as(from, 0, None, 6).unwrap();
     let sender = Arc::clone(from);
-    let waiter =
-        std::thread::spawn(move || sender.outgoing.send(b"under the new policy", &SendOptions::default(), soon()));
+    let waiter = std::thread::spawn(move || {
+        sender.outgoing.send(b"under the new policy", &SendOptions::default(), soon())
+    });
     std::thread::sleep(Duration::from_millis(30));
     from.outgoing.set_policy(FullPolicy::Reject);
     assert_eq!(waiter.join().unwrap(), Err(Error::QueueFull));

@@ -1,5 +1,5 @@
-//! The reliability layer over real sessions through the link simulator: whatever the link does, each message arrives once
-//! and has one outcome.
+//! The reliability layer over real sessions through the link simulator: whatever the link does,
+//! each message arrives once and has one outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -134,7 +134,8 @@ fn a_receiver_that_stops_reading_under_loss_bounds_memory_and_loses_nothing() {
     let far = open(&pair.accepted, &small);
     pair.link.set(loss_and_reordering());
     const COUNT: u64 = 5_000;
-    // Far longer than ack_timeout, and than what 5 retransmissions take: a reader that is slow is not a peer that is gone.
+    // Far longer than ack_timeout, and than what 5 retransmissions take: a reader that is slow is
+    // not a peer that is gone.
     const PAUSE: Duration = Duration::from_secs(4);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -181,8 +182,8 @@ fn ten_seconds_of_black_hole_make_default_options_give_nothing_up() {
         ended = Some(Instant::now());
     });
     let (after, stats) = (ended.unwrap().elapsed(), near.stats().sender);
-    // When the end of the hole is found out is up to QUIC's probe timeout, which has backed off to about the length of the
-    // hole by then (RFC 9002 section 6.2.1); `soon` bounds it.
+    // When the end of the hole is found out is up to QUIC's probe timeout, which has backed off to
+    // about the length of the hole by then (RFC 9002 section 6.2.1); `soon` bounds it.
     println!("all through {after:?} after the hole; {stats:?}");
     assert_eq!(stats.gave_up, 0);
     assert!(pair.link.counters(Direction::Up).lost_in_black_hole > 0);

@@ -308,8 +308,8 @@ fn a_layer_opened_at_once_after_another_goes_on_with_its_sequences() {
     }
 }
 
-/// A poller looks at what it watches with its own lock held, so a layer that tells it with the layer's lock held waits for it
-/// while it waits for the layer.
+/// A poller looks at what it watches with its own lock held, so a layer that tells it with the
+/// layer's lock held waits for it while it waits for the layer.
 #[test]
 fn closing_tells_of_it_with_no_lock_of_the_layer_held() {
     struct Look(std::sync::Weak<Layer>);

@@ -1,5 +1,5 @@
-//! Structured objects over a reliability layer over a link that loses, reorders and duplicates: each arrives once, and is
-//! what was sent.
+//! Structured objects over a reliability layer over a link that loses, reorders and duplicates:
+//! each arrives once, and is what was sent.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

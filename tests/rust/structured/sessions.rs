@@ -1,5 +1,5 @@
-//! Structured transports over real sessions, in each of their three forms: over a transport, beside the other readers of
-//! a session, over a reliability layer.
+//! Structured transports over real sessions, in each of their three forms: over a transport, beside
+//! the other readers of a session, over a reliability layer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, Weak};

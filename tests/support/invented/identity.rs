@@ -1,7 +1,7 @@
 //! An identity whose every byte is fixed, signed by an authority whose every byte is fixed.
 //!
-//! Ed25519: its signatures have one length and no random numbers in them. ECDSA's differ by a byte or two, and with them
-//! the sizes of packets.
+//! Ed25519: its signatures have one length and no random numbers in them. ECDSA's differ by a byte
+//! or two, and with them the sizes of packets.
 
 use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519, SerialNumber, date_time_ymd,

@@ -37,8 +37,9 @@ pub struct Interference {
     pub bleached: bool,
 }
 
-/// Damage lies behind this byte, or in the last [`TAG`] of a shorter packet. In front of it are the parts of a header that
-/// are in the clear: damage there would have QUIC read ciphertext as a header, and that differs between runs.
+/// Damage lies behind this byte, or in the last [`TAG`] of a shorter packet. In front of it are the
+/// parts of a header that are in the clear: damage there would have QUIC read ciphertext as a
+/// header, and that differs between runs.
 const CLEAR: usize = 64;
 
 /// Bytes at the end of a packet that are always under its tag.

@@ -201,7 +201,8 @@ impl Link {
     }
 }
 
-/// SplitMix64's output function over its next state (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
+/// SplitMix64's output function over its next state (Steele, Lea, Flood: "Fast splittable
+/// pseudorandom number generators").
 pub fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -7,8 +7,9 @@
 //! - [`relay`]: two of them between UDP sockets, changeable while it runs;
 //! - [`console`]: the same by JSON commands, for tests in other languages (`main.rs` is the program).
 //!
-//! Every decision is a function of the seed, the direction and the packet's number in it, not of what was decided before:
-//! the same seed and the same traffic give the same decisions, and changing one condition does not shift the others.
+//! Every decision is a function of the seed, the direction and the packet's number in it, not of
+//! what was decided before: the same seed and the same traffic give the same decisions, and
+//! changing one condition does not shift the others.
 
 pub mod conditions;
 pub mod console;

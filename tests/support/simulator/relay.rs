@@ -1,4 +1,5 @@
-//! The link between UDP sockets: clients send to [`Simulator::address`], the server sees each of them on a socket of its own.
+//! The link between UDP sockets: clients send to [`Simulator::address`], the server sees each of
+//! them on a socket of its own.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -103,8 +104,8 @@ impl Simulator {
         link.set_conditions(conditions);
     }
 
-    /// Does what a NAT does that has forgotten its clients: the server sees each of them under another port from now on,
-    /// and what it sends to the old one is lost.
+    /// Does what a NAT does that has forgotten its clients: the server sees each of them under
+    /// another port from now on, and what it sends to the old one is lost.
     pub fn rebind(&self) {
         self.shared.rebinds.fetch_add(1, Ordering::SeqCst);
     }

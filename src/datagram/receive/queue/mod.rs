@@ -225,9 +225,9 @@ impl ReceiveQueue {
         Ok(len)
     }
 
-    /// Copies up to `most` datagrams, as many as there is room for, back to back, into `arena`; `put` hears where each lies, in
-    /// order from 0. Returns how many there were (0 when nothing waits). Only when not even the first fits this is
-    /// [`PopError::TooSmall`].
+    /// Copies up to `most` datagrams, as many as there is room for, back to back, into `arena`;
+    /// `put` hears where each lies, in order from 0. Returns how many there were (0 when nothing
+    /// waits). Only when not even the first fits this is [`PopError::TooSmall`].
     pub(crate) fn pop_batch(
         &mut self,
         now: Instant,

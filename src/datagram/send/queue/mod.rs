@@ -58,7 +58,8 @@ pub struct Pushed {
 /// The datagram was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushError {
-    /// No room, and the policy is to wait for it; try again later, or [`SendQueue::count_rejected`]. Nothing was counted.
+    /// No room, and the policy is to wait for it; try again later, or
+    /// [`SendQueue::count_rejected`]. Nothing was counted.
     Full,
     /// No room. Counted as rejected.
     Rejected,
@@ -288,9 +289,9 @@ impl SendQueue {
         Ok(Pushed { evicted })
     }
 
-    /// Hands over what leaves next: at most `most` datagrams, and none from the first on that `taker` does not admit; a
-    /// smaller one behind it does not overtake. Expired ones that it meets are dropped. Returns how many it handed over,
-    /// whatever became of them.
+    /// Hands over what leaves next: at most `most` datagrams, and none from the first on that
+    /// `taker` does not admit; a smaller one behind it does not overtake. Expired ones that it
+    /// meets are dropped. Returns how many it handed over, whatever became of them.
     pub fn hand_over(&mut self, now: Instant, most: usize, taker: &mut impl Taker) -> usize {
         let mut count = 0;
         'all: for priority in (0..Priority::COUNT).rev() {
@@ -351,8 +352,8 @@ impl SendQueue {
         cleared
     }
 
-    /// Evicts what the limits no longer allow, the oldest of the lowest priority first, under [`FullPolicy::Evict`] only:
-    /// the other policies keep what they accepted. Returns how many.
+    /// Evicts what the limits no longer allow, the oldest of the lowest priority first, under
+    /// [`FullPolicy::Evict`] only: the other policies keep what they accepted. Returns how many.
     pub(crate) fn evict_beyond_limits(&mut self, now: Instant) -> usize {
         self.drop_expired(now);
         let Limits { datagrams, bytes } = self.config.limits;

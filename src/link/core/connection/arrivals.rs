@@ -76,8 +76,9 @@ impl Connection {
         Some(datagram)
     }
 
-    /// Empties QUIC's buffer though nobody reads. The first datagrams are kept for whoever will, once CONNECT has said for
-    /// what session they are; all others, and those after the reader has gone, are nobody's.
+    /// Empties QUIC's buffer though nobody reads. The first datagrams are kept for whoever will,
+    /// once CONNECT has said for what session they are; all others, and those after the reader has
+    /// gone, are nobody's.
     pub(super) fn keep_first(&mut self) {
         while let Some(datagram) = self.next_datagram() {
             let is_wanted = !self.had_sink && self.h3.connect_stream_id().is_some();

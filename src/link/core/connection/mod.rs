@@ -33,8 +33,8 @@ const GRACE: Duration = Duration::from_millis(250);
 /// Bytes read from a stream at once; its flow-control window is the bound on what can wait.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// What is kept between CONNECT and the session's reader: a peer may send datagrams together with CONNECT, and a server's
-/// first ones may overtake its answer.
+/// What is kept between CONNECT and the session's reader: a peer may send datagrams together with
+/// CONNECT, and a server's first ones may overtake its answer.
 const KEPT_DATAGRAMS: usize = 64;
 
 /// Datagrams delivered at once.

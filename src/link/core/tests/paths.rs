@@ -73,7 +73,8 @@ fn somebody_who_sends_a_packet_on_from_elsewhere_does_not_get_the_session() {
     let (mut network, door) = Network::new();
     let pipes = network.session(at(0, 1000), server(), &door);
     network.run_for(Duration::from_secs(1));
-    // The attacker is faster than the network: the client's own packet comes too late, and nothing comes to its end there.
+    // The attacker is faster than the network: the client's own packet comes too late, and nothing
+    // comes to its end there.
     let stolen = Arc::new(Mutex::new(0));
     let seen = Arc::clone(&stolen);
     let mut is_first = true;
@@ -165,7 +166,8 @@ fn a_path_that_wipes_marks_out_carries_all_the_same() {
     assert!(unmarked.load(Ordering::Relaxed) > 0, "it no longer says that marks are of use");
 }
 
-/// What arrives of 500 datagrams where sockets take `segments` packets at once, and where trains `come_apart` on the way.
+/// What arrives of 500 datagrams where sockets take `segments` packets at once, and where trains
+/// `come_apart` on the way.
 fn carried(segments: usize, come_apart: bool) -> (Vec<Bytes>, Vec<Bytes>, usize) {
     let (mut network, door) = Network::new();
     network.hosts.iter_mut().for_each(|host| host.sockets.segments = segments);

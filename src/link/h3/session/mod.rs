@@ -39,7 +39,8 @@ pub const MAX_BUFFERED_BYTES: usize = MAX_REQUESTS * MAX_HEADERS_BYTES
 pub enum Event {
     /// The peer's SETTINGS; see [`PeerSettings::problem`] for whether they will do.
     PeerSettings(PeerSettings),
-    /// A client asks for a session: [`SessionMachine::accept`] or [`SessionMachine::reject`]. Never before its SETTINGS.
+    /// A client asks for a session: [`SessionMachine::accept`] or [`SessionMachine::reject`]. Never
+    /// before its SETTINGS.
     Request {
         /// The CONNECT stream.
         stream_id: u64,

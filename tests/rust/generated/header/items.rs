@@ -74,8 +74,9 @@ fn name(text: &str) -> Option<String> {
     before.rsplit(|it| !is_name(it)).next().filter(|name| name.starts_with("wtgram_")).map(str::to_owned)
 }
 
-/// The `_init` function of a struct is a function of the header, so that it knows the size which the program was compiled
-/// with. (The library exports one of this name, too, for the size of the first version.)
+/// The `_init` function of a struct is a function of the header, so that it knows the size which
+/// the program was compiled with. (The library exports one of this name, too, for the size of the
+/// first version.)
 fn initializer(name: &str, text: &str) -> Option<String> {
     let class = name.strip_suffix("_init")?;
     let declaration = text.lines().last()?;

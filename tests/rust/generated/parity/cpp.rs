@@ -1,4 +1,5 @@
-//! What a C or C++ header declares: enough of a parser to tell a declaration from a comment, a body or a private member.
+//! What a C or C++ header declares: enough of a parser to tell a declaration from a comment, a body
+//! or a private member.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,7 @@
 //! Source texts without what is no code in them.
 
-/// `text` with a blank for each comment and an empty text for each literal; line ends stay. C, C++, Go and Rust alike, as
-/// far as names go.
+/// `text` with a blank for each comment and an empty text for each literal; line ends stay. C, C++,
+/// Go and Rust alike, as far as names go.
 pub fn code(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
