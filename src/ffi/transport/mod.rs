@@ -7,11 +7,13 @@
 pub mod diagnosis;
 pub mod heartbeat;
 pub mod outcome;
+pub mod queues;
 pub mod receive;
 pub mod send;
 pub mod settings;
 pub mod stats;
 pub mod throughput;
+pub mod water_marks;
 
 use std::sync::{Arc, OnceLock};
 

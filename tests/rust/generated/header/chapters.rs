@@ -28,6 +28,8 @@ pub const CHAPTERS: [Chapter; 12] = [
             "transport/receive.rs",
             "transport/outcome.rs",
             "transport/settings.rs",
+            "transport/water_marks.rs",
+            "transport/queues.rs",
             "transport/stats.rs",
             "transport/heartbeat.rs",
             "transport/diagnosis.rs",
