@@ -1,7 +1,7 @@
 # The doors of the house. `make` alone lists them; the work is in scripts/, cargo and CMake.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-browser test test-threads simulate bench bench-broadcast bench-reliability header fmt lint clean library programs
+.PHONY: help docs setup demo demo-browser test test-threads simulate bench bench-broadcast bench-reliability header fmt lint clean library programs
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -66,6 +66,10 @@ bench-reliability: ## times to delivery at 10 % loss beside pywebtransport, an o
 	@scripts/setup bench
 	@tests/interop/setup.sh
 	@benches/reliability/run
+
+docs: ## the site: all pages, and the reference of C, C++ and Go, in build/site
+	@scripts/setup docs
+	@scripts/docs
 
 header: ## write what is generated from sources: include/wtgram.h, docs/parity.md, docs/errors.md
 	@WTGRAM_BLESS=1 cargo test --locked --test rust generated

@@ -27,18 +27,19 @@
  *   before you use them. NULL options are the defaults.
  *
  * Contents:
- *  1. Status
- *  2. Library
- *  3. Handles
- *  4. Options of connections and transports
- *  5. Server
- *  6. Session
- *  7. Transport
- *  8. Reliability layer
- *  9. Broadcaster
- * 10. Monitor
- * 11. Structured transport
- * 12. Poller
+ *
+ *      1. Status
+ *      2. Library
+ *      3. Handles
+ *      4. Options of connections and transports
+ *      5. Server
+ *      6. Session
+ *      7. Transport
+ *      8. Reliability layer
+ *      9. Broadcaster
+ *     10. Monitor
+ *     11. Structured transport
+ *     12. Poller
  */
 
 #include <stdbool.h>

@@ -98,8 +98,10 @@ inline std::error_code make_error_code(errc code) noexcept { return {static_cast
 
 } // namespace wtgram
 
+/// @cond
 template <> struct std::is_error_code_enum<wtgram::errc> : std::true_type {
 };
+/// @endcond
 
 namespace wtgram
 {

@@ -65,7 +65,7 @@ fn chapter_to(
     items: &mut Vec<Item>,
 ) {
     let intro = chapter.intro(root());
-    contents.push(format!(" * {number:2}. {}", intro.title));
+    contents.push(format!(" *     {number:2}. {}", intro.title));
     let rule = "=".repeat(BANNER_WIDTH - 6);
     let title = format!("{number}. {}", intro.title);
     let _ = write!(body, "/* {rule} *\n * {title:<width$} *\n * {rule} */\n\n", width = BANNER_WIDTH - 6);
