@@ -1,4 +1,4 @@
-//! The one error type of the core. It knows nothing of C; `ffi::status` gives each variant its number.
+//! The error type of the core. It knows nothing of C; `ffi::status` gives each variant a number.
 
 use std::borrow::Cow;
 

@@ -1,18 +1,19 @@
 //! WebTransport datagrams for C, C++ and Go.
 //!
-//! The map, from the ground up; arrows run one way, each room knows only those above it in this list (and of the
-//! upper five, none knows another):
+//! The modules, from the bottom up. Imports run in one direction: a module uses only those above it
+//! in this list, and `reliability`, `structured`, `broadcaster`, `monitor` and `poller` do not use
+//! each other.
 //!
-//! - [`error`]: the one error type; [`text`]: what people may read of a peer's words.
-//! - `runtime`: threads of lanes, the service thread (tokio), logging, shutdown, what others wait on.
-//! - `link`: QUIC and HTTP/3; the only room that names quinn-proto and wtransport.
-//! - `datagram`: the transport, with a send half and a receive half, and its accounts.
-//! - `reliability`: acknowledged datagrams over any channel.
+//! - [`error`]: the error type; [`text`]: text from peers, made readable.
+//! - `runtime`: lane threads, the service thread (tokio), log, shutdown, readiness.
+//! - `link`: QUIC and HTTP/3. Only this module names quinn-proto and wtransport.
+//! - `datagram`: the transport with its send half and receive half, and its statistics.
+//! - `reliability`: acknowledged messages over any channel.
 //! - `structured`: typed objects over any channel.
 //! - `broadcaster`: one datagram to many channels.
 //! - `monitor`: samples, alerts and Prometheus text of transports.
-//! - `poller`: one thing to wait on for all of them.
-//! - `ffi`: the C interface, which only translates. `unsafe` lives there and nowhere else.
+//! - `poller`: one wait for all of them.
+//! - `ffi`: the C interface. It only translates. All `unsafe` code is there.
 
 pub mod broadcaster;
 pub mod datagram;

@@ -1,4 +1,4 @@
-//! Text for people to read: errors, details, log lines. It may hold a peer's words.
+//! Text for people: errors, details, log lines. It may contain bytes of a peer.
 
 use std::fmt::{self, Write};
 

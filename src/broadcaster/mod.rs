@@ -1,4 +1,5 @@
-//! One datagram to many channels: framed once for each session id, shared by reference, waiting for nobody.
+//! One datagram to many channels: prefixed once for each session id, shared by reference, without
+//! waiting for any.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::datagram::channel::Channel;
 use crate::datagram::options::SendOptions;
-use crate::datagram::send::Framed;
+use crate::datagram::send::Prefixed;
 use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::runtime::wait::Deadline;
@@ -250,8 +251,8 @@ impl Broadcaster {
 /// connection and share one.
 struct FramedOnce<'a> {
     payload: &'a [u8],
-    by_session: HashMap<u64, Framed>,
-    last: Option<(u64, Framed)>,
+    by_session: HashMap<u64, Prefixed>,
+    last: Option<(u64, Prefixed)>,
 }
 
 impl FramedOnce<'_> {

@@ -1,5 +1,6 @@
-//! What upper layers use: something that carries datagrams. The transport is a channel; the reliability layer
-//! is a channel over a channel; broadcaster and structured transport take any.
+//! What upper layers use: something that carries datagrams of a session. The transport is a
+//! channel; the reliability layer is a channel over a channel; broadcaster and structured transport
+//! use any.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Everything there is to see of a transport, as JSON for people: the reference's five groups, and the session's.
+//! All figures of a transport as JSON for people: the five groups of the reference, and the
+//! session's.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
-//! What looks wrong with a transport: rules over one snapshot, each with a code that programs can compare.
+//! The diagnosis of a transport: rules over one snapshot, each with a code that programs can
+//! compare.
 //!
-//! The first seven rules and their thresholds are those of pywebtransport 0.6.1's `diagnose_issues`; the others name
-//! losses that it does not see.
+//! The first seven rules and their thresholds are those of pywebtransport 0.6.1's
+//! `diagnose_issues`. The others report losses that it does not see.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Heartbeats: payload and options.
 //!
-//! The payload is `HEARTBEAT:` and the Unix time in whole seconds, ASCII decimal. This is the form pywebtransport 0.6.1
-//! sends and recognises. A heartbeat is a datagram like any other: receivers get it in their queue and may ask
-//! [`is_heartbeat`].
+//! The payload is `HEARTBEAT:` and the Unix time in seconds, as decimal ASCII. pywebtransport 0.6.1
+//! sends and recognizes this form. A heartbeat is a datagram like any other: receivers get it in
+//! their queue and can ask [`is_heartbeat`].
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! JSON datagrams: what is accepted, and the form in which it travels.
 //!
-//! Strict both ways (RFC 8259): UTF-8, no NaN or Infinity, no lone surrogates, nothing after the value, at most 127
-//! levels of nesting. It travels without insignificant white space, which is what the reference sends
-//! (`separators=(",", ":")`); everything else of the text is kept as it is, digits of numbers and order of members
-//! included.
+//! It is strict in both directions (RFC 8259): UTF-8, no NaN or Infinity, no lone surrogates,
+//! nothing after the value, at most 127 levels. It travels without insignificant white space, like
+//! the reference's (`separators=(",", ":")`). Everything else is kept, including digits of numbers
+//! and the order of members.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! One datagram: on its way out, and what is known about one that came in.
+//! One datagram: on its way out, and what is known about one that arrived.
 
 use std::time::{Duration, Instant};
 

@@ -1,14 +1,15 @@
-//! Queues, accounting and the datagram transport.
+//! Queues, statistics and the transport.
 //!
-//! - [`send`], [`receive`]: the two halves of a transport, with their queues; [`transport`]: both, and the session.
-//! - [`session`]: a session with its transport, and how programs come by them.
-//! - [`channel`]: what the upper rooms see of a transport.
-//! - [`message`], [`stats`]: one datagram, and the figures of many; [`pool`]: memory that queues share.
-//! - [`census`]: all transports of the process together.
-//! - [`heartbeat`]: the one payload that the library itself knows; [`json`]: what is accepted as JSON.
-//! - [`diagnosis`], [`debug_state`], [`throughput`]: tools that look at a transport, or try it.
+//! - [`send`], [`receive`]: the two halves of a transport, with their queues; [`transport`]: both,
+//!   and the session.
+//! - [`session`]: a session with its transport; [`options`]: options of transports and datagrams.
+//! - [`channel`]: a transport as upper layers see it.
+//! - [`message`], [`stats`]: one datagram, and the figures of many; [`pool`]: memory that queues
+//!   share.
+//! - [`totals`]: the figures of all transports of the process.
+//! - [`heartbeat`]: the only payload that the library itself makes; [`json`]: accepted JSON.
+//! - [`diagnosis`], [`debug_state`], [`throughput`]: tools for a transport.
 
-pub mod census;
 pub mod channel;
 pub mod debug_state;
 pub mod diagnosis;
@@ -22,6 +23,7 @@ pub mod send;
 pub mod session;
 pub mod stats;
 pub mod throughput;
+pub mod totals;
 pub mod transport;
 
 #[cfg(test)]

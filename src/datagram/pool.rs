@@ -1,5 +1,5 @@
-//! Memory that the queues of all transports of a lane share, so that an idle transport holds none,
-//! and a busy one gets what another has just given back: it is still in the cache.
+//! Memory that the queues of all transports of a lane share. An idle transport holds none, and a
+//! busy one gets what another just returned, which is still in the cache.
 
 use parking_lot::Mutex;
 

@@ -1,4 +1,4 @@
-//! Runs a queue and its model through random steps; what the model tests share.
+//! Runs a queue and its model through random steps, for the model tests.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

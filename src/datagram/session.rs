@@ -1,4 +1,4 @@
-//! A session together with the one transport that reads its datagrams; how programs come by both.
+//! A session with the one transport that reads its datagrams, and a server that makes both.
 
 use std::sync::Arc;
 

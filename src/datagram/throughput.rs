@@ -1,7 +1,8 @@
-//! How much a transport carries: datagrams flat out for a while, with a report.
+//! The throughput test: datagrams at full speed for a while, with a report.
 //!
-//! Unlike the reference, which pauses a millisecond between datagrams and so measures its pauses, this keeps the queue
-//! full and never drops its own: it waits for room whatever the transport's policy is.
+//! The reference pauses a millisecond between datagrams, and so measures its pauses. This one keeps
+//! the queue full and never drops its own datagrams: it waits for space whatever the transport's
+//! policy is.
 
 use std::borrow::Cow;
 use std::time::Duration;

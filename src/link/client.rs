@@ -1,4 +1,4 @@
-//! Client sessions: one UDP socket for all of them that send from the same address.
+//! Client sessions. Those that send from the same address share a UDP socket.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! What a caller can choose about endpoints. Plain data; checked where it is used.
+//! Options of endpoints: plain data, checked where it is used.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

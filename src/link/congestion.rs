@@ -1,13 +1,14 @@
-//! What the congestion controller knows, made visible: the window, how much of it is used, the RTT,
-//! and when packets leave.
+//! The state of congestion control: the window, how much of it is used, the RTT, and when packets
+//! leave.
 //!
-//! quinn tells nobody when its datagram buffer drains unless the buffer was full. A controller is told of every
-//! packet sent, so a thin one around the real algorithm is where our queue learns that there is room again, and
-//! where it reads window and RTT without taking the connection's lock.
+//! quinn reports that its datagram buffer drains only if the buffer was full. A controller sees
+//! every packet sent. So a thin controller around the real algorithm tells our queue that there is
+//! space again, and provides window and RTT without the connection's lock.
 //!
-//! The window is kept here too, and not left to quinn: while quinn (0.11) has anything to send that the window does not
-//! allow, it does not send acknowledgements either, against RFC 9002 section 7. A side whose datagrams are stuck would
-//! then stop the other side as well, and two busy sides each other. So nothing is handed over that would have to wait.
+//! The window is enforced here, too, and not left to quinn. While quinn 0.11 has something to send
+//! that the window does not allow, it sends no acknowledgements either, against RFC 9002 section 7.
+//! A side whose datagrams are stuck would then stop the other side as well, and two busy sides each
+//! other. So nothing is handed over that would have to wait.
 
 use std::any::Any;
 use std::sync::Arc;

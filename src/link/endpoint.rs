@@ -1,4 +1,4 @@
-//! What servers and clients share: the QUIC configuration of a connection and of an endpoint.
+//! The QUIC configuration of connections and endpoints, shared by servers and clients.
 
 use std::sync::Arc;
 

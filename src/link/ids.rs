@@ -1,11 +1,10 @@
-//! Connection ids that tell their lane to those who hold the key, and to nobody else.
+//! Connection ids that carry their lane, readable only with the key.
 //!
 //! An id is one block of 8 bytes, enciphered: a counter (4 bytes), the lane (1 byte) and zeros (3
-//! bytes). So ids of one key never repeat, show neither order nor lane, and an id that somebody
-//! made up deciphers to zeros once in 16 million times. The cipher is a Feistel network of four
-//! rounds over AES-128, as in the four-pass algorithm of draft-ietf-quic-load-balancers. What a
-//! load balancer reads in the clear (its first octet and a server id) would go in front of the
-//! block.
+//! bytes). So ids of one key never repeat and show neither order nor lane, and a forged id
+//! deciphers to zeros once in 16 million times. The cipher is a Feistel network of four rounds over
+//! AES-128, as in the four-pass algorithm of draft-ietf-quic-load-balancers. The part that a load
+//! balancer reads in the clear (its first octet and a server id) would go in front of the block.
 
 use std::sync::Arc;
 use std::time::Duration;

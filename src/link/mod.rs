@@ -1,13 +1,13 @@
-//! QUIC and HTTP/3: endpoints, TLS, and the lanes that drive sessions. The only room that names
+//! QUIC and HTTP/3: endpoints, TLS, and the lanes that drive sessions. Only this module names
 //! quinn-proto and wtransport.
 //!
-//! - [`server`], [`client`]: how sessions come to be; [`config`]: what can be chosen about that.
-//! - [`session`]: one session as its user sees it; [`core`]: what moves it, in turns; [`lane`]:
-//!   where the turns are taken.
-//! - [`datagram_path`]: the way of its datagrams; `congestion`: what that way carries; `room`: how much of it is free.
+//! - [`server`], [`client`]: how sessions are made; [`config`]: their options.
+//! - [`core`]: sessions and their connections, moved in turns.
+//! - `congestion`: what the path carries; `budget`: how much QUIC takes now.
 //! - [`h3`]: the protocol, without I/O.
-//! - [`tls`], [`secrets`], [`ids`], `udp`, `endpoint`: what a connection is made of.
+//! - [`tls`], [`secrets`], [`ids`], `udp`, `endpoint`: the parts of a connection.
 
+mod budget;
 pub mod client;
 pub mod config;
 pub mod congestion;
@@ -15,7 +15,6 @@ pub mod core;
 pub mod endpoint;
 pub mod h3;
 pub mod ids;
-mod room;
 pub mod secrets;
 pub mod server;
 pub mod tls;

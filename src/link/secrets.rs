@@ -1,7 +1,7 @@
-//! The keys and random numbers of endpoints, all from one secret.
+//! The keys and random numbers of endpoints, all derived from one secret.
 //!
-//! The lanes of a server share its secrets: each can read what another has issued. A simulation
-//! gives a fixed secret, and then every size and every decision of QUIC repeats.
+//! The lanes of a server share its secrets, so each can read what another issued. A simulation uses
+//! a fixed secret; then every size and every decision of QUIC repeats.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

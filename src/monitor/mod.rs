@@ -1,8 +1,9 @@
-//! Watches a transport: samples at an interval, alerts when a condition begins and when it ends.
+//! Monitors a transport: samples at an interval, and alerts when a condition starts and when it
+//! ends.
 //!
-//! - [`sample`]: what is looked at; [`rules`]: what is worth an alert, without clock or threads;
-//!   [`trend`]: where a figure goes.
-//! - [`timer`]: one for all monitors.
+//! - [`sample`]: the figures of a sample; [`rules`]: the conditions, without clock and threads;
+//!   [`trend`]: the direction of a figure.
+//! - [`timer`]: one timer for all monitors.
 //! - [`prometheus`]: the same figures for a monitoring system.
 
 pub mod prometheus;

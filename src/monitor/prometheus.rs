@@ -1,8 +1,7 @@
-//! The figures of a transport, or of all of the process, as text that Prometheus reads (the
-//! OpenMetrics text format 1.0).
+//! The figures of a transport, or of the process, as text for Prometheus (OpenMetrics 1.0).
 //!
-//! For the whole process there are sums, not a series for each session: those would be as many as there ever were
-//! sessions. Counters never fall, also when transports end.
+//! For the process there are sums, not a series for each session, because there would be as many
+//! series as there ever were sessions. Counters never decrease, also when transports end.
 
 use std::fmt;
 
@@ -13,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::datagram::census::{self, Totals};
+use crate::datagram::totals::{self, Totals};
 use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::link::session::SessionStats;
@@ -29,7 +28,7 @@ pub fn transport(transport: &Transport) -> Result<String> {
 
 /// The sums over all transports there are and were in this process.
 pub fn process() -> Result<String> {
-    encode(Registry::default(), Figures { totals: census::totals(), path: None })
+    encode(Registry::default(), Figures { totals: totals::totals(), path: None })
 }
 
 fn encode(mut registry: Registry, figures: Figures) -> Result<String> {

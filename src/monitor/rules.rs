@@ -1,7 +1,7 @@
-//! What is worth an alert. No clock, no threads: samples in, alerts out.
+//! The conditions of alerts. No clock, no threads: samples in, alerts out.
 //!
-//! A condition that stands is told twice: when it begins and when it ends. (The reference repeats
-//! it with every sample.)
+//! A condition is reported twice: when it starts and when it ends. (The reference repeats it with
+//! every sample.)
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a monitor sees each time it looks.
+//! A sample of a transport.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

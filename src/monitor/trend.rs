@@ -1,7 +1,7 @@
-//! Where a series goes: the means of its halves are compared, as in the reference.
+//! The direction of a series: the means of its halves are compared, as in the reference.
 //!
-//! The sums of both halves are kept while values come and go, so that a look costs the same however long the series is.
-//! They are whole numbers: a difference that rounding left over would stay for good.
+//! The sums of both halves are kept while values come and go, so that a look costs the same however
+//! long the series is. They are whole numbers: a rounding error would stay for good.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! One object in one poller: what it is watched for, and the look at it.
+//! An object in a poller: its interest, and how its readiness is read.
 
 use std::sync::Arc;
 

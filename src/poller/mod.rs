@@ -1,12 +1,13 @@
-//! One thing to wait on for many objects, with one descriptor for programs that have a loop of their own.
+//! A poller: one wait for many objects, with one file descriptor for event loops.
 //!
-//! Level-triggered. An object whose readiness may have changed is put on the ready list by its
-//! watcher; waiting looks at those on the list, reports what is ready, and takes off the list what
-//! is not. The descriptor is readable while the list is not empty. The laws are written down, and
-//! tested, in `tests/poller_model`.
+//! It is level-triggered. The watcher of an object puts it on the ready list when its readiness may
+//! have changed. A wait looks at the objects on the list, reports those that are ready, and removes
+//! the others. The descriptor is readable while the list is not empty. `tests/poller_model` states
+//! and tests these rules.
 //!
-//! One thread at a time looks, without the lock of the list: lanes that list objects never wait for a look, and a look
-//! may tell of what it finds. One of the threads that wait leads a lane meanwhile, of those whose objects are watched.
+//! One thread at a time looks, without the lock of the list. So lanes that list objects never wait
+//! for a look, and a look may notify others. One of the threads that wait leads a lane meanwhile,
+//! one of those whose objects are watched.
 
 mod entry;
 mod signal;

@@ -1,4 +1,4 @@
-//! The descriptor that other loops wait on: an eventfd, non-blocking and closed on exec.
+//! The file descriptor of a poller: an eventfd, non-blocking and closed on exec.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 

@@ -1,4 +1,4 @@
-//! The monotonic clock of everything that is not told the time: the system's, or the one that a test has invented.
+//! The clocks: the monotonic one, which a test can invent, and the wall clock.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! The thread on which callbacks of the host program run, so that none ever runs on a lane.
+//! The thread that runs callbacks of the program, so that none runs on a lane.
 
 use std::borrow::Cow;
 

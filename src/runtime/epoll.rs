@@ -1,4 +1,4 @@
-//! What a lane, and a thread that leads it, sleep in: epolls with its sockets and with the eventfds that wake them.
+//! The epolls in which a lane and a leader sleep, with sockets and the eventfds that wake them.
 
 use std::os::fd::AsFd;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Places at which one thread leaves work to another. Tests make threads wait there, for the orders
-//! of events that are rare.
+//! Points at which one thread leaves work to another. Tests make threads wait there, to produce
+//! rare orders of events.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,6 +1,7 @@
-//! Log lines from the library and the protocol stack below it, handed to the host program's callback.
+//! Log lines of the library and of the protocol stack below it, for the program's callback.
 //!
-//! `tracing` is underneath. The subscriber is installed by the first [`configure`]; until then logging costs nothing.
+//! It uses `tracing`. The first [`configure`] installs the subscriber; until then logging costs
+//! nothing.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;

@@ -1,12 +1,12 @@
-//! Lanes, logging, shutdown and what others wait on.
+//! Lanes, log, shutdown, and what objects need for waiting.
 //!
-//! A *lane* is an OS thread that moves sessions in turns (`link::core`) and sleeps in an epoll of
-//! its own in between; callers' threads push to and pop from queues, and lead a lane while they
-//! wait. One lane is the default because one was measured faster than a work-stealing pool for
-//! datagrams: a connection's packets, timers and queues never change core. What is no turn, and may
-//! wait, runs on the `service` thread.
+//! A *lane* is an OS thread that moves sessions in turns (`link::core`) and sleeps in its own epoll
+//! in between. Callers' threads push to queues and pop from them, and lead a lane while they wait.
+//! One lane is the default: it was faster for datagrams than a work-stealing pool, because a
+//! connection's packets, timers and queues never change core. Work that may wait and is not part of
+//! a turn runs on the `service` thread.
 //!
-//! What depends on the operating system lies in `epoll` and `thread`.
+//! Code that depends on the operating system is in `epoll` and `thread`.
 
 pub mod clock;
 mod dispatcher;

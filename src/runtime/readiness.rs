@@ -1,4 +1,4 @@
-//! What an object is ready for, and who wants to hear that it may have changed.
+//! The readiness of an object, and the watchers that are notified when it may have changed.
 
 use std::ops::{BitAnd, BitOr, BitOrAssign};
 use std::sync::Arc;

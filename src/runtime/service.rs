@@ -1,5 +1,5 @@
-//! The service thread: tokio, for everything that is not a lane's turn. Names are resolved, attempts to connect are
-//! staggered and monitors take their samples here.
+//! The service thread: tokio, for work that is not part of a lane's turn. It waits for name
+//! resolution, staggers attempts to connect and takes samples of monitors.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! The locks and atomics of the poller and of readiness. They are named here alone, because the poller's model test
-//! (`tests/poller_model`) compiles the same files over those of a scheduler of its own.
+//! The locks and atomics of the poller and of readiness. Only this module names them, because the
+//! model of the poller (`tests/poller_model`) compiles the same files with those of its own
+//! scheduler.
 
 pub use std::sync::atomic::{AtomicBool, Ordering, fence};
 

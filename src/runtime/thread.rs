@@ -1,4 +1,4 @@
-//! Threads that a host program's signal handlers never run on.
+//! Threads on which signal handlers of the program never run.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};

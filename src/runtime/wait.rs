@@ -1,4 +1,4 @@
-//! How long a caller is willing to wait.
+//! Timeouts and deadlines of callers.
 
 use std::time::{Duration, Instant};
 

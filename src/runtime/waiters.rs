@@ -1,4 +1,4 @@
-//! Threads that wait for an object. One of them may lead: it does the work that it waits for itself.
+//! Threads that wait for an object. One of them may lead: it does the work that it waits for.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a program does: receives.
+//! Receive calls of the program.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};

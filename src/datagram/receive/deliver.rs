@@ -1,4 +1,4 @@
-//! What the session's lane does in its turns: brings what arrived.
+//! Delivery in the turns of the session's lane.
 
 use std::time::Instant;
 

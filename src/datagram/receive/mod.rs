@@ -1,8 +1,8 @@
-//! The receive half of a transport: from QUIC to a program's threads.
+//! The receive half of a transport: from QUIC to the program's threads.
 //!
-//! - `calls`, `settings`: what threads of the program do; `deliver`: what the lane does in its turns.
-//! - [`routes`]: those who read datagrams before the transport's own queue does.
-//! - [`queue`]: policies and accounts; `ring`: memory. Without clock or threads.
+//! - `calls`, `settings`: calls of the program; `deliver`: the lane's turns.
+//! - [`routes`]: readers that take datagrams before the transport's own queue.
+//! - [`queue`]: policies and counters; `ring`: memory. Both without clock and threads.
 
 mod calls;
 mod deliver;

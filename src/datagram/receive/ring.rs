@@ -1,4 +1,4 @@
-//! What waits for being received: its bytes, back to back in one ring, and an entry for each datagram.
+//! The memory of the receive queue: the bytes of all datagrams in one ring, and an entry for each.
 //!
 //! An empty ring holds no memory.
 

@@ -1,4 +1,5 @@
-//! Those who read datagrams before the transport's own queue does: reliability layers and structured transports.
+//! Readers that take datagrams before the transport's own queue: reliability layers and structured
+//! transports.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

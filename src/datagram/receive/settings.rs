@@ -1,4 +1,5 @@
-//! What can be changed while a transport runs. Everything takes effect on what is queued, at once.
+//! Settings that can be changed while a transport runs. They apply at once, also to queued
+//! datagrams.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a program does: sends, and hears what became of it.
+//! Send calls of the program, and its calls for outcomes.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What the session's lane does in its turns: hands over what waits, as far as QUIC has room.
+//! Feeding QUIC in the turns of the session's lane, as much as it takes.
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
-//! The send half of a transport: from a program's threads to QUIC.
+//! The send half of a transport: from the program's threads to QUIC.
 //!
-//! - `calls`, `framed`, `settings`: what threads of the program do; `feed`: what the lane does in its turns.
-//! - `state`: the queue behind its lock, and those who wait for it.
-//! - [`queue`]: policies and accounts; `ring`: memory; [`outcomes`], [`watermark`]: what they say.
-//!   Without clock or threads.
+//! - `calls`, `prefixed`, `settings`: calls of the program; `feed`: the lane's turns.
+//! - `state`: the queue behind its lock, and the threads that wait for it.
+//! - [`queue`]: policies and counters; `ring`: memory; [`outcomes`], [`watermark`]: what they
+//!   report. All without clock and threads.
 
 mod calls;
 mod feed;
-mod framed;
 pub mod outcomes;
+mod prefixed;
 pub mod queue;
 mod ring;
 mod settings;
@@ -24,8 +24,8 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::{Error, Result};
 use crate::link::DatagramPath;
 use crate::runtime::readiness::{Ready, Watchers};
-pub use framed::Framed;
 pub use outcomes::{Outcome, OutcomeKind, OutcomesFull};
+pub use prefixed::Prefixed;
 use queue::SendQueue;
 pub use queue::{FullPolicy, Pushed, SendConfig};
 use state::Guard;

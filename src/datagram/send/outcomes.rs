@@ -1,7 +1,7 @@
-//! What became of the datagrams whose sender asked to hear about it: exactly one outcome for each.
+//! The outcomes of datagrams that were sent with a report id: exactly one for each.
 //!
-//! The buffer is bounded and nothing in it is ever overwritten: a place is reserved when such a datagram is accepted,
-//! so its outcome always finds room. When all places are taken the next such datagram is refused instead.
+//! The buffer is bounded, and nothing in it is overwritten: accepting such a datagram reserves a
+//! place, so its outcome always fits. When all places are taken, the next such datagram is refused.
 
 use std::collections::VecDeque;
 

@@ -1,11 +1,10 @@
-//! What waits in one priority: entries in the order in which they came, and the chunks of memory in
-//! which their bytes lie.
+//! The memory of one priority: entries in the order of arrival, and the chunks with their bytes.
 //!
 //! A caller copies prefix and payload to the end of the last chunk. When the first byte of a chunk
-//! is about to go to QUIC the chunk is sealed: nobody writes to it again, all its datagrams are
-//! slices of one [`Bytes`], and when the last of those is gone the chunk is used again, by
-//! whichever transport of the lane needs one. The owner of a chunk is either this ring, which
-//! writes, or that `Bytes`, which is read: the compiler sees to it.
+//! is about to go to QUIC, the chunk is sealed: it is not written to again, and all its datagrams
+//! are slices of one [`Bytes`]. When the last of these is gone, the next transport of the lane that
+//! needs a chunk uses it. A chunk is owned either by this ring, which writes, or by that `Bytes`,
+//! which is read; the compiler enforces it.
 //!
 //! An empty ring holds no memory.
 

@@ -1,5 +1,5 @@
-//! The queue behind its lock. Nobody can change it and forget to tell those who wait: whoever gives the lock back
-//! tells them, as it compares what the queue says then with what it said the last time ([`Signs`]).
+//! The queue behind its lock. A change cannot forget to notify waiting threads: releasing the lock
+//! compares the queue's state with the state before ([`Signs`]) and notifies them.
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! High and low water of a queue, with hysteresis: a level that hovers around one mark makes no noise.
+//! High-water and low-water marks of a queue, with hysteresis: a level that hovers around one mark
+//! causes no notifications.
 
 pub use crate::datagram::options::Marks;
 

@@ -1,9 +1,9 @@
-//! The datagram transport of a session: a send half and a receive half, which callers' threads use
-//! at one end and the session's lane, in its turns, at the other. Each half has its own lock, held
-//! for one batch at a time; nobody waits for QUIC but the lane.
+//! The transport of a session: a send half and a receive half. The program's threads use one end of
+//! each, and the session's lane, in its turns, the other. Each half has its own lock, held for one
+//! batch at a time.
 
 mod heartbeat;
-mod observe;
+mod snapshot;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::census;
 use super::channel::Channel;
 use super::message::Metadata;
 use super::receive::{ReceiveConfig, ReceiveHalf};
 use super::send::watermark::Marks;
 use super::send::{SendConfig, SendHalf};
 use super::stats::Stats;
+use super::totals;
 use crate::datagram::options::SendOptions;
 use crate::datagram::options::TransportOptions;
 use crate::error::Result;
@@ -28,7 +28,7 @@ use crate::runtime::readiness::{Pollable, Ready, Watcher, Watchers};
 use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::Lead;
 use heartbeat::Beating;
-pub use observe::{Snapshot, WaitingSizes};
+pub use snapshot::{Snapshot, WaitingSizes};
 
 /// The datagrams of one session.
 pub struct Transport {
@@ -43,10 +43,10 @@ pub struct Transport {
     heartbeat: Mutex<Option<Beating>>,
     /// The heartbeat's watch has not heard from the peer for too long.
     peer_silent: AtomicBool,
-    census: census::Ticket,
+    census: totals::Ticket,
 }
 
-impl census::Counted for Transport {
+impl totals::Counted for Transport {
     fn figures(&self) -> Stats {
         self.stats()
     }
@@ -87,7 +87,7 @@ impl Transport {
             created_at_us: clock::unix_us(),
             heartbeat: Mutex::new(None),
             peer_silent: AtomicBool::new(false),
-            census: census::Ticket::new(),
+            census: totals::Ticket::new(),
         });
         let counted: Weak<Self> = Arc::downgrade(&transport);
         transport.census.join(counted);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quinn_proto::{Connection, SendDatagramError};
 
+use crate::link::budget::Budget;
 use crate::link::congestion::PathView;
-use crate::link::room::Room;
 
 /// QUIC's receive buffer, in bytes. It is emptied after each UDP message, and the worst that one can hold, some 16,000
 /// datagrams of one byte at 34 bytes each, fits: QUIC drops nothing.
@@ -135,7 +135,7 @@ fn standing(quic: &mut Connection) -> usize {
 pub struct Feeder<'a> {
     quic: &'a mut Connection,
     view: &'a PathView,
-    room: Room,
+    room: Budget,
     handed: u64,
     refused: u64,
 }
@@ -237,7 +237,7 @@ impl Feeding {
         let in_time = usize::try_from(carried).unwrap_or(usize::MAX).max(packet).saturating_sub(standing);
         let allowed = usize::try_from(view.packets_allowed()).unwrap_or(usize::MAX);
         let packets = allowed.min(train).saturating_sub(standing.div_ceil(packet.max(1)));
-        let room = Room::new(in_time.min(free.saturating_sub(MARGIN_BYTES)), packets, packet);
+        let room = Budget::new(in_time.min(free.saturating_sub(MARGIN_BYTES)), packets, packet);
         let mut feeder = Feeder { quic, view, room, handed: 0, refused: 0 };
         let left = sink.feed(&mut feeder);
         let Feeder { room, handed, refused, .. } = feeder;

@@ -1,4 +1,4 @@
-//! The last words of a session, for each way in which it can end.
+//! The close information of a session, for each way in which it can end.
 
 use quinn_proto::ConnectionError;
 

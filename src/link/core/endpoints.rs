@@ -1,4 +1,4 @@
-//! The endpoints of a lane: connections begin, from here and from there, and endpoints go.
+//! The endpoints of a lane: how connections start on either side, and how endpoints end.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

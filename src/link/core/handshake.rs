@@ -1,4 +1,4 @@
-//! How a session comes to be: what a server and a client do between QUIC's handshake and the answer to CONNECT.
+//! The work of servers and clients between QUIC's handshake and the answer to CONNECT.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

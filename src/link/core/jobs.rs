@@ -1,4 +1,5 @@
-//! Work of upper layers that is done in a lane's turns: beats, and what the reliability layer sends and times.
+//! Work of upper layers in a lane's turns: heartbeats, and sending and timers of reliability
+//! layers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! A lane: a core, what other threads ask of it, and who wakes it.
+//! A lane: its core, the requests of other threads, and how to wake it.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};

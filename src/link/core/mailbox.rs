@@ -1,4 +1,4 @@
-//! What other threads ask of a lane.
+//! Requests of other threads to a lane.
 
 use parking_lot::Mutex;
 

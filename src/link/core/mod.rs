@@ -1,13 +1,17 @@
-//! The core of a lane: QUIC endpoints, their connections and sessions, and everything that is timed, moved in turns.
+//! The core of a lane: QUIC endpoints with their connections, sessions and timers, moved in turns.
 //!
-//! There is no clock and no socket in here. [`Core::receive`] takes what came from the network,
-//! [`Core::turn`] does what is to be done at an instant, and packets leave through a [`Wire`].
-//! Sessions are state, not tasks.
+//! It has no clock and no socket. [`Core::receive`] takes packets from the network, [`Core::turn`]
+//! does what is due at an instant, and packets leave through a [`Wire`]. Sessions are state, not
+//! tasks.
 //!
-//! - `endpoints`: sockets and how connections begin; `turn`: what is done in a turn.
-//! - `connection`: one connection and its session; `handshake`: how it comes to be; `ending`: its last words.
-//! - `datagrams`: how its datagrams are fed and delivered.
-//! - `mailbox`: what other threads ask for; `jobs`: work of upper layers; `timers`: all deadlines.
+//! - [`lane`]: a core with its requests; `turn`: the steps of a turn; `mailbox`: requests of other
+//!   threads.
+//! - `endpoints`: sockets, and how connections start; `connection`: a connection and its session.
+//! - `handshake`: how a session starts; `ending`: how it ends; [`session`]: a session as its user
+//!   sees it.
+//! - `datagrams`: how datagrams are fed and delivered; [`datagram_path`]: the path of a session's
+//!   datagrams.
+//! - `jobs`: work of upper layers; `timers`: all deadlines.
 
 mod connection;
 pub mod datagram_path;

@@ -1,4 +1,4 @@
-//! One WebTransport session as its user sees it: state, addresses, statistics, closing.
+//! A WebTransport session as its user sees it: state, addresses, statistics, closing.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};

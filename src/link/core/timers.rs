@@ -1,4 +1,4 @@
-//! The timers of a lane: one heap, with entries that are forgotten lazily.
+//! The timers of a lane: one heap, which forgets entries lazily.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

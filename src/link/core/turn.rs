@@ -1,4 +1,5 @@
-//! A turn: commands, newcomers, timers, connections, jobs, and when to come again.
+//! The steps of a turn: requests, new connections, timers, connections, jobs, and when the next
+//! turn is due.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;

@@ -1,7 +1,8 @@
-//! Capsules (RFC 9297 section 3.2) on the CONNECT stream, from arbitrarily split DATA payloads.
+//! Capsules (RFC 9297 section 3.2) on the CONNECT stream, from DATA payloads split anywhere.
 //!
-//! Two of them mean something here, CLOSE and DRAIN of draft-ietf-webtrans-http3; the others are skipped as they
-//! arrive. That includes DATAGRAM (type 0): datagrams travel in QUIC datagrams only, as the draft has it.
+//! Two of them have a meaning here, CLOSE and DRAIN of draft-ietf-webtrans-http3. The others are
+//! skipped as they arrive, including DATAGRAM (type 0): datagrams travel in QUIC datagrams only, as
+//! the draft says.
 
 use super::frame::put_frame;
 use super::types::*;

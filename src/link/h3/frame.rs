@@ -1,7 +1,7 @@
-//! HTTP/3 frames (RFC 9114 section 7) from arbitrarily split bytes.
+//! HTTP/3 frames (RFC 9114 section 7), from bytes split anywhere.
 //!
-//! Only frames with a meaning here are kept until they are whole, each within its bound; DATA passes straight
-//! through and every unknown type is skipped as it arrives.
+//! Only frames with a meaning here are kept until they are complete, each within its bound. DATA
+//! passes through, and unknown types are skipped as they arrive.
 
 use super::error::{
     ConnectionError, Fault, H3_EXCESSIVE_LOAD, H3_FRAME_ERROR, H3_FRAME_UNEXPECTED, H3_ID_ERROR,

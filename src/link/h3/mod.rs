@@ -1,16 +1,16 @@
-//! The HTTP/3 and WebTransport session state of one connection, without I/O or clock.
+//! The HTTP/3 and WebTransport session state of a connection, without I/O or clock.
 //!
-//! A driver feeds it what streams and datagrams bring and writes out the bytes it hands back:
+//! A driver feeds it with the bytes of streams and datagrams, and sends the bytes that it returns:
 //!
 //! - [`session`]: the state machine: one connection, one session.
 //! - [`connect`]: the CONNECT request and its response.
-//! - [`datagram`]: the session prefix of datagrams; the only hot path, and free of state.
+//! - [`datagram`]: the session prefix of datagrams; the only hot path, and without state.
 //! - [`settings`]: what both sides announce, and what follows from it.
-//! - [`error`]: error codes and the error that ends a connection.
+//! - [`error`]: error codes, and the error that ends a connection.
 //! - `uni`, `request`, `frame`, `capsule`, `fields`, `static_table`, `types`, `wire`: the layers
-//!   beneath, from peer streams down to integers.
+//!   below, from peer streams down to integers.
 //!
-//! Bounds: no more than [`session::MAX_BUFFERED_BYTES`] of a peer's bytes are ever kept, whatever it sends.
+//! Bound: at most [`session::MAX_BUFFERED_BYTES`] of a peer's bytes are kept, whatever it sends.
 
 mod capsule;
 pub mod connect;

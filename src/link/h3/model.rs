@@ -1,5 +1,5 @@
-//! Properties over whole connections: how bytes are cut and what meaningless things lie between them changes
-//! nothing; and whatever a peer sends, nothing panics and no more than the bound is kept.
+//! Properties of whole connections: it does not matter how bytes are split and what meaningless
+//! frames lie between them; and whatever a peer sends, nothing panics and the bound is kept.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

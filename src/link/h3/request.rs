@@ -1,4 +1,5 @@
-//! A peer's bidirectional stream until it is known what it wants: a session, something else, or nothing sensible.
+//! A peer's bidirectional stream until its purpose is known: a session, something else, or an
+//! error.
 
 use super::connect::{ConnectRequest, Incoming};
 use super::datagram::is_session_id;

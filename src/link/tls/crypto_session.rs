@@ -1,7 +1,9 @@
-//! The crypto session: rustls as quinn-proto wants it, with two openings that quinn-proto's own session does not have.
+//! The crypto session: rustls as quinn-proto needs it, with two extension points that quinn-proto's
+//! own session lacks.
 //!
-//! Transport parameters can be appended to those that quinn-proto writes, and a [`FrameFilter`] sees the frames of
-//! 1-RTT packets in the clear. Without them this is what quinn-proto's own session is; errors are the same, too.
+//! Transport parameters can be appended to those of quinn-proto, and a [`FrameFilter`] sees the
+//! frames of 1-RTT packets in the clear. Without them it behaves like quinn-proto's own session,
+//! errors included.
 
 use std::any::Any;
 use std::io::Cursor;

@@ -1,4 +1,4 @@
-//! Who a server is: its certificate chain and key.
+//! The identity of a server: its certificate chain and key.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Packet and header keys, and the place where 1-RTT frames can be seen in the clear.
+//! Packet and header keys, and the place where 1-RTT frames are visible in the clear.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! TLS: who a server is, whom a client trusts, and the crypto session that QUIC runs over it.
+//! TLS: the identity of servers, the trust of clients, and the crypto session of QUIC.
 //!
 //! - `identity`: certificates and keys of servers.
 //! - `trust`: verifiers of clients, which remember why they refused.
-//! - `crypto_session`: the crypto session; `keys`: its packet keys; `retry`: the integrity of Retry packets.
+//! - `crypto_session`: the crypto session; `keys`: its packet keys; `retry`: the integrity of Retry
+//!   packets.
 
 mod crypto_session;
 mod identity;

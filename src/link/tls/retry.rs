@@ -1,4 +1,5 @@
-//! The integrity tag of Retry packets (RFC 9001 section 5.8). Its keys are public: it protects against damage only.
+//! The integrity tag of Retry packets (RFC 9001 section 5.8). Its keys are public, so it protects
+//! against damage only.
 
 use quinn_proto::ConnectionId;
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};

@@ -1,4 +1,4 @@
-//! Whom a client trusts: verifiers that remember why they refused.
+//! The trust of clients: verifiers that remember why they refused.
 
 use std::sync::Arc;
 

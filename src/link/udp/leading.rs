@@ -1,14 +1,15 @@
-//! Threads that take a lane's turns while they wait for what a turn brings: no hand-over between two threads.
+//! Threads that lead a lane: they take its turns while they wait for what a turn brings, so no
+//! other thread has to wake them.
 //!
 //! One thread at a time leads a lane. It takes the sockets out of the epoll in which the lane's
-//! thread sleeps, waits for them itself, first by looking again and again for a moment and then
-//! asleep, and takes turns. The lane's thread stays where it is for everything else: its eventfd is
-//! written to for commands of other threads, and it wakes for the timer that it knew of. When the
-//! leader leaves it gives the sockets back, and wakes the lane's thread if a timer has come to be
-//! due before that.
+//! thread sleeps, polls them for a moment, then sleeps in its own epoll, and takes turns. The
+//! lane's thread keeps its other work: other threads write to its eventfd for requests, and it
+//! wakes for the timer that it knew of. When the leader is done, it gives the sockets back, and
+//! wakes the lane's thread if a timer is now due before that thread would wake.
 //!
-//! A leader is a thread of the program. Signals are blocked but for its sleep, in which it holds no
-//! lock, so a handler may call the library; and it is not cancelled (`ffi/guard.rs`).
+//! A leader is a thread of the program. Its signals are blocked except while it sleeps, when it
+//! holds no lock, so a signal handler may call the library. It cannot be cancelled meanwhile
+//! (`ffi/boundary/guard.rs`).
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! UDP sockets: families, buffers, and errors that name the address; and the lanes that drive them.
+//! UDP sockets (families, buffers, errors that name the address) and the lanes that drive them.
 
 mod leading;
 mod sockets;

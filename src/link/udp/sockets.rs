@@ -1,4 +1,4 @@
-//! The sockets of a lane and the thread that moves them: packets in and out, in trains where the system can.
+//! The sockets of a lane and its thread: packets in and out, in trains where the system can.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IoSliceMut};

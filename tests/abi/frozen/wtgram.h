@@ -27,18 +27,19 @@
  *   before you use them. NULL options are the defaults.
  *
  * Contents:
- *  1. Status
- *  2. Library
- *  3. Handles
- *  4. Options of connections and transports
- *  5. Server
- *  6. Session
- *  7. Transport
- *  8. Reliability layer
- *  9. Broadcaster
- * 10. Monitor
- * 11. Structured transport
- * 12. Poller
+ *
+ *      1. Status
+ *      2. Library
+ *      3. Handles
+ *      4. Options of connections and transports
+ *      5. Server
+ *      6. Session
+ *      7. Transport
+ *      8. Reliability layer
+ *      9. Broadcaster
+ *     10. Monitor
+ *     11. Structured transport
+ *     12. Poller
  */
 
 #include <stdbool.h>
@@ -313,8 +314,8 @@ wtgram_status wtgram_log_configure(int32_t level,
 
 /**
  * @defgroup handles Handles
- * A handle names an object. It is a small value: copy it, store it, compare its `id`. A
- * handle that was freed names nothing, and functions refuse it; numbers are never reused.
+ * A handle names an object. It is a small value: copy it, store it, compare its `id`. Functions
+ * refuse a handle that was freed; numbers are never reused.
  * @{
  */
 
@@ -1684,6 +1685,14 @@ WTGRAM_MUST_USE
 wtgram_status wtgram_transport_set_incoming_drop_policy(wtgram_transport transport,
                                                         uint32_t policy);
 
+/** @} */
+
+/**
+ * @name Water marks
+ * Marks of the outgoing queue between which a program stops and resumes sending.
+ * @{
+ */
+
 /**
  * Water marks of the outgoing queue. The queue is high from the moment it reaches a high-water
  * mark until it is at or below both low-water marks. A poller reports `WTGRAM_READY_LOW_WATER`
@@ -1756,6 +1765,69 @@ WTGRAM_MUST_USE
 wtgram_status wtgram_transport_set_outgoing_high_water_mark(wtgram_transport transport,
                                                             uint64_t datagrams);
 
+/** @} */
+
+/**
+ * @name Queue sizes
+ * What the queues hold now.
+ * @{
+ */
+
+/** Current size of both queues, and their limits. */
+typedef struct {
+  /** Size of this struct, set by `wtgram_queue_stats_init`. */
+  size_t struct_size;
+  /** In the outgoing queue. */
+  uint64_t outgoing_datagrams;
+  /** Payload bytes of those. */
+  uint64_t outgoing_bytes;
+  /** Limit of `outgoing_datagrams`. */
+  uint64_t outgoing_max_datagrams;
+  /** Limit of `outgoing_bytes`. */
+  uint64_t outgoing_max_bytes;
+  /** In the outgoing queue, by priority. */
+  uint64_t outgoing_priority_datagrams[3];
+  /** Payload bytes of those. */
+  uint64_t outgoing_priority_bytes[3];
+  /** In the incoming queue. */
+  uint64_t incoming_datagrams;
+  /** Payload bytes of those. */
+  uint64_t incoming_bytes;
+  /** Limit of `incoming_datagrams`. */
+  uint64_t incoming_max_datagrams;
+  /** Limit of `incoming_bytes`. */
+  uint64_t incoming_max_bytes;
+} wtgram_queue_stats;
+
+/** For bindings: `wtgram_queue_stats_init` for a struct of `size` bytes. */
+void wtgram_queue_stats_init_sized(wtgram_queue_stats *stats, size_t size);
+
+/** Fills `*stats` with its size and zeroes. NULL is ignored. */
+static inline void wtgram_queue_stats_init(wtgram_queue_stats *stats)
+{
+  wtgram_queue_stats_init_sized(stats, sizeof *stats);
+}
+
+/**
+ * Stores the current size of both queues, as one consistent snapshot.
+ *
+ * @param transport The transport.
+ * @param stats Gets the statistics; prepared by `wtgram_queue_stats_init`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_transport_get_queue_stats(wtgram_transport transport,
+                                               wtgram_queue_stats *stats);
+
+/** Stores the number of datagrams in the outgoing queue. */
+WTGRAM_MUST_USE
+wtgram_status wtgram_transport_get_send_buffer_size(wtgram_transport transport,
+                                                    uint64_t *datagrams);
+
+/** Stores the number of datagrams in the incoming queue. */
+WTGRAM_MUST_USE
+wtgram_status wtgram_transport_get_receive_buffer_size(wtgram_transport transport,
+                                                       uint64_t *datagrams);
+
 /**
  * Drops all datagrams of the outgoing queue and counts them as cleared. Datagrams that QUIC
  * already has are still sent.
@@ -1786,12 +1858,12 @@ wtgram_status wtgram_transport_clear_receive_buffer(wtgram_transport transport,
  */
 
 /**
- * Statistics of a transport, as one consistent snapshot. For datagrams and bytes alike,
+ * Statistics of a transport, as one consistent snapshot.
  *
- *     handed_in = sent + send_expired + send_evicted + send_rejected + send_too_large
- *               + send_failed + send_cleared + send_queued
- *     received  = delivered + receive_expired + receive_dropped_full + receive_cleared
- *               + receive_queued
+ * For datagrams and for bytes, `handed_in` is the sum of `sent`, `send_expired`, `send_evicted`,
+ * `send_rejected`, `send_too_large`, `send_failed`, `send_cleared` and `send_queued`; `received` is
+ * the sum of `delivered`, `receive_expired`, `receive_dropped_full`, `receive_cleared` and
+ * `receive_queued`.
  */
 typedef struct {
   /** Size of this struct, set by `wtgram_transport_stats_init`. */
@@ -1966,61 +2038,6 @@ static inline void wtgram_transport_stats_init(wtgram_transport_stats *stats)
 WTGRAM_MUST_USE
 wtgram_status wtgram_transport_get_stats(wtgram_transport transport,
                                          wtgram_transport_stats *stats);
-
-/** Current size of both queues, and their limits. */
-typedef struct {
-  /** Size of this struct, set by `wtgram_queue_stats_init`. */
-  size_t struct_size;
-  /** In the outgoing queue. */
-  uint64_t outgoing_datagrams;
-  /** Payload bytes of those. */
-  uint64_t outgoing_bytes;
-  /** Limit of `outgoing_datagrams`. */
-  uint64_t outgoing_max_datagrams;
-  /** Limit of `outgoing_bytes`. */
-  uint64_t outgoing_max_bytes;
-  /** In the outgoing queue, by priority. */
-  uint64_t outgoing_priority_datagrams[3];
-  /** Payload bytes of those. */
-  uint64_t outgoing_priority_bytes[3];
-  /** In the incoming queue. */
-  uint64_t incoming_datagrams;
-  /** Payload bytes of those. */
-  uint64_t incoming_bytes;
-  /** Limit of `incoming_datagrams`. */
-  uint64_t incoming_max_datagrams;
-  /** Limit of `incoming_bytes`. */
-  uint64_t incoming_max_bytes;
-} wtgram_queue_stats;
-
-/** For bindings: `wtgram_queue_stats_init` for a struct of `size` bytes. */
-void wtgram_queue_stats_init_sized(wtgram_queue_stats *stats, size_t size);
-
-/** Fills `*stats` with its size and zeroes. NULL is ignored. */
-static inline void wtgram_queue_stats_init(wtgram_queue_stats *stats)
-{
-  wtgram_queue_stats_init_sized(stats, sizeof *stats);
-}
-
-/**
- * Stores the current size of both queues, as one consistent snapshot.
- *
- * @param transport The transport.
- * @param stats Gets the statistics; prepared by `wtgram_queue_stats_init`.
- */
-WTGRAM_MUST_USE
-wtgram_status wtgram_transport_get_queue_stats(wtgram_transport transport,
-                                               wtgram_queue_stats *stats);
-
-/** Stores the number of datagrams in the outgoing queue. */
-WTGRAM_MUST_USE
-wtgram_status wtgram_transport_get_send_buffer_size(wtgram_transport transport,
-                                                    uint64_t *datagrams);
-
-/** Stores the number of datagrams in the incoming queue. */
-WTGRAM_MUST_USE
-wtgram_status wtgram_transport_get_receive_buffer_size(wtgram_transport transport,
-                                                       uint64_t *datagrams);
 
 /** @} */
 

@@ -1,8 +1,8 @@
-//! The queue of datagrams that came in and wait for a receive call.
+//! The queue of datagrams that arrived and wait for a receive call.
 //!
-//! Payloads are copied into one contiguous ring of bytes. A queued datagram therefore never keeps the buffer it came
-//! in alive (a peer could pin a whole UDP receive buffer with each one-byte datagram), nothing is allocated per
-//! datagram, and a batch leaves with one copy.
+//! Payloads are copied into one contiguous ring of bytes. So a queued datagram never keeps the
+//! buffer alive in which it arrived (a peer could pin a whole UDP receive buffer with each one-byte
+//! datagram), no datagram needs an allocation, and a batch leaves with one copy.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Expiry without a timer: one lower bound of all deadlines says when looking is worth it.
+//! Expiry without a timer: one lower bound of all deadlines tells when it is worth looking.
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,11 @@
 //! The queue of datagrams that wait to be handed to QUIC.
 //!
-//! Three rings, one for each priority; the highest leaves first, first in first out within one.
+//! It has three rings, one for each priority. The highest priority leaves first; within a priority
+//! the order is first in, first out.
 //!
-//! Expiry is judged when a datagram comes, when it is about to leave, before anything is evicted or refused for lack of
-//! room, and in [`SendQueue::expire`]; there is no timer in here.
+//! Expiry is checked when a datagram is queued, when it is about to leave, before anything is
+//! evicted or rejected because the queue is full, and in [`SendQueue::expire`]. There is no timer
+//! here.
 
 use std::time::{Duration, Instant};
 

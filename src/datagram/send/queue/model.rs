@@ -1,4 +1,4 @@
-//! The queue against the plainest queue there is, over random operations in invented time.
+//! The queue against the simplest possible queue, over random operations in invented time.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

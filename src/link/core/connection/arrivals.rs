@@ -1,4 +1,5 @@
-//! Datagrams that arrive: for the session's reader, for one that is to come, or for nobody.
+//! Datagrams that arrive: delivered to the session's reader, kept for a session that is about to
+//! exist, or dropped.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;

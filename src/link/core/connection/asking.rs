@@ -1,4 +1,4 @@
-//! From QUIC's handshake to the session: SETTINGS, CONNECT and its answer, on either side.
+//! From QUIC's handshake to the session: SETTINGS, CONNECT and its answer, on both sides.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Trains that leave, and the datagrams that are fed for them.
+//! Trains of packets that leave, and the datagrams in them.
 
 use std::time::Instant;
 

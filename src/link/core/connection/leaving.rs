@@ -1,4 +1,4 @@
-//! The ways out: who ends a session, who hears of it, and how long that may take.
+//! Closing: which side ends a session, how the other side learns of it, and how long that may take.
 
 use std::time::Instant;
 

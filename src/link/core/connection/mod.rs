@@ -1,4 +1,4 @@
-//! One connection and its session, as state: what QUIC reports goes in, what the session has to say comes out.
+//! A connection and its session, as state: events of QUIC go in, what the session sends comes out.
 
 mod arrivals;
 mod asking;

@@ -1,4 +1,4 @@
-//! Streams: what the peer's bring goes to the HTTP/3 state, what ours have to say goes out.
+//! Streams: bytes of the peer's go to the HTTP/3 state, bytes of ours go out.
 
 use std::time::Instant;
 

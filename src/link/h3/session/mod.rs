@@ -1,7 +1,7 @@
 //! The state machine: one connection, one session.
 //!
-//! The driver hands in what peer streams bring and does what the verdicts say; what happened comes out of
-//! [`SessionMachine::poll_event`] in order. Nothing here waits, reads a clock or touches a socket.
+//! The driver passes in the bytes of peer streams and follows the verdicts; events come out of
+//! [`SessionMachine::poll_event`] in order. Nothing here waits, reads a clock or uses a socket.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;

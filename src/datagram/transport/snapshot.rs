@@ -1,4 +1,4 @@
-//! Snapshots of a transport, for those who look at it.
+//! Snapshots of a transport for statistics and tools.
 
 use std::time::Duration;
 

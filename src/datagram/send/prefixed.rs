@@ -1,4 +1,5 @@
-//! One payload for many transports: framed once for each session id, shared by reference, never waiting.
+//! One payload for many transports: prefixed once for each session id, shared by reference, never
+//! waiting.
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use crate::error::Result;
 
 /// A payload behind its session prefix. Transports of the same session id can share it; clones share the bytes.
 #[derive(Debug, Clone)]
-pub struct Framed {
+pub struct Prefixed {
     bytes: Bytes,
     prefix_len: usize,
 }
@@ -26,15 +27,15 @@ impl SendHalf {
     }
 
     /// Frames `payload` for this transport, and for others of the same session id.
-    pub fn frame(&self, payload: &[u8]) -> Framed {
-        Framed { bytes: self.path.frame(payload), prefix_len: self.path.prefix().len() }
+    pub fn frame(&self, payload: &[u8]) -> Prefixed {
+        Prefixed { bytes: self.path.frame(payload), prefix_len: self.path.prefix().len() }
     }
 
     /// Sends what [`Self::frame`] made, without copying it and without waiting for room: when the policy is to wait, a
     /// full queue is counted as a rejection.
     ///
     /// Where nothing waits and the lane is free, it goes to QUIC on the calling thread. Not in a turn.
-    pub fn send_framed(&self, framed: &Framed, options: &SendOptions) -> Result<Pushed> {
+    pub fn send_framed(&self, framed: &Prefixed, options: &SendOptions) -> Result<Pushed> {
         self.send_shared(Content::Shared { framed: &framed.bytes, prefix_len: framed.prefix_len }, options)
     }
 }

@@ -1,4 +1,4 @@
-//! How much QUIC takes now without being left with some of it.
+//! How much QUIC takes now without keeping some of it back.
 
 /// The type and the length that a DATAGRAM frame has before its payload (RFC 9221 section 4).
 const FRAME_HEADER_BYTES: usize = 3;
@@ -7,7 +7,7 @@ const FRAME_HEADER_BYTES: usize = 3;
 ///
 /// Packets are counted and not only bytes because QUIC does: two datagrams of 700 bytes take two packets.
 #[derive(Debug)]
-pub struct Room {
+pub struct Budget {
     bytes: usize,
     packets: usize,
     packet_bytes: usize,
@@ -16,8 +16,8 @@ pub struct Room {
     window_is_full: bool,
 }
 
-impl Room {
-    /// Room for `bytes` in QUIC's FIFO and for `packets` with `packet_bytes` of frames each in its congestion window.
+impl Budget {
+    /// Budget for `bytes` in QUIC's FIFO and for `packets` with `packet_bytes` of frames each in its congestion window.
     pub fn new(bytes: usize, packets: usize, packet_bytes: usize) -> Self {
         Self { bytes, packets, packet_bytes, left_in_packet: 0, begun: false, window_is_full: false }
     }
@@ -54,19 +54,19 @@ impl Room {
 mod tests {
     use super::*;
 
-    fn admitted(mut room: Room, sizes: &[usize]) -> (usize, bool) {
+    fn admitted(mut room: Budget, sizes: &[usize]) -> (usize, bool) {
         let count = sizes.iter().take_while(|&&size| room.admits(size)).count();
         (count, room.window_is_full())
     }
 
     #[test]
     fn bytes_end_a_batch_but_never_turn_the_first_away() {
-        assert_eq!(admitted(Room::new(0, 9, 1000), &[1]), (0, false));
-        assert_eq!(admitted(Room::new(1, 9, 1000), &[5, 1]), (1, false));
-        assert_eq!(admitted(Room::new(5, 9, 1000), &[5, 1]), (1, false));
-        assert_eq!(admitted(Room::new(6, 9, 1000), &[5, 1, 1]), (2, false));
+        assert_eq!(admitted(Budget::new(0, 9, 1000), &[1]), (0, false));
+        assert_eq!(admitted(Budget::new(1, 9, 1000), &[5, 1]), (1, false));
+        assert_eq!(admitted(Budget::new(5, 9, 1000), &[5, 1]), (1, false));
+        assert_eq!(admitted(Budget::new(6, 9, 1000), &[5, 1, 1]), (2, false));
         assert_eq!(
-            admitted(Room::new(6, 9, 1000), &[2, 5, 1]),
+            admitted(Budget::new(6, 9, 1000), &[2, 5, 1]),
             (1, false),
             "a smaller one does not overtake"
         );
@@ -74,17 +74,17 @@ mod tests {
 
     #[test]
     fn packets_are_filled_one_after_the_other() {
-        assert_eq!(admitted(Room::new(9999, 0, 1000), &[1]), (0, true));
-        assert_eq!(admitted(Room::new(9999, 2, 1000), &[700, 700, 100]), (3, false));
-        assert_eq!(admitted(Room::new(9999, 2, 1000), &[700, 700, 700]), (2, true));
+        assert_eq!(admitted(Budget::new(9999, 0, 1000), &[1]), (0, true));
+        assert_eq!(admitted(Budget::new(9999, 2, 1000), &[700, 700, 100]), (3, false));
+        assert_eq!(admitted(Budget::new(9999, 2, 1000), &[700, 700, 700]), (2, true));
         // With its header a datagram of 97 bytes takes a tenth.
-        assert_eq!(admitted(Room::new(9999, 1, 1000), &[97; 20]), (10, true));
-        assert_eq!(admitted(Room::new(9999, 1, 1000), &[98; 20]), (9, true));
+        assert_eq!(admitted(Budget::new(9999, 1, 1000), &[97; 20]), (10, true));
+        assert_eq!(admitted(Budget::new(9999, 1, 1000), &[98; 20]), (9, true));
     }
 
     #[test]
     fn a_datagram_larger_than_a_packet_takes_one_which_quic_refuses() {
-        assert_eq!(admitted(Room::new(9999, 2, 1000), &[2000, 997]), (2, false));
-        assert_eq!(admitted(Room::new(9999, 1, 1000), &[2000, 1]), (1, true));
+        assert_eq!(admitted(Budget::new(9999, 2, 1000), &[2000, 997]), (2, false));
+        assert_eq!(admitted(Budget::new(9999, 1, 1000), &[2000, 1]), (1, true));
     }
 }

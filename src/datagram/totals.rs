@@ -1,4 +1,5 @@
-//! All transports of the process together, those that are gone included: what was counted once stays counted.
+//! The figures of all transports of the process, including those that are gone: counters never
+//! decrease.
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
