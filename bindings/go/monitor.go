@@ -36,7 +36,7 @@ type MonitorOptions struct {
 	TrendWindow          uint64        // the fewest samples that make a trend; default 10
 	RTTRise              time.Duration // the least that alerts; default 10 ms, negative for 0
 	LossRise             float64       // the least that alerts, as a part of all packets; default 0.01, negative for 0
-	Silence              time.Duration // from how long a silence on the peer is silent; default 15 s, negative for never
+	Silence              time.Duration // alert when nothing arrived from the peer for this long; default 15 s, negative for never
 }
 
 func (o *MonitorOptions) c() (c C.wtgram_monitor_options) {

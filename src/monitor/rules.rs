@@ -24,7 +24,8 @@ pub struct Thresholds {
     pub rtt_rise: Duration,
     /// The least rise of the loss, as a part of all packets, that is worth a word. Default 0.01.
     pub loss_rise: f64,
-    /// From which silence on the peer is silent; zero for never. Default 15 s: longer than the keep-alive interval.
+    /// The peer is silent when nothing arrived for this long; zero for never. Default 15 s, which is longer than the
+    /// keep-alive interval.
     pub silence: Duration,
 }
 

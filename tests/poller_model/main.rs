@@ -1,7 +1,7 @@
-//! The poller's laws, and the poller under a scheduler that draws every interleaving of its threads.
+//! The poller's rules, and the poller under a scheduler that draws every interleaving of its threads.
 //!
 //! The files of the poller are compiled here once more, over the locks of [`runtime::sync`], which
-//! is the scheduler. The laws are in [`laws`]; this file has the threads that provoke it: they
+//! is the scheduler. The rules are in [`rules`]; this file has the threads that provoke it: they
 //! change objects, change what is watched, wait, wake and free. `WTGRAM_MODEL_SEED` repeats one
 //! run, `WTGRAM_MODEL_STEPS` sets how many steps are taken (a million and a half).
 
@@ -10,7 +10,7 @@
 mod poller;
 
 mod lane;
-mod laws;
+mod rules;
 
 mod error {
     pub use wtgram::error::*;
@@ -40,8 +40,8 @@ use std::time::{Duration, Instant};
 
 use error::Error;
 use lane::Lane;
-use laws::{Change, Laws};
 use poller::{Event, Interest, Poller};
+use rules::{Change, Rules};
 use runtime::readiness::Ready;
 use runtime::sync::{Dice, Scheduler, quiesce, spawn};
 use runtime::wait::Deadline;
@@ -53,11 +53,11 @@ const NO_EVENT: Event = Event { object: 0, cookie: 0, ready: Ready::NONE };
 /// What all threads of a run share.
 struct World {
     poller: Arc<Poller>,
-    laws: Laws,
+    rules: Rules,
 }
 
 #[test]
-fn the_real_poller_keeps_its_laws_in_a_million_steps_of_random_interleavings() {
+fn the_real_poller_keeps_its_rules_in_a_million_steps_of_random_interleavings() {
     let number = |name| std::env::var(name).ok().map(|text: String| text.parse().expect("a number"));
     let wanted = number("WTGRAM_MODEL_STEPS").unwrap_or(1_500_000);
     let only = number("WTGRAM_MODEL_SEED");
@@ -79,11 +79,11 @@ fn one_run(seed: u64) {
     // Threads that wait can lead none, one or two lanes.
     let lanes = std::array::from_fn(|_| dice.one_in(2).then(|| Arc::new(Lane::new())));
     let world =
-        Arc::new(World { poller: Poller::new().expect("a descriptor"), laws: Laws::new(OBJECTS, lanes) });
+        Arc::new(World { poller: Poller::new().expect("a descriptor"), rules: Rules::new(OBJECTS, lanes) });
     for _ in 0..PHASES {
         start_threads(&world, &mut dice);
         let sleeping = quiesce();
-        world.laws.check_descriptor_and_look(&world.poller, sleeping);
+        world.rules.check_descriptor_and_look(&world.poller, sleeping);
     }
     // Closed while everything is going on.
     start_threads(&world, &mut dice);
@@ -92,7 +92,7 @@ fn one_run(seed: u64) {
     }
     world.poller.close();
     assert_eq!(quiesce(), 0, "a thread sleeps in a closed poller");
-    world.laws.check_nothing_is_held();
+    world.rules.check_nothing_is_held();
 }
 
 fn start_threads(world: &Arc<World>, dice: &mut Dice) {
@@ -108,15 +108,15 @@ fn start_threads(world: &Arc<World>, dice: &mut Dice) {
 /// The world below: conditions begin, sizes change.
 fn change_objects(world: &World, dice: &mut Dice) {
     for _ in 0..dice.below(8) {
-        let object = world.laws.object(dice.below(OBJECTS));
+        let object = world.rules.object(dice.below(OBJECTS));
         match dice.below(4) {
-            0 => world.laws.during_notice(&object, || {
+            0 => world.rules.during_notice(&object, || {
                 object.size_changes.update(|count| count + 1);
             }),
             1 => object.end(dice.below(2)),
             _ => {
                 let which = if dice.one_in(8) { 2 } else { dice.below(2) };
-                world.laws.during_notice(&object, || object.begin(which));
+                world.rules.during_notice(&object, || object.begin(which));
             }
         }
     }
@@ -132,24 +132,24 @@ fn interest(dice: &mut Dice) -> Interest {
 fn manage(world: &World, dice: &mut Dice) {
     for _ in 0..dice.below(8) {
         let slot = dice.below(OBJECTS);
-        let object = world.laws.object(slot);
+        let object = world.rules.object(slot);
         let result = match dice.below(8) {
             0..3 => {
                 let interest = interest(dice);
-                world.laws.change(Change::Add, &object, Some(interest), |cookie| {
+                world.rules.change(Change::Add, &object, Some(interest), |cookie| {
                     world.poller.add(object.number, Arc::clone(&object) as _, interest, cookie)
                 })
             }
             3..6 => {
                 let interest = interest(dice);
-                world.laws.change(Change::Modify, &object, Some(interest), |cookie| {
+                world.rules.change(Change::Modify, &object, Some(interest), |cookie| {
                     world.poller.modify(object.number, interest, cookie)
                 })
             }
-            6 => world.laws.change(Change::Remove, &object, None, |_| world.poller.remove(object.number)),
+            6 => world.rules.change(Change::Remove, &object, None, |_| world.poller.remove(object.number)),
             _ => {
-                world.laws.replace(slot, object.number);
-                world.laws.change(Change::Retire, &object, None, |_| {
+                world.rules.replace(slot, object.number);
+                world.rules.change(Change::Retire, &object, None, |_| {
                     object.retire();
                     Ok(())
                 })
@@ -173,12 +173,12 @@ fn wait(world: &World, dice: &mut Dice) {
             1 => Deadline::At(Instant::now() + Duration::from_secs(1_000)),
             _ => Deadline::Never,
         };
-        let result = world.laws.wait(&world.poller, &mut events[..room], deadline);
+        let result = world.rules.wait(&world.poller, &mut events[..room], deadline);
         match result {
             Ok(count) => {
                 for event in &events[..count] {
                     if !dice.one_in(4) {
-                        let object = world.laws.by_number(event.object);
+                        let object = world.rules.by_number(event.object);
                         object.end(0);
                         object.end(1);
                     }
@@ -192,6 +192,6 @@ fn wait(world: &World, dice: &mut Dice) {
 
 fn wake(world: &World, dice: &mut Dice) {
     for _ in 0..dice.below(3) {
-        world.laws.wake(&world.poller);
+        world.rules.wake(&world.poller);
     }
 }

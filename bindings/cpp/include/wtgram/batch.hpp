@@ -1,4 +1,4 @@
-// Room for many things that are received at once, allocated once and filled again and again.
+// Buffers for batches: allocated once and filled again and again.
 #ifndef WTGRAM_BATCH_HPP
 #define WTGRAM_BATCH_HPP
 
@@ -11,7 +11,7 @@
 namespace wtgram
 {
 
-// `Item` is what the program sees of a `Received` of C: a view into this buffer, good until it is filled again or ends.
+/// `Item` is the view of one element in this buffer. It is valid until the buffer is filled again or destroyed.
 template <class Item, class Received> class batch_buffer
 {
   public:
@@ -35,7 +35,7 @@ template <class Item, class Received> class batch_buffer
 
     std::size_t size() const noexcept { return count_; }
     bool empty() const noexcept { return count_ == 0; }
-    // After errc::buffer_too_small: the bytes that the next one wants.
+    /// After errc::buffer_too_small: the size that the next element needs, in bytes.
     std::size_t needed() const noexcept { return needed_; }
     Item operator[](std::size_t i) const noexcept { return Item::of(received_[i], arena_.data()); }
 
@@ -66,7 +66,7 @@ template <class Item, class Received> class batch_buffer
   private:
     friend class transport;
     friend class structured;
-    // `receive`: a function of C that takes an arena and an array and says how many it filled.
+    /// `receive`: a C function that takes an arena and an array and returns how many elements it filled.
     template <class Receive> expected<std::size_t> fill(Receive receive) noexcept
     {
         count_ = needed_ = 0;

@@ -1,4 +1,4 @@
-// One datagram to many: to transports, sessions and reliability layers, which are not the broadcaster's own.
+// Sends one datagram to many members: transports, sessions or reliability layers. It does not own its members.
 #ifndef WTGRAM_BROADCASTER_HPP
 #define WTGRAM_BROADCASTER_HPP
 
@@ -7,14 +7,14 @@
 namespace wtgram
 {
 
-// What happens to a member that does not keep up.
+/// What happens to a member that does not keep up.
 enum class slow_policy : std::uint32_t { drop = WTGRAM_SLOW_DROP, remove = WTGRAM_SLOW_REMOVE };
 
 class broadcaster_options
 {
   public:
     broadcaster_options() noexcept { wtgram_broadcaster_options_init(&c_); }
-    // `limit`: with slow_policy::remove, after how many drops in a row.
+    /// `limit`: number of drops in a row, for slow_policy::remove.
     broadcaster_options &when_slow(slow_policy policy) noexcept
     {
         return c_.slow_policy = static_cast<std::uint32_t>(policy), *this;
@@ -30,9 +30,9 @@ class broadcaster_options
     wtgram_broadcaster_options c_;
 };
 
-// What a broadcast came to for the member whose id() is `member`. An array of these is an array of the C struct.
+/// Result of a broadcast for the member with id() `member`. An array of these is an array of the C struct.
 struct broadcast_result : wtgram_broadcast_result {
-    // None: queued.
+    /// No error: queued.
     std::error_code error() const noexcept
     {
         return status == WTGRAM_OK ? std::error_code() : detail::code_of(static_cast<wtgram_status>(status));
@@ -43,9 +43,9 @@ static_assert(sizeof(broadcast_result) == sizeof(wtgram_broadcast_result) &&
               std::is_standard_layout_v<broadcast_result>);
 
 struct broadcast_outcome {
-    std::size_t accepted; // queued it
-    span<broadcast_result> results; // the part of the room for results that was filled
-    std::size_t members; // there were so many
+    std::size_t accepted; // members that queued it
+    span<broadcast_result> results; // the filled part of the array of results
+    std::size_t members; // number of members
 };
 
 class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
@@ -65,7 +65,7 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
         return broadcaster(handle);
     }
 
-    // `member`: a transport, session or reliability layer. A session is its transport; both count once.
+    /// Adds a transport, session or reliability layer. A session and its transport are the same member.
     template <class Member> void add(const Member &member) const { detail::unwrap(try_add(member)); }
     [[nodiscard]] expected<void> try_add(const transport &member) const noexcept
     {
@@ -79,7 +79,7 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
     {
         return detail::result(wtgram_broadcaster_add_reliability(handle_, member.handle()));
     }
-    // One that is no member is fine.
+    /// Has no effect if it is not a member.
     template <class Member> void remove(const Member &member) const { detail::unwrap(try_remove(member)); }
     expected<void> try_remove(const transport &member) const noexcept
     {
@@ -101,8 +101,8 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
         return detail::result(status, count);
     }
 
-    // Queues the datagram at every member and waits for none of them. `room`: for the result of each member; those that
-    // do not fit are left out.
+    /// Queues the datagram for every member and waits for none of them. `room` gets the result of each member; results
+    /// that do not fit are left out.
     broadcast_outcome broadcast(bytes_view data, optional_send_options options = {},
                                 span<broadcast_result> room = {}) const
     {
@@ -136,7 +136,7 @@ class broadcaster : public owner<wtgram_broadcaster, wtgram_broadcaster_free>
         const wtgram_status status = wtgram_broadcaster_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
-    // Removes all members, which stay open. Adding and broadcasting then fail with errc::closed.
+    /// Removes all members, which stay open. Adding and broadcasting then fail with errc::closed.
     void close() const { detail::unwrap(try_close()); }
     expected<void> try_close() const noexcept { return detail::result(wtgram_broadcaster_close(handle_)); }
 };

@@ -1,4 +1,4 @@
-// What goes into a transport and comes out of it: options, payloads, batches, metadata, outcomes.
+// Options, payloads, batches, metadata and outcomes of datagrams.
 #ifndef WTGRAM_DATAGRAM_HPP
 #define WTGRAM_DATAGRAM_HPP
 
@@ -23,8 +23,7 @@ class send_options
     wtgram_send_options c_;
 };
 
-// Options that a call may have or not. Without, C gets NULL: a send_options of defaults would cost each call another
-// one, of the function that fills them in.
+/// Optional options. Without them C gets NULL, which saves a call that fills in the defaults.
 class optional_send_options
 {
   public:
@@ -39,7 +38,7 @@ class optional_send_options
 inline wtgram_slice slice(bytes_view data) noexcept { return {data.data(), data.size()}; }
 inline wtgram_slice slice(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }
 
-// How far a batch came: `accepted` datagrams were taken, `first_error` is that of the first that was not.
+/// Result of a batch: `accepted` datagrams were queued; `first_error` is the error of the first that was not.
 struct [[nodiscard]] batch_outcome {
     std::size_t accepted = 0;
     std::error_code first_error;
@@ -59,7 +58,7 @@ struct received_datagram {
 };
 using receive_buffer = batch_buffer<received_datagram, wtgram_received_datagram>;
 
-// What is known about a datagram that was received.
+/// What is known about a received datagram.
 class metadata
 {
   public:
@@ -67,10 +66,10 @@ class metadata
     std::size_t size() const noexcept { return static_cast<std::size_t>(c_.size); }
     std::uint64_t sequence() const noexcept { return c_.sequence; }
     time_point arrived() const noexcept { return detail::time_of(c_.timestamp_us); }
-    // From its arrival to being received, and how long the call waited for it.
+    /// Time from arrival to the call, and how long the call waited.
     duration age() const noexcept { return duration(c_.age_us); }
     duration waited() const noexcept { return duration(c_.waited_us); }
-    // 8 hexadecimal digits of its SHA-256 if they were asked for, else empty.
+    /// First 8 hexadecimal digits of the SHA-256 if requested, else empty.
     std::string_view checksum() const noexcept { return c_.checksum; }
     wtgram_datagram_metadata &raw() noexcept { return c_; }
 
@@ -89,7 +88,7 @@ enum class outcome_kind : std::uint32_t {
     closed = WTGRAM_OUTCOME_CLOSED,
 };
 
-// What became of the datagram that was sent with `report_id`. An array of these is an array of the C struct.
+/// Outcome of the datagram that was sent with `report_id`. An array of these is an array of the C struct.
 struct outcome : wtgram_outcome {
     outcome_kind what() const noexcept { return static_cast<outcome_kind>(kind); }
 };
@@ -100,7 +99,7 @@ struct queue_limits {
     std::uint64_t max_bytes;
 };
 
-// High and low water of the outgoing queue; each begins with the library's default.
+/// Water marks of the outgoing queue. They start with the library's defaults.
 class water_marks
 {
   public:

@@ -1,9 +1,9 @@
-// Statuses as std::error_code, the exception, and wtgram::expected for the forms that do not throw.
+// Statuses as std::error_code, the exception, and wtgram::expected.
 //
-// Each function that can fail comes twice: as itself it throws wtgram::error; with try_ before its name it is noexcept
-// and returns expected<T>, which must not be ignored except where one closes, removes or wakes. In a program compiled
-// with -fno-exceptions a throwing form that fails writes the error to stderr and calls std::abort(): use the try_ forms
-// there.
+// Each function that can fail has two forms. The plain one throws wtgram::error. The other one (try_x, x_for, or with
+// std::nothrow) is noexcept and returns expected<T>, which must not be ignored except by functions that close, remove
+// or wake. In a program compiled with -fno-exceptions, a throwing form that fails writes the error to stderr and calls
+// std::abort(); use the other forms there.
 #ifndef WTGRAM_ERROR_HPP
 #define WTGRAM_ERROR_HPP
 
@@ -64,7 +64,8 @@ enum class errc {
     truncated = WTGRAM_ERROR_TRUNCATED,
 };
 
-// "wtgram"; its codes compare with std::errc where both mean the same: `code == std::errc::timed_out`.
+/// The category "wtgram". Its codes compare equal to std::errc values of the same meaning: `code ==
+/// std::errc::timed_out`.
 class error_category_type : public std::error_category
 {
   public:
@@ -106,7 +107,7 @@ template <> struct std::is_error_code_enum<wtgram::errc> : std::true_type {
 namespace wtgram
 {
 
-// what() is the detail (or the status's own sentence), code() the status.
+/// what() returns the detail, or the message of the status; code() returns the status.
 class error : public std::system_error
 {
   public:
@@ -115,7 +116,8 @@ class error : public std::system_error
     wtgram_status status() const noexcept { return static_cast<wtgram_status>(code().value()); }
 };
 
-// Where a failed connect or listen says what went wrong. Lives on the caller's stack: no allocation on failure.
+/// Buffer for the explanation of a failed connect or listen. It is on the caller's stack, so a failure allocates
+/// nothing.
 class detail_text
 {
   public:
@@ -148,7 +150,7 @@ inline std::error_code code_of(wtgram_status status) noexcept { return {static_c
 
 #ifdef __cpp_lib_expected
 
-// value() of a failure throws std::bad_expected_access<std::error_code>, as the standard says.
+/// value() of a failure throws std::bad_expected_access<std::error_code>, as the standard says.
 template <class T> using expected = std::expected<T, std::error_code>;
 using unexpected = std::unexpected<std::error_code>;
 
@@ -164,7 +166,7 @@ class unexpected
     std::error_code code_;
 };
 
-// The part of std::expected<T, std::error_code> that this binding needs; value() of a failure throws wtgram::error.
+/// The part of std::expected<T, std::error_code> that this binding needs; value() of a failure throws wtgram::error.
 template <class T> class expected
 {
   public:
@@ -221,10 +223,10 @@ template <> class expected<void>
 
 #endif
 
-// Every duration is whole microseconds; milliseconds and seconds convert by themselves.
+/// All durations are whole microseconds; milliseconds and seconds convert implicitly.
 using duration = std::chrono::microseconds;
 inline constexpr duration forever{WTGRAM_FOREVER};
-// What C has as Unix microseconds.
+/// Unix time in microseconds in C.
 using time_point = std::chrono::time_point<std::chrono::system_clock, duration>;
 
 namespace detail
@@ -242,15 +244,15 @@ template <class T> expected<T> result(wtgram_status status, T value) noexcept
     return expected<T>(std::move(value));
 }
 
-// Turns a try_ form's result into the throwing form's.
+/// Turns the result of a form that returns into that of the throwing form.
 template <class T> T unwrap(expected<T> &&outcome, const char *text = "")
 {
     if (!outcome) raise(outcome.error(), text);
     if constexpr (!std::is_void_v<T>) return *std::move(outcome);
 }
 
-// The texts of the C interface: first a buffer on the stack, a second call only for what is longer, with room for a
-// text that grows meanwhile.
+/// Reads a text of the C interface: first into a buffer on the stack, and a second time only if it is longer, with
+/// space for a text that grows meanwhile.
 template <class Read> [[nodiscard]] expected<std::string> try_read_text(Read read) noexcept
 {
     char buffer[256];
@@ -267,7 +269,7 @@ template <class Read> [[nodiscard]] expected<std::string> try_read_text(Read rea
 }
 template <class Read> std::string read_text(Read read) { return unwrap(try_read_text(read)); }
 
-// What is left of a timeout after a first attempt; WTGRAM_FOREVER and 0 stay what they are.
+/// The rest of a timeout after a first attempt; WTGRAM_FOREVER and 0 stay as they are.
 class time_left
 {
   public:

@@ -1,4 +1,4 @@
-// The owner of a C handle: moves, never copies, frees when it goes.
+// Owns a C handle: can be moved but not copied, and frees the handle at its end.
 #ifndef WTGRAM_HANDLE_HPP
 #define WTGRAM_HANDLE_HPP
 

@@ -1,4 +1,4 @@
-// Heartbeats: datagrams that say "still here", which receivers get like any others.
+// Heartbeats: datagrams that show that a peer is alive. Receivers get them like any others.
 #ifndef WTGRAM_HEARTBEAT_HPP
 #define WTGRAM_HEARTBEAT_HPP
 
@@ -12,7 +12,7 @@ class heartbeat_options
   public:
     heartbeat_options() noexcept { wtgram_heartbeat_options_init(&c_); }
     heartbeat_options &interval(duration value) noexcept { return c_.interval_us = value.count(), *this; }
-    // After so many intervals without any datagram the peer counts as silent; 0 watches nothing.
+    /// The peer counts as silent after this many intervals without a datagram; 0 disables the check.
     heartbeat_options &silent_after(std::uint32_t intervals) noexcept
     {
         return c_.silent_after_intervals = intervals, *this;
@@ -24,11 +24,11 @@ class heartbeat_options
     wtgram_heartbeat_options c_;
 };
 
-// A heartbeat's payload; in place, without allocation.
+/// Payload of a heartbeat, without allocation.
 class heartbeat
 {
   public:
-    // With the time of now.
+    /// A heartbeat with the current time.
     [[nodiscard]] static heartbeat create() { return detail::unwrap(try_create()); }
     [[nodiscard]] static expected<heartbeat> try_create() noexcept
     {
@@ -46,7 +46,7 @@ class heartbeat
     std::size_t length_ = 0;
 };
 
-// Whether a payload begins like one.
+/// Whether a payload starts like a heartbeat.
 [[nodiscard]] inline expected<bool> try_is_heartbeat(bytes_view data) noexcept
 {
     bool beat = false;

@@ -1,4 +1,4 @@
-// The library as a whole: version, lanes, log, shutdown.
+// The library as a whole: version, options, log, shutdown.
 #ifndef WTGRAM_LIBRARY_HPP
 #define WTGRAM_LIBRARY_HPP
 
@@ -7,24 +7,24 @@
 namespace wtgram
 {
 
-// Of the library that runs; WTGRAM_VERSION_* are those of the header that was compiled.
+/// Version of the loaded library; WTGRAM_VERSION_* are those of the compiled header.
 inline std::string_view version() noexcept { return wtgram_version(); }
 inline std::uint32_t version_number() noexcept { return wtgram_version_number(); }
 
-// Whether the library that runs fits the header that was compiled: before 1.0, major and minor must agree.
+/// Whether the loaded library fits the compiled header: before 1.0, major and minor version must be equal.
 inline bool version_matches() noexcept
 {
     return wtgram_version_number() >> 8 == (WTGRAM_VERSION_MAJOR << 8 | WTGRAM_VERSION_MINOR);
 }
 
-// How the library runs; see wtgram_runtime_options.
+/// Options of the library; see wtgram_runtime_options.
 struct runtime_options {
     std::uint32_t lanes = 1;
     bool lead = true;
     duration spin{30};
 };
 
-// Before the first use of anything else, otherwise errc::invalid_state.
+/// Call it before anything else, otherwise it fails with errc::invalid_state.
 [[nodiscard]] inline expected<void> try_configure_runtime(const runtime_options &options) noexcept
 {
     wtgram_runtime_options raw;
@@ -45,7 +45,7 @@ enum class log_level : std::int32_t {
     trace = WTGRAM_LOG_TRACE,
 };
 
-// The callback runs on a thread of the library and must not throw; nullptr means none.
+/// The callback runs on a thread of the library and must not throw; nullptr ends logging.
 [[nodiscard]] inline expected<void> try_configure_log(log_level level, wtgram_log_callback callback,
                                                       void *context = nullptr) noexcept
 {
@@ -56,7 +56,7 @@ inline void configure_log(log_level level, wtgram_log_callback callback, void *c
     detail::unwrap(try_configure_log(level, callback, context));
 }
 
-// Closes everything and waits for it; every later call fails with errc::closed.
+/// Closes everything and waits until peers were told; every later call fails with errc::closed.
 inline expected<void> shutdown_for(duration timeout) noexcept
 {
     return detail::result(wtgram_shutdown(timeout.count()));

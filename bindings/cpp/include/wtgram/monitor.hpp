@@ -1,4 +1,4 @@
-// Watches a transport: samples, alerts, and the same figures for Prometheus.
+// Monitors a transport: samples, alerts, and the same figures for Prometheus.
 #ifndef WTGRAM_MONITOR_HPP
 #define WTGRAM_MONITOR_HPP
 
@@ -15,17 +15,17 @@ class monitor_options
   public:
     monitor_options() noexcept { wtgram_monitor_options_init(&c_); }
     monitor_options &interval(duration value) noexcept { return c_.interval_us = value.count(), *this; }
-    // How many are kept.
+    /// Number kept.
     monitor_options &max_samples(std::uint64_t count) noexcept { return c_.max_samples = count, *this; }
     monitor_options &max_alerts(std::uint64_t count) noexcept { return c_.max_alerts = count, *this; }
-    // Parts of 1: of the outgoing queue's high-water mark, and of the attempts to send.
+    /// Thresholds between 0 and 1: part of the high-water mark, and send success rate.
     monitor_options &queue_size_threshold(double part) noexcept { return c_.queue_size_threshold = part, *this; }
     monitor_options &success_rate_threshold(double part) noexcept { return c_.success_rate_threshold = part, *this; }
-    // The fewest samples that make a trend, and the least rises that alert.
+    /// Number of samples needed for a trend, and the smallest rises that alert.
     monitor_options &trend_window(std::uint64_t samples) noexcept { return c_.trend_window = samples, *this; }
     monitor_options &rtt_rise(duration value) noexcept { return c_.rtt_rise_us = value.count(), *this; }
     monitor_options &loss_rise(double part) noexcept { return c_.loss_rise = part, *this; }
-    // From how long a silence on the peer is silent; 0 for never.
+    /// Alert when nothing arrived from the peer for this long; 0 for never.
     monitor_options &silence(duration value) noexcept { return c_.silence_us = value.count(), *this; }
     wtgram_monitor_options &raw() noexcept { return c_; }
     const wtgram_monitor_options &raw() const noexcept { return c_; }
@@ -46,7 +46,7 @@ enum class alert_kind : std::uint32_t {
     silent_peer = WTGRAM_ALERT_SILENT_PEER,
 };
 
-// One look at a transport. An array of these is an array of the C struct, and so with alerts.
+/// A sample of a transport. Arrays of samples and of alerts are arrays of the C structs.
 struct sample : wtgram_sample {
     time_point taken() const noexcept { return detail::time_of(timestamp_us); }
     duration rtt() const noexcept { return duration(rtt_us); }
@@ -54,7 +54,7 @@ struct sample : wtgram_sample {
 };
 static_assert(sizeof(sample) == sizeof(wtgram_sample) && std::is_standard_layout_v<sample>);
 
-// A condition began, or ended.
+/// A condition started or ended.
 struct alert : wtgram_alert {
     alert_kind what() const noexcept { return static_cast<alert_kind>(kind); }
     bool has_begun() const noexcept { return began != 0; }
@@ -68,7 +68,7 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
   public:
     using owner::owner;
 
-    // The first sample comes after one interval.
+    /// Starts to take samples, the first one after one interval.
     [[nodiscard]] static monitor open(const transport &watched, const monitor_options &options = {})
     {
         return detail::unwrap(try_open(watched, options));
@@ -81,7 +81,7 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
         if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
         return monitor(handle);
     }
-    // Neither it nor its transport is closed.
+    /// Whether it takes samples: neither it nor its transport is closed.
     bool is_monitoring() const { return detail::unwrap(try_is_monitoring()); }
     [[nodiscard]] expected<bool> try_is_monitoring() const noexcept
     {
@@ -90,8 +90,8 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
         return detail::result(status, monitoring);
     }
 
-    // The newest, oldest first, as many as there are and fit: the part of `room` that was filled. They stay, also after
-    // the end.
+    /// Copies the newest samples into `room`, oldest first, and returns the filled part. They stay in the monitor, also
+    /// after its end.
     span<sample> samples(span<sample> room) const { return detail::unwrap(try_samples(room)); }
     [[nodiscard]] expected<span<sample>> try_samples(span<sample> room) const noexcept
     {
@@ -106,7 +106,7 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
         const wtgram_status status = wtgram_monitor_get_alerts(handle_, room.data(), room.size(), &count);
         return detail::result(status, room.first(std::min(count, room.size())));
     }
-    // Waits for an alert that was not fetched yet.
+    /// Waits for the next alert that was not fetched.
     alert next_alert(duration timeout = forever) const { return detail::unwrap(next_alert_for(timeout)); }
     [[nodiscard]] expected<alert> try_next_alert() const noexcept { return next_alert_for(duration::zero()); }
     [[nodiscard]] expected<alert> next_alert_for(duration timeout) const noexcept
@@ -115,12 +115,12 @@ class monitor : public owner<wtgram_monitor, wtgram_monitor_free>
         const wtgram_status status = wtgram_monitor_next_alert(handle_, timeout.count(), &news);
         return detail::result(status, news);
     }
-    // No more samples; what it has can still be read.
+    /// Stops taking samples; samples and alerts can still be read.
     void close() const { detail::unwrap(try_close()); }
     expected<void> try_close() const noexcept { return detail::result(wtgram_monitor_close(handle_)); }
 };
 
-// OpenMetrics text 1.0 of one transport and its path, and of all that this process has and had together.
+/// OpenMetrics 1.0 text of one transport, and of the whole process.
 [[nodiscard]] inline expected<std::string> try_prometheus(const transport &transport) noexcept
 {
     return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {

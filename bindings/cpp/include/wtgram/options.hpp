@@ -1,4 +1,4 @@
-// Options of listen and connect. The defaults are the library's own: each class starts from the C struct's _init.
+// Options of listen and connect. They start with the library's defaults.
 #ifndef WTGRAM_OPTIONS_HPP
 #define WTGRAM_OPTIONS_HPP
 
@@ -12,7 +12,7 @@
 namespace wtgram
 {
 
-// SHA-256 of a certificate, as serverCertificateHashes of a browser takes it.
+/// SHA-256 of a certificate, as browsers take it in serverCertificateHashes.
 using certificate_hash = std::array<std::uint8_t, WTGRAM_CERTIFICATE_HASH_LENGTH>;
 
 inline std::string to_hex(const certificate_hash &hash)
@@ -26,7 +26,7 @@ inline std::string to_hex(const certificate_hash &hash)
     return text;
 }
 
-// 64 hexadecimal digits; anything else is nothing.
+/// Reads 64 hexadecimal digits; anything else gives no value.
 inline std::optional<certificate_hash> hash_from_hex(std::string_view text) noexcept
 {
     certificate_hash hash{};
@@ -74,7 +74,7 @@ class connection_options
     wtgram_connection_options c_;
 };
 
-// What happens to a datagram for which the outgoing queue has no place, and to one that arrives when nobody takes them.
+/// What happens to a datagram when the outgoing queue is full, and when the incoming queue is full.
 enum class full_policy : std::uint32_t {
     evict = WTGRAM_FULL_EVICT,
     reject = WTGRAM_FULL_REJECT,
@@ -112,7 +112,7 @@ class transport_options
     {
         return c_.incoming_drop_policy = static_cast<std::uint32_t>(policy), *this;
     }
-    // In datagrams; the low one is half of it. 0: the outgoing queue's limit.
+    /// In datagrams; the low-water mark is half of it. 0: the limit of the outgoing queue.
     transport_options &outgoing_high_water_mark(std::uint64_t count) noexcept
     {
         return c_.outgoing_high_water_mark = count, *this;
@@ -128,7 +128,7 @@ class transport_options
 namespace detail
 {
 
-// NULL for the defaults, else the C struct: std::optional keeps "not said" apart from "said the same".
+/// NULL for the defaults, else the C struct.
 template <class Options> auto pointer_to(const std::optional<Options> &options) noexcept
 {
     return options ? &options->raw() : nullptr;

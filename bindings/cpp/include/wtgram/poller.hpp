@@ -1,4 +1,4 @@
-// One thing to wait on for many objects.
+// A poller waits for many objects at once, or lends its file descriptor to an event loop.
 #ifndef WTGRAM_POLLER_HPP
 #define WTGRAM_POLLER_HPP
 
@@ -12,21 +12,21 @@ enum class readiness : std::uint32_t {
     accept = WTGRAM_READY_ACCEPT,
     readable = WTGRAM_READY_READABLE,
     writable = WTGRAM_READY_WRITABLE,
-    closed = WTGRAM_READY_CLOSED, // reported whether it is asked for or not
+    closed = WTGRAM_READY_CLOSED, // always reported
     connected = WTGRAM_READY_CONNECTED,
     low_water = WTGRAM_READY_LOW_WATER,
     size_changed = WTGRAM_READY_SIZE_CHANGED,
     outcome = WTGRAM_READY_OUTCOME,
     alert = WTGRAM_READY_ALERT,
     peer_silent = WTGRAM_READY_PEER_SILENT,
-    one_shot = WTGRAM_READY_ONE_SHOT, // with the others: silent after one report, until modify
+    one_shot = WTGRAM_READY_ONE_SHOT, // with the others: one report, then none until modify
 };
 constexpr readiness operator|(readiness a, readiness b) noexcept
 {
     return static_cast<readiness>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
 }
 
-// The C struct with names for what it says: an array of these is an array of those.
+/// An object that is ready. An array of these is an array of the C struct.
 struct event : wtgram_event {
     bool acceptable() const noexcept { return (ready & WTGRAM_READY_ACCEPT) != 0; }
     bool readable() const noexcept { return (ready & WTGRAM_READY_READABLE) != 0; }
@@ -41,7 +41,7 @@ struct event : wtgram_event {
 };
 static_assert(sizeof(event) == sizeof(wtgram_event) && std::is_standard_layout_v<event>);
 
-// Level-triggered: what is ready is reported again until it has been taken.
+/// Level-triggered: an object is reported as long as it is ready.
 class poller : public owner<wtgram_poller, wtgram_poller_free>
 {
   public:
@@ -56,8 +56,8 @@ class poller : public owner<wtgram_poller, wtgram_poller_free>
         return poller(handle);
     }
 
-    // `object`: a server, session, transport, reliability layer, structured transport or monitor. The cookie comes back
-    // with each of its events.
+    /// Adds a server, session, transport, reliability layer, structured transport or monitor. Its events contain the
+    /// cookie.
     template <class Object> void add(const Object &object, readiness what, std::uint64_t cookie = 0) const
     {
         detail::unwrap(try_add(object, what, cookie));
@@ -83,7 +83,8 @@ class poller : public owner<wtgram_poller, wtgram_poller_free>
         return detail::result(wtgram_poller_remove(handle_, object.id()));
     }
 
-    // The part of `events` that was filled. Nothing ready in time is no exception here but an empty span.
+    /// Waits until an object is ready and returns the filled part of `events`, which is empty if nothing was ready in
+    /// time.
     span<event> wait(span<event> events, duration timeout = forever) const
     {
         expected<span<event>> ready = wait_for(events, timeout);
@@ -101,10 +102,10 @@ class poller : public owner<wtgram_poller, wtgram_poller_free>
         const wtgram_status status = wtgram_poller_wait(handle_, timeout.count(), events.data(), events.size(), &count);
         return detail::result(status, events.first(status == WTGRAM_OK ? count : 0));
     }
-    // Makes one present or future wait return, with no events if none are ready.
+    /// Makes one wait return, the current one or the next.
     void wake() const { detail::unwrap(try_wake()); }
     expected<void> try_wake() const noexcept { return detail::result(wtgram_poller_wake(handle_)); }
-    // Readable while something is ready. Owned by the library: only poll it, never read or close it.
+    /// File descriptor that is readable while an object is ready. The poller owns it: only poll it.
     int fd() const { return detail::unwrap(try_fd()); }
     [[nodiscard]] expected<int> try_fd() const noexcept
     {

@@ -1,4 +1,4 @@
-// A reliability layer: messages that are acknowledged, retransmitted, and delivered at most once.
+// A reliability layer: messages that are acknowledged, retransmitted and delivered at most once.
 #ifndef WTGRAM_RELIABILITY_HPP
 #define WTGRAM_RELIABILITY_HPP
 
@@ -9,8 +9,8 @@ namespace wtgram
 {
 
 enum class negotiation : std::uint32_t {
-    automatic = WTGRAM_NEGOTIATION_AUTO, // with every peer; takes plain frames until the peer's layer has answered
-    required = WTGRAM_NEGOTIATION_REQUIRED, // only with a layer that negotiates; never takes plain frames
+    automatic = WTGRAM_NEGOTIATION_AUTO, // every peer; takes plain frames until the peer's layer answered
+    required = WTGRAM_NEGOTIATION_REQUIRED, // only layers that negotiate; never takes plain frames
     off = WTGRAM_NEGOTIATION_OFF, // pywebtransport's protocol
 };
 
@@ -18,16 +18,16 @@ class reliability_options
 {
   public:
     reliability_options() noexcept { wtgram_reliability_options_init(&c_); }
-    // A message is not given up before ack_timeout * (max_retries + 1), nor before so many retransmissions.
+    /// A message is given up after ack_timeout * (max_retries + 1) and this many retransmissions at the earliest.
     reliability_options &ack_timeout(duration value) noexcept { return c_.ack_timeout_us = value.count(), *this; }
     reliability_options &max_retries(std::uint32_t count) noexcept { return c_.max_retries = count, *this; }
-    // Messages without an outcome; sending waits beyond that.
+    /// Limit of messages without an outcome; sending waits when it is reached.
     reliability_options &window_messages(std::uint64_t count) noexcept { return c_.window_messages = count, *this; }
     reliability_options &window_bytes(std::uint64_t bytes) noexcept { return c_.window_bytes = bytes, *this; }
-    // Messages received and not yet read.
+    /// Limit of messages that arrived and were not received.
     reliability_options &inbound_messages(std::uint64_t count) noexcept { return c_.inbound_messages = count, *this; }
     reliability_options &inbound_bytes(std::uint64_t bytes) noexcept { return c_.inbound_bytes = bytes, *this; }
-    // What the layer speaks, and how it treats datagrams that look like pywebtransport's frames.
+    /// What the layer speaks, and how it treats datagrams that look like pywebtransport's frames.
     reliability_options &negotiation(wtgram::negotiation value) noexcept
     {
         return c_.negotiation = static_cast<std::uint32_t>(value), *this;
@@ -44,14 +44,14 @@ enum class reliability_outcome_kind : std::uint32_t {
     acknowledged = WTGRAM_RELIABILITY_ACKNOWLEDGED,
     gave_up = WTGRAM_RELIABILITY_GAVE_UP, // whether it was delivered is unknown
     too_large = WTGRAM_RELIABILITY_TOO_LARGE,
-    closed = WTGRAM_RELIABILITY_CLOSED, // unknown, too, if it was transmitted
-    expired = WTGRAM_RELIABILITY_EXPIRED, // the same
+    closed = WTGRAM_RELIABILITY_CLOSED, // unknown if it was transmitted
+    expired = WTGRAM_RELIABILITY_EXPIRED, // unknown if it was transmitted
 };
 
-// What became of the message that was sent with `report_id`. An array of these is an array of the C struct.
+/// Outcome of the message that was sent with `report_id`. An array of these is an array of the C struct.
 struct reliability_outcome : wtgram_reliability_outcome {
     reliability_outcome_kind what() const noexcept { return static_cast<reliability_outcome_kind>(kind); }
-    // From acceptance to this outcome.
+    /// Time from acceptance to the outcome.
     duration elapsed() const noexcept { return duration(elapsed_us); }
 };
 static_assert(sizeof(reliability_outcome) == sizeof(wtgram_reliability_outcome) &&
@@ -62,7 +62,7 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
   public:
     using owner::owner;
 
-    // One transport carries one layer at a time: errc::invalid_state.
+    /// Opens a layer. A transport carries one layer at a time; a second one fails with errc::invalid_state.
     [[nodiscard]] static reliability open(const transport &below, const reliability_options &options = {})
     {
         return detail::unwrap(try_open(below, options));
@@ -83,7 +83,7 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         wtgram_reliability handle{};
         return made(wtgram_reliability_open_over_session(below.handle(), &options.raw(), &handle), handle);
     }
-    // As pywebtransport's factory does, with its parameters and their defaults.
+    /// Opens a layer with the parameters of pywebtransport's factory and their defaults.
     [[nodiscard]] static reliability open_with(const transport &below, duration ack_timeout = std::chrono::seconds(1),
                                                std::uint32_t max_retries = 3)
     {
@@ -97,8 +97,8 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         return made(wtgram_reliability_open_with(below.handle(), ack_timeout.count(), max_retries, &handle), handle);
     }
 
-    // Accepts a message, waiting for room in the window; there will be exactly one outcome, which next_outcome() gives
-    // if the options name a report id.
+    /// Accepts a message for delivery and waits for space in the window. The message has exactly one outcome;
+    /// next_outcome() returns it if the options have a report id.
     void send(bytes_view data, optional_send_options options = {}) const { detail::unwrap(send_with(data, options)); }
     void send(std::string_view text, optional_send_options options = {}) const { send(view(text), options); }
     [[nodiscard]] expected<void> try_send(bytes_view data, optional_send_options options = {}) const noexcept
@@ -119,8 +119,8 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         return send_for(view(text), timeout, options);
     }
 
-    // The length of the message. A buffer that is too small: errc::buffer_too_small, and the message stays; `needed`
-    // says how long it is.
+    /// Waits for the next message and returns its length. If the buffer is too small, it fails with
+    /// errc::buffer_too_small, the message stays, and `needed` is its length.
     std::size_t receive(bytes_buffer buffer, duration timeout = forever) const
     {
         return detail::unwrap(receive_for(buffer, timeout));
@@ -171,7 +171,7 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         const wtgram_status status = wtgram_reliability_next_outcome(handle_, timeout.count(), &news);
         return detail::result(status, news);
     }
-    // Waits for the first, then takes what is there and fits: the part of `room` that was filled.
+    /// Waits for an outcome, then takes all that are there and fit. Returns the filled part of `room`.
     span<reliability_outcome> next_outcomes(span<reliability_outcome> room, duration timeout = forever) const
     {
         return detail::unwrap(next_outcomes_for(room, timeout));
@@ -196,8 +196,9 @@ class reliability : public owner<wtgram_reliability, wtgram_reliability_free>
         const wtgram_status status = wtgram_reliability_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
-    // Accepts no more and waits for the outcomes of what is under way; errc::timed_out (or would_block, with no time to
-    // wait) if some had none in time. It is closed in any case; the transport lives on.
+    /// Closes the layer: accepts no more messages and waits for the outcomes of those in progress. Fails with
+    /// errc::timed_out (or would_block, without time to wait) if some had none in time; it is closed all the same. The
+    /// transport stays open.
     void close(duration drain_timeout = duration::zero()) const { detail::unwrap(close_for(drain_timeout)); }
     expected<void> try_close() const noexcept { return close_for(duration::zero()); }
     expected<void> close_for(duration drain_timeout) const noexcept

@@ -1,4 +1,4 @@
-// How objects become bytes: the library's serializers, and the program's own.
+// Serializers: those of the library, and your own.
 #ifndef WTGRAM_SERIALIZER_HPP
 #define WTGRAM_SERIALIZER_HPP
 
@@ -13,7 +13,7 @@ enum class serializer_kind : std::uint32_t {
     custom = WTGRAM_SERIALIZER_CUSTOM,
 };
 
-// The C table for bytes that travel as they are.
+/// The C struct for bytes that travel as they are.
 inline wtgram_serializer as_is() noexcept
 {
     wtgram_serializer table;
@@ -30,8 +30,8 @@ inline wtgram_serializer as_is() noexcept
 namespace detail
 {
 
-// Where a result stays until the library has copied it, which it does before the same thread makes the next. It is put
-// there only when it is complete, because a serializer may use other structured transports.
+/// Keeps a result until the library has copied it, before the same thread makes the next one. It is stored only when
+/// complete, because a serializer may use other structured transports.
 template <class Convert>
 std::int32_t keep(const std::uint8_t **result, std::size_t *result_length, Convert convert) noexcept
 {
@@ -55,9 +55,9 @@ std::int32_t keep(const std::uint8_t **result, std::size_t *result_length, Conve
 
 } // namespace detail
 
-// The C table over an object with `bool serialize(type_id, bytes_view object, std::vector<std::uint8_t> &wire) const`
-// and `bool deserialize(type_id, bytes_view wire, std::vector<std::uint8_t> &object) const`; false, or an exception,
-// refuses. They are called in the threads that send and receive. The serializer must outlive what it serializes for.
+/// The C struct for an object with `bool serialize(type_id, bytes_view object, std::vector<std::uint8_t> &wire) const`
+/// and `bool deserialize(type_id, bytes_view wire, std::vector<std::uint8_t> &object) const`; false or an exception
+/// refuses. The threads that send and receive call them. The serializer must outlive the structured transport.
 template <class Serializer> wtgram_serializer serializer_table(const Serializer &serializer) noexcept
 {
     wtgram_serializer table;
@@ -79,7 +79,8 @@ template <class Serializer> wtgram_serializer serializer_table(const Serializer 
     };
     return table;
 }
-template <class Serializer> wtgram_serializer serializer_table(const Serializer &&) = delete; // it would not live on
+template <class Serializer>
+wtgram_serializer serializer_table(const Serializer &&) = delete; // a temporary would be gone
 
 } // namespace wtgram
 

@@ -1,4 +1,4 @@
-// A server: owns its port, closes it and its sessions when it goes.
+// A server. At its end it closes its port and its sessions.
 #ifndef WTGRAM_SERVER_HPP
 #define WTGRAM_SERVER_HPP
 
@@ -10,11 +10,11 @@ namespace wtgram
 class listen_options
 {
   public:
-    // An IP address; unless said, every address of both families.
+    /// IP address to bind; by default all addresses of both families.
     listen_options &host(std::string address) { return host_ = std::move(address), *this; }
     listen_options &port(std::uint16_t value) noexcept { return port_ = value, *this; }
 
-    // A self-signed certificate (the default), for these names; or one's own.
+    /// A self-signed certificate for these names (the default), or your own.
     listen_options &self_signed(std::vector<std::string> names = {})
     {
         return names_ = std::move(names), identity_ = WTGRAM_IDENTITY_SELF_SIGNED, *this;
@@ -124,7 +124,7 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const wtgram_status status = wtgram_server_get_certificate_hash(handle_, hash.data());
         return detail::result(status, hash);
     }
-    // Closes its sessions (code 0) and the port.
+    /// Closes the port, and all sessions with code 0.
     void close() const { detail::unwrap(try_close()); }
     expected<void> try_close() const noexcept { return detail::result(wtgram_server_close(handle_)); }
 };

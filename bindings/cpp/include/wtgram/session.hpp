@@ -1,4 +1,4 @@
-// A WebTransport session: owns its handle, closes the session when it goes.
+// A WebTransport session. At its end it is closed.
 #ifndef WTGRAM_SESSION_HPP
 #define WTGRAM_SESSION_HPP
 
@@ -10,11 +10,11 @@
 namespace wtgram
 {
 
-// How to connect, and how to verify the server.
+/// How to connect, and how to verify the server.
 class connect_options
 {
   public:
-    // The system's roots, unless one of these is called.
+    /// By default the system's certificate authorities verify the server.
     connect_options &trust_ca_file(std::string path) { return ca_file_ = std::move(path), trust(WTGRAM_TRUST_CA); }
     connect_options &trust_ca_pem(std::string pem) { return ca_pem_ = std::move(pem), trust(WTGRAM_TRUST_CA); }
     connect_options &trust_certificate_hash(const certificate_hash &hash)
@@ -25,7 +25,7 @@ class connect_options
     }
     connect_options &insecure_no_verification() noexcept { return trust(WTGRAM_TRUST_INSECURE_NO_VERIFICATION); }
 
-    // One deadline over everything that connecting takes.
+    /// Deadline for all of connecting.
     connect_options &timeout(duration value) noexcept { return timeout_ = value, *this; }
     connect_options &header(std::string name, std::string value)
     {
@@ -61,7 +61,7 @@ enum class closed_by : std::uint32_t {
     transport = WTGRAM_CLOSED_BY_TRANSPORT,
 };
 
-// Who closed a session, with which code and reason.
+/// Who closed a session, with which code and reason.
 class close_info
 {
   public:
@@ -81,8 +81,8 @@ class session : public owner<wtgram_session, wtgram_session_free>
   public:
     using owner::owner;
 
-    // Connects to an https URL and waits for the session. With std::nothrow: returns the error. A NUL ends the URL, as
-    // in C.
+    /// Connects to an https URL and waits for the session. With std::nothrow: returns the error. A NUL ends the URL, as
+    /// in C.
     [[nodiscard]] static session connect(const std::string &url, const connect_options &options = {})
     {
         detail_text detail;
@@ -94,8 +94,8 @@ class session : public owner<wtgram_session, wtgram_session_free>
     {
         return connect(std::nothrow, url.c_str(), options, detail);
     }
-    // `detail`, if given, receives a sentence about the failure. If there is no memory for the header list, the program
-    // ends, as in every noexcept function.
+    /// `detail`, if given, receives a sentence about the failure. If there is no memory for the header list, the
+    /// program ends, as in every noexcept function.
     [[nodiscard]] static expected<session> connect(std::nothrow_t, const char *url, const connect_options &options = {},
                                                    detail_text *detail = nullptr) noexcept
     {
@@ -126,7 +126,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         return session(handle);
     }
 
-    // Always the same; valid as long as this session.
+    /// Always the same; valid as long as this session.
     wtgram::transport transport() const { return detail::unwrap(try_transport()); }
     [[nodiscard]] expected<wtgram::transport> try_transport() const noexcept
     {
@@ -141,7 +141,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         const wtgram_status status = wtgram_session_get_state(handle_, &state);
         return detail::result(status, static_cast<session_state>(state));
     }
-    // The session's id on the wire (its CONNECT stream), not the handle.
+    /// The id of the session (of its CONNECT stream), not of the handle.
     std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
     [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept
     {
@@ -169,7 +169,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         return detail::result(status, stats);
     }
 
-    // At most 1024 bytes of UTF-8 reach the peer; more is errc::invalid_argument.
+    /// The reason has at most 1024 bytes of UTF-8; more fails with errc::invalid_argument.
     void close(std::uint32_t code = 0, std::string_view reason = {}) const { detail::unwrap(try_close(code, reason)); }
     expected<void> try_close(std::uint32_t code = 0, std::string_view reason = {}) const noexcept
     {
@@ -182,7 +182,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         const wtgram_status status = wtgram_session_wait_closed(handle_, timeout.count(), &info.raw());
         return detail::result(status, info);
     }
-    // errc::would_block while the session is open.
+    /// Fails with errc::would_block while the session is open.
     [[nodiscard]] expected<close_info> try_close_info() const noexcept
     {
         close_info info;

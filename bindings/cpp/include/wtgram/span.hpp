@@ -1,4 +1,4 @@
-// wtgram::span: std::span where the language has it, else the part of it that this binding needs.
+// wtgram::span: std::span if the language has it, else the part of it that this binding needs.
 #ifndef WTGRAM_SPAN_HPP
 #define WTGRAM_SPAN_HPP
 
@@ -32,7 +32,7 @@ template <class T> class span
     constexpr span() noexcept = default;
     constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
     template <std::size_t N> constexpr span(T (&array)[N]) noexcept : data_(array), size_(N) {}
-    // Anything with data() and size() whose elements are ours, const added at most.
+    /// Anything with data() and size() and elements of this type.
     template <class Container, class Pointer = decltype(std::declval<Container &>().data()),
               class = decltype(std::declval<Container &>().size()),
               class = std::enable_if_t<std::is_convertible_v<std::remove_pointer_t<Pointer> (*)[], T (*)[]>>>
@@ -58,7 +58,7 @@ template <class T> class span
 using bytes_view = span<const std::uint8_t>;
 using bytes_buffer = span<std::uint8_t>;
 
-// For programs whose bytes are std::byte.
+/// For programs whose bytes are std::byte.
 inline bytes_view as_bytes(span<const std::byte> data) noexcept
 {
     return {reinterpret_cast<const std::uint8_t *>(data.data()), data.size()};

@@ -7,7 +7,7 @@
 namespace wtgram
 {
 
-// Averages have fractions of a microsecond.
+/// Averages have fractions of microseconds.
 using average_duration = std::chrono::duration<double, std::micro>;
 
 struct session_stats : wtgram_session_stats {
@@ -25,7 +25,7 @@ struct transport_stats : wtgram_transport_stats {
     duration total_receive_time() const noexcept { return duration(total_receive_time_us); }
     duration max_receive_time() const noexcept { return duration(max_receive_time_us); }
     average_duration avg_receive_time() const noexcept { return average_duration(avg_receive_time_us); }
-    // Since the last datagram arrived.
+    /// Time since the last datagram arrived.
     duration silence() const noexcept { return duration(silence_us); }
     duration rtt() const noexcept { return duration(rtt_us); }
 };

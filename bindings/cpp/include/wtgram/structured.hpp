@@ -1,5 +1,5 @@
-// Objects of registered types over a transport, beside it, or over a reliability layer: here as bytes and JSON text; in
-// typed.hpp as objects of C++.
+// Typed objects over a session, a transport or a reliability layer: here as bytes and JSON text, in typed.hpp as C++
+// objects.
 #ifndef WTGRAM_STRUCTURED_HPP
 #define WTGRAM_STRUCTURED_HPP
 
@@ -21,9 +21,9 @@ class structured_options
     {
         return custom_ = table, serializer(serializer_kind::custom);
     }
-    // Over a session: how many datagrams may wait for being received.
+    /// Over a session: limit of the queue in datagrams.
     structured_options &queue_datagrams(std::uint64_t count) noexcept { return c_.queue_datagrams = count, *this; }
-    // Filled in; `custom` points into this object.
+    /// The C struct; `custom` points into this object.
     wtgram_structured_options to_c() const noexcept
     {
         wtgram_structured_options c = c_;
@@ -36,7 +36,7 @@ class structured_options
     std::optional<wtgram_serializer> custom_;
 };
 
-// One type of the registry; `max_bytes`: of its serialized objects, 0 for no limit but the path's.
+/// A type of objects; `max_bytes` limits its encoded size, 0 for no other limit than the path's.
 inline wtgram_object_type registered(std::uint16_t type_id, std::uint64_t max_bytes = 0) noexcept
 {
     wtgram_object_type type{};
@@ -45,7 +45,7 @@ inline wtgram_object_type registered(std::uint16_t type_id, std::uint64_t max_by
     return type;
 }
 
-// One object of a batch.
+/// An object of a batch.
 inline wtgram_object object(std::uint16_t type_id, bytes_view data) noexcept
 {
     wtgram_object one{};
@@ -59,13 +59,13 @@ inline wtgram_object object(std::uint16_t type_id, std::string_view text) noexce
     return object(type_id, bytes_view(detail::bytes_of(text), text.size()));
 }
 
-// What lies in the buffer that was given to receive.
+/// Type and length of a received object.
 struct object_info {
     std::uint16_t type_id;
     std::size_t length;
 };
 
-// An object of a batch that was received, or why a datagram was none.
+/// An object of a received batch, or why a datagram is not an object.
 struct received_object {
     bytes_view data;
     std::uint16_t type_id;
@@ -88,8 +88,9 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
   public:
     using owner::owner;
 
-    // Over a transport or reliability layer it receives everything, and closing it closes that. Over a session it takes
-    // what begins with a registered type id, and closing it only ends that. Each id once; fixed from now on.
+    /// Opens a structured transport. Over a transport or reliability layer it receives everything, and closing it
+    /// closes that. Over a session it takes datagrams that start with a registered type id, and closing it closes
+    /// nothing else. Each id occurs once; the types cannot be changed later.
     template <class Below>
     [[nodiscard]] static structured open(const Below &below, span<const wtgram_object_type> types,
                                          const structured_options &options = {})
@@ -112,7 +113,7 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
         return make(wtgram_structured_open_over_reliability, below.handle(), types, options);
     }
 
-    // `data`: JSON text, or what the program's serializer takes.
+    /// Sends an object: JSON text, or what the custom serializer takes.
     void send(std::uint16_t type_id, bytes_view data, optional_send_options options = {}) const
     {
         detail::unwrap(send_with(type_id, data, options));
@@ -141,7 +142,7 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
     {
         return send_for(type_id, view(text), timeout, options);
     }
-    // As transport::send_batch.
+    /// Sends many objects, like transport::send_batch.
     batch_outcome send_batch(span<const wtgram_object> objects, optional_send_options options = {},
                              span<wtgram_status> results = {}) const noexcept
     {
@@ -157,9 +158,9 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
         return outcome;
     }
 
-    // A datagram that is no object is an error once (truncated, unknown_type, too_large, deserialization), dropped and
-    // counted; the next call goes on. A buffer that is too small: errc::buffer_too_small, and the object stays;
-    // `needed` says how long it is.
+    /// Waits for the next object. A datagram that is not an object is reported once as an error (truncated,
+    /// unknown_type, too_large, deserialization), dropped and counted. If the buffer is too small, it fails with
+    /// errc::buffer_too_small, the object stays, and `needed` is its length.
     object_info receive(bytes_buffer buffer, duration timeout = forever) const
     {
         return detail::unwrap(receive_for(buffer, timeout));
@@ -183,8 +184,8 @@ class structured : public owner<wtgram_structured, wtgram_structured_free>
         if (needed != nullptr) *needed = length;
         return detail::result(status, object_info{static_cast<std::uint16_t>(type_id), length});
     }
-    // Waits for the first, then takes what is there and fits; datagrams that are no objects take a place with their
-    // error.
+    /// Waits for an object, then takes all that are there and fit. Datagrams that are not objects take an element with
+    /// their error.
     std::size_t receive_batch(object_buffer &buffer, duration timeout = forever) const
     {
         return detail::unwrap(receive_batch_for(buffer, timeout));

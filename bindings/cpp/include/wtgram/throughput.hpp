@@ -1,4 +1,4 @@
-// How much a path takes.
+// The throughput test of a transport.
 #ifndef WTGRAM_THROUGHPUT_HPP
 #define WTGRAM_THROUGHPUT_HPP
 
@@ -13,13 +13,13 @@ class throughput_options
     throughput_options() noexcept { wtgram_throughput_options_init(&c_); }
     throughput_options &duration(wtgram::duration value) noexcept { return c_.duration_us = value.count(), *this; }
     throughput_options &datagram_size(std::uint64_t bytes) noexcept { return c_.datagram_size = bytes, *this; }
-    // Priority and TTL of each datagram.
+    /// Priority and TTL of each datagram.
     throughput_options &send(const send_options &options) noexcept { return send_ = options, *this; }
     throughput_options &progress_interval(wtgram::duration value) noexcept
     {
         return c_.progress_interval_us = value.count(), *this;
     }
-    // Filled in except for `send`, whose place is in this object.
+    /// The C struct without `send`, which is in this object.
     wtgram_throughput_options to_c() const noexcept
     {
         wtgram_throughput_options c = c_;
@@ -32,7 +32,7 @@ class throughput_options
     std::optional<send_options> send_;
 };
 
-// Sends as many datagrams as the path takes for a while; the peer receives them like any others.
+/// Sends as many datagrams as the path carries for a while. The peer receives them like any others.
 [[nodiscard]] inline expected<throughput_report> throughput_test(std::nothrow_t, const transport &transport,
                                                                  const throughput_options &options = {}) noexcept
 {
@@ -46,8 +46,8 @@ inline throughput_report throughput_test(const transport &transport, const throu
     return detail::unwrap(throughput_test(std::nothrow, transport, options));
 }
 
-// The same with somebody who hears how it goes: `progress(report)` returns whether to go on. It runs on a thread of the
-// library while this call waits, and must not throw.
+/// The same with a callback: `progress(report)` returns whether to go on. It runs on a thread of the library while this
+/// call waits, and must not throw.
 template <class Progress>
 [[nodiscard]] expected<throughput_report> throughput_test(std::nothrow_t, const transport &transport,
                                                           const throughput_options &options,

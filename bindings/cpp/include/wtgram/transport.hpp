@@ -1,7 +1,7 @@
-// A session's datagrams. A transport is a value that names them: it may be copied, and is good as long as its session.
+// The datagrams of a session. A transport is a value: it can be copied, and is valid as long as its session.
 //
-// try_send and try_receive never wait; send_for and receive_for wait no longer than they are told; all four are
-// noexcept. send and receive wait and throw.
+// send and receive wait, and throw an exception on failure. send_for and receive_for wait at most as long as you say;
+// try_send and try_receive never wait; these return an expected<> and throw nothing. All objects follow this rule.
 #ifndef WTGRAM_TRANSPORT_HPP
 #define WTGRAM_TRANSPORT_HPP
 
@@ -45,8 +45,8 @@ class transport
     {
         return send_for(view(text), timeout, options);
     }
-    // One crossing for many; never throws, because what was accepted must be known in any case. `results` is empty or
-    // has one place for each datagram.
+    /// Sends many datagrams in one call. It never throws, because the result says how many were queued. `results` is
+    /// empty or has one element for each datagram.
     batch_outcome send_batch(span<const wtgram_slice> datagrams, optional_send_options options = {},
                              span<wtgram_status> results = {}) const noexcept
     {
@@ -62,8 +62,8 @@ class transport
         return outcome;
     }
 
-    // The length of the datagram. A buffer that is too small: errc::buffer_too_small, and the datagram stays; `needed`
-    // says how long it is.
+    /// Waits for the next datagram and returns its length. If the buffer is too small, it fails with
+    /// errc::buffer_too_small, the datagram stays, and `needed` is its length.
     std::size_t receive(bytes_buffer buffer, duration timeout = forever) const
     {
         return detail::unwrap(receive_for(buffer, timeout));
@@ -84,7 +84,7 @@ class transport
         if (needed != nullptr) *needed = length;
         return detail::result(status, length);
     }
-    // Waits for the first datagram, then takes what is there and fits; how many.
+    /// Waits for a datagram, then takes all that are there and fit. Returns how many.
     std::size_t receive_batch(receive_buffer &buffer, duration timeout = forever) const
     {
         return detail::unwrap(receive_batch_for(buffer, timeout));
@@ -99,7 +99,7 @@ class transport
             [&](auto... room) { return wtgram_transport_receive_batch(handle_, timeout.count(), room...); });
     }
 
-    // As receive, with what is known about the datagram. On errc::buffer_too_small `needed` says how long it is.
+    /// Like receive, with what is known about the datagram.
     metadata receive_with_metadata(bytes_buffer buffer, duration timeout = forever, bool with_checksum = false) const
     {
         return detail::unwrap(receive_with_metadata_for(buffer, timeout, with_checksum));
@@ -120,8 +120,8 @@ class transport
         return detail::result(status, what);
     }
 
-    // JSON text as one datagram, strictly checked and without insignificant white space. What is wrong with it, and
-    // where, is what() of the exception, and `detail` of the forms that do not throw.
+    /// Sends JSON text as one datagram, strictly checked and without insignificant white space. what() of the
+    /// exception, or `detail`, says what is wrong with a text, and where.
     void send_json(std::string_view text, optional_send_options options = {}) const
     {
         detail_text detail;
@@ -137,7 +137,7 @@ class transport
     {
         return send_json_with(text, options.timeout(timeout), detail);
     }
-    // A datagram that is not acceptable JSON is errc::serialization, and lost.
+    /// A datagram that is not acceptable JSON fails with errc::serialization and is lost.
     std::string receive_json(duration timeout = forever) const
     {
         detail_text detail;
@@ -157,7 +157,7 @@ class transport
         });
     }
 
-    // What became of the datagrams that were sent with a report_id, each once, in the order in which it happened.
+    /// Outcomes of the datagrams that were sent with a report_id, each once, in the order in which they happened.
     outcome next_outcome(duration timeout = forever) const { return detail::unwrap(next_outcome_for(timeout)); }
     [[nodiscard]] expected<outcome> try_next_outcome() const noexcept { return next_outcome_for(duration::zero()); }
     [[nodiscard]] expected<outcome> next_outcome_for(duration timeout) const noexcept
@@ -166,7 +166,7 @@ class transport
         const wtgram_status status = wtgram_transport_next_outcome(handle_, timeout.count(), &news);
         return detail::result(status, news);
     }
-    // Waits for the first, then takes what is there and fits: the part of `outcomes` that was filled.
+    /// Waits for an outcome, then takes all that are there and fit. Returns the filled part of `outcomes`.
     span<outcome> next_outcomes(span<outcome> outcomes, duration timeout = forever) const
     {
         return detail::unwrap(next_outcomes_for(outcomes, timeout));
@@ -197,7 +197,7 @@ class transport
     [[nodiscard]] expected<bool> try_is_readable() const noexcept { return get(wtgram_transport_is_readable); }
     [[nodiscard]] expected<bool> try_is_writable() const noexcept { return get(wtgram_transport_is_writable); }
 
-    // Settings at run time; an age of 0 is none.
+    /// Settings while the transport runs; an age of 0 sets no limit.
     duration outgoing_max_age() const { return detail::unwrap(try_outgoing_max_age()); }
     [[nodiscard]] expected<duration> try_outgoing_max_age() const noexcept
     {
@@ -287,7 +287,7 @@ class transport
         return detail::result(wtgram_transport_set_outgoing_water_marks(handle_, &marks.raw()));
     }
 
-    // What waits in the queues. Clearing says how many datagrams it dropped.
+    /// The queues now. Clearing returns how many datagrams it dropped.
     std::uint64_t clear_send_buffer() const { return detail::unwrap(try_clear_send_buffer()); }
     [[nodiscard]] expected<std::uint64_t> try_clear_send_buffer() const noexcept
     {
@@ -316,7 +316,7 @@ class transport
         return detail::result(status, stats);
     }
 
-    // A heartbeat now and in every interval, until stop_heartbeat or the transport's end.
+    /// Sends a heartbeat now and in each interval, until stop_heartbeat or the end of the transport.
     void start_heartbeat(const heartbeat_options &options = {}) const { detail::unwrap(try_start_heartbeat(options)); }
     [[nodiscard]] expected<void> try_start_heartbeat(const heartbeat_options &options = {}) const noexcept
     {
@@ -330,7 +330,7 @@ class transport
     bool is_peer_silent() const { return detail::unwrap(try_is_peer_silent()); }
     [[nodiscard]] expected<bool> try_is_peer_silent() const noexcept { return get(wtgram_transport_is_peer_silent); }
 
-    // What looks wrong, as a JSON array; everything there is to see, as a JSON object for people.
+    /// What looks wrong, as a JSON array; all figures, as a JSON object for people.
     std::string diagnose() const { return detail::unwrap(try_diagnose()); }
     [[nodiscard]] expected<std::string> try_diagnose() const noexcept { return get_text(wtgram_transport_diagnose); }
     std::string debug_state() const { return detail::unwrap(try_debug_state()); }
@@ -346,7 +346,7 @@ class transport
         const wtgram_status status = wtgram_transport_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
-    // How many datagrams were handed in, and have arrived, so far: the numbers that the next ones get.
+    /// Number of datagrams submitted, and arrived, so far: the sequence numbers of the next ones.
     std::uint64_t send_sequence() const { return detail::unwrap(get(wtgram_transport_get_send_sequence)); }
     std::uint64_t receive_sequence() const { return detail::unwrap(get(wtgram_transport_get_receive_sequence)); }
     [[nodiscard]] expected<std::uint64_t> try_send_sequence() const noexcept
@@ -357,20 +357,20 @@ class transport
     {
         return get(wtgram_transport_get_receive_sequence);
     }
-    // The session's id on the wire, as session::session_id says it.
+    /// The id of the session, as session::session_id.
     std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
     [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept
     {
         return get(wtgram_transport_get_session_id);
     }
-    // The handle of the session that this belongs to and that somebody else owns: not to be freed.
+    /// Handle of the session, which someone else owns: do not free it.
     [[nodiscard]] expected<wtgram_session> try_session() const noexcept
     {
         wtgram_session session{};
         const wtgram_status status = wtgram_transport_get_session(handle_, &session);
         return detail::result(status, session);
     }
-    // The datagram path only; the session lives on.
+    /// Closes the transport but not its session.
     void close() const { detail::unwrap(try_close()); }
     expected<void> try_close() const noexcept { return detail::result(wtgram_transport_close(handle_)); }
 

@@ -1,13 +1,13 @@
-// Objects of C++ over a structured transport. The registry is a list of types with their ids:
+// C++ objects over a structured transport. The registry is a list of types with their ids:
 //
 //     using channel = wtgram::typed<wtgram::type<1, position>, wtgram::type<2, chat>>;
 //     auto objects = channel::open(session.transport());
 //     objects.send(position{1, 2});
 //     std::visit(handler, objects.receive()); // a std::variant<position, chat>
 //
-// wtgram::codec<T> turns an object into bytes and back. Where nlohmann/json.hpp can be included and exceptions are on,
-// it is there for each type with to_json and from_json; else, or for another form, specialize it. A codec refuses by
-// giving no value or by throwing: neither ends the program.
+// wtgram::codec<T> converts an object to bytes and back. If nlohmann/json.hpp can be included and exceptions are
+// enabled, it exists for each type with to_json and from_json; otherwise, or for another format, specialize it. A codec
+// refuses by returning no value or by throwing.
 #ifndef WTGRAM_TYPED_HPP
 #define WTGRAM_TYPED_HPP
 
@@ -30,7 +30,7 @@ namespace wtgram
 namespace detail
 {
 
-// Whether no number in it is NaN or infinite: dump() would write those as null.
+/// Whether all numbers are finite: dump() would write NaN and Infinity as null.
 template <class Json> bool is_finite(const Json &value)
 {
     if (value.is_number_float()) return std::isfinite(value.template get<double>());
@@ -43,25 +43,25 @@ template <class Json> bool is_finite(const Json &value)
 } // namespace detail
 #endif
 
-// A specialization has these two; no value, or an exception, refuses. The bytes are JSON text for the serializers of
-// the library. `Enable` is for std::enable_if_t.
+/// A specialization has these two functions; no value, or an exception, refuses. The bytes are JSON text for the
+/// serializers of the library. `Enable` is for std::enable_if_t.
 template <class T, class Enable = void> struct codec {
 #if WTGRAM_HAS_NLOHMANN_JSON
-    // It throws for text that is not UTF-8, and what a to_json throws.
+    /// Throws for text that is not UTF-8, and what a to_json throws.
     static std::optional<std::string> encode(const T &object)
     {
         const nlohmann::json json(object);
         if (!detail::is_finite(json)) return std::nullopt;
         return json.dump();
     }
-    // It throws for a member of another type, or none, and what a from_json throws.
+    /// Throws for a missing member or one of another type, and what a from_json throws.
     static std::optional<T> decode(std::string_view bytes) { return nlohmann::json::parse(bytes).template get<T>(); }
 #else
     static_assert(!std::is_same_v<T, T>, "specialize wtgram::codec for this type: there is no nlohmann/json here");
 #endif
 };
 
-// One entry of a registry. `MaxBytes`: of its serialized objects, 0 for no limit but the path's.
+/// An entry of the registry. `MaxBytes` limits the encoded size, 0 for no other limit than the path's.
 template <std::uint16_t Id, class T, std::uint64_t MaxBytes = 0> struct type {
     using object_type = T;
     static constexpr std::uint16_t id = Id;
@@ -71,7 +71,7 @@ template <std::uint16_t Id, class T, std::uint64_t MaxBytes = 0> struct type {
 namespace detail
 {
 
-// What `convert` gives, or `refusal` where it throws: codecs are the program's, and the bytes a peer's.
+/// The result of `convert`, or `refusal` if it throws: codecs are the program's, and the bytes a peer's.
 template <class Convert> auto converted(errc refusal, Convert convert) noexcept -> decltype(convert())
 {
 #if defined(__cpp_exceptions)
@@ -107,7 +107,7 @@ template <class... Types> class typed : public structured
     typed() noexcept = default; // none
     explicit typed(wtgram_structured handle) noexcept : structured(handle) {}
 
-    // `below`: a transport, session or reliability layer; see structured::open.
+    /// Opens it over a transport, session or reliability layer; see structured::open.
     template <class Below> static typed open(const Below &below, const structured_options &options = {})
     {
         return detail::unwrap(try_open(below, options));
@@ -122,8 +122,8 @@ template <class... Types> class typed : public structured
         return typed(opened->release());
     }
 
-    // Only memory running out for the bytes can end the program in a noexcept form. (Objects as bytes: structured's
-    // forms.)
+    /// If there is no memory for the bytes, a noexcept form ends the program. (For objects as bytes use the forms of
+    /// structured.)
     using structured::send;
     using structured::send_for;
     using structured::try_send;
@@ -147,7 +147,7 @@ template <class... Types> class typed : public structured
             object, [&](std::string_view bytes) { return structured::send_for(id_of<T>(), bytes, timeout, options); });
     }
 
-    // What the codec refuses is errc::deserialization, and lost (counted as received: the library gave it out).
+    /// An object that the codec refuses fails with errc::deserialization and is lost. (It counts as received.)
     using structured::receive;
     using structured::receive_for;
     using structured::try_receive;

@@ -1,4 +1,5 @@
-// WebTransport datagrams for C++17 and later: all of it. Header-only over wtgram.h; link with wtgram::wtgram.
+// WebTransport datagrams for C++17 and later: includes all headers. Header-only over wtgram.h; link with
+// wtgram::wtgram.
 #ifndef WTGRAM_HPP
 #define WTGRAM_HPP
 

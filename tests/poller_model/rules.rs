@@ -1,4 +1,4 @@
-//! The laws, against which every wait of every thread is held, and the whole poller whenever all threads are at rest.
+//! The rules, against which every wait of every thread is held, and the whole poller whenever all threads are at rest.
 //!
 //! 1. **Entries.** An object is in a poller from `add` to `remove` or to its end (`retire`),
 //!    whichever comes first. What is not in the poller is not reported by a wait that begins later,
@@ -146,17 +146,17 @@ enum Must {
     Either,
 }
 
-pub struct Laws(parking_lot::Mutex<History>, [Option<Arc<Lane>>; 2]);
+pub struct Rules(parking_lot::Mutex<History>, [Option<Arc<Lane>>; 2]);
 
-impl Laws {
-    /// The laws of so many objects, which are of two lanes, or of none where that is `None`.
+impl Rules {
+    /// The rules of so many objects, which are of two lanes, or of none where that is `None`.
     pub fn new(objects: usize, lanes: [Option<Arc<Lane>>; 2]) -> Self {
-        let laws = Self(parking_lot::Mutex::default(), lanes);
+        let rules = Self(parking_lot::Mutex::default(), lanes);
         for slot in 0..objects {
-            laws.0.lock().slots.push(0);
-            laws.replace(slot, 0);
+            rules.0.lock().slots.push(0);
+            rules.replace(slot, 0);
         }
-        laws
+        rules
     }
 
     pub fn object(&self, slot: usize) -> Arc<Object> {
@@ -211,7 +211,7 @@ impl Laws {
         poller.wake();
     }
 
-    /// Waits, and holds what comes back against the laws.
+    /// Waits, and holds what comes back against the rules.
     pub fn wait(&self, poller: &Poller, events: &mut [Event], deadline: Deadline) -> Result<usize> {
         let began = now();
         let result = poller.wait(events, deadline);
@@ -219,7 +219,7 @@ impl Laws {
         match &result {
             Ok(0) => {
                 history.empty_waits += 1;
-                assert!(history.empty_waits <= history.wakes, "law 6: nothing, and nobody woke it");
+                assert!(history.empty_waits <= history.wakes, "rule 6: nothing, and nobody woke it");
             }
             Ok(count) => {
                 let events = &events[..*count];
@@ -251,55 +251,55 @@ impl Laws {
                 assert!(options.contains(&said), "at rest {object} is {said:?}, not one of {options:?}");
             }
             assert!(found.iter().all(|event| expected.contains_key(&event.object)));
-            assert!(result.is_err() || readable, "law 7: ready, and the descriptor does not say so");
-            assert!(result.is_err() || sleeping == 0, "law 3: {found:?}, and {sleeping} sleep");
+            assert!(result.is_err() || readable, "rule 7: ready, and the descriptor does not say so");
+            assert!(result.is_err() || sleeping == 0, "rule 3: {found:?}, and {sleeping} sleep");
             if let Err(error) = result {
                 assert_eq!(error, Error::WouldBlock);
-                assert!(!is_readable(poller), "law 7: nothing is ready, and the descriptor says otherwise");
+                assert!(!is_readable(poller), "rule 7: nothing is ready, and the descriptor says otherwise");
                 rest = None;
                 break;
             }
             rest = Some(result);
         }
         if rest.is_some() {
-            assert!(is_readable(poller), "law 7: levels stay");
+            assert!(is_readable(poller), "rule 7: levels stay");
         }
         self.0.lock().check_the_absent_are_not_held();
     }
 
     pub fn check_nothing_is_held(&self) {
         let history = self.0.lock();
-        assert!(history.objects.values().all(|object| Arc::strong_count(object) == 1), "law 8");
+        assert!(history.objects.values().all(|object| Arc::strong_count(object) == 1), "rule 8");
     }
 }
 
 impl History {
     fn check_event(&mut self, event: &Event, began: u64) {
         let Event { object, cookie, ready } = *event;
-        let call = self.calls.get(cookie as usize).expect("law 2: a cookie that was given").clone();
-        let interest = call.interest.expect("law 2: a cookie of an add or a modify");
-        assert_eq!(call.object, object, "law 2: the cookie of another object");
-        assert!(!call.failed(), "law 2: a cookie of a call that failed");
+        let call = self.calls.get(cookie as usize).expect("rule 2: a cookie that was given").clone();
+        let interest = call.interest.expect("rule 2: a cookie of an add or a modify");
+        assert_eq!(call.object, object, "rule 2: the cookie of another object");
+        assert!(!call.failed(), "rule 2: a cookie of a call that failed");
         let later = self.calls.iter().find(|later| {
             later.object == object
                 && !later.failed()
                 && call.has_ended_before(later.began)
                 && later.has_ended_before(began)
         });
-        assert!(later.is_none(), "laws 1 and 2: {call:?} is over since {later:?}");
-        assert!(!ready.is_empty(), "law 3: ready for nothing");
+        assert!(later.is_none(), "rules 1 and 2: {call:?} is over since {later:?}");
+        assert!(!ready.is_empty(), "rule 3: ready for nothing");
         let wanted = interest.ready | Ready::CLOSED;
-        assert_eq!(ready & wanted, ready, "law 2: not asked for");
+        assert_eq!(ready & wanted, ready, "rule 2: not asked for");
         let reports = &mut self.calls[cookie as usize].reports;
         *reports += 1;
-        assert!(!interest.one_shot || *reports == 1, "law 4: reported twice");
+        assert!(!interest.one_shot || *reports == 1, "rule 4: reported twice");
         let state = &self.objects[&object];
         for (condition, holds) in CONDITIONS.iter().zip(&state.conditions) {
             let was = holds.peek() != 0 || holds.changed_at() >= began;
-            assert!(was || (ready & *condition).is_empty(), "law 3: {object} was not {condition:?}");
+            assert!(was || (ready & *condition).is_empty(), "rule 3: {object} was not {condition:?}");
         }
         if !(ready & Ready::SIZE_CHANGED).is_empty() {
-            assert!(state.size_changes.peek() > 0, "law 5: no change");
+            assert!(state.size_changes.peek() > 0, "rule 5: no change");
             self.size_reports.push(SizeReport { object, began, ended: now() });
         }
     }
@@ -321,7 +321,7 @@ impl History {
                         !interest.one_shot && !((interest.ready | Ready::CLOSED) & *condition).is_empty()
                     })
                 });
-                assert!(!(all_through && watched), "law 3: {number} was {condition:?} all the time");
+                assert!(!(all_through && watched), "rule 3: {number} was {condition:?} all the time");
             }
         }
     }
@@ -408,7 +408,7 @@ impl History {
     fn check_the_absent_are_not_held(&self) {
         for (number, object) in &self.objects {
             if self.latest(*number).iter().all(Option::is_none) {
-                assert_eq!(Arc::strong_count(object), 1, "law 1: {number} is held");
+                assert_eq!(Arc::strong_count(object), 1, "rule 1: {number} is held");
             }
         }
     }
