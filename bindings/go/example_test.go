@@ -2,8 +2,13 @@ package wtgram_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"log/slog"
+	"net"
+	"os"
+	"time"
 
 	"example.com/wtgram"
 )
@@ -54,4 +59,228 @@ func Example() {
 	}
 	fmt.Printf("%s\n", data)
 	// Output: hello
+}
+
+// connected is a session with both its ends in this process.
+func connected(ctx context.Context) (client, accepted *wtgram.Session, done func()) {
+	server, err := wtgram.Listen("127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	hash, err := server.CertificateHash()
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err = wtgram.Dial(ctx, fmt.Sprintf("https://%s/", server.Addr()), wtgram.WithCertificateHash(hash))
+	if err != nil {
+		log.Fatal(err)
+	}
+	accepted, err = server.Accept(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client, accepted, func() { // it also keeps both from being collected, which would close them
+		client.Close()
+		accepted.Close()
+		server.Close()
+	}
+}
+
+// What becomes of a datagram, and what is known about one that arrived.
+func ExampleTransport() {
+	ctx := context.Background()
+	client, accepted, done := connected(ctx)
+	defer done()
+
+	out := client.Transport()
+	if err := out.SetOutgoingFullPolicy(wtgram.FullReject); err != nil {
+		log.Fatal(err)
+	}
+	options := wtgram.SendOptions{Priority: 2, TTL: time.Second, ReportID: 1}
+	if err := out.Send(ctx, []byte("hello"), options); err != nil {
+		log.Fatal(err)
+	}
+	outcome, err := out.NextOutcome(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	data, metadata, err := accepted.Transport().ReceiveWithMetadata(ctx, true)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(outcome.Kind == wtgram.OutcomeSent, string(data), metadata.Size, metadata.Checksum)
+	// Output: true hello 5 2cf24dba
+}
+
+// Many datagrams with few crossings into C.
+func ExampleTransport_SendBatch() {
+	ctx := context.Background()
+	client, accepted, done := connected(ctx)
+	defer done()
+
+	datagrams := [][]byte{[]byte("a"), []byte("b"), []byte("c")}
+	if _, errs := client.Transport().SendBatch(ctx, datagrams, wtgram.SendOptions{}); errs != nil {
+		log.Fatal(errs)
+	}
+	var batch wtgram.Batch // allocated once, filled again and again
+	for received := 0; received < 3; received += batch.Len() {
+		if _, err := accepted.Transport().ReceiveBatch(ctx, &batch); err != nil {
+			log.Fatal(err)
+		}
+		for i := range batch.Len() {
+			fmt.Printf("%s\n", batch.At(i))
+		}
+	}
+	// Unordered output:
+	// a
+	// b
+	// c
+}
+
+// How a session ended, and that it did.
+func ExampleSessionError() {
+	ctx := context.Background()
+	client, accepted, done := connected(ctx)
+	defer done()
+
+	accepted.CloseWithError(7, "enough")
+	_, err := client.ReceiveDatagram(ctx)
+	var ended *wtgram.SessionError
+	if errors.As(err, &ended) {
+		fmt.Println(ended.Remote, ended.ErrorCode, ended.Message)
+	}
+	fmt.Println(errors.Is(err, net.ErrClosed))
+	// Output:
+	// true 7 enough
+	// true
+}
+
+// The library's log lines in the program's own log.
+func ExampleConfigureLog() {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if err := wtgram.ConfigureLog(logger); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+}
+
+// Messages that are acknowledged.
+func ExampleReliability() {
+	ctx := context.Background()
+	client, accepted, done := connected(ctx)
+	defer done()
+
+	sender, err := client.Transport().OpenReliability(wtgram.ReliabilityOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	receiver, err := accepted.Transport().OpenReliability(wtgram.ReliabilityOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := sender.Send(ctx, []byte("important")); err != nil {
+		log.Fatal(err)
+	}
+	data, err := receiver.Receive(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := sender.Drain(limited); err != nil { // returns when all is acknowledged
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", data)
+	// Output: important
+}
+
+// One datagram for everybody.
+func ExampleBroadcaster() {
+	ctx := context.Background()
+	client, accepted, done := connected(ctx)
+	defer done()
+
+	room, err := wtgram.NewBroadcaster(wtgram.BroadcasterOptions{SlowLimit: 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer room.Close()
+	if err := room.Add(accepted); err != nil {
+		log.Fatal(err)
+	}
+	reached, results, err := room.Broadcast([]byte("news"), wtgram.SendOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(reached, "reached")
+	for _, result := range results {
+		fmt.Println(result.Member == accepted, result.Err)
+	}
+	data, err := client.ReceiveDatagram(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", data)
+	// Output:
+	// 1 reached
+	// true <nil>
+	// news
+}
+
+// Alerts come when something begins to go wrong, and when it is over.
+func ExampleMonitor() {
+	ctx := context.Background()
+	client, _, done := connected(ctx)
+	defer done()
+
+	monitor, err := client.Transport().OpenMonitor(wtgram.MonitorOptions{
+		Interval: 10 * time.Millisecond, SuccessRateThreshold: 0.9})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer monitor.Close()
+	_ = client.SendDatagram(make([]byte, 60000)) // too large: the only attempt fails
+	alert, err := monitor.NextAlert(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(alert.Kind == wtgram.AlertLowSuccessRate, alert.Began, alert.Threshold)
+	// Output: true true 0.9
+}
+
+// Values of Go types, as MessagePack.
+func ExampleStructured() {
+	type position struct {
+		X float64 `json:"x"`
+		Y float64 `json:"y"`
+	}
+	ctx := context.Background()
+	client, accepted, done := connected(ctx)
+	defer done()
+
+	types := wtgram.NewRegistry() // both sides have the same
+	if err := wtgram.Register[position](types, 1); err != nil {
+		log.Fatal(err)
+	}
+	options := wtgram.StructuredOptions{Codec: wtgram.MessagePack}
+	sender, err := client.OpenStructured(types, options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	receiver, err := accepted.OpenStructured(types, options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := sender.Send(ctx, position{1.5, 2}); err != nil {
+		log.Fatal(err)
+	}
+	value, err := receiver.Receive(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	switch value := value.(type) {
+	case position:
+		fmt.Println(value.X, value.Y)
+	}
+	// Output: 1.5 2
 }

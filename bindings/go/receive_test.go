@@ -13,6 +13,71 @@ import (
 	"example.com/wtgram"
 )
 
+func TestMetadataSaysWhatWasReceived(t *testing.T) {
+	client, accepted := pair(t)
+	for _, text := range []string{"abc", "abc"} {
+		if err := client.Transport().TrySend([]byte(text), wtgram.SendOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	transport := accepted.Transport()
+	for sequence := range uint64(2) {
+		data, metadata, err := transport.ReceiveWithMetadata(within(t, patience), true)
+		if err != nil || string(data) != "abc" || metadata.Size != 3 || metadata.Sequence != sequence {
+			t.Fatalf("%q %+v %v", data, metadata, err)
+		}
+		if metadata.Checksum != "ba7816bf" { // the SHA-256 of "abc", FIPS 180-2
+			t.Fatal(metadata.Checksum)
+		}
+		if metadata.Age < 0 || metadata.Age > patience || time.Since(metadata.Timestamp) > patience {
+			t.Fatalf("%+v", metadata)
+		}
+	}
+	if _, err := transport.TryReceive(); !errors.Is(err, wtgram.ErrWouldBlock) {
+		t.Fatal(err)
+	}
+}
+
+func TestEachDatagramHasOneReader(t *testing.T) {
+	client, accepted := layers(t)
+	if err := client.SendReported(t.Context(), []byte("message"), 1); err != nil {
+		t.Fatal(err)
+	}
+	if data := must[[]byte](t)(accepted.Receive(within(t, patience))); string(data) != "message" {
+		t.Fatalf("%q", data)
+	}
+	must[wtgram.ReliabilityOutcome](t)(client.NextOutcome(within(t, patience)))
+	empty(t, accepted.Session().Transport())
+	empty(t, client.Session().Transport())
+	if err := client.Session().SendDatagram([]byte("plain")); err != nil {
+		t.Fatal(err)
+	}
+	if data := receive(t, accepted.Session()); string(data) != "plain" {
+		t.Fatalf("%q", data)
+	}
+	if data, err := accepted.TryReceive(); !errors.Is(err, wtgram.ErrWouldBlock) {
+		t.Fatalf("%q %v", data, err)
+	}
+}
+
+func TestASmallQueueDropsWhatComesWhileItIsFull(t *testing.T) {
+	client, accepted := pair(t)
+	from := must[*wtgram.Structured](t)(client.OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	to := must[*wtgram.Structured](t)(accepted.OpenStructured(registry(t), wtgram.StructuredOptions{QueueDatagrams: 2}))
+	for range 5 {
+		if err := from.Send(t.Context(), chat{"a", "b"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A datagram sent after them may come before them.
+	eventually(t, "three of five find the queue full", func() bool {
+		return must[wtgram.StructuredStats](t)(to.Stats()).ReceiveDroppedFull == 3
+	})
+	for range 2 {
+		must[any](t)(to.Receive(within(t, patience)))
+	}
+}
+
 // arrived waits until so many datagrams have arrived.
 func arrived(t testing.TB, transport *wtgram.Transport, datagrams uint64) {
 	t.Helper()

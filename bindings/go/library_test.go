@@ -162,15 +162,3 @@ func TestEveryCongestionControllerCarriesDatagrams(t *testing.T) {
 		}
 	}
 }
-
-func TestASessionSaysWhereItIsInItsLife(t *testing.T) {
-	client, accepted := pair(t)
-	if client.State() != wtgram.SessionConnected || must[uint64](t)(client.ID()) != must[uint64](t)(accepted.ID()) {
-		t.Fatal(client.State())
-	}
-	client.Close()
-	<-accepted.Context().Done()
-	if client.State() != wtgram.SessionClosed || accepted.State() != wtgram.SessionClosed {
-		t.Fatal(client.State(), accepted.State())
-	}
-}

@@ -9,6 +9,28 @@ import (
 	"example.com/wtgram"
 )
 
+func TestWhatWaitsIsCountedByItsPriority(t *testing.T) {
+	out, fill := stuck(t)
+	eventually(t, "never do three priorities wait", func() bool {
+		fill()
+		must[uint64](t)(out.ClearSendBuffer()) // QUIC is as full as before
+		for i, priority := range []int{0, 1, 2, 2} {
+			if err := out.TrySend(make([]byte, 10*(i+1)), wtgram.SendOptions{Priority: priority}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stats := must[wtgram.QueueStats](t)(out.QueueStats())
+		for i := range stats.OutgoingPriorityDatagrams {
+			stats.OutgoingDatagrams -= stats.OutgoingPriorityDatagrams[i]
+			stats.OutgoingBytes -= stats.OutgoingPriorityBytes[i]
+		}
+		if stats.OutgoingDatagrams != 0 || stats.OutgoingBytes != 0 {
+			t.Fatalf("%+v", stats)
+		}
+		return stats.OutgoingPriorityDatagrams == [3]uint64{1, 1, 2} && stats.OutgoingPriorityBytes == [3]uint64{10, 20, 70}
+	})
+}
+
 func TestEveryFigureOfTheReferenceIsCounted(t *testing.T) {
 	client, accepted := pair(t, wtgram.WithQueues(wtgram.QueueOptions{IncomingMaxDatagrams: 2}))
 	out, in := client.Transport(), accepted.Transport()

@@ -2,7 +2,6 @@ package wtgram_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,9 +13,92 @@ import (
 	"example.com/wtgram"
 )
 
-// smallAndWaiting is a queue in which most of a batch has to wait.
-func smallAndWaiting() wtgram.Option {
-	return wtgram.WithQueues(wtgram.QueueOptions{OutgoingMaxDatagrams: 4, WhenOutgoingFull: wtgram.FullWait})
+func TestBatchesGoOverWholeAndInOrder(t *testing.T) {
+	client, accepted := pair(t)
+	var datagrams [][]byte
+	for i := range 90 { // more than one crossing
+		datagrams = append(datagrams, fmt.Appendf(nil, "datagram %02d", i))
+	}
+	taken, errs := client.Transport().SendBatch(t.Context(), datagrams, wtgram.SendOptions{})
+	if errs != nil || taken != len(datagrams) {
+		t.Fatalf("%d accepted: %v", taken, errs)
+	}
+	var batch wtgram.Batch
+	got := []string{string(receive(t, accepted))}
+	for len(got) < len(datagrams) {
+		count, err := accepted.Transport().ReceiveBatch(within(t, patience), &batch)
+		if err != nil || count == 0 || count != batch.Len() {
+			t.Fatalf("%d of %d received: %v", len(got), len(datagrams), err)
+		}
+		for i := range count {
+			if age := time.Since(batch.Received(i)); age < -time.Minute {
+				t.Fatalf("arrived in the future: %v", age)
+			}
+			got = append(got, string(batch.At(i)))
+		}
+	}
+	for i, text := range asSent(got) {
+		if text != string(datagrams[i]) {
+			t.Fatalf("%d is %q", i, text)
+		}
+	}
+}
+
+func TestABatchSendsTheRestOfAFailedOne(t *testing.T) {
+	client, accepted := pair(t)
+	datagrams := [][]byte{[]byte("a"), make([]byte, 70000), make([]byte, 60000), []byte("d")}
+	count, errs := client.Transport().SendBatch(t.Context(), datagrams, wtgram.SendOptions{})
+	if count != 2 || errs[0] != nil || !errors.Is(errs[1], wtgram.ErrTooLarge) || !errors.Is(errs[2], wtgram.ErrTooLarge) || errs[3] != nil {
+		t.Fatalf("%d accepted: %v", count, errs)
+	}
+	if got := asSent([]string{string(receive(t, accepted)), string(receive(t, accepted))}); got[0] != "a" || got[1] != "d" {
+		t.Fatal(got)
+	}
+}
+
+func TestTheLargestPassesAndLargerIsRefused(t *testing.T) {
+	client, accepted := pair(t)
+	limit, err := client.Transport().MaxDatagramSize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.SendDatagram(make([]byte, limit)); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, accepted); len(got) != limit {
+		t.Fatalf("%d came as %d", limit, len(got))
+	}
+	if err := client.SendDatagram(make([]byte, 70000)); !errors.Is(err, wtgram.ErrTooLarge) {
+		t.Fatal(err)
+	}
+}
+
+func TestAFullQueueRejectsOrWaits(t *testing.T) {
+	data := make([]byte, 1000)
+	client, _ := pair(t, wtgram.WithQueues(wtgram.QueueOptions{OutgoingMaxDatagrams: 4, WhenOutgoingFull: wtgram.FullReject}))
+	var err error
+	for i := 0; i < 2_000_000 && err == nil; i++ {
+		err = client.SendDatagram(data)
+	}
+	if !errors.Is(err, wtgram.ErrQueueFull) {
+		t.Fatal(err)
+	}
+	client, accepted := pair(t, wtgram.WithQueues(wtgram.QueueOptions{OutgoingMaxDatagrams: 4, WhenOutgoingFull: wtgram.FullWait}))
+	go func() {
+		for {
+			if _, err := accepted.ReceiveDatagram(context.Background()); err != nil {
+				return
+			}
+		}
+	}()
+	for range 20_000 {
+		if err := client.Transport().Send(within(t, patience), data, wtgram.SendOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stats, err := client.Transport().Stats(); err != nil || stats.SendEvicted != 0 || stats.Sent+stats.SendQueued != 20_000 {
+		t.Fatalf("%+v %v", stats, err)
+	}
 }
 
 func TestABatchWaitsForRoomAndNoneOfItIsLost(t *testing.T) {
@@ -226,50 +308,6 @@ func TestTheTTLOfABatchBeginsWithTheCall(t *testing.T) {
 	}
 }
 
-func TestNothingIsLeftOfABatchWhoseCodecPanicked(t *testing.T) {
-	client, accepted := pair(t)
-	codec := wtgram.CodecFuncs(func(value any) ([]byte, error) {
-		if value.(*chat).Text == "" {
-			panic("no text")
-		}
-		return json.Marshal(value)
-	}, json.Unmarshal)
-	values := must[*wtgram.Structured](t)(client.OpenStructured(registry(t), wtgram.StructuredOptions{Codec: codec}))
-	func() {
-		defer func() { _ = recover() }()
-		values.SendBatch(within(t, patience), []any{chat{"a", "lost"}, chat{}}, wtgram.SendOptions{})
-	}()
-	mine := [][]byte{[]byte("mine")}
-	if count, errs := client.Transport().SendBatch(t.Context(), mine, wtgram.SendOptions{}); errs != nil || count != 1 {
-		t.Fatal(count, errs)
-	}
-	if got := receive(t, accepted); string(got) != "mine" {
-		t.Fatalf("%q", got)
-	}
-}
-
-func TestWhatWaitsIsCountedByItsPriority(t *testing.T) {
-	out, fill := stuck(t)
-	eventually(t, "never do three priorities wait", func() bool {
-		fill()
-		must[uint64](t)(out.ClearSendBuffer()) // QUIC is as full as before
-		for i, priority := range []int{0, 1, 2, 2} {
-			if err := out.TrySend(make([]byte, 10*(i+1)), wtgram.SendOptions{Priority: priority}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		stats := must[wtgram.QueueStats](t)(out.QueueStats())
-		for i := range stats.OutgoingPriorityDatagrams {
-			stats.OutgoingDatagrams -= stats.OutgoingPriorityDatagrams[i]
-			stats.OutgoingBytes -= stats.OutgoingPriorityBytes[i]
-		}
-		if stats.OutgoingDatagrams != 0 || stats.OutgoingBytes != 0 {
-			t.Fatalf("%+v", stats)
-		}
-		return stats.OutgoingPriorityDatagrams == [3]uint64{1, 1, 2} && stats.OutgoingPriorityBytes == [3]uint64{10, 20, 70}
-	})
-}
-
 func TestABatchReturnsWithItsContext(t *testing.T) {
 	client, _ := pair(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -280,119 +318,18 @@ func TestABatchReturnsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestValuesGoInBatches(t *testing.T) {
-	for _, codec := range []wtgram.Codec{wtgram.JSON, wtgram.MessagePack} {
-		one, two := pair(t)
-		options := wtgram.StructuredOptions{Codec: codec}
-		client := must[*wtgram.Structured](t)(one.Transport().OpenStructured(registry(t), options))
-		accepted := must[*wtgram.Structured](t)(two.Transport().OpenStructured(registry(t), options))
-		values := []any{chat{"a", "0"}, 5, &move{1, 2}}
-		for i := range 80 { // more than one crossing
-			values = append(values, &chat{"b", fmt.Sprint(i)})
-		}
-		sent, errs := client.SendBatch(within(t, patience), values, wtgram.SendOptions{Priority: 1})
-		if sent != len(values)-1 || len(errs) != len(values) || errs[0] != nil || !errors.Is(errs[1], wtgram.ErrUnknownType) {
-			t.Fatal(sent, errs)
-		}
-		chats, moves := make(map[chat]bool), 0
-		for into := make([]wtgram.Received, 7); len(chats)+moves < sent; {
-			count := must[int](t)(accepted.ReceiveBatch(within(t, patience), into))
-			for _, got := range into[:count] {
-				if got.Err != nil || time.Since(got.Timestamp) > time.Minute {
-					t.Fatalf("%+v", got)
-				}
-				switch value := got.Value.(type) {
-				case chat:
-					chats[value] = true
-				case *move:
-					moves++
-				default:
-					t.Fatalf("%#v", value)
-				}
-			}
-		}
-		if len(chats) != 81 || moves != 1 || !chats[chat{"a", "0"}] || !chats[chat{"b", "79"}] {
-			t.Fatal(chats, moves)
-		}
-		// What is no value takes a place, and the next one comes with it or after it.
-		for _, data := range []string{"\x00", "\x00\x09{}"} {
-			if err := one.SendDatagram([]byte(data)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		bad := make(map[error]int)
-		for into := make([]wtgram.Received, 2); bad[wtgram.ErrTruncated]+bad[wtgram.ErrUnknownType] < 2; {
-			for _, got := range into[:must[int](t)(accepted.ReceiveBatch(within(t, patience), into))] {
-				if got.Value != nil {
-					t.Fatalf("%#v", got)
-				}
-				bad[got.Err]++
-			}
-		}
-		if bad[wtgram.ErrTruncated] != 1 || bad[wtgram.ErrUnknownType] != 1 {
-			t.Fatal(bad)
-		}
-		if _, err := accepted.ReceiveBatch(t.Context(), nil); !errors.Is(err, wtgram.ErrInvalidArgument) {
-			t.Fatal(err)
-		}
-		accepted.Close()
-		if _, err := accepted.ReceiveBatch(within(t, patience), make([]wtgram.Received, 1)); !errors.Is(err, net.ErrClosed) {
-			t.Fatal(err)
-		}
-		if err := client.TrySend(chat{"c", ""}, wtgram.SendOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		if err := client.TrySend(5, wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrUnknownType) {
-			t.Fatal(err)
-		}
+func TestABatchSaysWhatFailed(t *testing.T) {
+	client, _ := pair(t)
+	accepted, errs := client.Transport().SendBatch(t.Context(), [][]byte{nil, make([]byte, 70000), make([]byte, 60000), {1}},
+		wtgram.SendOptions{Priority: 1})
+	if accepted != 2 || len(errs) != 4 || errs[0] != nil || errs[3] != nil ||
+		!errors.Is(errs[1], wtgram.ErrTooLarge) || !errors.Is(errs[2], wtgram.ErrTooLarge) {
+		t.Fatal(accepted, errs)
 	}
-}
-
-func TestAValueLargerAsJSONThanOnTheWireComesInABatch(t *testing.T) {
-	one, two := pair(t)
-	options := wtgram.StructuredOptions{Codec: wtgram.MessagePack}
-	client := must[*wtgram.Structured](t)(one.OpenStructured(registry(t), options))
-	accepted := must[*wtgram.Structured](t)(two.OpenStructured(registry(t), options))
-	// A control character is one byte on the wire and six in JSON; eleven such values are more than a slab.
-	text := string(make([]byte, 1000))
-	for range 12 {
-		if err := client.Send(within(t, patience), chat{"a", text}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for got, into := 0, make([]wtgram.Received, 64); got < 12; {
-		for _, one := range into[:must[int](t)(accepted.ReceiveBatch(within(t, patience), into))] {
-			if one.Err != nil || one.Value != (chat{"a", text}) {
-				t.Fatal(one.Err)
-			}
-			got++
-		}
-	}
-}
-
-func TestOutcomesOfMessagesComeInBatches(t *testing.T) {
-	client, _ := layers(t)
-	const messages = 100
-	for id := range uint64(messages) {
-		if err := client.SendReported(within(t, patience), []byte("x"), id+1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	seen := make(map[uint64]bool)
-	for into := make([]wtgram.ReliabilityOutcome, 30); len(seen) < messages; {
-		for _, outcome := range into[:must[int](t)(client.NextOutcomes(within(t, patience), into))] {
-			if outcome.Kind != wtgram.MessageAcknowledged || seen[outcome.ReportID] {
-				t.Fatalf("%+v", outcome)
-			}
-			seen[outcome.ReportID] = true
-		}
-	}
-	if _, err := client.NextOutcomes(t.Context(), nil); !errors.Is(err, wtgram.ErrInvalidArgument) {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if count, err := client.NextOutcomes(ctx, make([]wtgram.ReliabilityOutcome, 1)); count != 0 || !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(count, err)
+	client.Close()
+	<-client.Context().Done()
+	accepted, errs = client.Transport().TrySendBatch([][]byte{{1}, {2}}, wtgram.SendOptions{})
+	if accepted != 0 || len(errs) != 2 || !errors.Is(errs[0], net.ErrClosed) || !errors.Is(errs[1], net.ErrClosed) {
+		t.Fatal(accepted, errs)
 	}
 }

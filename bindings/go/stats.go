@@ -3,13 +3,7 @@ package wtgram
 // #include "bridge.h"
 import "C"
 
-import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"runtime"
-	"time"
-)
+import "time"
 
 // TransportStats are everything that is counted, as one consistent snapshot.
 type TransportStats struct {
@@ -94,122 +88,26 @@ func (t *Transport) QueueStats() (QueueStats, error) {
 	return stats, nil
 }
 
-// HeartbeatOptions are options of a heartbeat.
-type HeartbeatOptions struct {
-	Interval             time.Duration // at least 1 ms; 0 for the default of 30 s
-	SilentAfterIntervals uint32        // without any datagram, until the peer counts as silent; 0 watches nothing
+// DatagramStats account for every datagram: each one handed in is in exactly one of the outgoing figures, each one
+// received in exactly one of the incoming.
+type DatagramStats struct {
+	HandedIn, Sent, SentBytes, SendExpired, SendEvicted, SendRejected, SendTooLarge, SendFailed, SendCleared uint64
+	SendQueued, SendQueuedBytes, SentDroppedByQUIC                                                           uint64
+	Received, ReceivedBytes, Delivered, DeliveredBytes, ReceiveExpired, ReceiveDroppedFull, ReceiveCleared   uint64
+	ReceiveQueued, ReceiveQueuedBytes, ReceiveDroppedByQUIC, ReceiveForeign                                  uint64
 }
 
-// StartHeartbeat sends a heartbeat of priority 1 now and in every interval, until StopHeartbeat or
-// the end. Receivers get heartbeats like any datagram: IsHeartbeat tells.
-func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
-	var c C.wtgram_heartbeat_options
-	C.wtgram_heartbeat_options_init(&c)
-	if options.Interval != 0 {
-		c.interval_us = inMicroseconds(options.Interval)
+func datagramStats(c *C.wtgram_transport_stats) DatagramStats {
+	return DatagramStats{
+		HandedIn: uint64(c.handed_in), Sent: uint64(c.sent), SentBytes: uint64(c.sent_bytes),
+		SendExpired: uint64(c.send_expired), SendEvicted: uint64(c.send_evicted), SendRejected: uint64(c.send_rejected),
+		SendTooLarge: uint64(c.send_too_large), SendFailed: uint64(c.send_failed), SendCleared: uint64(c.send_cleared),
+		SendQueued: uint64(c.send_queued), SendQueuedBytes: uint64(c.send_queued_bytes),
+		SentDroppedByQUIC: uint64(c.sent_dropped_by_quic),
+		Received:          uint64(c.received), ReceivedBytes: uint64(c.received_bytes), Delivered: uint64(c.delivered),
+		DeliveredBytes: uint64(c.delivered_bytes), ReceiveExpired: uint64(c.receive_expired),
+		ReceiveDroppedFull: uint64(c.receive_dropped_full), ReceiveCleared: uint64(c.receive_cleared),
+		ReceiveQueued: uint64(c.receive_queued), ReceiveQueuedBytes: uint64(c.receive_queued_bytes),
+		ReceiveDroppedByQUIC: uint64(c.receive_dropped_by_quic), ReceiveForeign: uint64(c.receive_foreign),
 	}
-	c.silent_after_intervals = C.uint32_t(options.SilentAfterIntervals)
-	return t.done(C.wtgram_transport_start_heartbeat(t.session.datagrams.get(), &c))
-}
-
-// StopHeartbeat ends heartbeat and watch.
-func (t *Transport) StopHeartbeat() error {
-	return t.done(C.wtgram_transport_stop_heartbeat(t.session.datagrams.get()))
-}
-
-// IsPeerSilent says whether the heartbeat's watch has heard nothing from the peer for as long as it was told.
-func (t *Transport) IsPeerSilent() (bool, error) {
-	var silent C.bool
-	err := t.done(C.wtgram_transport_is_peer_silent(t.session.datagrams.get(), &silent))
-	return bool(silent), err
-}
-
-// WaitPeerSilent waits until IsPeerSilent.
-func (t *Transport) WaitPeerSilent(ctx context.Context) error {
-	defer runtime.KeepAlive(t.session)
-	return t.session.waitFor(ctx, &t.session.silent, func() Status {
-		var silent, closed C.bool
-		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed)); status != 0 {
-			return status
-		}
-		if closed {
-			return ErrClosed
-		}
-		if status := Status(C.wtgram_transport_is_peer_silent(t.session.datagrams.get(), &silent)); status != 0 {
-			return status
-		}
-		if !silent {
-			return ErrWouldBlock
-		}
-		return 0
-	})
-}
-
-// NewHeartbeat is a heartbeat's payload: HEARTBEAT: and the Unix time in seconds.
-func NewHeartbeat() ([]byte, error) {
-	buffer := make([]byte, C.WTGRAM_HEARTBEAT_MAX_LENGTH)
-	var length C.size_t
-	err := check(C.wtgram_datagram_write_heartbeat((*C.uint8_t)(pointer(buffer)), C.size_t(len(buffer)), &length))
-	return buffer[:length], err
-}
-
-// IsHeartbeat says whether a payload begins like a heartbeat.
-func IsHeartbeat(data []byte) bool {
-	var heartbeat C.bool
-	err := check(C.wtgram_datagram_is_heartbeat((*C.uint8_t)(pointer(data)), C.size_t(len(data)), &heartbeat))
-	return err == nil && bool(heartbeat)
-}
-
-// Finding is something that looks wrong.
-type Finding struct {
-	Code    string  `json:"code"` // stable
-	Message string  `json:"message"`
-	Figure  float64 `json:"figure"`
-}
-
-// Diagnose says what looks wrong; nothing, if nothing does.
-func (t *Transport) Diagnose() ([]Finding, error) {
-	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_transport_diagnose(t.session.datagrams.get(), text, capacity, length))
-	})
-	if err != nil {
-		return nil, err
-	}
-	var findings []Finding
-	if err := json.Unmarshal([]byte(text), &findings); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInternal, err)
-	}
-	return findings, nil
-}
-
-// DebugState is everything there is to see, as JSON for people.
-func (t *Transport) DebugState() (json.RawMessage, error) {
-	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_transport_get_debug_state(t.session.datagrams.get(), text, capacity, length))
-	})
-	return json.RawMessage(text), err
-}
-
-// Prometheus is the figures of the transport and its path as OpenMetrics text 1.0.
-func (t *Transport) Prometheus() (string, error) {
-	return t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_transport_get_prometheus(t.session.datagrams.get(), text, capacity, length))
-	})
-}
-
-// Prometheus is the same for all transports that this process has and had together; an HTTP server gives it out as
-// application/openmetrics-text; version=1.0.0; charset=utf-8.
-func Prometheus() (string, error) {
-	return readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_process_get_prometheus(text, capacity, length))
-	})
-}
-
-func (t *Transport) text(read func(text *C.char, capacity C.size_t, length *C.size_t) Status) (string, error) {
-	defer runtime.KeepAlive(t.session)
-	text, err := readText(read)
-	if err != nil {
-		return "", t.session.failure(err.(Status))
-	}
-	return text, nil
 }

@@ -1,0 +1,49 @@
+package wtgram
+
+// #cgo noescape bridge_receive_batch
+// #cgo nocallback bridge_receive_batch
+// #include "bridge.h"
+import "C"
+
+import "time"
+
+// Batch is room for many datagrams, allocated once and filled again and again.
+type Batch struct {
+	// Max is how many datagrams a call puts into it at most; 0 for 64, which is all there is room for.
+	Max int
+
+	slab  slab
+	count int
+}
+
+// Len is how many datagrams the last ReceiveBatch stored.
+func (b *Batch) Len() int { return b.count }
+
+// At is one of them; good until the batch is filled again.
+func (b *Batch) At(i int) []byte {
+	if i < 0 || i >= b.count {
+		panic("wtgram: index out of range of the batch")
+	}
+	one := &b.slab.received[i]
+	return b.slab.arena[one.offset : one.offset+one.length : one.offset+one.length]
+}
+
+// Received is when datagram i arrived.
+func (b *Batch) Received(i int) time.Time {
+	return time.UnixMicro(int64(b.slab.received[i].timestamp_us))
+}
+
+// fill takes what has arrived, up to the batch's size.
+func (b *Batch) fill(datagrams C.wtgram_transport) Status {
+	most := len(b.slab.received)
+	if b.Max > 0 {
+		most = min(most, b.Max)
+	}
+	count := C.bridge_receive_batch(datagrams, (*C.uint8_t)(pointer(b.slab.arena[:])), C.size_t(len(b.slab.arena)),
+		&b.slab.received[0], C.size_t(most))
+	if count <= 0 {
+		return Status(count)
+	}
+	b.count = int(count)
+	return 0
+}

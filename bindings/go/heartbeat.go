@@ -1,0 +1,76 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"runtime"
+	"time"
+)
+
+// HeartbeatOptions are options of a heartbeat.
+type HeartbeatOptions struct {
+	Interval             time.Duration // at least 1 ms; 0 for the default of 30 s
+	SilentAfterIntervals uint32        // without any datagram, until the peer counts as silent; 0 watches nothing
+}
+
+// StartHeartbeat sends a heartbeat of priority 1 now and in every interval, until StopHeartbeat or
+// the end. Receivers get heartbeats like any datagram: IsHeartbeat tells.
+func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
+	var c C.wtgram_heartbeat_options
+	C.wtgram_heartbeat_options_init(&c)
+	if options.Interval != 0 {
+		c.interval_us = inMicroseconds(options.Interval)
+	}
+	c.silent_after_intervals = C.uint32_t(options.SilentAfterIntervals)
+	return t.done(C.wtgram_transport_start_heartbeat(t.session.datagrams.get(), &c))
+}
+
+// StopHeartbeat ends heartbeat and watch.
+func (t *Transport) StopHeartbeat() error {
+	return t.done(C.wtgram_transport_stop_heartbeat(t.session.datagrams.get()))
+}
+
+// IsPeerSilent says whether the heartbeat's watch has heard nothing from the peer for as long as it was told.
+func (t *Transport) IsPeerSilent() (bool, error) {
+	var silent C.bool
+	err := t.done(C.wtgram_transport_is_peer_silent(t.session.datagrams.get(), &silent))
+	return bool(silent), err
+}
+
+// WaitPeerSilent waits until IsPeerSilent.
+func (t *Transport) WaitPeerSilent(ctx context.Context) error {
+	defer runtime.KeepAlive(t.session)
+	return t.session.waitFor(ctx, &t.session.silent, func() Status {
+		var silent, closed C.bool
+		if status := Status(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed)); status != 0 {
+			return status
+		}
+		if closed {
+			return ErrClosed
+		}
+		if status := Status(C.wtgram_transport_is_peer_silent(t.session.datagrams.get(), &silent)); status != 0 {
+			return status
+		}
+		if !silent {
+			return ErrWouldBlock
+		}
+		return 0
+	})
+}
+
+// NewHeartbeat is a heartbeat's payload: HEARTBEAT: and the Unix time in seconds.
+func NewHeartbeat() ([]byte, error) {
+	buffer := make([]byte, C.WTGRAM_HEARTBEAT_MAX_LENGTH)
+	var length C.size_t
+	err := check(C.wtgram_datagram_write_heartbeat((*C.uint8_t)(pointer(buffer)), C.size_t(len(buffer)), &length))
+	return buffer[:length], err
+}
+
+// IsHeartbeat says whether a payload begins like a heartbeat.
+func IsHeartbeat(data []byte) bool {
+	var heartbeat C.bool
+	err := check(C.wtgram_datagram_is_heartbeat((*C.uint8_t)(pointer(data)), C.size_t(len(data)), &heartbeat))
+	return err == nil && bool(heartbeat)
+}

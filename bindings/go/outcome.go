@@ -1,0 +1,58 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"runtime"
+)
+
+// OutcomeKind is what became of a datagram.
+type OutcomeKind uint32
+
+const (
+	OutcomeSent     OutcomeKind = C.WTGRAM_OUTCOME_SENT      // to QUIC; whether it arrives nobody knows
+	OutcomeExpired  OutcomeKind = C.WTGRAM_OUTCOME_EXPIRED   // too old before it could be sent
+	OutcomeEvicted  OutcomeKind = C.WTGRAM_OUTCOME_EVICTED   // made room for a newer one
+	OutcomeRejected OutcomeKind = C.WTGRAM_OUTCOME_REJECTED  // no room for it
+	OutcomeTooLarge OutcomeKind = C.WTGRAM_OUTCOME_TOO_LARGE // for the path
+	OutcomeFailed   OutcomeKind = C.WTGRAM_OUTCOME_FAILED    // QUIC refused it
+	OutcomeCleared  OutcomeKind = C.WTGRAM_OUTCOME_CLEARED   // by ClearSendBuffer
+	OutcomeClosed   OutcomeKind = C.WTGRAM_OUTCOME_CLOSED    // the transport closed first
+)
+
+// Outcome is what became of a datagram that was sent with a ReportID.
+type Outcome struct {
+	ReportID uint64
+	Kind     OutcomeKind
+}
+
+// NextOutcome waits for the outcome of a datagram that was sent with a ReportID; they come in the
+// order in which they happened, each once. When QueueOptions.OutcomeCapacity of them are unfetched,
+// sending with a ReportID is ErrLimitReached.
+func (t *Transport) NextOutcome(ctx context.Context) (Outcome, error) {
+	defer runtime.KeepAlive(t.session)
+	var c C.wtgram_outcome
+	err := t.session.waitFor(ctx, &t.session.outcomes, func() Status {
+		return Status(C.wtgram_transport_next_outcome(t.session.datagrams.get(), 0, &c))
+	})
+	return Outcome{uint64(c.report_id), OutcomeKind(c.kind)}, err
+}
+
+// NextOutcomes waits for the first outcome, then takes what is there, up to len(into), and says how many.
+func (t *Transport) NextOutcomes(ctx context.Context, into []Outcome) (int, error) {
+	defer runtime.KeepAlive(t.session)
+	if len(into) == 0 {
+		return 0, ErrInvalidArgument
+	}
+	outcomes := make([]C.wtgram_outcome, min(len(into), 1024))
+	var count C.size_t
+	err := t.session.waitFor(ctx, &t.session.outcomes, func() Status {
+		return Status(C.wtgram_transport_next_outcomes(t.session.datagrams.get(), 0, &outcomes[0], C.size_t(len(outcomes)), &count))
+	})
+	for i, c := range outcomes[:count] {
+		into[i] = Outcome{uint64(c.report_id), OutcomeKind(c.kind)}
+	}
+	return int(count), err
+}

@@ -1,0 +1,111 @@
+package wtgram
+
+// #cgo noescape bridge_try_receive
+// #cgo nocallback bridge_try_receive
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// slab is what one crossing into the library fills. Slabs are reused by all sessions.
+type slab struct {
+	arena    [64 * 1024]byte // no datagram is larger
+	received [C.BRIDGE_BATCH]C.wtgram_received_datagram
+}
+
+var slabs = sync.Pool{New: func() any { return new(slab) }}
+
+// tryReceive takes one datagram, and no others with it: what nobody has asked for stays in the
+// library's queue, where it ages, is counted and can be read by others. The status is 0 or why
+// there is none. metadata may be nil.
+func (s *session) tryReceive(metadata *C.wtgram_datagram_metadata, withChecksum bool) ([]byte, Status) {
+	room := slabs.Get().(*slab)
+	var length C.size_t
+	status := C.bridge_try_receive(s.datagrams.get(), (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
+		C.bool(withChecksum), metadata, &length)
+	var data []byte
+	if status == C.WTGRAM_OK {
+		data = make([]byte, length)
+		copy(data, room.arena[:length])
+	}
+	slabs.Put(room)
+	return data, Status(status)
+}
+
+// ReceiveDatagram waits for the next datagram. After the session is closed, it first returns what had arrived, then a
+// *SessionError.
+func (s *Session) ReceiveDatagram(ctx context.Context) ([]byte, error) {
+	defer runtime.KeepAlive(s)
+	return s.receive(ctx)
+}
+
+func (s *session) receive(ctx context.Context) (data []byte, err error) {
+	err = s.waitFor(ctx, &s.readable, func() (status Status) {
+		data, status = s.tryReceive(nil, false)
+		return status
+	})
+	return data, err
+}
+
+// Receive waits for the next datagram.
+func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
+	defer runtime.KeepAlive(t.session)
+	return t.session.receive(ctx)
+}
+
+// TryReceive is Receive that never waits: ErrWouldBlock where nothing is there.
+func (t *Transport) TryReceive() ([]byte, error) {
+	defer runtime.KeepAlive(t.session)
+	data, status := t.session.tryReceive(nil, false)
+	if status != 0 {
+		return nil, t.session.failure(status)
+	}
+	return data, nil
+}
+
+// ReceiveBatch waits for the first datagram, then takes what is there, up to into.Max.
+func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) {
+	defer runtime.KeepAlive(t.session)
+	into.count = 0
+	if into.Max < 0 {
+		return 0, ErrInvalidArgument
+	}
+	err := t.session.waitFor(ctx, &t.session.readable, func() Status { return into.fill(t.session.datagrams.get()) })
+	return into.count, err
+}
+
+// Metadata is what is known about a datagram that was received.
+type Metadata struct {
+	Timestamp time.Time     // when it arrived
+	Size      int           // bytes
+	Sequence  uint64        // place in the order of arrival, from 0; gaps are datagrams dropped after arrival
+	Age       time.Duration // between arriving and being received
+	Waited    time.Duration // how long the call waited; 0 where the datagram was there
+	Checksum  string        // first 8 hex digits of the SHA-256, if asked for
+}
+
+// ReceiveWithMetadata waits for the next datagram and says what is known about it.
+func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) (data []byte, metadata Metadata, err error) {
+	defer runtime.KeepAlive(t.session)
+	var c C.wtgram_datagram_metadata
+	start, tries := time.Now(), 0
+	err = t.session.waitFor(ctx, &t.session.readable, func() (status Status) {
+		data, status = t.session.tryReceive(&c, withChecksum)
+		tries++
+		return status
+	})
+	if err != nil {
+		return nil, Metadata{}, err
+	}
+	metadata = Metadata{Timestamp: time.UnixMicro(int64(c.timestamp_us)), Size: int(c.size), Sequence: uint64(c.sequence),
+		Age: microseconds(c.age_us), Checksum: C.GoString(&c.checksum[0])}
+	if tries > 1 {
+		metadata.Waited = time.Since(start)
+	}
+	return data, metadata, nil
+}

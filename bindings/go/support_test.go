@@ -1,0 +1,176 @@
+package wtgram_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	"example.com/wtgram"
+)
+
+// patience is a guard against hanging, not a measure of speed.
+const patience = time.Minute
+
+func within(t testing.TB, limit time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func listen(t testing.TB, options ...wtgram.ListenOption) (*wtgram.Server, string, wtgram.CertificateHash) {
+	t.Helper()
+	options = append([]wtgram.ListenOption{wtgram.WithHandshakeTimeout(patience)}, options...)
+	server, err := wtgram.Listen("127.0.0.1:0", options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	hash, err := server.CertificateHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server, fmt.Sprintf("https://%s/test", reachable(t, server.Addr())), hash
+}
+
+// pair connects a client to a server of its own.
+func pair(t testing.TB, options ...wtgram.Option) (client, accepted *wtgram.Session) {
+	t.Helper()
+	var listenOptions []wtgram.ListenOption
+	for _, option := range options {
+		listenOptions = append(listenOptions, option)
+	}
+	server, url, hash := listen(t, listenOptions...)
+	dialOptions := []wtgram.DialOption{wtgram.WithCertificateHash(hash), wtgram.WithTimeout(patience)}
+	for _, option := range options {
+		dialOptions = append(dialOptions, option)
+	}
+	client, err := wtgram.Dial(within(t, patience), url, dialOptions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	accepted, err = server.Accept(within(t, patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { accepted.Close() })
+	return client, accepted
+}
+
+func receive(t testing.TB, session *wtgram.Session) []byte {
+	t.Helper()
+	data, err := session.ReceiveDatagram(within(t, patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// smallAndWaiting is a queue in which most of a batch has to wait.
+func smallAndWaiting() wtgram.Option {
+	return wtgram.WithQueues(wtgram.QueueOptions{OutgoingMaxDatagrams: 4, WhenOutgoingFull: wtgram.FullWait})
+}
+
+func must[T any](t testing.TB) func(value T, err error) T {
+	t.Helper()
+	return func(value T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+}
+
+// eventually is for what the other side must come to.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+	}
+}
+
+// empty fails if the transport has a datagram for its reader.
+func empty(t *testing.T, transport *wtgram.Transport) {
+	t.Helper()
+	if data, err := transport.TryReceive(); !errors.Is(err, wtgram.ErrWouldBlock) {
+		t.Fatalf("%q %v", data, err)
+	}
+}
+
+// reachable is the address at which clients reach a server: its own, or, where
+// WTGRAM_LINK_SIMULATOR names the link simulator's program, that of a link of which
+// WTGRAM_LINK_PROFILE gives the conditions, as a JSON object.
+func reachable(t testing.TB, server net.Addr) string {
+	t.Helper()
+	program := os.Getenv("WTGRAM_LINK_SIMULATOR")
+	if program == "" {
+		return server.String()
+	}
+	link := exec.Command(program, server.String())
+	link.Stderr = os.Stderr
+	input, err := link.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := link.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := link.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		input.Close() // which ends it
+		if err := link.Wait(); err != nil {
+			t.Errorf("the link simulator: %v", err)
+		}
+	})
+	answers := bufio.NewReader(output)
+	port := answer(t, answers, "listening")["port"]
+	conditions := map[string]any{"command": "set", "direction": "both"}
+	if err := json.Unmarshal([]byte(os.Getenv("WTGRAM_LINK_PROFILE")), &conditions); err != nil {
+		t.Fatalf("WTGRAM_LINK_PROFILE: %v", err)
+	}
+	command, err := json.Marshal(conditions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(input, "%s\n", command); err != nil {
+		t.Fatal(err)
+	}
+	answer(t, answers, "set")
+	return fmt.Sprintf("127.0.0.1:%v", port)
+}
+
+// asSent is numbered datagrams in the order in which they were sent; a link that is not simulated keeps it.
+func asSent(arrived []string) []string {
+	if os.Getenv("WTGRAM_LINK_SIMULATOR") != "" {
+		slices.Sort(arrived)
+	}
+	return arrived
+}
+
+func answer(t testing.TB, from *bufio.Reader, event string) map[string]any {
+	t.Helper()
+	line, err := from.ReadBytes('\n')
+	if err != nil && err != io.EOF {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(line, &fields); err != nil || fields["event"] != event {
+		t.Fatalf("the link simulator says %q instead of %q", line, event)
+	}
+	return fields
+}

@@ -1,0 +1,152 @@
+package wtgram
+
+import (
+	"context"
+	"sync"
+)
+
+// waitFor calls try until it says something else than ErrWouldBlock, and gives the error of what it said.
+func (s *session) waitFor(ctx context.Context, queue *waitQueue, try func() Status) error {
+	var status Status
+	err := queue.until(ctx, func() bool {
+		status = try()
+		return status == ErrWouldBlock
+	})
+	if err != nil && err != ErrClosed {
+		return err
+	}
+	if err == ErrClosed {
+		status = ErrClosed
+	}
+	return s.result(status)
+}
+
+// result is nil for 0.
+func (s *session) result(status Status) error {
+	if status == 0 {
+		return nil
+	}
+	return s.failure(status)
+}
+
+// waitQueue holds the goroutines that wait for one kind of readiness of one object, first come, first served.
+type waitQueue struct {
+	source  *source
+	what    uint32
+	lingers []linger
+
+	mu      sync.Mutex
+	waiters []chan struct{}
+	ended   bool // no one waits: every try has its final answer
+}
+
+// until calls try until it says something else than "would block", and waits in between.
+func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !try() {
+			q.next()
+			return nil
+		}
+		for _, l := range q.lingers {
+			if !q.linger(l) {
+				break
+			}
+			if !try() {
+				q.next()
+				return nil
+			}
+		}
+		wake, ended := q.join()
+		if ended {
+			// What came in between the try and the end decides.
+			if !try() {
+				return nil
+			}
+			return ErrClosed
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			q.leave(wake)
+			return ctx.Err()
+		}
+	}
+}
+
+// linger says whether it is worth trying again, after lingering. Nobody lingers who would overtake others.
+func (q *waitQueue) linger(l linger) bool {
+	q.mu.Lock()
+	alone := len(q.waiters) == 0 && !q.ended
+	q.mu.Unlock()
+	return alone && q.source.pump.linger(q.source.object, l)
+}
+
+func (q *waitQueue) join() (wake chan struct{}, ended bool) {
+	q.mu.Lock()
+	if q.ended {
+		q.mu.Unlock()
+		return nil, true
+	}
+	wake = make(chan struct{}, 1)
+	q.waiters = append(q.waiters, wake)
+	q.mu.Unlock()
+	// After joining: what became ready since the try is reported at once.
+	q.next()
+	return wake, false
+}
+
+// leave gives up. Who was woken meanwhile hands the wake-up on.
+func (q *waitQueue) leave(wake chan struct{}) {
+	q.mu.Lock()
+	for i, waiter := range q.waiters {
+		if waiter == wake {
+			q.waiters = append(q.waiters[:i], q.waiters[i+1:]...)
+			q.mu.Unlock()
+			return
+		}
+	}
+	q.mu.Unlock()
+	q.next()
+}
+
+// next sees to it that the others hear of what is left, if anything is.
+func (q *waitQueue) next() {
+	q.mu.Lock()
+	waiting := len(q.waiters) > 0
+	q.mu.Unlock()
+	if waiting {
+		q.source.arm(q.what)
+	}
+}
+
+func (q *waitQueue) wakeOne() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiters) > 0 {
+		q.waiters[0] <- struct{}{}
+		q.waiters = q.waiters[1:]
+	}
+}
+
+// wakeAll is for news that concern everybody who waits.
+func (q *waitQueue) wakeAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, waiter := range q.waiters {
+		waiter <- struct{}{}
+	}
+	q.waiters = nil
+}
+
+func (q *waitQueue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended = true
+	for _, waiter := range q.waiters {
+		waiter <- struct{}{}
+	}
+	q.waiters = nil
+}
