@@ -7,7 +7,7 @@ import "C"
 
 import "time"
 
-// Batch is room for many datagrams, allocated once and filled again and again.
+// Batch is a buffer for many datagrams. Allocate it once and use it again and again.
 type Batch struct {
 	// Max is how many datagrams a call puts into it at most; 0 for 64, which is all there is room for.
 	Max int
@@ -16,10 +16,10 @@ type Batch struct {
 	count int
 }
 
-// Len is how many datagrams the last ReceiveBatch stored.
+// Len returns how many datagrams the last ReceiveBatch stored.
 func (b *Batch) Len() int { return b.count }
 
-// At is one of them; good until the batch is filled again.
+// At returns datagram i. It is valid until the batch is filled again.
 func (b *Batch) At(i int) []byte {
 	if i < 0 || i >= b.count {
 		panic("wtgram: index out of range of the batch")
@@ -28,7 +28,7 @@ func (b *Batch) At(i int) []byte {
 	return b.slab.arena[one.offset : one.offset+one.length : one.offset+one.length]
 }
 
-// Received is when datagram i arrived.
+// Received returns the time at which datagram i arrived.
 func (b *Batch) Received(i int) time.Time {
 	return time.UnixMicro(int64(b.slab.received[i].timestamp_us))
 }

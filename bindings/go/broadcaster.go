@@ -17,7 +17,7 @@ type Broadcaster struct {
 }
 
 // Member is a *Session, *Transport or *Reliability. A session and its transport are the same
-// member. Being a member keeps it from being collected, and does nothing else to it.
+// member. A member is not garbage collected.
 type Member interface {
 	memberID() uint64
 	enter(C.wtgram_broadcaster) C.wtgram_status
@@ -48,13 +48,14 @@ func (r *Reliability) quit(b C.wtgram_broadcaster) C.wtgram_status {
 	return C.wtgram_broadcaster_remove_reliability(b, r.handle.get())
 }
 
-// BroadcasterOptions say what happens to a member that does not keep up: it misses what its queue has no room for, and,
-// where SlowLimit is not 0, is removed after so many broadcasts in a row for which its queue dropped something.
+// BroadcasterOptions say what happens to a member that does not keep up. It misses datagrams for
+// which its queue has no space. If SlowLimit is not 0, it is removed after that many broadcasts in
+// a row for which its queue dropped something.
 type BroadcasterOptions struct {
 	SlowLimit uint32
 }
 
-// NewBroadcaster makes one without members.
+// NewBroadcaster makes a broadcaster without members.
 func NewBroadcaster(options BroadcasterOptions) (*Broadcaster, error) {
 	if versionMismatch != nil {
 		return nil, versionMismatch
@@ -72,8 +73,7 @@ func NewBroadcaster(options BroadcasterOptions) (*Broadcaster, error) {
 	return b, nil
 }
 
-// Add makes it a member; one that is a member already stays one. ErrClosed says that the member is closed, or that the
-// broadcaster was shut down.
+// Add adds a member. Adding it again has no effect. ErrClosed means that the member or the broadcaster is closed.
 func (b *Broadcaster) Add(member Member) error {
 	defer runtime.KeepAlive(b)
 	defer runtime.KeepAlive(member)
@@ -90,7 +90,7 @@ func (b *Broadcaster) Add(member Member) error {
 	return nil
 }
 
-// Remove ends a membership; one that is no member is fine.
+// Remove removes a member. It has no effect on others.
 func (b *Broadcaster) Remove(member Member) error {
 	defer runtime.KeepAlive(b)
 	b.mu.Lock()
@@ -99,7 +99,7 @@ func (b *Broadcaster) Remove(member Member) error {
 	return check(member.quit(b.handle.get()))
 }
 
-// Len is how many members there are that are not closed.
+// Len returns the number of members that are open.
 func (b *Broadcaster) Len() int {
 	defer runtime.KeepAlive(b)
 	var count C.size_t
@@ -109,7 +109,7 @@ func (b *Broadcaster) Len() int {
 	return int(count)
 }
 
-// BroadcastResult is what a broadcast came to for one member.
+// BroadcastResult is the result of a broadcast for one member.
 type BroadcastResult struct {
 	Member  Member
 	Err     error  // nil: queued; ErrQueueFull: dropped for this member; ErrTooLarge for its path; ErrClosed; or another
@@ -117,9 +117,9 @@ type BroadcastResult struct {
 	Removed bool   // it is no longer a member: it was closed, or too slow for too long
 }
 
-// Broadcast queues one datagram at every member and waits for none of them. It says how many
-// members accepted it, and gives the result of each. No member's trouble is another's; the error is
-// only that of the broadcast itself.
+// Broadcast queues one datagram for every member and waits for none of them. It returns how many
+// members queued it, and the result of each. Members do not affect each other; the error is that of
+// the broadcast itself.
 func (b *Broadcaster) Broadcast(data []byte, options SendOptions) (accepted int, results []BroadcastResult, err error) {
 	defer runtime.KeepAlive(b)
 	b.mu.RLock()
@@ -153,8 +153,8 @@ func (b *Broadcaster) Broadcast(data []byte, options SendOptions) (accepted int,
 	return int(taken), results, nil
 }
 
-// BroadcasterStats are what a broadcaster did so far: every member of every broadcast is in exactly one of Accepted,
-// Dropped, TooLarge, Failed and Closed.
+// BroadcasterStats are the counters of a broadcaster. Each member of each broadcast is in exactly
+// one of Accepted, Dropped, TooLarge, Failed and Closed.
 type BroadcasterStats struct {
 	Broadcasts, Accepted, Dropped, TooLarge, Failed, Closed, RemovedSlow uint64
 }

@@ -46,7 +46,7 @@ func (t *Transport) Prometheus() (string, error) {
 	})
 }
 
-// Prometheus is the same for all transports that this process has and had together; an HTTP server gives it out as
+// Prometheus returns the sums over all transports that the process has and had, as OpenMetrics text. Serve it as
 // application/openmetrics-text; version=1.0.0; charset=utf-8.
 func Prometheus() (string, error) {
 	return readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {

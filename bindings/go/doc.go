@@ -6,47 +6,51 @@
 //	data, err := session.ReceiveDatagram(ctx)
 //	session.CloseWithError(0, "bye")
 //
-// It is a thin layer over libwtgram, reached through cgo. [Dial] and [Listen] with [Server.Accept]
-// give a [Session], whose methods are those of other WebTransport packages for Go.
-// [Session.Datagrams] gives its [Transport]: all that can be set, asked and counted, priorities,
-// TTLs and outcomes. Above stand [Reliability] for messages that are acknowledged, [Structured] for
-// values of Go types, [Broadcaster] for one datagram to many sessions and [Monitor] for alerts.
+// It is a thin layer over libwtgram, called through cgo. [Dial], and [Listen] with [Server.Accept],
+// give a [Session]. Its methods are those of other WebTransport packages for Go.
+// [Session.Transport] gives its [Transport], which has options, batches, outcomes, settings and
+// statistics. [Reliability] carries messages that are acknowledged, [Structured] values of Go
+// types; [Broadcaster] sends one datagram to many sessions; [Monitor] raises alerts.
 //
-// All methods may be called from any goroutine. Close is idempotent everywhere. Objects that are
-// garbage collected are closed.
+// All methods may be called from any goroutine. Close may be called more than once. Objects that
+// are garbage collected are closed.
+//
+// The module has no public home yet. In go.mod, replace it by its folder in the source tree:
+//
+//	require example.com/wtgram v0.0.0
+//	replace example.com/wtgram => /path/to/wtgram/bindings/go
 //
 // # Sending
 //
-// Sending queues a datagram and does not wait. [QueueOptions] say how much may be queued, and what
-// happens beyond: by default the oldest of the lowest priority makes room; under [FullWait] sending
-// waits, for as long as its context and the datagram's TTL allow. Batches ([Session.SendDatagrams],
-// [Session.ReceiveDatagrams], [Structured.SendBatch]) share the crossings into C among their
-// datagrams: with small ones, about twice as many a second.
+// Sending queues a datagram and does not wait. [QueueOptions] limit the queue and say what happens
+// when it is full: by default the oldest datagram of the lowest priority is dropped. Under
+// [FullWait] sending waits, until its context ends or the datagram's TTL passes. Batches
+// ([Transport.SendBatch], [Transport.ReceiveBatch], [Structured.SendBatch]) need fewer calls into
+// C; small datagrams are then about twice as fast.
 //
 // # Waiting
 //
-// A goroutine that waits, wherever a method takes a context, holds no operating-system thread: one
-// poller of the library stands for all objects of the process, its descriptor is watched by Go's
-// own network poller, and one goroutine hands out wake-ups. Three things do hold a thread, and are
-// bounded: Dial (16 at a time, more wait; one that is cancelled gives its place back at once, and
-// its thread when the library's own time-out ends), [Transport.ThroughputTest] (4), and the first
-// moments of a wait, which up to 4 goroutines, always fewer than GOMAXPROCS, spend inside the
-// library, at most 0.2 ms to receive and 6 ms to send. Contexts end a wait within that time.
-// [Reliability.Drain] looks for the end of what is under way, at most every 20 ms. [Shutdown] holds
-// its thread.
+// A goroutine that waits in a method with a context holds no operating-system thread. The process
+// has one poller of the library; Go's network poller watches its descriptor, and one goroutine
+// distributes wake-ups. Three things do hold a thread, and are bounded: [Dial] (16 at a time,
+// others wait; a cancelled one gives its place back at once, and its thread when the library's own
+// timeout ends), [Transport.ThroughputTest] (4), and the first moments of a wait, which up to 4
+// goroutines, always fewer than GOMAXPROCS, spend in the library: at most 0.2 ms to receive and 6
+// ms to send. A context ends a wait within that time. [Reliability.Drain] checks for its end at
+// most every 20 ms. [Shutdown] holds its thread.
 //
 // # Errors
 //
-// What the library reports is a [Status], wrapped in an [*Error] that may say more: errors.Is(err, wtgram.ErrTooLarge).
-// Whatever ends with its session is a [*SessionError]; it is ErrClosed, and net.ErrClosed, to errors.Is. A context that
-// ends a wait gives its own error. Timeouts satisfy net.Error.
+// An error of the library is a [Status], or an [*Error] with details that wraps one: errors.Is(err,
+// wtgram.ErrTooLarge). Calls that fail because the session ended return a [*SessionError];
+// errors.Is finds ErrClosed and net.ErrClosed in it. A context that ends a wait returns its own
+// error. Timeouts satisfy net.Error.
 //
 // # The library
 //
-// [ConfigureRuntime] says how many threads run the protocol, before anything else is called;
-// [ConfigureLog] sends log lines to a [log/slog.Logger]; [Prometheus] is the figures of the
-// process; [Shutdown] ends everything and tells the peers.
+// [ConfigureRuntime] sets options of the library before anything else is called. [ConfigureLog] sends log lines to a
+// [log/slog.Logger]. [Prometheus] returns the figures of the process. [Shutdown] closes everything and tells the peers.
 //
 // By default the package asks pkg-config for wtgram. Two build tags change that: wtgram_static links the static archive
-// (found by pkg-config too), wtgram_dev takes header and library from the source tree that this package lies in.
+// (found by pkg-config, too), and wtgram_dev takes header and library from the source tree of this package.
 package wtgram

@@ -9,8 +9,7 @@ import (
 	"os"
 )
 
-// Status is what the library reports when it is not fine. Its values are the sentinels for errors.Is, and all of them
-// satisfy net.Error.
+// Status is an error of the library. Its values are those of the C interface.
 type Status int32
 
 const (
@@ -74,7 +73,7 @@ func (s Status) Unwrap() error {
 
 var _ net.Error = ErrClosed
 
-// Error is a failed Dial or Listen, or JSON that is none: what was tried, the status, and what exactly was wrong.
+// Error is a failed Dial or Listen, or invalid JSON: what was tried, the status, and the details.
 type Error struct {
 	Op     string
 	Status Status
@@ -88,7 +87,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("wtgram: %s: %s", e.Op, e.Detail)
 }
 
-// Unwrap gives the status, for errors.Is and errors.As.
+// Unwrap returns the status, for errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Status }
 
 // Timeout makes *Error a net.Error.

@@ -60,7 +60,7 @@ func (t *Transport) WaitPeerSilent(ctx context.Context) error {
 	})
 }
 
-// NewHeartbeat is a heartbeat's payload: HEARTBEAT: and the Unix time in seconds.
+// NewHeartbeat returns the payload of a heartbeat: HEARTBEAT: and the Unix time in seconds.
 func NewHeartbeat() ([]byte, error) {
 	buffer := make([]byte, C.WTGRAM_HEARTBEAT_MAX_LENGTH)
 	var length C.size_t
@@ -68,7 +68,7 @@ func NewHeartbeat() ([]byte, error) {
 	return buffer[:length], err
 }
 
-// IsHeartbeat says whether a payload begins like a heartbeat.
+// IsHeartbeat reports whether a payload starts like a heartbeat.
 func IsHeartbeat(data []byte) bool {
 	var heartbeat C.bool
 	err := check(C.wtgram_datagram_is_heartbeat((*C.uint8_t)(pointer(data)), C.size_t(len(data)), &heartbeat))

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Version is that of the library that runs.
+// Version returns the version of the loaded library.
 func Version() string { return C.GoString(C.wtgram_version()) }
 
 // versionNumber is major<<16 | minor<<8 | patch.
@@ -38,7 +38,8 @@ type RuntimeOptions struct {
 	Spin time.Duration
 }
 
-// ConfigureRuntime sets how the library runs, before anything listens or dials; afterwards it is ErrInvalidState.
+// ConfigureRuntime sets options of the library. Call it before anything listens or dials; later it fails with
+// ErrInvalidState.
 func ConfigureRuntime(options RuntimeOptions) error {
 	if versionMismatch != nil {
 		return versionMismatch
@@ -50,7 +51,7 @@ func ConfigureRuntime(options RuntimeOptions) error {
 	return check(C.bridge_runtime_configure(C.uint32_t(options.Lanes), C.bool(!options.NoLead), spin))
 }
 
-// Shutdown closes every session and server of the process and waits until the peers were told, no longer than timeout.
+// Shutdown closes every session and server of the process and waits until the peers were told, at most for timeout.
 // Afterwards every call fails with ErrClosed.
 func Shutdown(timeout time.Duration) error {
 	return check(C.wtgram_shutdown(inMicroseconds(timeout)))

@@ -25,8 +25,8 @@ type monitor struct {
 	maxAlerts  int
 }
 
-// MonitorOptions of a monitor. Zero fields keep the library's defaults; where 0 itself makes sense,
-// a negative value stands for it.
+// MonitorOptions are options of a monitor. Zero fields keep the library's defaults; if 0 itself
+// makes sense, a negative value stands for it.
 type MonitorOptions struct {
 	Interval             time.Duration // between samples; default 5 s, at least 10 ms
 	MaxSamples           int           // that are kept; default 100
@@ -101,7 +101,8 @@ type Sample struct {
 	Silence                              time.Duration
 }
 
-// Samples are the newest, oldest first; a limit of 0 gives all that are kept. Also after the end.
+// Samples returns the newest samples, oldest first; a limit of 0 returns all that are kept. It
+// works also after the end.
 func (m *Monitor) Samples(limit int) ([]Sample, error) {
 	defer runtime.KeepAlive(m)
 	if limit <= 0 || limit > m.maxSamples {
@@ -143,7 +144,7 @@ const (
 	AlertSilentPeer         AlertKind = C.WTGRAM_ALERT_SILENT_PEER          // seconds
 )
 
-// Alert says that a condition began, or ended. While it stands, nothing is said.
+// Alert reports that a condition started or ended.
 type Alert struct {
 	Timestamp time.Time
 	Kind      AlertKind
@@ -159,8 +160,8 @@ func alert(c *C.wtgram_alert) Alert {
 		float64(c.threshold), uint64(c.missed), C.GoString(&c.message[0])}
 }
 
-// Alerts are the newest, oldest first, whether NextAlert gave them or not; a limit of 0 gives all
-// that are kept. Also after the end.
+// Alerts returns the newest alerts, oldest first, whether NextAlert returned them or not; a limit
+// of 0 returns all that are kept. It works also after the end.
 func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 	defer runtime.KeepAlive(m)
 	if limit <= 0 || limit > m.maxAlerts {
@@ -178,7 +179,7 @@ func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 	return alerts, nil
 }
 
-// NextAlert waits for an alert that was not fetched yet.
+// NextAlert waits for the next alert that was not fetched.
 func (m *Monitor) NextAlert(ctx context.Context) (Alert, error) {
 	defer runtime.KeepAlive(m)
 	var c C.wtgram_alert
@@ -191,18 +192,18 @@ func (m *Monitor) NextAlert(ctx context.Context) (Alert, error) {
 	return alert(&c), nil
 }
 
-// IsMonitoring says whether it takes samples: neither it nor its transport is closed.
+// IsMonitoring reports whether the monitor takes samples: neither it nor its transport is closed.
 func (m *Monitor) IsMonitoring() bool {
 	defer runtime.KeepAlive(m)
 	var monitoring C.bool
 	return C.wtgram_monitor_is_monitoring(m.handle.get(), &monitoring) == C.WTGRAM_OK && bool(monitoring)
 }
 
-// Session is that of the transport that is watched.
+// Session returns the session of the monitored transport.
 func (m *Monitor) Session() *Session { return m.session }
 
-// Close takes no more samples; what there is can still be read, until the Monitor is garbage
-// collected. A second Close does nothing.
+// Close stops taking samples. Samples and alerts can still be read, until the Monitor is garbage
+// collected. A second Close has no effect.
 func (m *Monitor) Close() error {
 	defer runtime.KeepAlive(m)
 	_ = C.wtgram_monitor_close(m.handle.get()) // after the library's end it is closed anyhow

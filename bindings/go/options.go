@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// CertificateHash is the SHA-256 of a certificate, as a browser's serverCertificateHashes takes it.
+// CertificateHash is the SHA-256 of a certificate, as browsers take it in serverCertificateHashes.
 type CertificateHash [C.WTGRAM_CERTIFICATE_HASH_LENGTH]byte
 
-// FullPolicy is what happens to a datagram for which the outgoing queue has no room.
+// FullPolicy says what happens to a datagram when the outgoing queue is full.
 type FullPolicy uint32
 
 const (
@@ -19,7 +19,7 @@ const (
 	FullWait   FullPolicy = C.WTGRAM_FULL_WAIT   // sending waits
 )
 
-// DropPolicy is what happens when datagrams arrive faster than they are received.
+// DropPolicy says which datagram is dropped when the incoming queue is full.
 type DropPolicy uint32
 
 const (
@@ -27,7 +27,7 @@ const (
 	DropNewest DropPolicy = C.WTGRAM_DROP_NEWEST
 )
 
-// QueueOptions bound the queues of a session's datagrams. Zero fields keep the library's defaults.
+// QueueOptions are options of a session's queues. Zero fields keep the library's defaults.
 type QueueOptions struct {
 	OutgoingMaxDatagrams, OutgoingMaxBytes uint64
 	OutgoingMaxAge                         time.Duration
@@ -111,12 +111,12 @@ func WithRootCAPEM(pem []byte) DialOption {
 	return dialOption(func(c *dialConfig) { c.trust, c.caPEM = C.WTGRAM_TRUST_CA, pem })
 }
 
-// WithInsecureSkipVerify trusts anybody: for experiments only.
+// WithInsecureSkipVerify does not verify the server. Only for tests.
 func WithInsecureSkipVerify() DialOption {
 	return dialOption(func(c *dialConfig) { c.trust = C.WTGRAM_TRUST_INSECURE_NO_VERIFICATION })
 }
 
-// WithTimeout is the deadline of Dial where the context has none, or a later one. The default is 10 s.
+// WithTimeout sets the deadline of Dial if the context has none, or a later one. The default is 10 s.
 func WithTimeout(timeout time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.timeout = timeout })
 }
@@ -126,7 +126,7 @@ func WithHeader(name, value string) DialOption {
 	return dialOption(func(c *dialConfig) { c.headers = append(c.headers, name, value) })
 }
 
-// WithBindHost is the local IP address to connect from.
+// WithBindHost sets the local IP address to connect from.
 func WithBindHost(address string) DialOption {
 	return dialOption(func(c *dialConfig) { c.bindHost = address })
 }
@@ -150,33 +150,34 @@ func WithCertificatePEM(certificate, key []byte) ListenOption {
 	})
 }
 
-// WithHandshakeTimeout is one deadline over TLS handshake, SETTINGS and CONNECT of each client (default 10 s).
+// WithHandshakeTimeout sets the deadline of each client for TLS handshake, SETTINGS and CONNECT
+// together (default 10 s).
 func WithHandshakeTimeout(timeout time.Duration) ListenOption {
 	return listenOption(func(c *listenConfig) { c.handshakeTimeout = timeout })
 }
 
-// WithAcceptBacklog is how many established sessions may wait for Accept (default 128).
+// WithAcceptBacklog sets how many established sessions may wait for Accept (default 128).
 func WithAcceptBacklog(sessions uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.acceptBacklog = sessions })
 }
 
-// WithMaxSessions bounds the sessions of the server; 0 is no bound.
+// WithMaxSessions limits the sessions of the server; 0 is no limit.
 func WithMaxSessions(sessions uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.maxSessions = sessions })
 }
 
-// WithKeepAlive is how often an idle connection says that it lives (default 10 s; 0 = never).
+// WithKeepAlive sets the interval of keep-alive packets (default 10 s; 0 = none).
 func WithKeepAlive(interval time.Duration) Option {
 	return option(func(c *commonConfig) { c.connection.keep_alive_us = inMicroseconds(interval) })
 }
 
-// WithIdleTimeout is after how much silence a connection is given up (default 30 s; 0 = never).
+// WithIdleTimeout sets how long nothing may arrive until the connection ends (default 30 s; 0 = never).
 func WithIdleTimeout(timeout time.Duration) Option {
 	return option(func(c *commonConfig) { c.connection.idle_timeout_us = inMicroseconds(timeout) })
 }
 
-// WithSocketBuffers is how large the UDP socket's buffers are to be, in bytes; 0 asks for 4 MiB.
-// The system may grant less.
+// WithSocketBuffers sets the requested sizes of the UDP socket's buffers, in bytes; 0 requests 4
+// MiB. The system may grant less.
 func WithSocketBuffers(receive, send uint64) Option {
 	return option(func(c *commonConfig) {
 		c.connection.socket_receive_buffer_bytes, c.connection.socket_send_buffer_bytes = C.uint64_t(receive), C.uint64_t(send)
@@ -192,12 +193,12 @@ const (
 	CongestionNewReno CongestionController = C.WTGRAM_CONGESTION_NEW_RENO // RFC 9002
 )
 
-// WithCongestionController says which algorithm decides how much may be under way.
+// WithCongestionController sets the congestion control algorithm.
 func WithCongestionController(which CongestionController) Option {
 	return option(func(c *commonConfig) { c.connection.congestion_controller = C.uint32_t(which) })
 }
 
-// WithQueues bounds the queues of datagrams.
+// WithQueues sets the options of the queues.
 func WithQueues(queues QueueOptions) Option {
 	return option(func(c *commonConfig) {
 		setUnlessZero(&c.transport.outgoing_max_datagrams, queues.OutgoingMaxDatagrams)

@@ -28,9 +28,9 @@ type Outcome struct {
 	Kind     OutcomeKind
 }
 
-// NextOutcome waits for the outcome of a datagram that was sent with a ReportID; they come in the
-// order in which they happened, each once. When QueueOptions.OutcomeCapacity of them are unfetched,
-// sending with a ReportID is ErrLimitReached.
+// NextOutcome waits for the next outcome of a datagram that was sent with a ReportID. Outcomes come
+// once, in the order in which they happened. When QueueOptions.OutcomeCapacity of them are pending
+// or not fetched, sending with a ReportID fails with ErrLimitReached.
 func (t *Transport) NextOutcome(ctx context.Context) (Outcome, error) {
 	defer runtime.KeepAlive(t.session)
 	var c C.wtgram_outcome

@@ -58,7 +58,7 @@ func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
 	return t.session.receive(ctx)
 }
 
-// TryReceive is Receive that never waits: ErrWouldBlock where nothing is there.
+// TryReceive is Receive, but never waits: it returns ErrWouldBlock if nothing is there.
 func (t *Transport) TryReceive() ([]byte, error) {
 	defer runtime.KeepAlive(t.session)
 	data, status := t.session.tryReceive(nil, false)
@@ -68,7 +68,7 @@ func (t *Transport) TryReceive() ([]byte, error) {
 	return data, nil
 }
 
-// ReceiveBatch waits for the first datagram, then takes what is there, up to into.Max.
+// ReceiveBatch waits for a datagram, then takes all that are there, at most into.Max.
 func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) {
 	defer runtime.KeepAlive(t.session)
 	into.count = 0
@@ -79,7 +79,7 @@ func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) 
 	return into.count, err
 }
 
-// Metadata is what is known about a datagram that was received.
+// Metadata is what is known about a received datagram.
 type Metadata struct {
 	Timestamp time.Time     // when it arrived
 	Size      int           // bytes
@@ -89,7 +89,7 @@ type Metadata struct {
 	Checksum  string        // first 8 hex digits of the SHA-256, if asked for
 }
 
-// ReceiveWithMetadata waits for the next datagram and says what is known about it.
+// ReceiveWithMetadata waits for the next datagram and returns it with its metadata.
 func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) (data []byte, metadata Metadata, err error) {
 	defer runtime.KeepAlive(t.session)
 	var c C.wtgram_datagram_metadata

@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// Registry says which Go type has which id on the wire; both sides must agree. A structured
-// transport takes what is in it when it is opened.
+// Registry maps Go types to type ids; both sides must use the same ids. A structured transport
+// copies it when it is opened.
 type Registry struct {
 	mu sync.Mutex
 	registered
@@ -30,17 +30,17 @@ type objectType struct {
 	maxBytes uint64
 }
 
-// NewRegistry makes an empty one.
+// NewRegistry makes an empty registry.
 func NewRegistry() *Registry {
 	return &Registry{registered: registered{make(map[uint16]*objectType), make(map[reflect.Type]*objectType)}}
 }
 
-// Register gives T an id. Receive gives values of exactly T, so register *T where values travel as
-// pointers, as protobuf messages do.
+// Register gives T an id. Receive returns values of exactly T, so register *T if values are
+// pointers, as protobuf messages are.
 func Register[T any](registry *Registry, id uint16) error { return RegisterLimited[T](registry, id, 0) }
 
-// RegisterLimited is Register with the most bytes of a serialized T, for sending and receiving; 0 for no limit but the
-// path's.
+// RegisterLimited is Register with a limit of the encoded size in bytes, for sending and receiving;
+// 0 for no other limit than the path's.
 func RegisterLimited[T any](registry *Registry, id uint16, maxBytes uint64) error {
 	goType := reflect.TypeFor[T]()
 	if goType.Kind() == reflect.Interface {
@@ -97,7 +97,7 @@ func (t *objectType) decode(codec Codec, data []byte) (any, error) {
 	return value.Elem().Interface(), err
 }
 
-// Codec turns a value into bytes and back; value is always a pointer. It may be called by many goroutines at once.
+// Codec converts a value, which is always a pointer, to bytes and back. Many goroutines may call it at once.
 type Codec interface {
 	Marshal(value any) ([]byte, error)
 	Unmarshal(data []byte, value any) error
@@ -149,7 +149,7 @@ func (messageCodec) Unmarshal(data []byte, value any) error {
 	return message.Unmarshal(data)
 }
 
-// CodecFuncs is a Codec of two functions.
+// CodecFuncs makes a Codec of two functions.
 func CodecFuncs(marshal func(value any) ([]byte, error), unmarshal func(data []byte, value any) error) Codec {
 	return codecFuncs{marshal, unmarshal}
 }

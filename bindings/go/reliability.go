@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Reliability is a layer over a session's datagrams: messages that are acknowledged, retransmitted,
-// and delivered at most once, in the order in which the network delivers them.
+// Reliability is a layer over a transport. It carries messages that are acknowledged, retransmitted
+// and delivered at most once, in any order.
 type Reliability struct {
 	*reliability
 	session *Session
@@ -32,7 +32,7 @@ type reliability struct {
 	draining atomic.Bool
 }
 
-// ReliabilityOptions of a layer. Zero fields keep the library's defaults.
+// ReliabilityOptions are options of a layer. Zero fields keep the library's defaults.
 type ReliabilityOptions struct {
 	AckTimeout                  time.Duration // no message is given up before AckTimeout × (MaxRetries + 1); default 2 s
 	MaxRetries                  int32         // nor before so many retransmissions by timer; default 5, negative for none
@@ -119,24 +119,24 @@ func (l *reliability) free() {
 	C.wtgram_reliability_free(l.handle.get())
 }
 
-// Session is the one the layer was opened over.
+// Session returns the session of the layer.
 func (r *Reliability) Session() *Session { return r.session }
 
-// Send accepts a message to be delivered, waiting for room in the window.
+// Send accepts a message for delivery, and waits for space in the window.
 func (r *Reliability) Send(ctx context.Context, data []byte) error {
 	return r.SendWith(ctx, data, SendOptions{})
 }
 
-// SendWith is Send with options. The highest Priority is transmitted first, also again; a message
-// whose TTL passes is not transmitted again and has the outcome MessageExpired, or none if it was
-// still waiting for room: ErrTimedOut. NextOutcome gives the outcome under the ReportID.
+// SendWith is Send with options. Messages of the highest Priority are transmitted and retransmitted
+// first. A message whose TTL passes is not transmitted again; its outcome is MessageExpired. If it
+// was still waiting for space, SendWith returns ErrTimedOut and there is no outcome.
 func (r *Reliability) SendWith(ctx context.Context, data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(r)
 	return r.owner.waitForRoom(ctx, &r.writable, options, options.expires(),
 		func(one attempt) Status { return r.trySend(data, one) })
 }
 
-// SendReported is Send whose outcome NextOutcome gives under reportID; 0 reports nothing.
+// SendReported is Send with a report id; NextOutcome returns the outcome. 0 reports nothing.
 func (r *Reliability) SendReported(ctx context.Context, data []byte, reportID uint64) error {
 	return r.SendWith(ctx, data, SendOptions{ReportID: reportID})
 }
@@ -155,7 +155,7 @@ func (l *reliability) trySend(data []byte, one attempt) Status {
 		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
-// Receive waits for the next message. What arrived before the end is still received.
+// Receive waits for the next message. After the end it first returns what had arrived.
 func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(r)
 	err = r.owner.waitFor(ctx, &r.readable, func() (status Status) {
@@ -187,7 +187,7 @@ func (l *reliability) tryReceive() ([]byte, Status) {
 	return append([]byte{}, room.arena[:length]...), 0
 }
 
-// MaxMessageSize is the largest message that can be sent now, in bytes.
+// MaxMessageSize returns the largest message that can be sent now, in bytes.
 func (r *Reliability) MaxMessageSize() (int, error) {
 	defer runtime.KeepAlive(r)
 	var bytes C.size_t
@@ -223,7 +223,7 @@ type ReliabilityOutcome struct {
 	Transmissions uint32
 }
 
-// NextOutcome waits for the outcome of a message that was sent with a report id.
+// NextOutcome waits for the next outcome of a message that was sent with a report id.
 func (r *Reliability) NextOutcome(ctx context.Context) (ReliabilityOutcome, error) {
 	defer runtime.KeepAlive(r)
 	var c C.wtgram_reliability_outcome
@@ -296,8 +296,9 @@ func (r *Reliability) Stats() (ReliabilityStats, error) {
 	}, nil
 }
 
-// Drain accepts no more messages, waits until those under way have their outcomes, and closes the layer; where the
-// context ends first, its error says so, and the layer is closed all the same.
+// Drain accepts no more messages, waits for the outcomes of those in progress, and closes the
+// layer. If the context ends first, it returns the context's error and closes the layer all the
+// same.
 func (r *Reliability) Drain(ctx context.Context) error {
 	defer r.Close()
 	r.draining.Store(true)
@@ -315,8 +316,9 @@ func (r *Reliability) Drain(ctx context.Context) error {
 	}
 }
 
-// Close ends the layer; messages under way get MessageClosed. What has arrived can still be received, and outcomes can
-// still be fetched, until the Reliability is garbage collected. The session lives on. A second Close does nothing.
+// Close ends the layer; messages in progress get MessageClosed. What has arrived can still be
+// received, and outcomes can still be fetched, until the Reliability is garbage collected. The
+// session stays open. A second Close has no effect.
 func (r *Reliability) Close() error {
 	defer runtime.KeepAlive(r)
 	r.draining.Store(true)

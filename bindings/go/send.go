@@ -60,7 +60,7 @@ func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options Sen
 	return err
 }
 
-// SendOptions of one datagram.
+// SendOptions are options of a datagram.
 type SendOptions struct {
 	Priority int           // 0 (the default) to 2
 	TTL      time.Duration // what could not be sent by then is dropped, and counted as expired; 0 = none
@@ -111,7 +111,7 @@ func (t *Transport) Send(ctx context.Context, data []byte, options SendOptions) 
 	return t.session.send(ctx, data, options)
 }
 
-// TrySend is Send that never waits: where that would have to, the error is ErrWouldBlock.
+// TrySend is Send, but never waits: it returns ErrWouldBlock instead.
 func (t *Transport) TrySend(data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(t.session)
 	return t.session.result(t.session.trySend(data, attempt{SendOptions: options}))

@@ -124,10 +124,10 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 	return session, err
 }
 
-// Addr is where the server listens.
+// Addr returns the address of the server.
 func (s *Server) Addr() net.Addr { return s.address }
 
-// CertificateHash is what a client needs to trust a self-signed server.
+// CertificateHash returns the hash by which a client can trust a self-signed server.
 func (s *Server) CertificateHash() (CertificateHash, error) {
 	defer runtime.KeepAlive(s)
 	var hash CertificateHash

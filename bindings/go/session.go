@@ -262,7 +262,7 @@ func (s *session) failure(status Status) error {
 	return ErrClosed
 }
 
-// CloseWithError ends the session; the peer learns code and message (at most 1024 bytes). A second close does nothing.
+// CloseWithError ends the session; the peer gets code and message (at most 1024 bytes). A second close has no effect.
 func (s *Session) CloseWithError(code SessionErrorCode, message string) error {
 	defer runtime.KeepAlive(s)
 	if len(message) > 1024 || !utf8.ValidString(message) {
@@ -274,16 +274,16 @@ func (s *Session) CloseWithError(code SessionErrorCode, message string) error {
 // Close ends the session with code 0.
 func (s *Session) Close() error { return s.CloseWithError(0, "") }
 
-// Context is done when the session has ended; context.Cause says how, as a *SessionError.
+// Context returns a context that is done when the session has ended; context.Cause returns why, as a *SessionError.
 func (s *Session) Context() context.Context { return s.ctx }
 
-// LocalAddr is the address of our side; its IP is unspecified where the socket is bound to none in particular.
+// LocalAddr returns the local address; its IP is unspecified if the socket is bound to all addresses.
 func (s *Session) LocalAddr() net.Addr { return s.local }
 
-// RemoteAddr is the peer's address.
+// RemoteAddr returns the address of the peer.
 func (s *Session) RemoteAddr() net.Addr { return s.remote }
 
-// SessionState is where a session is in its life.
+// SessionState is the state of a session.
 type SessionState uint32
 
 const (
@@ -293,7 +293,7 @@ const (
 	SessionClosed     SessionState = C.WTGRAM_SESSION_CLOSED
 )
 
-// State is where the session is in its life.
+// State returns the state of the session.
 func (s *Session) State() SessionState {
 	defer runtime.KeepAlive(s)
 	var phase C.uint32_t
@@ -303,7 +303,7 @@ func (s *Session) State() SessionState {
 	return SessionState(phase)
 }
 
-// ID is the number of the session's CONNECT stream.
+// ID returns the id of the session, which is the id of its CONNECT stream.
 func (s *Session) ID() (uint64, error) {
 	defer runtime.KeepAlive(s)
 	var id C.uint64_t
@@ -313,7 +313,7 @@ func (s *Session) ID() (uint64, error) {
 	return uint64(id), nil
 }
 
-// Path is that of the URL the session was opened for.
+// Path returns the path of the session's URL.
 func (s *Session) Path() (string, error) {
 	defer runtime.KeepAlive(s)
 	path, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
@@ -325,7 +325,7 @@ func (s *Session) Path() (string, error) {
 	return path, nil
 }
 
-// SessionStats are figures of the connection.
+// SessionStats are statistics of the connection.
 type SessionStats struct {
 	RTT, MinRTT                                                                  time.Duration
 	CongestionWindowBytes, PacketsSent, PacketsLost, BytesLost, CongestionEvents uint64
@@ -334,7 +334,7 @@ type SessionStats struct {
 	PathMTUBytes                                                                 uint32
 }
 
-// Stats are figures of the connection, now.
+// Stats returns the current statistics of the connection.
 func (s *Session) Stats() (SessionStats, error) {
 	defer runtime.KeepAlive(s)
 	var c C.wtgram_session_stats

@@ -29,7 +29,7 @@ func (t *Transport) SetIncomingMaxAge(age time.Duration) error {
 	return t.done(C.wtgram_transport_set_incoming_max_age(t.session.datagrams.get(), inMicroseconds(age)))
 }
 
-// Limits are how much may wait in a queue.
+// Limits are the limits of a queue.
 type Limits struct {
 	Datagrams uint64 // at least 1
 	Bytes     uint64 // of payload

@@ -59,7 +59,7 @@ func (t *Transport) Stats() (TransportStats, error) {
 	}, nil
 }
 
-// QueueStats are what waits in both queues of the library, and their limits, as one consistent snapshot.
+// QueueStats are the current sizes of both queues, and their limits, as one consistent snapshot.
 type QueueStats struct {
 	OutgoingDatagrams, OutgoingBytes                 uint64
 	OutgoingLimits                                   Limits
@@ -88,8 +88,8 @@ func (t *Transport) QueueStats() (QueueStats, error) {
 	return stats, nil
 }
 
-// DatagramStats account for every datagram: each one handed in is in exactly one of the outgoing figures, each one
-// received in exactly one of the incoming.
+// DatagramStats count every datagram exactly once: each one submitted is in one of the outgoing
+// figures, each one received in one of the incoming figures.
 type DatagramStats struct {
 	HandedIn, Sent, SentBytes, SendExpired, SendEvicted, SendRejected, SendTooLarge, SendFailed, SendCleared uint64
 	SendQueued, SendQueuedBytes, SentDroppedByQUIC                                                           uint64

@@ -209,7 +209,7 @@ func (s *structured) tryReceive() (id C.uint32_t, data []byte, status Status) {
 	}
 }
 
-// Received is a value, or a datagram that was none.
+// Received is a value, or a datagram that is not a value.
 type Received struct {
 	Value     any
 	Err       error     // why the datagram was no value: see Receive

@@ -15,10 +15,10 @@ type Transport struct {
 	session *Session
 }
 
-// Transport is the session's transport.
+// Transport returns the session's transport.
 func (s *Session) Transport() *Transport { return &Transport{s} }
 
-// Session is the transport's session.
+// Session returns the transport's session.
 func (t *Transport) Session() *Session { return t.session }
 
 // done gives the error of a call into the library and keeps the handle alive until the call is over.
@@ -30,14 +30,14 @@ func (t *Transport) done(status C.wtgram_status) error {
 	return t.session.failure(Status(status))
 }
 
-// MaxDatagramSize is the largest datagram that can be sent now, in bytes; it may change with the path.
+// MaxDatagramSize returns the largest datagram that can be sent now, in bytes. It changes with the path.
 func (t *Transport) MaxDatagramSize() (int, error) {
 	var bytes C.size_t
 	err := t.done(C.wtgram_transport_get_max_datagram_size(t.session.datagrams.get(), &bytes))
 	return int(bytes), err
 }
 
-// WaitSizeChange waits until MaxDatagramSize is another than known, and returns it.
+// WaitSizeChange waits until MaxDatagramSize differs from known, and returns it.
 func (t *Transport) WaitSizeChange(ctx context.Context, known int) (size int, err error) {
 	defer runtime.KeepAlive(t.session)
 	err = t.session.waitFor(ctx, &t.session.resized, func() Status {
@@ -71,42 +71,42 @@ func (t *Transport) WaitLowWater(ctx context.Context) error {
 	})
 }
 
-// IsClosed says whether the transport or its session is closed; what has arrived can still be received.
+// IsClosed reports whether the transport or its session is closed. What has arrived can still be received.
 func (t *Transport) IsClosed() bool {
 	var closed C.bool
 	err := t.done(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed))
 	return err != nil || bool(closed)
 }
 
-// IsReadable says whether the receiving side is open, or holds datagrams.
+// IsReadable reports whether the transport is open or still has datagrams to receive.
 func (t *Transport) IsReadable() bool {
 	var readable C.bool
 	err := t.done(C.wtgram_transport_is_readable(t.session.datagrams.get(), &readable))
 	return err == nil && bool(readable)
 }
 
-// IsWritable says whether the sending side is open.
+// IsWritable reports whether the transport is open for sending.
 func (t *Transport) IsWritable() bool {
 	var writable C.bool
 	err := t.done(C.wtgram_transport_is_writable(t.session.datagrams.get(), &writable))
 	return err == nil && bool(writable)
 }
 
-// SessionID is that of the session: of its CONNECT stream.
+// SessionID returns the id of the session.
 func (t *Transport) SessionID() (id uint64, err error) {
 	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_get_session_id(t.session.datagrams.get(), into)
 	})
 }
 
-// SendSequence is how many datagrams were handed in so far.
+// SendSequence returns how many datagrams were submitted so far.
 func (t *Transport) SendSequence() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_get_send_sequence(t.session.datagrams.get(), into)
 	})
 }
 
-// ReceiveSequence is how many datagrams arrived so far.
+// ReceiveSequence returns how many datagrams arrived so far.
 func (t *Transport) ReceiveSequence() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_get_receive_sequence(t.session.datagrams.get(), into)
@@ -119,8 +119,8 @@ func (t *Transport) count(read func(into *C.uint64_t) C.wtgram_status) (uint64, 
 	return uint64(value), err
 }
 
-// Close ends the datagrams; the session lives on. What waits for being sent is dropped and counted as failed. A second
-// Close does nothing.
+// Close closes the transport but not its session. Queued datagrams are dropped and counted as
+// failed. A second Close has no effect.
 func (t *Transport) Close() error {
 	if err := t.done(C.wtgram_transport_close(t.session.datagrams.get())); err != nil && !errors.Is(err, ErrClosed) {
 		return err
