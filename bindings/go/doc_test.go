@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Documentation sites show the comment of each exported name: it is there, and begins with the name.
+// Documentation sites show the comment of each exported name.
 func TestEveryExportedNameHasADocComment(t *testing.T) {
 	isSource := func(file fs.FileInfo) bool { return !strings.HasSuffix(file.Name(), "_test.go") }
 	packages, err := parser.ParseDir(token.NewFileSet(), ".", isSource, parser.ParseComments)

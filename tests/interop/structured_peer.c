@@ -83,8 +83,8 @@ static int ask(const char *serializer, const char *url, unsigned long count)
             i, i * 7, i, i + 1, i % 2 == 0 ? "true" : "false");
         status = wtgram_structured_send(structured, TYPE_ID, (const uint8_t *)object, strlen(object), NULL);
         if (status == WTGRAM_OK)
-            status = wtgram_structured_receive(structured, PATIENCE_US, (uint8_t *)back, sizeof back - 1, &type_id,
-                                                   &length);
+            status =
+                wtgram_structured_receive(structured, PATIENCE_US, (uint8_t *)back, sizeof back - 1, &type_id, &length);
         if (status != WTGRAM_OK) return failed("exchange", status);
         back[length] = 0;
         if (type_id != TYPE_ID || strcmp(object, back) != 0)
