@@ -57,7 +57,8 @@ wtgram::session accept_one()
 {
     static const auto server = wtgram::server::listen(
         wtgram::listen_options().host("127.0.0.1").connection(connection()).transport(transport()));
-    std::printf("LISTENING %u %s\n", static_cast<unsigned>(server.local_port()), wtgram::to_hex(server.certificate_hash()).c_str());
+    std::printf("LISTENING %u %s\n", static_cast<unsigned>(server.local_port()),
+                wtgram::to_hex(server.certificate_hash()).c_str());
     std::fflush(stdout);
     return server.accept(30s);
 }

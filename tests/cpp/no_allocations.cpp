@@ -23,8 +23,9 @@ void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 int main()
 {
     const auto server = wtgram::server::listen(wtgram::listen_options().host("127.0.0.1"));
-    const auto client = wtgram::session::connect("https://127.0.0.1:" + std::to_string(server.local_port()) + "/",
-                                                 wtgram::connect_options().trust_certificate_hash(server.certificate_hash()));
+    const auto client =
+        wtgram::session::connect("https://127.0.0.1:" + std::to_string(server.local_port()) + "/",
+                                 wtgram::connect_options().trust_certificate_hash(server.certificate_hash()));
     const auto accepted = server.accept(60s);
     const auto from = client.transport(), to = accepted.transport();
     const auto poller = wtgram::poller::make();

@@ -36,9 +36,10 @@ struct pair {
         : server(wtgram::server::listen(
               wtgram::listen_options().host("127.0.0.1").handshake_timeout(patience).transport(transport))),
           link(server.local_port(), worst), url("https://127.0.0.1:" + std::to_string(link.port()) + "/test"),
-          client(wtgram::session::connect(
-              url,
-              wtgram::connect_options().timeout(patience).trust_certificate_hash(server.certificate_hash()).transport(transport))),
+          client(wtgram::session::connect(url, wtgram::connect_options()
+                                                   .timeout(patience)
+                                                   .trust_certificate_hash(server.certificate_hash())
+                                                   .transport(transport))),
           accepted(server.accept(patience))
     {
     }

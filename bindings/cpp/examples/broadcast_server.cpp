@@ -103,8 +103,8 @@ try {
     const auto server =
         wtgram::server::listen(wtgram::listen_options().host(options["--host"]).port(static_cast<std::uint16_t>(port)));
     room room(server);
-    std::cout << "listening on https://" << server.local_address() << "/ hash " << wtgram::to_hex(server.certificate_hash())
-              << std::endl;
+    std::cout << "listening on https://" << server.local_address() << "/ hash "
+              << wtgram::to_hex(server.certificate_hash()) << std::endl;
     room.run(seconds);
     wtgram::shutdown(2s); // tells the peers; one that has vanished takes more than a second
     return 0;

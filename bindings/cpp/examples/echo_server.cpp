@@ -100,8 +100,8 @@ try {
                                                    .transport(wtgram::transport_options().outgoing_max_datagrams(
                                                        4096))); // a whole burst may come back at once
     echo_server echo(server);
-    std::cout << "listening on https://" << server.local_address() << "/ hash " << wtgram::to_hex(server.certificate_hash())
-              << std::endl;
+    std::cout << "listening on https://" << server.local_address() << "/ hash "
+              << wtgram::to_hex(server.certificate_hash()) << std::endl;
     echo.run(count_sessions);
     wtgram::shutdown(2s); // tells the peers; one that has vanished takes more than a second
     return 0;

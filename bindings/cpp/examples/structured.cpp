@@ -57,8 +57,9 @@ game::channel::any receive(const game::channel &from)
 int main()
 try {
     const auto listener = wtgram::server::listen(wtgram::listen_options().host("127.0.0.1"));
-    const auto client = wtgram::session::connect("https://127.0.0.1:" + std::to_string(listener.local_port()) + "/game",
-                                                 wtgram::connect_options().trust_certificate_hash(listener.certificate_hash()));
+    const auto client =
+        wtgram::session::connect("https://127.0.0.1:" + std::to_string(listener.local_port()) + "/game",
+                                 wtgram::connect_options().trust_certificate_hash(listener.certificate_hash()));
     const auto accepted = listener.accept(5s);
     const auto player = open(client), server = open(accepted);
 
