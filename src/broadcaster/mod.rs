@@ -173,7 +173,7 @@ impl Broadcaster {
     }
 
     /// Gives `payload` to every member, waiting for none of them; returns how many accepted it.
-    /// `on_result` hears of each.
+    /// `on_result` gets the result of each.
     ///
     /// A member that is closed is removed. No member's trouble is another's.
     pub fn broadcast(

@@ -18,7 +18,7 @@ use crate::runtime::wait::Deadline;
 /// Datagrams brought under one lock.
 const BATCH: usize = 64;
 
-/// However blocked the path is, somebody who wants to end the test is heard within this time.
+/// The test can be ended within this time, however blocked the path is.
 const CANCEL_WITHIN: Duration = Duration::from_millis(50);
 
 /// The longest test.

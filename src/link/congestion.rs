@@ -24,7 +24,7 @@ use super::config::Congestion;
 
 /// What the controller of one connection last knew.
 ///
-/// `handed_bytes` is written by whoever hands over, one at a time; everything else by the controller, under the
+/// `handed_bytes` is written by the thread that hands over, one at a time; everything else by the controller, under the
 /// connection's lock.
 #[derive(Debug, Default)]
 pub struct PathView {
@@ -71,7 +71,7 @@ impl PathView {
         free / self.mtu_bytes.load(Ordering::Relaxed).max(1)
     }
 
-    /// Whether the window has so much room again that whoever waits for it should be woken: not for
+    /// Whether the window has enough space again to wake what waits for it: not for
     /// each acknowledgement, which brings room for two packets, and in time to keep most of the
     /// window in use.
     fn is_worth_waking(&self) -> bool {

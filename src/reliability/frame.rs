@@ -10,7 +10,7 @@
 //!
 //! All numbers are big-endian. `D` costs the same 9 bytes as `DATA`, so that the largest message does not depend
 //! on who the peer is. The tag binds a frame to one opening of each end's layer ([`super::negotiation`]);
-//! a frame with another tag is somebody else's. A later version may append to `WTGRAM`; what follows is ignored.
+//! a frame with another tag belongs to another opening. A later version may append to `WTGRAM`; what follows is ignored.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

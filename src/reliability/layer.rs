@@ -294,7 +294,7 @@ impl Layer {
     /// [`Error::TimedOut`] or [`Error::WouldBlock`] when there were such; the layer is closed all the same.
     pub fn close(&self, deadline: Deadline) -> Result<()> {
         self.state.lock().closing = true;
-        // With no lock held: a poller that hears of it looks at this layer with its own.
+        // With no lock held: a notified poller looks at this layer while it holds its own lock.
         self.tell();
         let mut state = self.state.lock();
         let drained = wait_for(&mut state, &self.progressed, deadline, |state| {

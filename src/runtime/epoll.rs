@@ -37,7 +37,7 @@ pub struct Event {
 const EXACT_BELOW: Duration = Duration::from_millis(10);
 
 /// Two epolls, one in the other. The inner one has the sockets. The lane's thread sleeps in the
-/// outer one, which has the inner one and the eventfd that wakes the lane; whoever leads the lane
+/// outer one, which has the inner one and the eventfd that wakes the lane; a thread that leads the lane
 /// takes the inner one out of it, in one system call however many sockets there are, and sleeps on
 /// the inner one and an eventfd of its own. That is in no epoll: the lane's thread, which looks at
 /// the sockets too when a command has woken it, would take the wake away.
@@ -120,7 +120,7 @@ impl Sleep {
         }
     }
 
-    /// The lane's thread sleeps until a socket is ready, somebody calls [`Self::wake`], or
+    /// The lane's thread sleeps until a socket is ready, a thread calls [`Self::wake`], or
     /// `timeout` has passed; `None` is for ever.
     pub fn wait(&self, timeout: Option<Duration>, events: &mut Vec<Event>) {
         if timeout != Some(Duration::ZERO) {
@@ -139,7 +139,7 @@ impl Sleep {
         self.look(events);
     }
 
-    /// The thread that leads the lane does the same, and until somebody calls [`Self::wake_leader`]
+    /// The thread that leads the lane does the same, and until a thread calls [`Self::wake_leader`]
     /// or a signal that `mask` does not block has been handled.
     pub fn wait_leading(&self, timeout: Option<Duration>, mask: &SigSet, events: &mut Vec<Event>) {
         let mut both =

@@ -30,7 +30,7 @@ pub enum Next {
 pub trait Turn: Send + Sync {
     /// Does all there is to do now; `events` says which sockets are ready.
     fn turn(&self, events: &[Event]) -> Next;
-    /// The lane takes no further turn: nobody may wait for one in vain.
+    /// The lane takes no further turn, so nothing may wait for one.
     fn stopped(&self);
 }
 

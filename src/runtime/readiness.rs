@@ -137,7 +137,7 @@ pub struct Watchers {
 }
 
 impl Watchers {
-    /// Adds a watcher, which hears of every change that a look from now on does not see.
+    /// Adds a watcher, which is notified of every change that a look from now on does not see.
     pub fn add(&self, watcher: Arc<dyn Watcher>) -> Token {
         let token = Token::next();
         let mut list = self.list.lock();
@@ -160,7 +160,7 @@ impl Watchers {
         drop(before);
     }
 
-    /// The object's handle is gone: whoever watches it lets go of it.
+    /// The object's handle is released: all watchers drop it.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
         self.notify();

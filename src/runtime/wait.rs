@@ -72,7 +72,7 @@ impl Deadline {
         }
     }
 
-    /// What a wait that was in vain returns.
+    /// The error of a wait that ended without a result.
     pub fn missed(self) -> Error {
         if self == Self::Now { Error::WouldBlock } else { Error::TimedOut }
     }

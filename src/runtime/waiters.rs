@@ -12,7 +12,7 @@ pub trait Lead: Send + Sync {
     /// Takes turns on this thread until `is_done` says so or `deadline` is over. Returns at once if
     /// another thread leads, or none may.
     ///
-    /// `is_asleep` is set while this thread sleeps or is about to; whoever changes what `is_done`
+    /// `is_asleep` is set while this thread sleeps or is about to; a thread that changes what `is_done`
     /// looks at clears it and calls [`Self::wake_leader`]. No lock that a turn takes may be held.
     fn lead(&self, deadline: Deadline, is_asleep: &AtomicBool, is_done: &mut dyn FnMut() -> bool);
 

@@ -55,7 +55,7 @@ struct Shared {
     registry: Registry,
     inbox: Option<Inbox>,
     watchers: Watchers,
-    /// Counts the news, so that a receiver that found nothing hears of what came since.
+    /// Counts notifications, so that a receiver that found nothing notices what came since.
     news: Mutex<u64>,
     told: Waiters,
     closed: AtomicBool,

@@ -20,7 +20,7 @@ impl ReceiveHalf {
         Ok(Metadata { waited, ..metadata })
     }
 
-    /// The same for whoever only wants to know how many bytes it has: if one is there, the clock is not read.
+    /// The same for callers that only need the number of bytes: if a datagram is there, the clock is not read.
     pub(crate) fn receive_bare(&self, buffer: &mut [u8], deadline: Deadline) -> Result<usize> {
         if let Ok(size) = self.state.lock().queue.pop_unexpiring(buffer) {
             return Ok(size);

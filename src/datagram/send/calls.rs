@@ -68,7 +68,7 @@ impl SendHalf {
     }
 
     /// Sends many datagrams, as many as [`QUEUED_AT_ONCE`] under one lock and with one wake-up;
-    /// `on_result` hears of each, in order.
+    /// `on_result` gets the result of each, in order.
     ///
     /// One that fails does not keep the others from going. `deadline` is for the whole batch.
     pub fn send_batch<'a>(

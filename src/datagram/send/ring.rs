@@ -94,7 +94,7 @@ fn give_back(shelf: &Shelf<Chunk>, mut chunk: Chunk) {
     }
 }
 
-/// A chunk, and how many entries lie in it. What somebody else shares is a chunk by itself.
+/// A chunk, and how many entries lie in it. A payload that is shared is a chunk of its own.
 #[derive(Debug, Default)]
 struct Held {
     /// Has room for more, until it is sealed.

@@ -46,7 +46,7 @@ pub(in crate::ffi) fn guard(body: impl FnOnce() -> Outcome) -> wtgram_status {
     guard_detailed(|_| {}, body)
 }
 
-/// [`guard`], with somebody who hears the text of a failure.
+/// [`guard`], which also passes the text of a failure to `detail`.
 pub(in crate::ffi) fn guard_detailed(
     detail: impl FnOnce(&str),
     body: impl FnOnce() -> Outcome,

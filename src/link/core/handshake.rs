@@ -77,7 +77,7 @@ pub(super) enum Handshake {
 }
 
 impl Handshake {
-    /// Tells whoever waits that nothing comes of it.
+    /// Tells the caller that waits that the attempt failed.
     pub(super) fn fail(self, remote: SocketAddr, lost: Option<&ConnectionError>, error: Error) {
         match self {
             Self::Server { .. } => tracing::debug!(%remote, %error, "a handshake failed"),

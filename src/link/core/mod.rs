@@ -129,7 +129,7 @@ pub struct Core {
     // Buffers of all turns.
     batch: Vec<Bytes>,
     packets: Vec<u8>,
-    /// Why clients' connections were lost that are forgotten and have not been asked for anything: somebody still will.
+    /// Why connections of clients were lost that are forgotten before their client asked; it still will.
     lost_unasked: VecDeque<(ConnectionKey, ConnectionError)>,
     reader_is_behind: bool,
     /// The endpoint whose new connection was looked at last.

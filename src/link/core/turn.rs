@@ -237,7 +237,7 @@ impl Core {
         self.remove(now, key, "the session's lane gave it up", wire);
     }
 
-    /// No turn follows: nobody may wait in vain.
+    /// No turn follows, so nothing may wait for one.
     pub fn stop(&mut self, now: Instant) {
         for (_, connection) in std::mem::take(&mut self.connections) {
             connection.gone(now, &mut self.batch, "the session's lane ended");

@@ -148,7 +148,7 @@ impl PeerSettings {
     }
 
     /// The `:protocol` a client of ours uses with this server: the older token wherever any older generation is
-    /// offered, since whoever offers both takes both, and the new one only where nothing else would do.
+    /// offered, because a peer that offers both accepts both, and the new one only if nothing else works.
     pub fn protocol(&self) -> Option<Protocol> {
         if self.webtransport_draft02 || self.max_sessions_draft07 > 0 || self.max_sessions_draft13 > 0 {
             Some(Protocol::WebTransport)

@@ -1,9 +1,10 @@
-// Statuses as std::error_code, the exception, and wtgram::expected.
-//
-// Each function that can fail has two forms. The plain one throws wtgram::error. The other one (try_x, x_for, or with
-// std::nothrow) is noexcept and returns expected<T>, which must not be ignored except by functions that close, remove
-// or wake. In a program compiled with -fno-exceptions, a throwing form that fails writes the error to stderr and calls
-// std::abort(); use the other forms there.
+/// @file
+/// Errors: statuses as std::error_code, the exception wtgram::error, and wtgram::expected.
+///
+/// Each function that can fail has two kinds of forms. The plain form throws wtgram::error. The other forms (`try_x`,
+/// `x_for`, or with std::nothrow) are noexcept and return an expected. The compiler warns if you ignore it, except for
+/// functions that close, remove or wake. In a program compiled with -fno-exceptions, a throwing form that fails writes
+/// the error to stderr and calls std::abort(); use the other forms there.
 #ifndef WTGRAM_ERROR_HPP
 #define WTGRAM_ERROR_HPP
 
@@ -30,41 +31,46 @@
 namespace wtgram
 {
 
+/// Errors of the library. docs/errors.md says for each when it occurs and what to do.
 enum class errc {
-    invalid_handle = WTGRAM_ERROR_INVALID_HANDLE,
-    invalid_argument = WTGRAM_ERROR_INVALID_ARGUMENT,
-    timed_out = WTGRAM_ERROR_TIMED_OUT,
-    would_block = WTGRAM_ERROR_WOULD_BLOCK,
-    closed = WTGRAM_ERROR_CLOSED,
-    too_large = WTGRAM_ERROR_TOO_LARGE,
-    unsupported = WTGRAM_ERROR_UNSUPPORTED,
-    buffer_too_small = WTGRAM_ERROR_BUFFER_TOO_SMALL,
-    queue_full = WTGRAM_ERROR_QUEUE_FULL,
+    invalid_handle = WTGRAM_ERROR_INVALID_HANDLE, ///< The handle is zero, freed, or of another type.
+    invalid_argument = WTGRAM_ERROR_INVALID_ARGUMENT, ///< An argument is not one that the function accepts.
+    timed_out = WTGRAM_ERROR_TIMED_OUT, ///< The timeout of a wait elapsed. Nothing was lost.
+    would_block = WTGRAM_ERROR_WOULD_BLOCK, ///< The call would have to wait, but its timeout is 0 or it is a try_ form.
+    closed = WTGRAM_ERROR_CLOSED, ///< The object, the object below it, or the library is closed.
+    too_large = WTGRAM_ERROR_TOO_LARGE, ///< The datagram is larger than the path, the peer or the object allows.
+    unsupported = WTGRAM_ERROR_UNSUPPORTED, ///< The peer does not accept datagrams.
+    buffer_too_small = WTGRAM_ERROR_BUFFER_TOO_SMALL, ///< The buffer is too small. Nothing is lost.
+    queue_full = WTGRAM_ERROR_QUEUE_FULL, ///< The queue is full and its policy is to reject.
+    /// There are too many objects, or too many outcomes that were not fetched.
     limit_reached = WTGRAM_ERROR_LIMIT_REACHED,
-    invalid_state = WTGRAM_ERROR_INVALID_STATE,
-    forked = WTGRAM_ERROR_FORKED,
-    internal = WTGRAM_ERROR_INTERNAL,
-    io = WTGRAM_ERROR_IO,
-    invalid_url = WTGRAM_ERROR_INVALID_URL,
-    name_not_resolved = WTGRAM_ERROR_NAME_NOT_RESOLVED,
-    connect_timeout = WTGRAM_ERROR_CONNECT_TIMEOUT,
-    connection_refused = WTGRAM_ERROR_CONNECTION_REFUSED,
-    certificate_untrusted = WTGRAM_ERROR_CERTIFICATE_UNTRUSTED,
+    invalid_state = WTGRAM_ERROR_INVALID_STATE, ///< The object is in a state that does not allow the call.
+    forked = WTGRAM_ERROR_FORKED, ///< The process was forked after the library started. The child cannot use it.
+    internal = WTGRAM_ERROR_INTERNAL, ///< A bug in the library. The library goes on; please report it.
+    io = WTGRAM_ERROR_IO, ///< The operating system refused a request.
+    invalid_url = WTGRAM_ERROR_INVALID_URL, ///< The URL cannot be used.
+    name_not_resolved = WTGRAM_ERROR_NAME_NOT_RESOLVED, ///< The host name did not resolve.
+    connect_timeout = WTGRAM_ERROR_CONNECT_TIMEOUT, ///< No session within the deadline, also if no server listens.
+    connection_refused = WTGRAM_ERROR_CONNECTION_REFUSED, ///< The server refused the QUIC connection.
+    certificate_untrusted = WTGRAM_ERROR_CERTIFICATE_UNTRUSTED, ///< No trusted authority signed it.
+    /// The certificate is expired or not yet valid, or, if trusted by hash, valid for too long.
     certificate_expired = WTGRAM_ERROR_CERTIFICATE_EXPIRED,
-    certificate_name_mismatch = WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH,
-    certificate_hash_mismatch = WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH,
-    tls = WTGRAM_ERROR_TLS,
+    certificate_name_mismatch = WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH, ///< It is for another name.
+    certificate_hash_mismatch = WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH, ///< It has none of the hashes.
+    tls = WTGRAM_ERROR_TLS, ///< The TLS handshake failed for another reason.
+    /// The server answered with an HTTP status other than 2xx. The detail text contains it.
     rejected = WTGRAM_ERROR_REJECTED,
-    protocol = WTGRAM_ERROR_PROTOCOL,
-    identity = WTGRAM_ERROR_IDENTITY,
-    key_mismatch = WTGRAM_ERROR_KEY_MISMATCH,
+    protocol = WTGRAM_ERROR_PROTOCOL, ///< The peer does not speak WebTransport over HTTP/3, or violates it.
+    identity = WTGRAM_ERROR_IDENTITY, ///< A certificate, key or PEM source cannot be used.
+    key_mismatch = WTGRAM_ERROR_KEY_MISMATCH, ///< Certificate and private key do not match.
+    /// The text is not acceptable JSON, or the object cannot be serialized.
     serialization = WTGRAM_ERROR_SERIALIZATION,
-    unknown_type = WTGRAM_ERROR_UNKNOWN_TYPE,
-    deserialization = WTGRAM_ERROR_DESERIALIZATION,
-    truncated = WTGRAM_ERROR_TRUNCATED,
+    unknown_type = WTGRAM_ERROR_UNKNOWN_TYPE, ///< The type id is not registered.
+    deserialization = WTGRAM_ERROR_DESERIALIZATION, ///< The object in a structured datagram cannot be decoded.
+    truncated = WTGRAM_ERROR_TRUNCATED, ///< A structured datagram is too short for a type id.
 };
 
-/// The category "wtgram". Its codes compare equal to std::errc values of the same meaning: `code ==
+/// The category "wtgram" of std::error_code. Its codes compare equal to std::errc values of the same meaning: `code ==
 /// std::errc::timed_out`.
 class error_category_type : public std::error_category
 {
@@ -89,12 +95,14 @@ class error_category_type : public std::error_category
     }
 };
 
+/// The only object of this category.
 inline const std::error_category &error_category() noexcept
 {
     static const error_category_type category;
     return category;
 }
 
+/// Makes a std::error_code of an error, so that `code == wtgram::errc::closed` works.
 inline std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), error_category()}; }
 
 } // namespace wtgram
@@ -107,17 +115,19 @@ template <> struct std::is_error_code_enum<wtgram::errc> : std::true_type {
 namespace wtgram
 {
 
-/// what() returns the detail, or the message of the status; code() returns the status.
+/// The exception of the throwing forms. what() contains the detail, if there is one, and the message of the status;
+/// code() returns the status.
 class error : public std::system_error
 {
   public:
     explicit error(std::error_code code) : std::system_error(code) {}
     error(std::error_code code, const char *detail) : std::system_error(code, detail) {}
+    /// The status of the C interface.
     wtgram_status status() const noexcept { return static_cast<wtgram_status>(code().value()); }
 };
 
-/// Buffer for the explanation of a failed connect or listen. It is on the caller's stack, so a failure allocates
-/// nothing.
+/// Buffer for the explanation of a failed call, for example of connect or listen. It is on the caller's stack, so a
+/// failure allocates nothing.
 class detail_text
 {
   public:
@@ -150,12 +160,15 @@ inline std::error_code code_of(wtgram_status status) noexcept { return {static_c
 
 #ifdef __cpp_lib_expected
 
-/// value() of a failure throws std::bad_expected_access<std::error_code>, as the standard says.
+/// A value, or the std::error_code of a failure. value() of a failure throws
+/// `std::bad_expected_access<std::error_code>`, as the standard says.
 template <class T> using expected = std::expected<T, std::error_code>;
+/// The std::error_code of a failure, for making an expected.
 using unexpected = std::unexpected<std::error_code>;
 
 #else
 
+/// The std::error_code of a failure, for making an expected.
 class unexpected
 {
   public:
@@ -166,7 +179,8 @@ class unexpected
     std::error_code code_;
 };
 
-/// The part of std::expected<T, std::error_code> that this binding needs; value() of a failure throws wtgram::error.
+/// A value, or the std::error_code of a failure: the part of std::expected that this interface needs. value() of a
+/// failure throws wtgram::error.
 template <class T> class expected
 {
   public:
@@ -200,6 +214,7 @@ template <class T> class expected
     std::variant<T, std::error_code> state_;
 };
 
+/// Success, or the std::error_code of a failure.
 template <> class expected<void>
 {
   public:
@@ -218,15 +233,17 @@ template <> class expected<void>
     }
 
   private:
-    std::optional<std::error_code> error_; // a std::error_code for success would have to be asked for its category
+    // optional, because a std::error_code for success would have to find its category
+    std::optional<std::error_code> error_;
 };
 
 #endif
 
-/// All durations are whole microseconds; milliseconds and seconds convert implicitly.
+/// All durations are whole microseconds. Milliseconds and seconds convert implicitly.
 using duration = std::chrono::microseconds;
+/// A timeout that never elapses.
 inline constexpr duration forever{WTGRAM_FOREVER};
-/// Unix time in microseconds in C.
+/// A time of the system clock. In C it is Unix time in microseconds.
 using time_point = std::chrono::time_point<std::chrono::system_clock, duration>;
 
 namespace detail
@@ -244,15 +261,15 @@ template <class T> expected<T> result(wtgram_status status, T value) noexcept
     return expected<T>(std::move(value));
 }
 
-/// Turns the result of a form that returns into that of the throwing form.
+// Returns the value, or throws: makes the throwing form of the form that returns an expected.
 template <class T> T unwrap(expected<T> &&outcome, const char *text = "")
 {
     if (!outcome) raise(outcome.error(), text);
     if constexpr (!std::is_void_v<T>) return *std::move(outcome);
 }
 
-/// Reads a text of the C interface: first into a buffer on the stack, and a second time only if it is longer, with
-/// space for a text that grows meanwhile.
+// Reads a text of the C interface. The first attempt uses a buffer on the stack. If the text is longer, the next
+// attempts use a string with space for a text that grows meanwhile.
 template <class Read> [[nodiscard]] expected<std::string> try_read_text(Read read) noexcept
 {
     char buffer[256];
@@ -269,7 +286,7 @@ template <class Read> [[nodiscard]] expected<std::string> try_read_text(Read rea
 }
 template <class Read> std::string read_text(Read read) { return unwrap(try_read_text(read)); }
 
-/// The rest of a timeout after a first attempt; WTGRAM_FOREVER and 0 stay as they are.
+// The rest of a timeout after a first attempt. WTGRAM_FOREVER and 0 stay as they are.
 class time_left
 {
   public:
@@ -278,7 +295,8 @@ class time_left
     {
         if (timeout_ <= duration::zero()) return timeout_.count();
         const auto gone = std::chrono::duration_cast<duration>(std::chrono::steady_clock::now() - start_);
-        return gone < timeout_ ? (timeout_ - gone).count() : 1; // not 0: that would be WOULD_BLOCK, not TIMED_OUT
+        // not 0, which would give WOULD_BLOCK instead of TIMED_OUT
+        return gone < timeout_ ? (timeout_ - gone).count() : 1;
     }
 
   private:

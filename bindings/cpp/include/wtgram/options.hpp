@@ -1,4 +1,5 @@
-// Options of listen and connect. They start with the library's defaults.
+/// @file
+/// Options of connections and transports, for listen and connect. They start with the library's defaults.
 #ifndef WTGRAM_OPTIONS_HPP
 #define WTGRAM_OPTIONS_HPP
 
@@ -12,9 +13,10 @@
 namespace wtgram
 {
 
-/// SHA-256 of a certificate, as browsers take it in serverCertificateHashes.
+/// SHA-256 hash of a certificate, as browsers take it in serverCertificateHashes.
 using certificate_hash = std::array<std::uint8_t, WTGRAM_CERTIFICATE_HASH_LENGTH>;
 
+/// Writes a hash as 64 hexadecimal digits.
 inline std::string to_hex(const certificate_hash &hash)
 {
     std::string text;
@@ -26,7 +28,7 @@ inline std::string to_hex(const certificate_hash &hash)
     return text;
 }
 
-/// Reads 64 hexadecimal digits; anything else gives no value.
+/// Reads a hash from 64 hexadecimal digits. Any other text gives no value.
 inline std::optional<certificate_hash> hash_from_hex(std::string_view text) noexcept
 {
     certificate_hash hash{};
@@ -43,30 +45,39 @@ inline std::optional<certificate_hash> hash_from_hex(std::string_view text) noex
     return hash;
 }
 
+/// Congestion control algorithms.
 enum class congestion : std::uint32_t {
-    cubic = WTGRAM_CONGESTION_CUBIC,
-    bbr = WTGRAM_CONGESTION_BBR,
-    new_reno = WTGRAM_CONGESTION_NEW_RENO,
+    cubic = WTGRAM_CONGESTION_CUBIC, ///< CUBIC, RFC 9438. The default.
+    bbr = WTGRAM_CONGESTION_BBR, ///< BBR, experimental.
+    new_reno = WTGRAM_CONGESTION_NEW_RENO, ///< NewReno, RFC 9002.
 };
 
+/// Options of a QUIC connection.
 class connection_options
 {
   public:
     connection_options() noexcept { wtgram_connection_options_init(&c_); }
+    /// Interval of keep-alive packets; 0 disables them. Default 10 s.
     connection_options &keep_alive(duration value) noexcept { return c_.keep_alive_us = value.count(), *this; }
+    /// The connection ends when nothing arrives for this long; 0 disables the timeout. The lower value of both peers
+    /// applies. Default 30 s.
     connection_options &idle_timeout(duration value) noexcept { return c_.idle_timeout_us = value.count(), *this; }
+    /// Requested SO_RCVBUF; 0 requests 4 MiB. The system may grant less.
     connection_options &socket_receive_buffer(std::uint64_t bytes) noexcept
     {
         return c_.socket_receive_buffer_bytes = bytes, *this;
     }
+    /// Requested SO_SNDBUF; 0 requests 4 MiB. The system may grant less.
     connection_options &socket_send_buffer(std::uint64_t bytes) noexcept
     {
         return c_.socket_send_buffer_bytes = bytes, *this;
     }
+    /// Default CUBIC.
     connection_options &congestion_controller(congestion which) noexcept
     {
         return c_.congestion_controller = static_cast<std::uint32_t>(which), *this;
     }
+    /// The C struct, for fields that have no function here.
     wtgram_connection_options &raw() noexcept { return c_; }
     const wtgram_connection_options &raw() const noexcept { return c_; }
 
@@ -74,50 +85,65 @@ class connection_options
     wtgram_connection_options c_;
 };
 
-/// What happens to a datagram when the outgoing queue is full, and when the incoming queue is full.
+/// What happens to a datagram when the outgoing queue is full.
 enum class full_policy : std::uint32_t {
+    /// The oldest queued datagram of the lowest priority is dropped, unless its priority is higher. The default.
     evict = WTGRAM_FULL_EVICT,
-    reject = WTGRAM_FULL_REJECT,
-    wait = WTGRAM_FULL_WAIT
+    reject = WTGRAM_FULL_REJECT, ///< The new datagram is rejected with errc::queue_full.
+    wait = WTGRAM_FULL_WAIT ///< The call waits until there is space.
 };
+/// Which datagram is dropped when the incoming queue is full: the oldest one in the queue (the default), or the newest,
+/// which is the one that arrives.
 enum class drop_policy : std::uint32_t { oldest = WTGRAM_DROP_OLDEST, newest = WTGRAM_DROP_NEWEST };
 
+/// Options of a session's transport. All but outcome_capacity() can be changed later, by functions of transport.
 class transport_options
 {
   public:
     transport_options() noexcept { wtgram_transport_options_init(&c_); }
+    /// Limit of the outgoing queue in datagrams, at least 1. Default 100.
     transport_options &outgoing_max_datagrams(std::uint64_t count) noexcept
     {
         return c_.outgoing_max_datagrams = count, *this;
     }
+    /// Limit of the outgoing queue in payload bytes. Default 4 MiB.
     transport_options &outgoing_max_bytes(std::uint64_t bytes) noexcept { return c_.outgoing_max_bytes = bytes, *this; }
+    /// Outgoing datagrams of this age are dropped; 0, the default, sets no limit.
     transport_options &outgoing_max_age(duration value) noexcept
     {
         return c_.outgoing_max_age_us = value.count(), *this;
     }
+    /// Limit of the incoming queue in datagrams, at least 1. Default 4096.
     transport_options &incoming_max_datagrams(std::uint64_t count) noexcept
     {
         return c_.incoming_max_datagrams = count, *this;
     }
+    /// Limit of the incoming queue in payload bytes. Default 1 MiB.
     transport_options &incoming_max_bytes(std::uint64_t bytes) noexcept { return c_.incoming_max_bytes = bytes, *this; }
+    /// Incoming datagrams of this age are dropped; 0, the default, sets no limit.
     transport_options &incoming_max_age(duration value) noexcept
     {
         return c_.incoming_max_age_us = value.count(), *this;
     }
+    /// Default full_policy::evict.
     transport_options &when_outgoing_full(full_policy policy) noexcept
     {
         return c_.outgoing_full_policy = static_cast<std::uint32_t>(policy), *this;
     }
+    /// Default drop_policy::oldest.
     transport_options &when_incoming_full(drop_policy policy) noexcept
     {
         return c_.incoming_drop_policy = static_cast<std::uint32_t>(policy), *this;
     }
-    /// In datagrams; the low-water mark is half of it. 0: the limit of the outgoing queue.
+    /// High-water mark of the outgoing queue in datagrams. The low-water mark is half of it. 0, the default, takes the
+    /// queue's limit.
     transport_options &outgoing_high_water_mark(std::uint64_t count) noexcept
     {
         return c_.outgoing_high_water_mark = count, *this;
     }
+    /// How many outcomes there can be that are pending or not fetched, at least 1. Default 1024.
     transport_options &outcome_capacity(std::uint64_t count) noexcept { return c_.outcome_capacity = count, *this; }
+    /// The C struct, for fields that have no function here.
     wtgram_transport_options &raw() noexcept { return c_; }
     const wtgram_transport_options &raw() const noexcept { return c_; }
 
@@ -128,7 +154,7 @@ class transport_options
 namespace detail
 {
 
-/// NULL for the defaults, else the C struct.
+// NULL for the defaults, otherwise the C struct.
 template <class Options> auto pointer_to(const std::optional<Options> &options) noexcept
 {
     return options ? &options->raw() : nullptr;

@@ -1,4 +1,5 @@
-// wtgram::span: std::span if the language has it, else the part of it that this binding needs.
+/// @file
+/// wtgram::span: std::span if the standard library has it, otherwise the part of it that this interface needs.
 #ifndef WTGRAM_SPAN_HPP
 #define WTGRAM_SPAN_HPP
 
@@ -18,10 +19,12 @@ namespace wtgram
 
 #ifdef __cpp_lib_span
 
+/// Refers to elements that lie one after the other. It does not own them.
 template <class T> using span = std::span<T>;
 
 #else
 
+/// Refers to elements that lie one after the other, as std::span does. It does not own them.
 template <class T> class span
 {
   public:
@@ -32,7 +35,7 @@ template <class T> class span
     constexpr span() noexcept = default;
     constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
     template <std::size_t N> constexpr span(T (&array)[N]) noexcept : data_(array), size_(N) {}
-    /// Anything with data() and size() and elements of this type.
+    /// Refers to a container: any object with data() and size() and elements of this type.
     template <class Container, class Pointer = decltype(std::declval<Container &>().data()),
               class = decltype(std::declval<Container &>().size()),
               class = std::enable_if_t<std::is_convertible_v<std::remove_pointer_t<Pointer> (*)[], T (*)[]>>>
@@ -55,14 +58,17 @@ template <class T> class span
 
 #endif
 
+/// Bytes to read, for example a payload to send.
 using bytes_view = span<const std::uint8_t>;
+/// Bytes to write, for example a buffer for a received datagram.
 using bytes_buffer = span<std::uint8_t>;
 
-/// For programs whose bytes are std::byte.
+/// Converts bytes, for programs whose bytes are std::byte.
 inline bytes_view as_bytes(span<const std::byte> data) noexcept
 {
     return {reinterpret_cast<const std::uint8_t *>(data.data()), data.size()};
 }
+/// Converts a buffer, for programs whose bytes are std::byte.
 inline bytes_buffer as_writable_bytes(span<std::byte> data) noexcept
 {
     return {reinterpret_cast<std::uint8_t *>(data.data()), data.size()};

@@ -1,5 +1,19 @@
-// WebTransport datagrams for C++17 and later: includes all headers. Header-only over wtgram.h; link with
-// wtgram::wtgram.
+/// @file
+/// Includes all headers of the C++ interface. It needs C++17 and is header-only over wtgram.h. Link with
+/// wtgram::wtgram.
+
+/// @namespace wtgram
+/// WebTransport datagrams for C++17 and later.
+///
+/// Calls have up to three forms. Their names are the same in all classes:
+/// - `x` waits as long as needed, or as long as its timeout allows. It throws wtgram::error on failure.
+/// - `x_for` waits at most as long as you say. It returns an expected and throws nothing.
+/// - `try_x` never waits. It returns an expected and throws nothing.
+///
+/// Calls that never wait have two forms: `x` throws, and `try_x` returns an expected.
+///
+/// A timeout of 0 does not wait: the call fails with errc::would_block. When another timeout elapses, it fails with
+/// errc::timed_out. Every function may be called from any thread.
 #ifndef WTGRAM_HPP
 #define WTGRAM_HPP
 

@@ -151,14 +151,14 @@ impl ReceiveQueue {
         self.next_sequence
     }
 
-    /// The sequence number for a datagram that came in but is read by somebody else than this queue.
+    /// The sequence number for a datagram that arrived but is read by a route.
     pub(crate) fn claim_sequence(&mut self) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
         sequence
     }
 
-    /// Counts a datagram that somebody else than this queue reads and had no room for.
+    /// Counts a datagram for which a route had no space.
     pub(crate) fn count_dropped_elsewhere(&mut self, size: usize) {
         self.claim_sequence();
         self.counters.received.add(size);
@@ -209,7 +209,7 @@ impl ReceiveQueue {
         Ok(metadata)
     }
 
-    /// The same for whoever only wants to know how many bytes it has; nothing needs the time if nothing expires.
+    /// The same for callers that only need the number of bytes; without a maximum age it needs no time.
     pub(crate) fn pop_unexpiring(&mut self, buffer: &mut [u8]) -> Result<usize, PopError> {
         if self.config.max_age.is_some() { Err(PopError::Empty) } else { self.pop_regardless_of_age(buffer) }
     }

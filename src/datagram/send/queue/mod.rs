@@ -94,7 +94,7 @@ pub trait Taker {
     fn take(&mut self, framed: Bytes) -> HandOver;
 }
 
-/// What somebody may wait for. Two of them tell whether those who wait have to look again.
+/// The state that threads may wait for. Comparing two of them tells whether waiting threads have to look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signs {
     waiting: Tally,

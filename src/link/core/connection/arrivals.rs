@@ -77,7 +77,7 @@ impl Connection {
         Some(datagram)
     }
 
-    /// Empties QUIC's buffer though nobody reads. The first datagrams are kept for whoever will,
+    /// Empties QUIC's buffer although there is no reader. The first datagrams are kept for the reader to come,
     /// once CONNECT has said for what session they are; all others, and those after the reader has
     /// gone, are nobody's.
     pub(super) fn keep_first(&mut self) {

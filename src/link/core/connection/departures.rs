@@ -60,7 +60,7 @@ impl Connection {
         self.rare().blocked = Some((transmit, bytes));
     }
 
-    /// Whether the largest datagram is another; its sink hears of it.
+    /// Notifies the sink if the size of the largest datagram changed.
     pub(super) fn publish_size(&mut self) {
         if self.stage >= Stage::Open && self.stage != Stage::Closed {
             let size = self.quic.datagrams().max_size();
