@@ -1,5 +1,5 @@
-// The C++ ends of `make bench`: what the C program in c/ does, with its options, its commands and its lines of JSON,
-// through the C++ binding. What it delivers less is what the binding costs.
+// The C++ ends of `make bench`. They do what the C program in c/ does, with the same options, commands and lines of
+// JSON, but through the C++ interface. The difference in the results is the cost of that interface.
 //
 //   wtgram_bench_cpp receive batch|single                 prints LISTENING <port> <hash>, then one line of JSON
 //   wtgram_bench_cpp send batch|single <port> <hash> <size_bytes> <seconds>
@@ -19,8 +19,8 @@ namespace
 
 constexpr std::size_t send_batch_size = 64, receive_batch_size = 512, arena_bytes = 1024 * 1024;
 constexpr std::size_t datagram_capacity = 65536, sequence_bytes = 8, round_trips_max = 4 * 1000 * 1000;
-constexpr std::uint64_t datagrams_per_stamp = 64; // reading the clock costs a tenth of what a datagram does
-constexpr auto quiet = 300ms; // before the close, so that what is on its way arrives first
+constexpr std::uint64_t datagrams_per_stamp = 64; // reading the clock costs a tenth of a datagram
+constexpr auto quiet = 300ms; // before the close, so that datagrams on their way arrive first
 
 void put_sequence(std::uint8_t *payload, std::uint64_t sequence)
 {
@@ -52,7 +52,7 @@ struct target {
     std::chrono::duration<double> time;
 };
 
-// Listens, says where, and waits for one session.
+// Listens, prints where, and waits for one session.
 wtgram::session accept_one()
 {
     static const auto server = wtgram::server::listen(
@@ -196,7 +196,7 @@ void echo_server()
     std::printf("{\"echoed\": %llu}\n", echoed - 1);
 }
 
-// Waits up to a second for the answer; one that comes late belongs to an earlier ping.
+// Waits up to a second for the answer. A late answer belongs to an earlier ping.
 bool answered(const wtgram::transport &datagrams, const std::vector<std::uint8_t> &payload,
               std::vector<std::uint8_t> &buffer)
 {
@@ -220,7 +220,7 @@ void echo_client(const target &target)
     std::vector<double> round_trips_us;
     round_trips_us.reserve(round_trips_max);
     unsigned long long lost = 0;
-    // A tenth of the time warms up.
+    // The first tenth of the time warms up.
     const auto time = std::chrono::duration_cast<steady::duration>(target.time);
     const auto warm_from = steady::now() + time / 10, until = warm_from + time;
     for (std::uint64_t ping = 1; steady::now() < until && round_trips_us.size() < round_trips_max; ping++) {

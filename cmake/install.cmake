@@ -1,4 +1,4 @@
-# Everything that `cmake --install` lays down. All of it can be moved afterwards: no file names the prefix.
+# Everything that `cmake --install` installs. You can move it afterwards, because no file contains the prefix.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -30,7 +30,7 @@ install(FILES "${PROJECT_BINARY_DIR}/cmake/wtgram-config.cmake"
               "${PROJECT_BINARY_DIR}/cmake/wtgram-targets.cmake"
         DESTINATION "${wtgram_config_dir}")
 
-# pkg-config finds the prefix from where the file lies; the way up depends on how deep the library directory is.
+# pkg-config computes the prefix from the place of the file. The way up depends on the depth of the library directory.
 file(RELATIVE_PATH wtgram_pc_up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 string(REGEX REPLACE "/$" "" wtgram_pc_up "${wtgram_pc_up}")
 set(wtgram_pc_prefix "\${pcfiledir}/${wtgram_pc_up}")

@@ -1,6 +1,6 @@
-# wtgram_strict_c(target): our own C is C11 with the GNU names of the system headers, without a single warning.
+# wtgram_strict_c(target): compiles our own C as C11 with the GNU names of the system headers. A warning is an error.
 # wtgram_strict_cxx(target): the same for C++17.
-# Headers of imported targets count as the system's, whose warnings are silent; ours must not be silent to us.
+# Headers of imported targets count as system headers, whose warnings are off. For our own headers they must be on.
 
 function(wtgram_strict_c target)
   set_target_properties(${target} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS ON

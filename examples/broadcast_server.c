@@ -1,10 +1,10 @@
-/* A room: what one member sends, all members get, itself included. Every second all of them get the time and their
- * number.
+/* A room: each datagram from a member goes to all members, itself included. Every second all members get the time and
+ * their number.
  *
  *   broadcast_server [--host ADDRESS] [--port N] [--seconds N]
  *
- * Prints "listening on https://HOST:PORT/ hash HEX": the hash of its self-signed certificate is what a client (or a
- * browser's serverCertificateHashes) needs to trust it. Ends on SIGINT, SIGTERM or after N seconds.
+ * Prints "listening on https://HOST:PORT/ hash HEX". HEX is the hash of its self-signed certificate; a client (or a
+ * browser's serverCertificateHashes) needs it to trust the server. Ends on SIGINT, SIGTERM or after N seconds.
  * Exit codes: 0 ended cleanly, 1 something failed, 2 wrong usage. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
@@ -16,7 +16,7 @@
 #include <wtgram.h>
 
 enum { BATCH = 64, EVENTS = 64, TICK_US = 100 * 1000 };
-#define LISTENER_COOKIE UINT64_C(0) /* every other cookie is a struct member's address */
+#define LISTENER_COOKIE UINT64_C(0) /* every other cookie is the address of a struct member */
 struct member {
     wtgram_session session;
     wtgram_transport datagrams;
@@ -31,7 +31,7 @@ static int failed(const char *what, wtgram_status status)
     return fprintf(stderr, "broadcast_server: %s: %s\n", what, wtgram_status_message(status)), 1;
 }
 
-/* Takes one waiting session into the room; WOULD_BLOCK only says that it went away before we came. */
+/* Takes one waiting session into the room. WOULD_BLOCK only means that it ended before it was accepted. */
 static wtgram_status join(wtgram_server server, wtgram_poller poller, wtgram_broadcaster room)
 {
     struct member *member = calloc(1, sizeof *member);
@@ -48,7 +48,7 @@ static wtgram_status join(wtgram_server server, wtgram_poller poller, wtgram_bro
     return status == WTGRAM_ERROR_WOULD_BLOCK || status == WTGRAM_ERROR_CLOSED ? WTGRAM_OK : status;
 }
 
-/* The room and the poller drop what is freed by themselves. */
+/* Frees a member. The broadcaster and the poller drop freed objects by themselves. */
 static void leave(struct member *member)
 {
     struct member **link = &members;
@@ -58,8 +58,8 @@ static void leave(struct member *member)
     free(member);
 }
 
-/* One batch from one member, each datagram of it to all. A member that cannot keep up misses some; nobody waits for it.
- */
+/* Receives a batch from one member and sends each datagram to all. A member that cannot keep up misses some; the others
+ * do not wait for it. */
 static wtgram_status pass_on(struct member *member, wtgram_broadcaster room)
 {
     static uint8_t arena[BATCH * 1500];
@@ -79,7 +79,7 @@ static wtgram_status tell_time(wtgram_broadcaster room)
     size_t count = 0, accepted = 0;
     wtgram_send_options options;
     wtgram_send_options_init(&options);
-    options.ttl_us = 1000 * 1000; /* an old time is of no use */
+    options.ttl_us = 1000 * 1000; /* an old time is useless */
     wtgram_status status = wtgram_broadcaster_get_member_count(room, &count);
     if (status != WTGRAM_OK) return status;
     int length = snprintf(text, sizeof text, "{\"time\":%" PRId64 ",\"members\":%zu}", (int64_t)time(NULL), count);
@@ -125,7 +125,7 @@ static int serve(wtgram_server server, wtgram_poller poller, wtgram_broadcaster 
 int main(int argc, char **argv)
 {
     long seconds = 0;
-    wtgram_listen_options options; /* the default identity is a self-signed one */
+    wtgram_listen_options options; /* the default identity is a self-signed certificate */
     wtgram_listen_options_init(&options);
     options.host = "127.0.0.1";
     for (int i = 1; i < argc; i += 2) {
@@ -156,6 +156,6 @@ int main(int argc, char **argv)
     wtgram_broadcaster_free(room);
     wtgram_poller_free(poller);
     wtgram_server_free(server);
-    status = wtgram_shutdown(2000 * 1000); /* tells the peers; one that has vanished takes more than a second */
+    status = wtgram_shutdown(2000 * 1000); /* notifies the peers; a peer that has vanished takes more than a second */
     return status == WTGRAM_OK ? exit_code : failed("shutdown", status);
 }

@@ -1,9 +1,9 @@
-/* Sends numbered datagrams to an echo server, compares what comes back byte for byte, measures round trips.
+/* Sends numbered datagrams to an echo server, compares each echo byte for byte, and measures round trips.
  *
  *   echo_client --url URL --hash HEX [--seconds S] [--rate PER_SECOND] [--size BYTES] [--count N]
  *
- * Exit codes: 0 everything that came back was right and something came back, 1 something failed, 2 wrong usage,
- * 3 nothing came back, or something that we had not sent. A datagram not back within a second counts as lost. */
+ * Exit codes: 0 echoes came back and all were right, 1 something failed, 2 wrong usage, 3 nothing came back, or
+ * something that was not sent. A datagram that is not back within a second counts as lost. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,9 +13,9 @@
 #include <wtgram.h>
 
 enum { BATCH = 64, MAX_SIZE = 1500, WINDOW = 1 << 17, MAX_SAMPLES = 1 << 20, SECOND_US = 1000 * 1000 };
-static int64_t sent_at_us[WINDOW]; /* by sequence number modulo WINDOW; 0 = came back */
+static int64_t sent_at_us[WINDOW]; /* by sequence number modulo WINDOW; 0: it came back */
 static int32_t rtt_us[MAX_SAMPLES];
-static uint64_t sent, echoed, lost, corrupt, judged; /* `judged`: everything before it is echoed or lost */
+static uint64_t sent, echoed, lost, corrupt, judged; /* all datagrams before `judged` are echoed or lost */
 static size_t samples;
 
 static int64_t now_us(void)
@@ -27,11 +27,11 @@ static int64_t now_us(void)
 static int parse_hash(const char *hex, uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH])
 {
     for (int i = 0; i < WTGRAM_CERTIFICATE_HASH_LENGTH; i++)
-        if (sscanf(hex + 2 * i, "%2hhx", &hash[i]) != 1) return 0; /* a text that ends early does not match either */
+        if (sscanf(hex + 2 * i, "%2hhx", &hash[i]) != 1) return 0; /* a text that ends early does not match, either */
     return hex[2 * WTGRAM_CERTIFICATE_HASH_LENGTH] == '\0';
 }
 
-/* The number, then bytes that follow from it: whoever knows the number knows the whole datagram. */
+/* Writes the number, then bytes that are computed from it. So the number alone says what the datagram must contain. */
 static void fill(uint8_t *data, size_t size, uint64_t number)
 {
     memcpy(data, &number, sizeof number);
@@ -45,7 +45,7 @@ static void check(const uint8_t *data, size_t length, size_t size, int64_t now)
     if (length == size) memcpy(&number, data, sizeof number);
     fill(expected, size, number);
     if (number >= sent || memcmp(data, expected, size) != 0) corrupt++;
-    else if (number >= judged && sent_at_us[number % WINDOW] != 0) { /* else: too late, or a second copy */
+    else if (number >= judged && sent_at_us[number % WINDOW] != 0) { /* otherwise it is too late, or a second copy */
         if (samples < MAX_SAMPLES) rtt_us[samples++] = (int32_t)(now - sent_at_us[number % WINDOW]);
         sent_at_us[number % WINDOW] = 0;
         echoed++;
@@ -141,7 +141,7 @@ int main(int argc, char **argv)
     if (status == WTGRAM_OK) status = run(datagrams, seconds, rate, size, count);
     if (status == WTGRAM_OK) status = wtgram_session_close(session, 0, "done", 4);
     wtgram_session_free(session);
-    if (status == WTGRAM_OK) status = wtgram_shutdown(SECOND_US); /* waits until the server was told */
+    if (status == WTGRAM_OK) status = wtgram_shutdown(SECOND_US); /* waits until the server is notified */
     if (status != WTGRAM_OK) return fprintf(stderr, "echo: %s\n", wtgram_status_message(status)), 1;
 
     printf("%" PRIu64 " of %" PRIu64 " came back right, byte for byte; %" PRIu64 " corrupt\n", echoed, sent, corrupt);

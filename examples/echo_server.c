@@ -1,9 +1,10 @@
-/* Sends every datagram back to where it came from: one thread, one poller, any number of sessions.
+/* Sends every datagram back to its sender: one thread, one poller, any number of sessions.
  *
  *   echo_server [--host ADDRESS] [--port N] [--count-sessions N]
  *
- * Prints "listening on https://HOST:PORT/ hash HEX": the hash of its self-signed certificate is what a client (or a
- * browser's serverCertificateHashes) needs to trust it. Ends on SIGINT, SIGTERM or when N sessions have come and gone.
+ * Prints "listening on https://HOST:PORT/ hash HEX". HEX is the hash of its self-signed certificate; a client (or a
+ * browser's serverCertificateHashes) needs it to trust the server. Ends on SIGINT, SIGTERM or when N sessions have
+ * ended.
  * Exit codes: 0 ended cleanly, 1 something failed, 2 wrong usage. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 #include <wtgram.h>
 
 enum { BATCH = 64, EVENTS = 64, TICK_US = 200 * 1000 };
-#define LISTENER_COOKIE UINT64_C(0) /* every other cookie is a struct peer's address */
+#define LISTENER_COOKIE UINT64_C(0) /* every other cookie is the address of a struct peer */
 
 struct peer {
     wtgram_session session;
@@ -33,7 +34,7 @@ static int failed(const char *what, wtgram_status status)
     return fprintf(stderr, "echo_server: %s: %s\n", what, wtgram_status_message(status)), 1;
 }
 
-/* Takes one waiting session; WOULD_BLOCK only says that it went away before we came. */
+/* Takes one waiting session. WOULD_BLOCK only means that it ended before it was accepted. */
 static wtgram_status accept_one(wtgram_server server, wtgram_poller poller)
 {
     struct peer *peer = calloc(1, sizeof *peer);
@@ -49,7 +50,7 @@ static wtgram_status accept_one(wtgram_server server, wtgram_poller poller)
     return status == WTGRAM_ERROR_WOULD_BLOCK ? WTGRAM_OK : status;
 }
 
-/* One batch in, the same batch out: the slices point into the arena that received it. */
+/* Receives a batch and sends it back: the slices point into the arena that received it. */
 static wtgram_status echo_batch(struct peer *peer)
 {
     static uint8_t arena[BATCH * 1500];
@@ -62,10 +63,10 @@ static wtgram_status echo_batch(struct peer *peer)
     for (size_t i = 0; i < count; i++) slices[i] = (wtgram_slice){arena + received[i].offset, received[i].length};
     status = wtgram_transport_send_batch(peer->datagrams, slices, count, NULL, NULL, &accepted);
     peer->echoed += accepted;
-    return status == WTGRAM_ERROR_TOO_LARGE ? WTGRAM_OK : status; /* the way back may carry less: that one is lost */
+    return status == WTGRAM_ERROR_TOO_LARGE ? WTGRAM_OK : status; /* the path back carries less; this one is lost */
 }
 
-/* The poller drops what is freed by itself. */
+/* Frees a peer. The poller drops freed objects by itself. */
 static void forget(struct peer *peer)
 {
     struct peer **link = &peers;
@@ -94,7 +95,7 @@ static int serve(wtgram_server server, wtgram_poller poller, unsigned long count
     while (!stopping && (count_sessions == 0 || closed_sessions < count_sessions)) {
         wtgram_event events[EVENTS];
         size_t count = 0;
-        status = wtgram_poller_wait(poller, TICK_US, events, EVENTS, &count); /* the tick is for `stopping` */
+        status = wtgram_poller_wait(poller, TICK_US, events, EVENTS, &count); /* the timeout is for `stopping` */
         if (status == WTGRAM_ERROR_TIMED_OUT) continue;
         if (status != WTGRAM_OK) return failed("poller_wait", status);
         for (size_t i = 0; i < count; i++) {
@@ -104,7 +105,7 @@ static int serve(wtgram_server server, wtgram_poller poller, unsigned long count
                 continue;
             }
             struct peer *peer = (struct peer *)(uintptr_t)events[i].cookie;
-            status = echo_batch(peer); /* what arrived before the close is still there: CLOSED comes after it */
+            status = echo_batch(peer); /* what arrived before the close comes first, then CLOSED */
             if (status == WTGRAM_OK) continue;
             if (status != WTGRAM_ERROR_CLOSED) failed("echo", status);
             say_goodbye(peer);
@@ -131,8 +132,8 @@ int main(int argc, char **argv)
 
     wtgram_transport_options transport;
     wtgram_transport_options_init(&transport);
-    transport.outgoing_max_datagrams = 4096; /* a whole burst may come back at once */
-    wtgram_listen_options options; /* the default identity is a self-signed one */
+    transport.outgoing_max_datagrams = 4096; /* a whole burst may go back at once */
+    wtgram_listen_options options; /* the default identity is a self-signed certificate */
     wtgram_listen_options_init(&options);
     options.host = host;
     options.port = port <= UINT16_MAX ? (uint32_t)port : UINT32_MAX;
@@ -156,6 +157,6 @@ int main(int argc, char **argv)
     while (peers != NULL) forget(peers);
     wtgram_poller_free(poller);
     wtgram_server_free(server);
-    status = wtgram_shutdown(2000 * 1000); /* tells the peers; one that has vanished takes more than a second */
+    status = wtgram_shutdown(2000 * 1000); /* notifies the peers; a peer that has vanished takes more than a second */
     return status == WTGRAM_OK ? exit_code : failed("shutdown", status);
 }

@@ -1,9 +1,9 @@
-/* WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call.
+/* Uses WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call.
  *
  *   epoll_client --url URL --hash HEX [--count N]
  *
- * The poller's descriptor is readable while any object in it is ready, so it goes into epoll beside everything
- * else: here a timer that sends a datagram each 10 ms, and a descriptor that delivers SIGINT and SIGTERM.
+ * The poller's descriptor is readable while any object in the poller is ready. So it goes into epoll beside all other
+ * descriptors: here a timer that sends a datagram every 10 ms, and a descriptor that delivers SIGINT and SIGTERM.
  * Exit codes: 0 all N came back (default 100), 1 something failed, 2 wrong usage, 3 some did not come back. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <wtgram.h>
 
-enum { SEND_INTERVAL_NS = 10 * 1000 * 1000, GRACE_TICKS = 3000 }; /* waits half a minute at most for the last echoes */
+enum { SEND_INTERVAL_NS = 10 * 1000 * 1000, GRACE_TICKS = 3000 }; /* waits at most half a minute for the last echoes */
 
 static uint64_t sent, echoed;
 
@@ -30,17 +30,17 @@ static int failed(const char *what, wtgram_status status, const char *detail)
 static int parse_hash(const char *hex, uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH])
 {
     for (int i = 0; i < WTGRAM_CERTIFICATE_HASH_LENGTH; i++)
-        if (sscanf(hex + 2 * i, "%2hhx", &hash[i]) != 1) return 0; /* a text that ends early does not match either */
+        if (sscanf(hex + 2 * i, "%2hhx", &hash[i]) != 1) return 0; /* a text that ends early does not match, either */
     return hex[2 * WTGRAM_CERTIFICATE_HASH_LENGTH] == '\0';
 }
 
-/* Called when the poller's descriptor is readable. Timeout 0 everywhere: this thread never sleeps in the library. */
+/* Called when the poller's descriptor is readable. All timeouts are 0: this thread never sleeps in the library. */
 static wtgram_status on_poller(wtgram_poller poller, wtgram_transport datagrams)
 {
     wtgram_event events[4];
     size_t count = 0, length = 0;
     wtgram_status status = wtgram_poller_wait(poller, 0, events, 4, &count);
-    while (status == WTGRAM_OK) { /* one object only, so the events need no look: take what there is */
+    while (status == WTGRAM_OK) { /* there is only one object, so it takes all datagrams without a look at the events */
         char text[64];
         status = wtgram_transport_try_receive(datagrams, (uint8_t *)text, sizeof text - 1, &length);
         if (status != WTGRAM_OK) break;
@@ -133,6 +133,6 @@ int main(int argc, char **argv)
     int exit_code = status == WTGRAM_OK ? loop(poller, poller_fd, datagrams, count) : failed("start", status, detail);
     wtgram_poller_free(poller);
     wtgram_session_free(session);
-    status = wtgram_shutdown(1000 * 1000); /* waits until the server was told */
+    status = wtgram_shutdown(1000 * 1000); /* waits until the server is notified */
     return status == WTGRAM_OK ? exit_code : failed("shutdown", status, "");
 }

@@ -1,11 +1,11 @@
-/* Connects to an echo server, keeps it busy, and watches the transport: a line for each sample, alerts as they begin
- * and end, and in the end the figures as Prometheus reads them.
+/* Connects to an echo server, keeps it busy, and monitors the transport. Prints the newest sample every second, alerts
+ * when they begin and end, and at the end the figures as Prometheus reads them.
  *
  *   monitor URL HASH [SECONDS]
  *
- * URL and HASH are what echo_server prints; SECONDS (default 5) is how long. Every third second it sends faster than
- * any path carries, so that the outgoing queue evicts and the monitor has something to say. Exit codes: 0 all went
- * well, 1 something failed, 2 wrong usage. */
+ * echo_server prints URL and HASH. SECONDS (default 5) is how long the program runs. Every third second it sends faster
+ * than any path carries, so that the outgoing queue evicts and the monitor raises alerts.
+ * Exit codes: 0 all went well, 1 something failed, 2 wrong usage. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,8 +32,7 @@ static bool parse_hash(const char *text, uint8_t *hash)
     return true;
 }
 
-/* One second's work: a few datagrams, or far too many. What the server sends back is dropped unread: nothing waits for
- * it. */
+/* Sends the datagrams of one second: a few, or far too many. The echoes are never received, so the queue drops them. */
 static wtgram_status work(wtgram_transport datagrams, int second)
 {
     static const uint8_t payload[1000];
@@ -52,7 +51,7 @@ static void print_sample(const wtgram_sample *sample)
            sample->rtt_us, sample->packets_lost, sample->packets_sent);
 }
 
-/* Prints alerts for a second, as they come. */
+/* Prints the alerts of one second when they arrive. */
 static wtgram_status print_alerts(wtgram_monitor monitor)
 {
     struct timespec start, now;
@@ -108,7 +107,7 @@ int main(int argc, char **argv)
 
     wtgram_monitor_options options;
     wtgram_monitor_options_init(&options);
-    options.interval_us = 200 * MILLISECOND_US; /* the default is 5 s; here something is to be seen */
+    options.interval_us = 200 * MILLISECOND_US; /* the default is 5 s; this program runs only for a few seconds */
     status = wtgram_session_get_transport(session, &datagrams);
     if (status == WTGRAM_OK) status = wtgram_monitor_open(datagrams, &options, &monitor);
     int exit_code =

@@ -1,5 +1,5 @@
-/* Typed objects: a player tells its position, a server answers with a greeting. Both ends in one program, over
- * loopback; JSON for the program, MessagePack on the wire. The other end may as well be a pywebtransport
+/* Typed objects: a player sends its position, and a server answers with a greeting. Both ends are in one program, over
+ * loopback. Objects are JSON for the program and MessagePack on the wire. The other end may also be a pywebtransport
  * StructuredDatagramTransport with the registry {1: Position, 2: Greeting} and the MsgPackSerializer.
  *
  *   structured
@@ -12,7 +12,7 @@
 
 enum { POSITION = 1, GREETING = 2, SECOND_US = 1000 * 1000 };
 
-/* Both ends agree on the types and their numbers. */
+/* Both ends agree on the types and their ids. */
 static const wtgram_object_type TYPES[] = {{.type_id = POSITION, .max_bytes = 200}, {.type_id = GREETING}};
 
 static int failed(const char *what, wtgram_status status)
@@ -25,7 +25,7 @@ static wtgram_status open_structured(wtgram_session session, wtgram_structured *
     wtgram_structured_options options;
     wtgram_structured_options_init(&options);
     options.serializer = WTGRAM_SERIALIZER_MESSAGE_PACK;
-    /* Over the session: datagrams with other type ids stay with the session's transport. */
+    /* Over the session: datagrams with other type ids go to the session's transport. */
     return wtgram_structured_open_over_session(session, TYPES, 2, &options, structured);
 }
 
@@ -34,8 +34,8 @@ static wtgram_status send_text(wtgram_structured structured, uint32_t type_id, c
     return wtgram_structured_send(structured, type_id, (const uint8_t *)json, strlen(json), NULL);
 }
 
-/* Receives one object as text. A datagram that is none has a status of its own and harms nothing: we wait for the next.
- */
+/* Receives one object as text. A datagram that is not an object has its own status; the function prints it and waits
+ * for the next. */
 static wtgram_status receive_text(wtgram_structured structured, uint32_t *type_id, char *text, size_t capacity)
 {
     for (;;) {
@@ -67,7 +67,7 @@ static int talk(wtgram_structured player, wtgram_structured server)
     if (status != WTGRAM_OK) return failed("greeting", status);
     printf("the player got object %" PRIu32 ": %s\n", type_id, text);
 
-    /* What does not serialize is refused here and never leaves. */
+    /* An object that cannot be serialized is refused here and never sent. */
     status = send_text(player, POSITION, "{\"x\":NaN}");
     printf("NaN is no JSON: %s\n", wtgram_status_name(status));
     if (status != WTGRAM_ERROR_SERIALIZATION) return 1;

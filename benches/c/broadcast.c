@@ -9,7 +9,7 @@
 
 enum { SETTLE_S = 2, PAUSE_MS = 100, EVENTS = 64 };
 
-/* ---- the room ---- */
+/* ---- the broadcaster ---- */
 
 static uint64_t sent_by(wtgram_transport transport) { return statistics(transport).sent; }
 
@@ -17,10 +17,10 @@ struct times {
     int64_t returned_ns, last_ns, looked_ns;
 };
 
-/* Broadcasts, and if `look` waits until every member's datagram was handed to QUIC. Looking takes processor time, so
- * that every other broadcast goes without, for the members to measure their arrivals by. The last member is awaited
- * first, then the others are looked at: `last_ns` is when the last wait ended, `looked_ns` when all were seen, which
- * costs 1,000 looks and is no less than the truth. */
+/* Broadcasts. If `look` is set, it waits until every member's datagram was handed to QUIC. Looking takes processor
+ * time, so every other broadcast runs without it; the members measure their arrivals with those. It waits for the last
+ * member first, then looks at the others: `last_ns` is when the last wait ended, `looked_ns` is when all were seen.
+ * `looked_ns` includes the cost of 1,000 looks, so it is never less than the true time. */
 static struct times broadcast(wtgram_broadcaster room, const wtgram_transport *members, size_t count, uint64_t sent,
                               bool look, uint8_t *payload, size_t size_bytes)
 {
@@ -99,7 +99,7 @@ void broadcast_command(char **arguments)
 
 /* ---- its members ---- */
 
-/* The broadcasts that arrived so far, by when they began, each with the last member's arrival. */
+/* The broadcasts that arrived so far, each with its start and the arrival at the last member. */
 struct broadcasts {
     uint64_t begun_ns[1024], last_arrival_ns[1024];
     size_t count;
@@ -120,7 +120,7 @@ static void arrived(struct broadcasts *broadcasts, const uint8_t *datagram, size
     broadcasts->received++;
 }
 
-/* Takes what is there; false when the session has ended and all of it is taken. */
+/* Receives all that is there. Returns false when the session has ended and everything is received. */
 static bool take(wtgram_transport transport, struct broadcasts *broadcasts)
 {
     uint8_t datagram[2048];

@@ -1,4 +1,4 @@
-/* What the C ends share; ends.h describes it. */
+/* Functions that the C ends share; ends.h describes them. */
 #define _POSIX_C_SOURCE 200809L
 #include "ends.h"
 
@@ -9,7 +9,7 @@
 #include <time.h>
 
 static const uint32_t SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
-static const int64_t QUIET_NS = 300 * 1000 * 1000; /* before the close, so that what is on its way arrives first */
+static const int64_t QUIET_NS = 300 * 1000 * 1000; /* before the close, so that datagrams on their way arrive first */
 
 void check(wtgram_status status, const char *what, const char *detail)
 {

@@ -1,5 +1,6 @@
-/* What the C ends of `make bench` share: how they listen and connect, their clocks, and how arrivals are counted. Each
- * end is a process of its own; the Rust program in peers/ takes the same commands and counts by the same rules. */
+/* Functions that the C ends of `make bench` share: how they listen and connect, their clocks, and how they count
+ * arrivals. Each end is its own process. The Rust program in peers/ takes the same commands and counts in the same
+ * way. */
 #ifndef WTGRAM_BENCH_ENDS_H
 #define WTGRAM_BENCH_ENDS_H
 
@@ -14,7 +15,7 @@ enum {
     ARENA_BYTES = 1024 * 1024,
     DATAGRAM_CAPACITY = 65536,
     SEQUENCE_BYTES = 8,
-    DATAGRAMS_PER_STAMP = 64, /* reading the clock costs a tenth of what a datagram does */
+    DATAGRAMS_PER_STAMP = 64, /* reading the clock costs a tenth of a datagram */
     OUTGOING_DATAGRAMS = 4096,
     OUTGOING_DATAGRAMS_DEFAULT = 100
 };
@@ -30,9 +31,9 @@ int64_t now_ns(void);
 void sleep_ns(int64_t duration_ns);
 static const int64_t SECOND_NS = 1000 * 1000 * 1000;
 static const int64_t SECOND_US = 1000 * 1000;
-/* Nanoseconds since 1970: the clock that two processes share, also where one of them is not in C. */
+/* Nanoseconds since 1970: a clock that two processes share, even if one is not written in C. */
 uint64_t wall_clock_ns(void);
-/* A line of /proc/self/status: VmRSS: is the process's resident memory, VmHWM: the most it ever had. */
+/* Reads a line of /proc/self/status: VmRSS: is the resident memory of the process, VmHWM: the most it ever had. */
 int64_t memory_bytes(const char *line_name);
 
 /* ---- payloads ---- */
@@ -43,7 +44,7 @@ uint64_t get_sequence(const uint8_t *payload);
 
 /* ---- sessions ---- */
 
-/* Where a client finds its server, and what it does there. */
+/* Where a client finds its server, and what it sends there. */
 struct target {
     const char *port, *hash;
     size_t size_bytes;
@@ -54,35 +55,35 @@ struct target {
 struct target parse_target(char **arguments);
 
 /* Listens, and prints LISTENING <port> <hash>. `outgoing_datagrams` is how many may wait to be sent; a send waits for
- * room. */
+ * space. */
 wtgram_server listen_for(size_t sessions, uint32_t outgoing_datagrams);
 /* Listens and waits for one session. */
 wtgram_session accept_one(uint32_t outgoing_datagrams);
 wtgram_session connect_to(const char *port, const char *hash, uint32_t outgoing_datagrams);
 wtgram_transport datagrams(wtgram_session session);
 wtgram_transport_stats statistics(wtgram_transport transport);
-/* QUIC's figures; of a session that is closed, the last ones. */
+/* Figures of QUIC; for a closed session, the last ones. */
 wtgram_session_stats quic_statistics(wtgram_session session);
 
-/* Waits until what is queued was sent, then until it has arrived. */
+/* Waits until the queued datagrams were sent, then until they have arrived. */
 void drain(const wtgram_transport *transports, size_t count);
 void close_and_shut_down(wtgram_session session);
 
 /* ---- arrivals ---- */
 
-/* What arrived, from the first arrival to the last one that was stamped. */
+/* What arrived, from the first arrival to the last arrival with a time stamp. */
 struct arrivals {
     int64_t first_ns, last_stamp_ns;
     uint64_t stamped, delivered, bytes, highest_sequence, reordered, malformed;
 };
 
 void count_arrival(struct arrivals *arrivals, const uint8_t *payload, size_t length);
-/* Prints the line that the runner reads, of one session or of all that the arrivals came through. */
+/* Prints the line that the runner reads, for all `count` sessions through which the datagrams arrived. */
 void report_arrivals(const struct arrivals *arrivals, const wtgram_session *sessions, size_t count);
 
 /* ---- times ---- */
 
-/* The share `percent` of sorted times, in microseconds. */
+/* A percentile of sorted times, in microseconds. */
 double percentile_us(const int64_t *sorted_ns, size_t length, size_t percent);
 void sort_times(int64_t *times_ns, size_t length);
 

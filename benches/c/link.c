@@ -1,4 +1,4 @@
-/* Over a link that loses or that is slow: both sides send flat out, or urgent datagrams find a way through others. */
+/* Over a lossy or slow link: both sides send flat out, or urgent datagrams pass others. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 /* ---- both sides flood each other ---- */
 
 static const int64_t FLOOD_WAIT_US = 100 * 1000;
-static const int64_t FLOOD_TAIL_NS = 500 * 1000 * 1000; /* until the other side's time is up, too */
+static const int64_t FLOOD_TAIL_NS = 500 * 1000 * 1000; /* until the time of the other side is up, too */
 
 struct flood {
     wtgram_transport transport;
@@ -81,9 +81,10 @@ void flood_client_command(char **arguments)
 
 enum { URGENT_BYTES = 100, URGENT_MAX = 4096 };
 static const int64_t URGENT_EVERY_NS = 250 * 1000 * 1000, OTHERS_EVERY_NS = 2 * 1000 * 1000;
-static const int64_t WARM_UP_NS = 2 * 1000 * 1000 * 1000LL; /* until the link is full and the window knows it */
+/* until the link is full and the window has adapted to it */
+static const int64_t WARM_UP_NS = 2 * 1000 * 1000 * 1000LL;
 
-/* Prints how long the urgent ones took, which carry when they were sent. Others are longer. */
+/* Prints how long the urgent datagrams took; they contain the time of sending. The others are longer. */
 void urgent_receive_command(char **arguments)
 {
     (void)arguments;
@@ -108,7 +109,7 @@ void urgent_receive_command(char **arguments)
     printf("]}\n");
 }
 
-/* Offers four times what a link of 1 Mbit/s carries: what does not fit is evicted, the oldest first. */
+/* Sends four times as much as a link of 1 Mbit/s carries. The rest is evicted, the oldest first. */
 void urgent_send_command(char **arguments)
 {
     struct target target = parse_target(arguments);

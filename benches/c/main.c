@@ -1,5 +1,6 @@
-/* The C ends of `make bench`: what the C interface delivers. A server prints LISTENING <port> <hash> first; every end
- * prints one line of JSON last. ends.h says what they share, peers/ is the same over raw quinn. */
+/* The C ends of `make bench`: they measure what the C interface delivers. A server first prints LISTENING <port>
+ * <hash>; each end finally prints one line of JSON. ends.h describes what they share; peers/ does the same over raw
+ * quinn. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

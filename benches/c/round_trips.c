@@ -1,4 +1,4 @@
-/* One datagram at a time, there and back, through calls that wait or through a poller's descriptor and epoll. */
+/* One datagram at a time, there and back, with calls that wait or with a poller's descriptor in epoll. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,14 +10,14 @@
 
 enum { ROUND_TRIPS_MAX = 4 * 1000 * 1000 };
 
-/* Where datagrams come from: a call that waits, or a poller whose descriptor is in the program's own epoll. */
+/* How datagrams are received: by a call that waits, or through a poller whose descriptor is in the program's epoll. */
 struct inlet {
     wtgram_transport transport;
     wtgram_poller poller;
     int epoll; /* -1: the call waits */
 };
 
-/* Sets the library up for a form; says whether it is the one with a poller. */
+/* Configures the library for a form. Returns whether it is the form with a poller. */
 static bool configure(const char *form)
 {
     if (strcmp(form, "no-spin") == 0) {
@@ -45,7 +45,7 @@ static struct inlet open_inlet(wtgram_session session, bool with_poller)
     return inlet;
 }
 
-/* As the descriptor asks: ask the poller until it says WOULD_BLOCK, then sleep in epoll. */
+/* Follows the rule of the descriptor: waits on the poller until it returns WOULD_BLOCK, then sleeps in epoll. */
 static wtgram_status receive_through_epoll(const struct inlet *inlet, int64_t timeout_us, uint8_t *buffer,
                                            size_t *length)
 {
@@ -85,7 +85,7 @@ void echo_server_command(char **arguments)
     printf("{\"echoed\": %" PRIu64 "}\n", echoed);
 }
 
-/* Waits up to a second for the answer; one that comes late belongs to an earlier ping. */
+/* Waits up to a second for the answer. A late answer belongs to an earlier ping. */
 static bool answered(const struct inlet *inlet, const uint8_t *payload, size_t size_bytes)
 {
     static uint8_t buffer[DATAGRAM_CAPACITY];
@@ -108,7 +108,7 @@ void echo_client_command(char **arguments)
     int64_t *round_trips_ns = malloc(ROUND_TRIPS_MAX * sizeof *round_trips_ns);
     if (round_trips_ns == NULL) fail("out of memory");
     memset(payload, 0xa5, target.size_bytes);
-    /* A tenth of the time warms up. */
+    /* The first tenth of the time warms up. */
     int64_t warm_from_ns = now_ns() + target.duration_ns / 10, until_ns = warm_from_ns + target.duration_ns;
     size_t round_trips = 0;
     uint64_t lost = 0;

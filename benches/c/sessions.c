@@ -1,4 +1,4 @@
-/* Many sessions of one process flat out: the sender goes round them, the receiver waits on one poller. */
+/* Many sessions of one process flat out: the sender takes them in turn, the receiver waits on one poller. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 enum { SEND_BATCH = 16, EVENTS = 64, READY_MS = 200 };
 
-/* Tells the runner that all sessions stand, and lets it look at both processes before there is traffic. */
+/* Tells the runner that all sessions are established, so that it can look at both processes before there is traffic. */
 static void say_ready(void)
 {
     printf("READY\n");
@@ -19,7 +19,7 @@ static void say_ready(void)
 
 /* ---- receive ---- */
 
-/* Takes what is there; false when the session has ended and all of it is taken. */
+/* Receives all that is there. Returns false when the session has ended and everything is received. */
 static bool take(wtgram_transport transport, struct arrivals *arrivals)
 {
     static uint8_t arena[ARENA_BYTES];

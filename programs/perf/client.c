@@ -18,7 +18,7 @@ static bool parse_hash(const char *hex, uint8_t hash[WTGRAM_CERTIFICATE_HASH_LEN
     return hex[2 * WTGRAM_CERTIFICATE_HASH_LENGTH] == '\0';
 }
 
-/* One batch of one priority; the priorities take turns by their shares. */
+/* Sends one batch of one priority. The priorities take turns by their shares. */
 static wtgram_status send_some(const struct options *options, uint64_t count, int64_t now)
 {
     static uint8_t data[MAX_BATCH][MAX_SIZE];
@@ -31,7 +31,7 @@ static wtgram_status send_some(const struct options *options, uint64_t count, in
     wtgram_send_options_init(&send);
     send.priority = place < options->mix[0] ? 0 : place < options->mix[0] + options->mix[1] ? 1 : 2;
     send.ttl_us = (int64_t)(options->ttl_ms * 1000);
-    send.timeout_us = 10 * 1000; /* then the answers are read */
+    send.timeout_us = 10 * 1000; /* after that it reads the answers */
     memset(&head, 0, sizeof head);
     memcpy(head.magic, magic, sizeof magic);
     for (uint64_t i = 0; i < count; i++) {
@@ -47,7 +47,7 @@ static wtgram_status send_some(const struct options *options, uint64_t count, in
         slices[i].length = options->size;
     }
     wtgram_status status = wtgram_transport_send_batch(datagrams, slices, count, &send, NULL, &accepted);
-    /* A full queue is what this program provokes; its figures say how often. */
+    /* This program fills the queue on purpose; its figures say how often it was full. */
     return status == WTGRAM_ERROR_QUEUE_FULL ? WTGRAM_OK : status;
 }
 
@@ -91,7 +91,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What is shown is the difference between two of these. */
+/* The program prints the difference between two of these. */
 struct moment {
     int64_t at_us;
     wtgram_transport_stats stats;
@@ -154,7 +154,7 @@ static wtgram_status measure(const struct options *options)
             uint64_t so_far = (uint64_t)((double)(now - start.at_us) / SECOND_US * options->rate) + 1;
             uint64_t behind = so_far > number ? so_far - number : 0;
             due = behind < options->batch ? behind : options->batch;
-            /* Small waits gather small batches, so that a high rate does not mean as many wake-ups. */
+            /* A short wait gathers a small batch, so that a high rate does not need as many wake-ups. */
             if (behind <= due) wait_us = 500;
         }
         if (due > 0) status = send_some(options, due, now);
@@ -167,7 +167,7 @@ static wtgram_status measure(const struct options *options)
             line = now_seen;
         }
     }
-    /* What is on its way may still arrive; the server reports ten times a second. */
+    /* Datagrams on their way may still arrive; the server reports ten times a second. */
     uint64_t before = UINT64_MAX;
     for (int64_t give_up = now_us() + PATIENCE_US; !is_over(status) && before != delivered && now_us() < give_up;) {
         before = delivered;
@@ -177,7 +177,7 @@ static wtgram_status measure(const struct options *options)
     if (is_over(status)) return status;
     int64_t ended = now;
     status = look(&now_seen);
-    now_seen.at_us = ended; /* the time of sending, not of waiting for the last ones */
+    now_seen.at_us = ended; /* only the time of sending, without the wait for the last datagrams */
     print(options, true, &start, &start, &now_seen, all_rtt_us, all_rtt_count);
     return status;
 }

@@ -1,4 +1,5 @@
-/* wtgram-perf: how fast, how reliable and how prompt datagrams are, over the C interface alone. See --help. */
+/* wtgram-perf measures how fast, how reliable and how prompt datagrams are. It uses only the C interface. See
+ * --help. */
 #define _POSIX_C_SOURCE 200809L
 #include "perf.h"
 
@@ -19,7 +20,7 @@ int main(int argc, char **argv)
     action.sa_handler = on_interrupt;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* a line is seen when it is written, in a pipe, too */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* shows each line at once, in a pipe, too */
     int code = options.server ? run_server(&options) : run_client(&options);
     wtgram_status status = wtgram_shutdown(2 * (int64_t)SECOND_US);
     if (status != WTGRAM_OK && code == 0) code = failed("shutting down", status, "");

@@ -1,4 +1,4 @@
-/* wtgram-perf: what its client and server share. */
+/* wtgram-perf: declarations that its client and server share. */
 #ifndef WTGRAM_PERF_H
 #define WTGRAM_PERF_H
 
@@ -13,8 +13,8 @@
 
 enum { SECOND_US = 1000 * 1000, PRIORITIES = 3, MAX_BATCH = 512, MAX_SIZE = 1500 };
 
-/* Every datagram begins with this, in the byte order of the machine that sent it; the other end only counts and echoes.
- * Only reports are read by the other end: they are little endian. */
+/* Every datagram begins with this, in the byte order of the machine that sent it, because the other end only counts and
+ * echoes it. The other end reads only reports: they are little endian. */
 struct head {
     uint8_t magic[4]; /* "wtpf" */
     uint8_t type; /* enum type */
@@ -23,7 +23,7 @@ struct head {
     int64_t sent_at_us; /* on the sender's monotonic clock */
 };
 enum type { DATA = 0, ECHO_PLEASE = 1, REPORT = 2 };
-/* What follows the head of a report: what the server has received so far on this session. */
+/* A report has the head and then what the server has received so far on this session. */
 enum { REPORT_SIZE = sizeof(struct head) + 16 };
 static const uint8_t magic[4] = {'w', 't', 'p', 'f'};
 
@@ -41,7 +41,7 @@ struct options {
     int policy; /* wtgram_full_policy */
 };
 
-/* Reads the command line; on wrong usage, or --help, it says so and ends the program. */
+/* Reads the command line. On wrong usage or --help it prints a text and ends the program. */
 void read_options(struct options *options, int argc, char **argv);
 int run_client(const struct options *options);
 int run_server(const struct options *options);
@@ -55,7 +55,7 @@ static inline int64_t now_us(void)
     return (int64_t)now.tv_sec * SECOND_US + now.tv_nsec / 1000;
 }
 
-/* Says what failed and returns the program's exit code for it. */
+/* Prints what failed and returns the program's exit code for it. */
 static inline int failed(const char *what, wtgram_status status, const char *detail)
 {
     fprintf(stderr, "wtgram-perf: %s: %s%s%s (%s)\n", what, wtgram_status_message(status), *detail ? ": " : "", detail,
@@ -63,7 +63,7 @@ static inline int failed(const char *what, wtgram_status status, const char *det
     return 1;
 }
 
-/* A wait that came to nothing is no failure. */
+/* Whether the status ends the test. A wait that returned nothing does not. */
 static inline bool is_over(wtgram_status status)
 {
     return status != WTGRAM_OK && status != WTGRAM_ERROR_TIMED_OUT && status != WTGRAM_ERROR_WOULD_BLOCK;

@@ -4,7 +4,7 @@
 enum { MAX_SESSIONS = 256, REPORT_INTERVAL_US = 100 * 1000 };
 
 struct client {
-    wtgram_session session; /* {0}: a free place */
+    wtgram_session session; /* {0}: this place is free */
     wtgram_transport datagrams;
     char address[64];
     uint64_t datagrams_received, bytes_received, reported;
@@ -54,7 +54,7 @@ static void welcome(wtgram_server server)
     }
 }
 
-/* Counts; sends back what asks for it. False when the session is over. */
+/* Counts datagrams and sends back those that ask for it. Returns false when the session is over. */
 static bool receive(struct client *client)
 {
     static uint8_t arena[MAX_BATCH * MAX_SIZE];
@@ -108,7 +108,7 @@ static void goodbye(struct client *client)
     const char *form = json ? "{\"client\":\"%s\",\"datagrams\":%" PRIu64 ",\"bytes\":%" PRIu64 "}\n"
                             : "%s: gone after %" PRIu64 " datagrams, %" PRIu64 " bytes\n";
     printf(form, client->address, client->datagrams_received, client->bytes_received);
-    wtgram_session_free(client->session); /* leaves the poller by itself */
+    wtgram_session_free(client->session); /* the poller removes it by itself */
     memset(client, 0, sizeof *client);
 }
 

@@ -79,7 +79,8 @@ pub struct Statistics {
     pub too_large: u64,
     /// Members that refused for any other reason.
     pub failed: u64,
-    /// Members that were found closed, which removes them; again, when several broadcasts find one at once.
+    /// Members that were found closed, which removes them; again, when several broadcasts find one
+    /// at once.
     pub closed: u64,
     /// Members that were removed because they were slow.
     pub removed_slow: u64,
@@ -225,7 +226,8 @@ impl Broadcaster {
         member.drops_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= most
     }
 
-    /// Removes a member; false when another broadcast was faster, or another member has its number by now.
+    /// Removes a member; false when another broadcast was faster, or another member has its number
+    /// by now.
     fn forget(&self, member: &Arc<Member>) -> bool {
         let mut state = self.state.lock();
         let still = state.members.get(&member.number).is_some_and(|held| Arc::ptr_eq(held, member));
@@ -247,8 +249,8 @@ impl Broadcaster {
     }
 }
 
-/// A payload and what it looks like behind each session prefix met so far. Most sessions are the first of their
-/// connection and share one.
+/// A payload and what it looks like behind each session prefix met so far. Most sessions are the
+/// first of their connection and share one.
 struct FramedOnce<'a> {
     payload: &'a [u8],
     by_session: HashMap<u64, Prefixed>,

@@ -1,11 +1,13 @@
-//! How much QUIC takes now without keeping some of it back.
+//! A budget: how much QUIC takes now without holding some of it back.
 
 /// The type and the length that a DATAGRAM frame has before its payload (RFC 9221 section 4).
 const FRAME_HEADER_BYTES: usize = 3;
 
-/// What one batch of hand-overs may come to: so many bytes, in so many packets filled one after the other.
+/// The limit of one batch of hand-overs: a number of bytes, in a number of packets that are filled
+/// one after the other.
 ///
-/// Packets are counted and not only bytes because QUIC does: two datagrams of 700 bytes take two packets.
+/// It counts packets, too, and not only bytes, because QUIC does: two datagrams of 700 bytes take
+/// two packets.
 #[derive(Debug)]
 pub struct Budget {
     bytes: usize,
@@ -17,14 +19,16 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Budget for `bytes` in QUIC's FIFO and for `packets` with `packet_bytes` of frames each in its congestion window.
+    /// A budget for `bytes` in QUIC's FIFO and for `packets` in its congestion window, each with
+    /// `packet_bytes` of frames.
     pub fn new(bytes: usize, packets: usize, packet_bytes: usize) -> Self {
         Self { bytes, packets, packet_bytes, left_in_packet: 0, begun: false, window_is_full: false }
     }
 
-    /// Whether a datagram of `framed_len` bytes may be handed over too; if so it is counted.
+    /// Whether a datagram of `framed_len` bytes may be handed over, too. If so, it is counted.
     ///
-    /// The first may be larger than the bytes that are left: little room must not block a large datagram for ever.
+    /// The first one may be larger than the bytes that are left: a lack of space must not block a
+    /// large datagram for ever.
     pub(crate) fn admits(&mut self, framed_len: usize) -> bool {
         if self.bytes == 0 || (self.begun && framed_len > self.bytes) {
             return false;
@@ -44,7 +48,7 @@ impl Budget {
         true
     }
 
-    /// Whether a datagram was turned away because of the congestion window.
+    /// Whether a datagram was refused because of the congestion window.
     pub(crate) fn window_is_full(&self) -> bool {
         self.window_is_full
     }
@@ -77,7 +81,7 @@ mod tests {
         assert_eq!(admitted(Budget::new(9999, 0, 1000), &[1]), (0, true));
         assert_eq!(admitted(Budget::new(9999, 2, 1000), &[700, 700, 100]), (3, false));
         assert_eq!(admitted(Budget::new(9999, 2, 1000), &[700, 700, 700]), (2, true));
-        // With its header a datagram of 97 bytes takes a tenth.
+        // With its header, a datagram of 97 bytes takes a tenth of a packet.
         assert_eq!(admitted(Budget::new(9999, 1, 1000), &[97; 20]), (10, true));
         assert_eq!(admitted(Budget::new(9999, 1, 1000), &[98; 20]), (9, true));
     }

@@ -1,4 +1,4 @@
-//! Client sessions. Those that send from the same address share a UDP socket.
+//! Client sessions. Sessions that send from the same address share a UDP socket.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,19 +25,21 @@ use crate::error::{Error, Result};
 use crate::runtime::{self, CloseOnShutdown};
 use crate::text::readable;
 
-/// An address that has not answered by then is joined by the next one (RFC 8305 section 5 suggests 250 ms).
+/// How long an address may take to answer before the next one is tried as well (RFC 8305 section 5
+/// suggests 250 ms).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// QUIC's CONNECTION_REFUSED (RFC 9000 section 20.1), and the first of the TLS alerts.
+/// QUIC's CONNECTION_REFUSED (RFC 9000 section 20.1), and the codes of TLS alerts.
 const CONNECTION_REFUSED: u64 = 0x2;
 const CRYPTO_ERRORS: std::ops::RangeInclusive<u64> = 0x100..=0x1ff;
 
-/// How much longer than the attempt its connection lives at most: the attempt says better why it failed.
+/// How much longer than its attempt a connection may live: the attempt reports better why it
+/// failed.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(1);
 
-/// Establishes a session; waits until it is established or the attempt has failed.
+/// Establishes a session. Waits until it is established or the attempt has failed.
 ///
-/// Returns what `prepare` makes of the session as soon as it is established.
+/// Calls `prepare` with the session as soon as it is established, and returns the result.
 pub fn connect<T: Send + 'static>(
     url: &str,
     options: &ConnectOptions,
@@ -82,7 +84,7 @@ pub fn connect<T: Send + 'static>(
     })
 }
 
-/// What a URL asks for.
+/// The target that a URL names.
 #[derive(Debug, Clone)]
 struct Target {
     host: String,
@@ -149,13 +151,14 @@ struct Attempt {
     deadline: Instant,
 }
 
-/// A connection on which QUIC's handshake has begun. Dropped, it leaves nothing behind.
+/// A connection on which QUIC's handshake has begun. It leaves nothing behind when it is dropped.
 struct Reached {
     address: SocketAddr,
     session: Arc<LinkSession>,
     socket: Arc<ClientSocket>,
     key: ConnectionKey,
-    /// What the server hears if nothing comes of it; none once there is a session.
+    /// The HTTP/3 code that closes the connection when this is dropped; `None` once there is a
+    /// session.
     code: Option<u64>,
 }
 
@@ -185,8 +188,9 @@ impl Attempt {
         Ok(session)
     }
 
-    /// Tries every address, a little after one another, and keeps the first that answers. One that answers with a
-    /// certificate that is not trusted has answered: it ends the search, as it would in a browser.
+    /// Tries every address, each a little after the one before, and keeps the first that answers.
+    /// An answer with a certificate that is not trusted is an answer, too: it ends the search, as
+    /// in a browser.
     async fn first_of(&self, addresses: Vec<SocketAddr>) -> Result<Reached> {
         let mut attempts = JoinSet::new();
         let mut waiting = addresses.into_iter();
@@ -196,7 +200,7 @@ impl Attempt {
             while let Some(address) = next.take() {
                 match self.one(address) {
                     Ok(attempt) => drop(attempts.spawn(attempt)),
-                    // A family that this system does not have, say.
+                    // For example, this system does not have the address family.
                     Err(error) => {
                         failure.get_or_insert(error);
                         next = waiting.next();
@@ -259,7 +263,7 @@ impl Attempt {
     }
 }
 
-/// Whether an address has given an answer that no other address can better.
+/// Whether no other address can give a better answer than this error.
 fn is_final(error: &Error) -> bool {
     matches!(
         error,
@@ -271,7 +275,7 @@ fn is_final(error: &Error) -> bool {
     )
 }
 
-/// What a QUIC handshake that failed means.
+/// The error of a QUIC handshake that failed.
 fn explain(error: ConnectionError, address: SocketAddr, refusal: &Refusal) -> Error {
     if let Some(reason) = refusal.take() {
         return reason;
@@ -297,13 +301,13 @@ fn explain(error: ConnectionError, address: SocketAddr, refusal: &Refusal) -> Er
     }
 }
 
-/// A UDP socket that client sessions share; it closes with the last of them.
+/// A UDP socket that client sessions share. It closes with the last of them.
 struct ClientSocket {
     lane: Arc<UdpLane>,
     endpoint: EndpointKey,
 }
 
-/// Sockets are shared by those that would have opened the same one on the same lane.
+/// The key of a shared socket: sessions share one if they would open the same one on the same lane.
 type Key = (IpAddr, usize, usize, usize);
 
 static SOCKETS: Mutex<Option<HashMap<Key, Weak<ClientSocket>>>> = Mutex::new(None);
@@ -322,7 +326,7 @@ impl ClientSocket {
         let udp = udp::Prepared::new(udp)?;
         let quic = endpoint::quic(&Secrets::random()?, index, None, udp.may_fragment());
         let endpoint = lane.lane().core().add_endpoint(quic, address, None);
-        // From here on it is retired when it is dropped.
+        // From here on, the endpoint is retired when `socket` is dropped.
         let socket = Arc::new(Self { lane: Arc::clone(lane), endpoint });
         lane.open(endpoint, udp)?;
         sockets.retain(|_, socket| socket.strong_count() > 0);
@@ -334,7 +338,8 @@ impl ClientSocket {
 impl Drop for ClientSocket {
     fn drop(&mut self) {
         self.lane.lane().post(Command::Retire(self.endpoint));
-        // This may be a turn, which waits for no lock that a thread holds while it waits for the core.
+        // This may run in a turn. A turn must not wait for a lock that a thread holds while it
+        // waits for the core.
         if let Some(mut sockets) = SOCKETS.try_lock() {
             if let Some(map) = sockets.as_mut() {
                 map.retain(|_, socket| socket.strong_count() > 0);
@@ -382,7 +387,7 @@ mod tests {
         Server::listen(&ListenOptions { host: Some(host), ..ListenOptions::default() }).unwrap()
     }
 
-    /// What an attempt at a name with these addresses comes to.
+    /// The result of an attempt at a name with these addresses.
     fn reach(addresses: &[SocketAddr], hash: [u8; 32]) -> Result<SocketAddr> {
         let options =
             ConnectOptions { trust: Trust::CertificateHashes(vec![hash]), ..ConnectOptions::default() };
@@ -400,7 +405,7 @@ mod tests {
         runtime::get()?.service().run(None, async move { Ok(attempt.first_of(addresses).await?.address) })
     }
 
-    /// An address where nobody answers, for as long as the socket lives.
+    /// An address that does not answer as long as the socket lives.
     fn silent(host: IpAddr) -> (UdpSocket, SocketAddr) {
         let socket = UdpSocket::bind((host, 0)).unwrap();
         let address = socket.local_addr().unwrap();
@@ -438,7 +443,8 @@ mod tests {
     fn an_address_that_cannot_even_be_tried_does_not_keep_from_the_next() {
         let server = server_on(V4);
         let there = server.local_address();
-        // quinn refuses port 0 before it sends anything, as the system refuses a socket of a family it lacks.
+        // quinn refuses port 0 before it sends anything. In the same way, the system refuses a
+        // socket of an address family that it lacks.
         let impossible = SocketAddr::new(V4, 0);
         assert_eq!(reach(&[impossible, there], server.certificate_hash()), Ok(there));
         assert!(matches!(reach(&[impossible, impossible], [0; 32]), Err(Error::Protocol(_))));

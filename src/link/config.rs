@@ -9,11 +9,12 @@ use std::time::Duration;
 pub struct ConnectionOptions {
     /// Interval of keep-alive packets; `None` sends none. Default 10 s.
     pub keep_alive: Option<Duration>,
-    /// Silence after which a connection is given up; `None` never gives up. Default 30 s.
+    /// How long a peer may be silent before its connection ends; `None` sets no limit. Default 30
+    /// s.
     pub idle_timeout: Option<Duration>,
-    /// `SO_RCVBUF` asked for, in bytes; 0 asks for the library's default.
+    /// `SO_RCVBUF` to ask the system for, in bytes; 0 means the library's default.
     pub socket_receive_buffer_bytes: usize,
-    /// `SO_SNDBUF` asked for, in bytes; 0 asks for the library's default.
+    /// `SO_SNDBUF` to ask the system for, in bytes; 0 means the library's default.
     pub socket_send_buffer_bytes: usize,
     /// Congestion control algorithm.
     pub congestion: Congestion,
@@ -43,7 +44,7 @@ pub enum Congestion {
     NewReno,
 }
 
-/// The longest deadline that an attempt to connect or a handshake can be given.
+/// The longest deadline for an attempt to connect or for a handshake.
 pub const MAX_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Options of a server.
@@ -55,11 +56,11 @@ pub struct ListenOptions {
     pub port: u16,
     /// Certificate and key.
     pub identity: IdentitySource,
-    /// One deadline over TLS handshake, SETTINGS and CONNECT. Default 10 s.
+    /// One deadline for TLS handshake, SETTINGS and CONNECT together. Default 10 s.
     pub handshake_timeout: Duration,
     /// Established sessions that may wait for `accept`; more are refused. Default 128.
     pub accept_backlog: usize,
-    /// Connections at any time, half-open ones included; `None` sets no limit.
+    /// The most connections at any time, half-open ones included; `None` sets no limit.
     pub max_sessions: Option<usize>,
     /// Options of each connection.
     pub connection: ConnectionOptions,
@@ -82,7 +83,8 @@ impl Default for ListenOptions {
 /// Where a server's certificate and key come from.
 #[derive(Clone)]
 pub enum IdentitySource {
-    /// A fresh ECDSA P-256 certificate, valid from a day ago for 14 days, which a browser accepts by its hash.
+    /// A new ECDSA P-256 certificate, valid for 14 days from a day ago. A browser accepts it by its
+    /// hash.
     SelfSigned {
         /// DNS names and IP addresses; none means `localhost`, `127.0.0.1` and `::1`.
         names: Vec<String>,
@@ -94,7 +96,7 @@ pub enum IdentitySource {
         /// Private key.
         private_key: PathBuf,
     },
-    /// The same as bytes.
+    /// The same two as PEM bytes.
     PemBytes {
         /// Certificate chain.
         certificate: Vec<u8>,
@@ -117,11 +119,11 @@ impl std::fmt::Debug for IdentitySource {
 /// Options of a client session.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
-    /// One deadline over name look-up, handshake, SETTINGS and CONNECT. Default 10 s.
+    /// One deadline for name look-up, handshake, SETTINGS and CONNECT together. Default 10 s.
     pub timeout: Duration,
-    /// Whom to trust.
+    /// Which servers to trust.
     pub trust: Trust,
-    /// Extra request headers, in order, repeats allowed.
+    /// Extra request headers, in order. Repeats are allowed.
     pub headers: Vec<(String, String)>,
     /// Local address to send from; `None` is any.
     pub bind_host: Option<IpAddr>,
@@ -150,8 +152,9 @@ pub enum Trust {
     CaFile(PathBuf),
     /// Only these certificate authorities, as PEM bytes.
     CaPem(Vec<u8>),
-    /// A certificate whose SHA-256 is one of these, with the rules of the W3C's `serverCertificateHashes`.
+    /// A certificate whose SHA-256 is one of these, under the rules of the W3C's
+    /// `serverCertificateHashes`.
     CertificateHashes(Vec<[u8; 32]>),
-    /// Anybody. For tests: an attacker on the path reads and changes everything.
+    /// Any server. For tests: an attacker on the path can read and change everything.
     InsecureNoVerification,
 }

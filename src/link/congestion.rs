@@ -7,8 +7,8 @@
 //!
 //! The window is enforced here, too, and not left to quinn. While quinn 0.11 has something to send
 //! that the window does not allow, it sends no acknowledgements either, against RFC 9002 section 7.
-//! A side whose datagrams are stuck would then stop the other side as well, and two busy sides each
-//! other. So nothing is handed over that would have to wait.
+//! A side whose datagrams are stuck would then stop the other side as well, and two busy sides
+//! would stop each other. So we hand nothing over that would have to wait.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -24,20 +24,22 @@ use super::config::Congestion;
 
 /// What the controller of one connection last knew.
 ///
-/// `handed_bytes` is written by the thread that hands over, one at a time; everything else by the controller, under the
-/// connection's lock.
+/// One thread at a time hands over and writes `handed_bytes`. The controller writes everything
+/// else, under the connection's lock.
 #[derive(Debug, Default)]
 pub struct PathView {
     window_bytes: AtomicU64,
     rtt_us: AtomicU64,
     mtu_bytes: AtomicU64,
-    /// Bytes of packets that count against the window. Exact after each acknowledgement; until the next, what has left
-    /// is added and what is given up as lost taken off.
+    /// Bytes of packets that count against the window. The number is exact after each
+    /// acknowledgement. Until the next one, packets that leave are added and packets that are given
+    /// up as lost are subtracted.
     in_flight_bytes: AtomicU64,
-    /// Whether an acknowledgement or a loss has been seen since [`Self::doubt_in_flight`].
+    /// Whether an acknowledgement or a loss was seen since [`Self::doubt_in_flight`].
     in_flight_is_fresh: AtomicBool,
-    /// Bytes handed to QUIC, and those of them that have left. The controller is not told which packets are nothing but
-    /// acknowledgements, which do not count; what leaves while nothing is left to send is one.
+    /// Bytes handed to QUIC, and those of them that have left. The controller does not learn which
+    /// packets contain only acknowledgements, which do not count. A packet that leaves while
+    /// nothing is left to send is one of these.
     handed_bytes: AtomicU64,
     left_bytes: AtomicU64,
     /// Whether something waits that the window does not allow.
@@ -47,7 +49,7 @@ pub struct PathView {
 }
 
 impl PathView {
-    /// Whether packets have left, were acknowledged or lost since the last call.
+    /// Whether packets have left, were acknowledged or were lost since the last call.
     pub(crate) fn take_moved(&self) -> bool {
         self.moved.swap(false, Ordering::Relaxed)
     }
@@ -57,44 +59,47 @@ impl PathView {
         self.mtu.swap(false, Ordering::Relaxed)
     }
 
-    /// Bytes the path carries in `time`, by window and RTT; `None` before the first acknowledgement.
+    /// Bytes that the path carries in `time`, by window and RTT; `None` before the first
+    /// acknowledgement.
     pub(crate) fn bytes_in(&self, time: Duration) -> Option<u64> {
         let rtt_us = self.rtt_us.load(Ordering::Relaxed);
         let time_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.window_bytes.load(Ordering::Relaxed).saturating_mul(time_us).checked_div(rtt_us)
     }
 
-    /// Full packets that may be sent now; QUIC sends none that would fill the window to the last byte.
+    /// Full packets that may be sent now. QUIC sends none that would fill the window to the last
+    /// byte.
     pub(crate) fn packets_allowed(&self) -> u64 {
         let in_flight = self.in_flight_bytes.load(Ordering::Relaxed);
         let free = self.window_bytes.load(Ordering::Relaxed).saturating_sub(in_flight.saturating_add(1));
         free / self.mtu_bytes.load(Ordering::Relaxed).max(1)
     }
 
-    /// Whether the window has enough space again to wake what waits for it: not for
-    /// each acknowledgement, which brings room for two packets, and in time to keep most of the
-    /// window in use.
+    /// Whether the window has enough space again to wake a sender that waits for it. This is not so
+    /// after each acknowledgement, which frees space for two packets, but early enough to keep most
+    /// of the window in use.
     fn is_worth_waking(&self) -> bool {
         let window =
             self.window_bytes.load(Ordering::Relaxed) / self.mtu_bytes.load(Ordering::Relaxed).max(1);
         self.packets_allowed() >= (window / 4).clamp(1, 32)
     }
 
-    /// To be said when `bytes` were handed to QUIC.
+    /// Notes that `bytes` were handed to QUIC.
     pub fn hand_over(&self, bytes: usize) {
         let handed = self.handed_bytes.load(Ordering::Relaxed);
         self.handed_bytes.store(handed + bytes as u64, Ordering::Relaxed);
     }
 
-    /// Whether something waits that the window does not allow: only then may the window grow.
+    /// Notes whether something waits that the window does not allow. Only then may the window grow.
     pub(crate) fn hold_back(&self, held_back: bool) {
         self.held_back.store(held_back, Ordering::Relaxed);
     }
 
-    /// Takes nothing to be in flight, once until the next acknowledgement or loss.
+    /// Assumes that nothing is in flight, once until the next acknowledgement or loss.
     ///
-    /// Some packets leave the window without a word to the controller: lost probes of the MTU, the handshake's last. If
-    /// nothing else was in flight, no acknowledgement would ever put the number right.
+    /// Some packets leave the window without notice to the controller: lost probes of the MTU, and
+    /// the handshake's last packets. If nothing else was in flight, no acknowledgement would ever
+    /// correct the number.
     pub(crate) fn doubt_in_flight(&self) {
         if self.in_flight_is_fresh.swap(false, Ordering::Relaxed) {
             self.in_flight_bytes.store(0, Ordering::Relaxed);
@@ -102,7 +107,7 @@ impl PathView {
     }
 }
 
-/// Makes observed controllers for one connection (a new one after each path change).
+/// Makes observed controllers for one connection, a new one after each path change.
 pub struct ObservedFactory {
     algorithm: Arc<dyn ControllerFactory + Send + Sync>,
     view: Arc<PathView>,
@@ -146,7 +151,7 @@ impl Observed {
         }
     }
 
-    /// quinn sees nothing waiting where we hold it back.
+    /// Corrects quinn's `app_limited`: quinn does not see the datagrams that we hold back.
     fn is_app_limited(&self, app_limited: bool) -> bool {
         app_limited && !self.view.held_back.load(Ordering::Relaxed)
     }
@@ -188,7 +193,7 @@ impl Controller for Observed {
         let view = &*self.view;
         view.mtu_bytes.store(new_mtu.into(), Ordering::Relaxed);
         view.window_bytes.store(self.inner.window(), Ordering::Relaxed);
-        // QUIC now drops what has become too large: it will not leave.
+        // QUIC now drops datagrams that have become too large. They will not leave.
         view.left_bytes.store(view.handed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
         view.mtu.store(true, Ordering::Relaxed);
     }
@@ -220,7 +225,7 @@ mod tests {
 
     const MTU: u64 = 1200;
 
-    /// A controller whose window is ten packets, and what it shows.
+    /// A controller whose window is ten packets, and its view.
     fn observed() -> (Box<dyn Controller>, Arc<PathView>) {
         let view = Arc::new(PathView::default());
         let factory = ObservedFactory::new(Congestion::NewReno, Arc::clone(&view));
@@ -254,7 +259,8 @@ mod tests {
             controller.on_sent(Instant::now(), 40, 0);
         }
         assert_eq!(view.packets_allowed(), 9);
-        // What QUIC dropped because the MTU shrank will not leave; what leaves after it is something else.
+        // Datagrams that QUIC dropped because the MTU shrank will not leave. A packet that leaves
+        // afterwards is something else.
         view.hand_over(5000);
         controller.on_mtu_update(MTU as u16);
         controller.on_sent(Instant::now(), 9 * MTU, 0);

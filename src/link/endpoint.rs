@@ -10,16 +10,19 @@ use super::core::datagrams::{QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES};
 use super::secrets::Secrets;
 use crate::error::{Error, Result};
 
-/// Streams that a peer may have open towards us: control, two of QPACK, a few of GREASE; a server also takes requests.
-/// Everything else is refused, and refused streams give their credit back.
+/// Streams that a peer may have open to us: one for control, two for QPACK, a few for GREASE. A
+/// server also takes requests. Everything else is refused, and refused streams give their credit
+/// back.
 const PEER_UNI_STREAMS: u32 = 8;
 const PEER_REQUEST_STREAMS: u32 = 8;
 
-/// Unread bytes that a peer may send on one stream and on all of them: nothing but HTTP/3 signalling uses streams.
+/// Unread bytes that a peer may send on one stream, and on all of them: only HTTP/3 signaling uses
+/// streams.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 
-/// The QUIC configuration of one connection, and the view of its path that its congestion controller feeds.
+/// The QUIC configuration of one connection, and the view of its path. The connection's congestion
+/// controller feeds the view.
 pub fn transport_config(
     options: &ConnectionOptions,
     server: bool,
@@ -46,8 +49,8 @@ pub fn transport_config(
     Ok((Arc::new(config), view))
 }
 
-/// A QUIC endpoint of `lane`. Its secrets are its own: no other endpoint reads its ids. If its socket `may_fragment`
-/// packets, they are not used to find out what the path carries.
+/// A QUIC endpoint of `lane`. Its secrets are its own: no other endpoint reads its ids. If its
+/// socket `may_fragment` packets, QUIC does not use them to find out what the path carries.
 pub(super) fn quic(
     secrets: &Secrets,
     lane: usize,

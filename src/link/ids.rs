@@ -12,17 +12,17 @@ use std::time::Duration;
 use quinn_proto::{ConnectionId, ConnectionIdGenerator, InvalidCid};
 use ring::aead::quic::{AES_128, HeaderProtectionKey};
 
-/// Bytes of an id: as many as quinn-proto's own have.
+/// Bytes of an id: as many as quinn-proto's own ids have.
 pub const LENGTH: usize = 8;
 
 const ROUNDS: [u8; 4] = [0, 1, 2, 3];
 
-/// Enciphers and deciphers ids. The lanes of a server share one.
+/// Enciphers and deciphers ids. The lanes of a server share one key.
 #[derive(Clone)]
 pub struct IdKey(Arc<HeaderProtectionKey>);
 
 impl IdKey {
-    /// The key of these bytes, which must be secret.
+    /// A key of these bytes, which must be secret.
     pub fn new(key: &[u8; 16]) -> Self {
         Self(Arc::new(HeaderProtectionKey::new(&AES_128, key).expect("AES-128 takes 16 bytes")))
     }

@@ -15,7 +15,8 @@ use super::ids::{IdGenerator, IdKey};
 use super::tls::{ClientCrypto, ServerCrypto};
 use crate::error::{Error, Result};
 
-/// Bytes of the id that a client invents for the server: as many as QUIC allows, as quinn-proto does.
+/// Bytes of the id that a client makes up for the server: as many as QUIC allows, as in
+/// quinn-proto.
 const INITIAL_ID_BYTES: usize = 20;
 
 /// One secret, from which the others are derived.
@@ -32,7 +33,7 @@ impl Secrets {
         Ok(Self::fixed(&secret))
     }
 
-    /// This secret. Who knows it can forge resets and tokens.
+    /// This secret. With it, an attacker can forge resets and tokens.
     pub fn fixed(secret: &[u8; 32]) -> Self {
         Self(Salt::new(HKDF_SHA256, &[]).extract(secret))
     }
@@ -76,7 +77,7 @@ impl Secrets {
     }
 }
 
-/// So many bytes of key material.
+/// A number of bytes of key material.
 struct Bytes(usize);
 
 impl hkdf::KeyType for Bytes {

@@ -24,22 +24,24 @@ use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::{Lead, Waiters};
 use crate::runtime::{self, CloseOnShutdown};
 
-/// From this many connections on that have not completed their handshake, a client must prove its address first.
+/// With this many connections that have not completed their handshake, a client must prove its
+/// address first.
 const RETRY_ABOVE_HALF_OPEN: usize = 64;
 
-/// Most sessions that may wait for `accept`.
+/// The most sessions that may wait for `accept`.
 const MAX_BACKLOG: usize = 65_536;
 
-/// What a server makes of each session as soon as it is established, for `accept` to hand out.
+/// Makes the value that `accept` hands out for a session, as soon as the session is established.
 type Prepare<T> = Box<dyn Fn(Arc<LinkSession>) -> Result<T> + Send + Sync>;
 
-/// A listening server, whose `accept` hands out what it makes of each session.
+/// A listening server. Its `accept` hands out what it makes of each session.
 pub struct Server<T = Arc<LinkSession>> {
     /// Its endpoint in the core of `lane`.
     endpoint: OnceCell<EndpointKey>,
     lane: Arc<Lane>,
     me: Weak<Self>,
-    /// Of every connection, but for its transport part: each connection has its own.
+    /// The configuration of every connection, except for the transport part: each connection has
+    /// its own.
     config: ServerConfig,
     options: ConnectionOptions,
     handshake_timeout: Duration,
@@ -54,7 +56,7 @@ pub struct Server<T = Arc<LinkSession>> {
     sessions: Mutex<Vec<Weak<LinkSession>>>,
     /// Connections from their first packet to their last.
     connections: Counter,
-    /// Those of them whose session is not established.
+    /// Those of them whose session is not established yet.
     half_open: Counter,
     closed: AtomicBool,
 }
@@ -67,14 +69,15 @@ struct Waiting<T> {
 }
 
 impl Server {
-    /// Binds the socket and begins to listen.
+    /// Binds the socket and starts to listen.
     pub fn listen(options: &ListenOptions) -> Result<Arc<Self>> {
         Self::listen_with(options, Ok)
     }
 }
 
 impl<T: Send + 'static> Server<T> {
-    /// The same, with what `prepare` makes of each session on its lane, before anything else happens on it.
+    /// Like [`Server::listen`], but with what `prepare` makes of each session on its lane, before
+    /// anything else happens on it.
     pub fn listen_with(
         options: &ListenOptions,
         prepare: impl Fn(Arc<LinkSession>) -> Result<T> + Send + Sync + 'static,
@@ -89,7 +92,7 @@ impl<T: Send + 'static> Server<T> {
         }
         let identity = Identity::load(&options.identity)?;
         let crypto = Arc::new(ServerCrypto::new(identity.server_config()?, Extensions::default()));
-        // Checks the connection options once, before anybody depends on them.
+        // Checks the connection options once, before anything depends on them.
         let (transport, _) = endpoint::transport_config(&options.connection, true)?;
         let secrets = Secrets::random()?;
         let mut config = secrets.server_config(crypto);
@@ -134,7 +137,7 @@ impl<T: Send + 'static> Server<T> {
         Ok(server)
     }
 
-    /// The address it listens on.
+    /// The address on which it listens.
     pub fn local_address(&self) -> SocketAddr {
         self.local_address
     }
@@ -146,7 +149,8 @@ impl<T: Send + 'static> Server<T> {
 
     /// Waits until `deadline` for the next established session.
     ///
-    /// Sessions that have ended meanwhile are not handed out, nor are those that [`Server::close`] closed.
+    /// Sessions that have ended in the meantime are not handed out. Neither are those that
+    /// [`Server::close`] closed.
     pub fn accept(&self, deadline: Deadline) -> Result<T> {
         self.arrived.wait_for(&self.backlog, deadline, |backlog| {
             if self.is_closed() {
@@ -157,12 +161,13 @@ impl<T: Send + 'static> Server<T> {
         })
     }
 
-    /// Whether it was closed.
+    /// Whether the server is closed.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// Stops listening and closes every session with code 0. Returns at once; goodbyes leave in the background.
+    /// Stops listening and closes every session with code 0. Returns at once; the CLOSE capsules
+    /// leave in the background.
     pub fn close(&self) {
         if self.closed.swap(true, Ordering::SeqCst) {
             return;
@@ -183,7 +188,7 @@ impl<T: Send + 'static> Server<T> {
         self.watchers.notify();
     }
 
-    /// Lets an established session wait for `accept`.
+    /// Puts an established session into the backlog, where it waits for `accept`.
     fn enqueue(&self, session: &Arc<LinkSession>) -> Result<()> {
         let prepared = (self.prepare)(Arc::clone(session))?;
         let watcher = Arc::new(LeavesBacklog(Weak::clone(&self.me)));
@@ -196,12 +201,12 @@ impl<T: Send + 'static> Server<T> {
             backlog.push_back(Waiting { session: Arc::clone(session), prepared, _ended: ended });
         }
         self.tell();
-        // It may have ended before it was in there.
+        // The session may have ended before it was in the backlog.
         self.drop_ended();
         Ok(())
     }
 
-    /// Sessions that have ended give their places in the backlog to others.
+    /// Removes sessions that have ended from the backlog, so that others get their places.
     fn drop_ended(&self) {
         let ended: VecDeque<_> = {
             let mut backlog = self.backlog.lock();
@@ -209,7 +214,7 @@ impl<T: Send + 'static> Server<T> {
             *backlog = waiting;
             ended
         };
-        // Not under the lock: what was prepared ends here, and may tell others.
+        // Not under the lock: this ends what was prepared, and may notify others.
         drop(ended);
     }
 
@@ -231,7 +236,7 @@ impl<T: Send + 'static> Acceptor for Server<T> {
             && !incoming.remote_address_validated()
             && incoming.may_retry()
         {
-            // Under load nobody gets state for a forged address.
+            // Under load, a forged address gets no state.
             return Admission::Retry;
         }
         let Ok((transport, view)) = endpoint::transport_config(&self.options, true) else {
@@ -292,7 +297,7 @@ impl<T: Send + 'static> CloseOnShutdown for Server<T> {
     }
 }
 
-/// Takes sessions that end out of the backlog of their server.
+/// Removes sessions that end from the backlog of their server.
 struct LeavesBacklog<T>(Weak<Server<T>>);
 
 impl<T: Send + 'static> Watcher for LeavesBacklog<T> {
@@ -303,7 +308,7 @@ impl<T: Send + 'static> Watcher for LeavesBacklog<T> {
     }
 }
 
-/// How many of a kind there are.
+/// A counter of objects that exist.
 #[derive(Default)]
 struct Counter(Arc<AtomicUsize>);
 
@@ -312,7 +317,7 @@ impl Counter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts one more, for as long as what it returns lives.
+    /// Counts one more, for as long as the returned value lives.
     fn one_more(&self) -> Counted {
         self.0.fetch_add(1, Ordering::Relaxed);
         Counted(Arc::clone(&self.0))

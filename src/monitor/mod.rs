@@ -146,7 +146,8 @@ impl Monitor {
         newest(&self.shared.state.lock().alerts, limit)
     }
 
-    /// Waits until `deadline` for an alert that was not fetched yet; and how many before it nobody fetched in time.
+    /// Waits until `deadline` for an alert that was not fetched yet; and how many before it nobody
+    /// fetched in time.
     pub fn next_alert(&self, deadline: Deadline) -> Result<(Alert, u64)> {
         wait_for(&mut self.shared.state.lock(), &self.shared.changed, deadline, |state| {
             match state.unread.pop_front() {

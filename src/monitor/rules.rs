@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::sample::Sample;
 use super::trend::{Series, Trend};
 
-/// Whole numbers of these are what a [`Series`] adds up: nanoseconds, and as fine a part of all packets.
+/// Whole numbers of these are what a [`Series`] adds up: nanoseconds, and as fine a part of all
+/// packets.
 const BILLIONTHS: f64 = 1e9;
 
 /// When conditions hold.
@@ -24,8 +25,8 @@ pub struct Thresholds {
     pub rtt_rise: Duration,
     /// The least rise of the loss, as a part of all packets, that is worth a word. Default 0.01.
     pub loss_rise: f64,
-    /// The peer is silent when nothing arrived for this long; zero for never. Default 15 s, which is longer than the
-    /// keep-alive interval.
+    /// The peer is silent when nothing arrived for this long; zero for never. Default 15 s, which
+    /// is longer than the keep-alive interval.
     pub silence: Duration,
 }
 
@@ -125,8 +126,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// No condition stands; `before` is what was counted when watching began. Trends are those of the newest `kept`
-    /// samples.
+    /// No condition stands; `before` is what was counted when watching began. Trends are those of
+    /// the newest `kept` samples.
     pub fn new(thresholds: Thresholds, before: Sample, kept: usize) -> Self {
         let [send_time, rtt, loss] = std::array::from_fn(|_| Series::new(kept));
         Self { thresholds, standing: [false; Kind::ALL.len()], previous: before, send_time, rtt, loss }
@@ -223,7 +224,8 @@ mod tests {
         Sample { timestamp_us: number, send_success_rate: 1.0, outgoing_high_water: 100, ..Sample::default() }
     }
 
-    /// Feeds samples one by one, as a monitor does, and collects what was told: at which sample, what, began or ended.
+    /// Feeds samples one by one, as a monitor does, and collects what was told: at which sample,
+    /// what, began or ended.
     fn told(change: impl Fn(u64, &mut Sample), count: u64) -> Vec<(u64, Kind, bool)> {
         let mut rules = Rules::new(Thresholds::default(), quiet(0), 100);
         let mut told = Vec::new();

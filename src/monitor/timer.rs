@@ -55,7 +55,8 @@ pub(super) fn start(monitor: &Arc<Monitor>) -> Result<()> {
 }
 
 impl Due {
-    /// Forgets monitors that are gone, which could be due hours from now. After a sweep as many must come as were left.
+    /// Forgets monitors that are gone, which could be due hours from now. After a sweep as many
+    /// must come as were left.
     fn sweep(&mut self) {
         if self.monitors.len() < self.sweep_at.max(SWEEP_LEAST) {
             return;
@@ -97,7 +98,8 @@ impl Timer {
                 continue;
             };
             monitor.sample(now);
-            // From now, not from when it was due: after a pause there is one sample, not all that were missed.
+            // From now, not from when it was due: after a pause there is one sample, not all that
+            // were missed.
             self.due.lock().add(number, &monitor, now);
         }
     }

@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn trends_are_those_of_the_reference() {
-        // pywebtransport 0.6.1, DatagramMonitor._analyze_trend with a window of 4; values in hundredths.
+        // pywebtransport 0.6.1, DatagramMonitor._analyze_trend with a window of 4; values in
+        // hundredths.
         let cases: [(&[i64], Trend); 12] = [
             (&[], Trend::Stable),
             (&[100, 200, 300], Trend::Stable),

@@ -1,11 +1,16 @@
 //! The range ACK: one frame settles many sequences.
 //!
-//! After the tag: if the ECHO flag is set, the sequence (`u32`), transmission (`u8`) and age in microseconds
-//! (varint) of the DATA frame that arrived last, for an unambiguous round-trip sample (RFC 7323's idea); the
-//! number of copies reported (`u8`), each with sequence and transmission (RFC 2883's idea); then either nothing,
-//! or the highest sequence (`u32`), the further sequences below it in its range (varint), and pairs of varints
-//! downwards to the end: sequences missing less one, sequences acknowledged less one (RFC 9000 §19.3). Varints
-//! are RFC 9000 §16's.
+//! These follow the tag:
+//!
+//! - if the ECHO flag is set, the sequence (`u32`), transmission (`u8`) and age in microseconds
+//!   (varint) of the DATA frame that arrived last, for an unambiguous round-trip sample (RFC 7323's
+//!   idea);
+//! - the number of copies reported (`u8`), each with sequence and transmission (RFC 2883's idea);
+//! - either nothing, or the highest sequence (`u32`), the number of further sequences below it in
+//!   its range (varint), and pairs of varints downwards to the end: sequences missing less one,
+//!   sequences acknowledged less one (RFC 9000 §19.3).
+//!
+//! Varints are those of RFC 9000 §16.
 
 use std::time::Duration;
 
@@ -15,7 +20,7 @@ use bytes::{BufMut, BytesMut};
 const FULL: u8 = 1;
 /// Flag: an echo is present.
 const ECHO: u8 = 2;
-/// The most ranges that are read from, or written to, a frame.
+/// The most ranges that are read from a frame, or written to it.
 pub const MAX_RANGES: usize = 512;
 /// The most copies that are reported in a frame.
 pub const MAX_DUPLICATES: usize = 16;
@@ -34,14 +39,14 @@ pub struct Echo {
 /// An acknowledgement of many sequences.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RangeAck {
-    /// Whether the receiver has refused messages for want of room and has none yet.
+    /// Whether the receiver has refused messages because it had no space, and still has none.
     pub full: bool,
     /// The frame that arrived last.
     pub echo: Option<Echo>,
     /// Copies that arrived: sequence and transmission.
     pub duplicates: Vec<(u32, u8)>,
-    /// First and last sequence of each range, from the highest range down, apart from each other, all within
-    /// 2³¹ of the first one's end.
+    /// First and last sequence of each range, from the highest range down. Ranges do not touch, and
+    /// all are within 2³¹ of the first one's end.
     pub ranges: Vec<(u32, u32)>,
 }
 
@@ -51,7 +56,8 @@ impl RangeAck {
         (u8::from(self.full) * FULL) | (u8::from(self.echo.is_some()) * ECHO)
     }
 
-    /// Appends the body to `out`, leaving away the lowest ranges that would make it longer than `max_bytes`.
+    /// Appends the body to `out`, without the lowest ranges that would make it longer than
+    /// `max_bytes`.
     pub(crate) fn encode(&self, out: &mut BytesMut, max_bytes: usize) {
         if let Some(echo) = self.echo {
             out.put_u32(echo.sequence);

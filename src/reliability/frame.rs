@@ -4,13 +4,14 @@
 //! |---|---|---|
 //! | `DATA` | sequence `u32`, message | the reference |
 //! | `ACK` | the sequence in ASCII decimal | the reference |
-//! | `WTGRAM` | version `u8` = 1, generation `u32`, own epoch `u64`, peer's epoch `u64` (0 = unknown) | here |
-//! | `D` | transmission (4 bits) and tag (20 bits) in a `u24`, sequence `u32`, message | here, once negotiated |
-//! | `R` | flags (4 bits) and tag (20 bits) in a `u24`, ranges ([`super::ack`]) | here, once negotiated |
+//! | `WTGRAM` | version `u8` = 1, generation `u32`, own epoch `u64`, peer's `u64` (0 = unknown) | here |
+//! | `D` | transmission `u4`, tag `u20`, sequence `u32`, message | here, once negotiated |
+//! | `R` | flags `u4`, tag `u20`, ranges ([`super::ack`]) | here, once negotiated |
 //!
-//! All numbers are big-endian. `D` costs the same 9 bytes as `DATA`, so that the largest message does not depend
-//! on who the peer is. The tag binds a frame to one opening of each end's layer ([`super::negotiation`]);
-//! a frame with another tag belongs to another opening. A later version may append to `WTGRAM`; what follows is ignored.
+//! All numbers are big-endian. `D` costs the same 9 bytes as `DATA`, so that the largest message
+//! does not depend on the peer. The tag binds a frame to one opening of each end's layer
+//! ([`super::negotiation`]); a frame with another tag belongs to another opening. A later version
+//! may append to `WTGRAM`; this one ignores what is appended.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -18,7 +19,7 @@ use super::ack::RangeAck;
 
 /// Bytes that a DATA frame, of either kind, adds to its message.
 pub const DATA_OVERHEAD_BYTES: usize = 9;
-/// The highest transmission number a bound DATA frame can carry; later ones carry this.
+/// The highest transmission number that a bound DATA frame can carry; later ones carry this.
 pub const MAX_TRANSMISSION: u8 = 15;
 /// The largest plain ACK frame: its type and ten digits.
 pub const MAX_PLAIN_ACK_BYTES: usize = 4 + 10;
@@ -34,8 +35,8 @@ pub struct Tag(pub u32);
 impl Tag {
     const MASK: u32 = 0x000f_ffff;
 
-    /// The tag of frames from the layer with epoch `from` to the layer with epoch `to`: the low bits of
-    /// `mix(mix(from) + to)`, where `mix` is the finalizer of SplitMix64.
+    /// The tag of frames from the layer with epoch `from` to the layer with epoch `to`: the low
+    /// bits of `mix(mix(from) + to)`, where `mix` is the finalizer of SplitMix64.
     pub fn new(from: u64, to: u64) -> Self {
         Self(mix(mix(from).wrapping_add(to)) as u32 & Self::MASK)
     }
@@ -58,7 +59,7 @@ pub struct Hello {
     pub peer_epoch: u64,
 }
 
-/// A frame taken apart.
+/// A parsed frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A message in the reference's form.
@@ -86,7 +87,7 @@ pub enum Frame {
         /// The message.
         payload: Bytes,
     },
-    /// Acknowledgement of ranges; decoded with [`RangeAck::decode`] once the tag is known to be right.
+    /// Acknowledgement of ranges; [`RangeAck::decode`] reads it once the tag is known to be right.
     BoundAck {
         /// What it is bound to.
         tag: Tag,
@@ -102,12 +103,12 @@ pub enum Frame {
 pub enum NotAFrame {
     /// It has no type, or one that is not this layer's.
     Unknown,
-    /// Its type is this layer's and the rest is not what that type needs.
+    /// Its type is this layer's, but the rest does not fit that type.
     Malformed,
 }
 
 impl Frame {
-    /// Takes a datagram apart without copying the message.
+    /// Parses a datagram without copying the message.
     pub fn parse(datagram: &Bytes) -> Result<Self, NotAFrame> {
         let (&length, rest) = datagram.split_first().ok_or(NotAFrame::Unknown)?;
         let name = rest.get(..usize::from(length)).ok_or(NotAFrame::Unknown)?;
@@ -171,7 +172,7 @@ pub fn bound_data(tag: Tag, transmission: u8, sequence: u32, payload: &[u8]) -> 
     out.freeze()
 }
 
-/// A range ACK frame of no more than `max_bytes`, as many ranges as fit.
+/// A range ACK frame of at most `max_bytes`, with as many ranges as fit.
 pub fn bound_ack(tag: Tag, ack: &RangeAck, max_bytes: usize) -> Bytes {
     let mut out = BytesMut::with_capacity(64);
     out.put_slice(b"\x01R");
@@ -193,8 +194,8 @@ fn u32_at(body: &[u8], at: usize) -> Option<u32> {
     body.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
-/// ASCII digits and nothing else, at most ten of them, at most `u32::MAX`. (The reference's `int()` also takes
-/// signs, spaces, underscores and other scripts' digits, of any number.)
+/// Reads only ASCII digits, at most ten, and at most `u32::MAX`. (The reference's `int()` also
+/// takes signs, spaces, underscores and digits of other scripts, any number of them.)
 fn decimal(body: &[u8]) -> Option<u32> {
     if body.is_empty() || body.len() > 10 {
         return None;
@@ -228,7 +229,7 @@ mod tests {
 
     const VECTORS: &str = include_str!("../../tests/vectors/reliability/pywebtransport-0.9.1.json");
 
-    /// From the formula, computed elsewhere.
+    /// From the formula, computed independently.
     const TAGS: [u32; 5] = [0x4aeeb, 0x5cc6e, 0xade49, 0xdafe8, 0x7cabf];
 
     fn parse(bytes: &[u8]) -> Result<Frame, NotAFrame> {

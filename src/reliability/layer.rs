@@ -1,7 +1,8 @@
-//! Drives a [`Machine`] over a transport: one job of its lane, and the callers that wait.
+//! The driver of a [`Machine`] over a transport: one job of its lane, and the callers that wait.
 //!
-//! Only the job transmits, and only while the transport has room, so that frames never evict one another. Frames that
-//! arrive are taken on their way (`datagram::channel::Route`), before the transport's own queue.
+//! Only the job transmits, and only while the transport has space, so that frames never evict one
+//! another. A route (`datagram::receive::routes::Route`) takes arriving frames before the
+//! transport's own queue does.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -27,18 +28,19 @@ use crate::runtime::readiness::{Pollable, Ready, Token, Watcher, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
 use crate::runtime::waiters::{Lead, Waiters};
 
-/// Outcomes that may wait to be fetched or are still to come; messages that ask for one beyond that are refused.
+/// The most outcomes that wait to be fetched or are still to come; messages that ask for more are
+/// refused.
 const MAX_REPORTS: usize = 65_536;
 
 /// Frames taken from the machine under one lock.
 const TURN: usize = 64;
 
-/// How a layer is opened.
+/// The options of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerOptions {
     /// A message is not given up before `ack_timeout × (max_retries + 1)`. Default 2 s.
     pub ack_timeout: Duration,
-    /// Nor before so many retransmissions by timer. Default 5.
+    /// A message is not given up before so many retransmissions by timer. Default 5.
     pub max_retries: u32,
     /// The most messages without an outcome. Default 1024.
     pub window_messages: usize,
@@ -48,9 +50,10 @@ pub struct LayerOptions {
     pub inbound_messages: usize,
     /// The most payload bytes of those. Default 1 MiB.
     pub inbound_bytes: usize,
-    /// Whether to speak more than the reference's protocol, and how plain frames are treated. Default [`Mode::Auto`].
+    /// Whether to use more than the reference's protocol, and how to treat plain frames. Default
+    /// [`Mode::Auto`].
     pub negotiation: Mode,
-    /// Where sequences begin on a session that had no layer before. Default 0.
+    /// The first sequence on a session that had no layer before. Default 0.
     pub first_sequence: u32,
 }
 
@@ -99,11 +102,11 @@ pub struct Layer {
     transport: Arc<Transport>,
     state: Mutex<State>,
     readable: Waiters,
-    /// There is room in the window, or every message has its outcome.
+    /// There is space in the window, or every message has its outcome.
     progressed: Condvar,
     reported: Condvar,
     watchers: Watchers,
-    /// Calls for the job.
+    /// Wakes the job.
     handle: OnceCell<Arc<JobHandle>>,
     history: Arc<Mutex<History>>,
 }
@@ -113,17 +116,18 @@ struct State {
     /// A message that was taken from the machine for a buffer that was too small.
     front: Option<Received>,
     reports: VecDeque<Report>,
-    /// Reports fetched, waiting or to come that were asked for.
+    /// Reports that were asked for and not fetched yet, also those still to come.
     reports_promised: usize,
-    /// Accepts nothing more.
+    /// It accepts no more messages.
     closing: bool,
     /// Every message has its outcome and no more sequences will be used: another layer may follow.
     settled: bool,
-    /// The job is over; only reads can still change something.
+    /// The job has ended; only reads can still change something.
     closed: bool,
 }
 
-/// What outlives the layers of one transport. Its lock is taken before that of a layer's state, never after.
+/// State that outlives the layers of one transport. Its lock is taken before that of a layer's
+/// state, never after.
 #[derive(Default)]
 struct History {
     opened: u32,
@@ -133,15 +137,16 @@ struct History {
 }
 
 impl Layer {
-    /// Opens a layer. One transport carries one layer at a time: its plain frames would not tell two apart.
+    /// Opens a layer. One transport carries one layer at a time, because plain frames do not show
+    /// which layer they belong to.
     ///
-    /// [`Error::InvalidState`] when one is open, [`Error::Closed`] on a closed transport.
+    /// [`Error::InvalidState`] if one is open, [`Error::Closed`] on a closed transport.
     pub fn open(transport: Arc<Transport>, options: &LayerOptions) -> Result<Arc<Self>> {
         options.check()?;
         if transport.is_closed() {
             return Err(Error::Closed);
         }
-        // Before any lock: the session asks its lane, and the lane's turn takes locks of the layer's.
+        // Before any lock: the session asks its lane, and the lane's turn takes locks of the layer.
         let rtt = transport.session().stats().map(|stats| stats.rtt);
         let shared = history_of(&transport);
         let mut history = shared.lock();
@@ -191,12 +196,12 @@ impl Layer {
         drop(history);
         let job = Arc::new(Duty(Mutex::new(Some(Task::new(&layer)))));
         let _ = layer.handle.set(layer.transport.session().add_job(job)?);
-        // What happened before the handle was hung up.
+        // For changes before the handle was set.
         layer.wake();
         Ok(layer)
     }
 
-    /// Has the job done: there is something to send, or to look at.
+    /// Wakes the job: there is something to send, or to check.
     fn wake(&self) {
         if let Some(handle) = self.handle.get() {
             handle.wake();
@@ -218,12 +223,12 @@ impl Layer {
         Machine::max_payload(self.transport.max_datagram_size()?).ok_or(Error::Unsupported)
     }
 
-    /// Accepts a message, waiting until `deadline` for room in the window, but no longer than its
-    /// TTL. With a report id its outcome can be fetched ([`Layer::next_outcome`]); every outcome is
-    /// counted.
+    /// Accepts a message. It waits until `deadline` for space in the window, but not longer than
+    /// the TTL of the message. With a report id the outcome can be fetched
+    /// ([`Layer::next_outcome`]); every outcome is counted.
     ///
-    /// The highest priority is transmitted first. A message whose TTL has passed is transmitted no more:
-    /// [`super::Outcome::Expired`].
+    /// The highest priority is transmitted first. A message whose TTL has passed is not transmitted
+    /// again: [`super::MessageOutcome::Expired`].
     pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
         let now = clock::now();
         let max_size = self.transport.max_datagram_size()?;
@@ -253,9 +258,9 @@ impl Layer {
         result
     }
 
-    /// Receives the next message into `buffer`, waiting for one until `deadline`.
+    /// Waits until `deadline` for the next message and copies it into `buffer`.
     ///
-    /// [`Error::BufferTooSmall`] leaves the message where it is.
+    /// [`Error::BufferTooSmall`] keeps the message for the next call.
     pub fn receive(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Metadata> {
         self.receive_with(deadline, |message| {
             let needed = message.payload.len();
@@ -272,8 +277,8 @@ impl Layer {
         one.ok_or(Error::WouldBlock)
     }
 
-    /// Waits until `deadline` for an outcome, then gives up to `most` of those that are there to
-    /// `each`; returns how many.
+    /// Waits until `deadline` for an outcome, then passes up to `most` outcomes to `each`; returns
+    /// how many.
     pub fn outcomes(&self, most: usize, deadline: Deadline, mut each: impl FnMut(Report)) -> Result<usize> {
         let mut state = self.state.lock();
         let count =
@@ -288,10 +293,11 @@ impl Layer {
         Ok(count)
     }
 
-    /// Accepts no more messages, waits until `deadline` for the outcomes of those under way, and ends; whatever is
-    /// without an outcome then gets [`super::Outcome::Closed`].
+    /// Accepts no more messages, waits until `deadline` for the outcomes of those in progress, and
+    /// ends. Messages that are then without an outcome get [`super::MessageOutcome::Closed`].
     ///
-    /// [`Error::TimedOut`] or [`Error::WouldBlock`] when there were such; the layer is closed all the same.
+    /// [`Error::TimedOut`] or [`Error::WouldBlock`] if there were any; the layer is closed
+    /// nevertheless.
     pub fn close(&self, deadline: Deadline) -> Result<()> {
         self.state.lock().closing = true;
         // With no lock held: a notified poller looks at this layer while it holds its own lock.
@@ -308,7 +314,7 @@ impl Layer {
         drained
     }
 
-    /// Gives everything its outcome, and writes down for the next layer where the sequences ended.
+    /// Gives every message its outcome, and stores for the next layer where the sequences ended.
     fn settle(&self) {
         let mut history = self.history.lock();
         let mut state = self.state.lock();
@@ -354,13 +360,13 @@ impl Layer {
         });
         if let Ok(Metadata { waited, .. }) = &metadata {
             self.transport.record_waited(*waited);
-            // Room that opened may owe the peer an acknowledgement.
+            // The space that opened may make an acknowledgement due.
             self.wake();
         }
         metadata
     }
 
-    /// Moves outcomes to those who asked.
+    /// Moves outcomes that were asked for to the reports.
     fn collect(&self, state: &mut MutexGuard<'_, State>) {
         while let Some(report) = state.machine.next_outcome() {
             if report.id != UNREPORTED {
@@ -377,12 +383,13 @@ impl Layer {
     }
 }
 
-/// The machine's number for messages whose outcome nobody asked for.
+/// The machine's number for messages without a report id.
 const UNREPORTED: u64 = 0;
 
 impl Route for Layer {
     fn offer(&self, now: Instant, payload: &Bytes) -> Offered {
-        // Copied: a message that waits to be read must not pin the receive buffer it came in.
+        // A copy: a message that waits for its reader must not keep the receive buffer that it came
+        // in.
         let frame = Bytes::copy_from_slice(payload);
         let (verdict, refused) = {
             let machine = &mut self.state.lock().machine;
@@ -395,7 +402,7 @@ impl Route for Layer {
                 if refused { Offered::Dropped } else { Offered::Taken }
             }
             Verdict::Stale => {
-                // The peer is to be told which opening this is.
+                // The peer must learn which opening this is.
                 self.wake();
                 Offered::Taken
             }
@@ -436,7 +443,7 @@ impl Channel for Layer {
 
 impl Pollable for Layer {
     fn ready(&self) -> Ready {
-        // For any message, as a transport's.
+        // Writable means that a message of any size fits, as in a transport.
         let most = Machine::max_payload(self.transport.outgoing.recent_max_payload()).unwrap_or(1);
         let state = self.state.lock();
         let stats = state.machine.stats();
@@ -459,7 +466,7 @@ impl Pollable for Layer {
     }
 }
 
-/// The layer's work on its lane, until it is over.
+/// The layer's work on its lane, until it ends.
 struct Duty(Mutex<Option<Task>>);
 
 impl Job for Duty {
@@ -477,7 +484,7 @@ impl Job for Duty {
     }
 }
 
-/// What the work needs. Dropping it, for whatever reason, ends the layer.
+/// The data of that work. Dropping it, for whatever reason, ends the layer.
 struct Task {
     layer: Arc<Layer>,
     route: u64,
@@ -496,25 +503,27 @@ impl Task {
     fn run(&mut self, now: Instant) -> After {
         let layer = Arc::clone(&self.layer);
         if layer.transport.is_closed() {
-            // What had arrived before the end was delivered first: the transport rings for that before it rings here.
+            // Datagrams that arrived before the end are already delivered: the transport notifies
+            // of them first.
             return After::Ended;
         }
         let max_size = layer.transport.max_datagram_size().unwrap_or(0);
         let (wake_at, ended) = self.turn(now, max_size);
         for Transmit { frame, priority, expires_at } in self.frames.drain(..) {
-            // Zero would be none.
+            // Zero would mean no TTL.
             let left = |at: Instant| at.saturating_duration_since(clock::now()).max(Duration::from_nanos(1));
             let ttl = expires_at.map(left);
-            // Room was seen, and only this task fills it with frames; what a program's own datagrams took since
-            // is a loss like any other, and is repaired like one.
+            // There was space, and only this task fills it with frames. If a program's own
+            // datagrams took the space since, the frame is lost like any other, and repaired like
+            // any other.
             let options = SendOptions { priority, ttl, report_id: None };
             let _ = layer.transport.outgoing.send_later(&frame, &options, Deadline::Now);
         }
         if ended { After::Ended } else { After::Wait(wake_at) }
     }
 
-    /// One turn: what may go now is in `frames` afterwards. Returns when to look again, and whether
-    /// the layer has ended.
+    /// One turn: puts the frames that may go now into `frames`. Returns when to look again, and
+    /// whether the layer has ended.
     fn turn(&mut self, now: Instant, max_size: usize) -> (Option<Instant>, bool) {
         let layer = &self.layer;
         let mut room = layer.transport.outgoing.free_places(0).min(TURN);
@@ -529,9 +538,9 @@ impl Task {
             room -= 1;
         }
         layer.collect(&mut state);
-        // Closed by its owner, with everything said that there was to say.
+        // Its owner closed it, and there is nothing left to send.
         let ended = state.closing && state.machine.is_idle() && (room > 0 || self.frames.is_empty());
-        // Without room there is nothing to wake for but room, of which the transport tells.
+        // Without space, only space is a reason to wake, and the transport notifies of that.
         let wake_at = if room > 0 { state.machine.next_timeout() } else { None };
         drop(state);
         layer.tell();
@@ -560,20 +569,20 @@ impl Watcher for TransportWatch {
     }
 }
 
-/// What is known of the layers that a transport carried before, as long as the transport lives.
+/// What is known of earlier layers of a transport, as long as the transport lives.
 fn history_of(transport: &Arc<Transport>) -> Arc<Mutex<History>> {
     type Histories = BTreeMap<usize, (Weak<Transport>, Arc<Mutex<History>>)>;
     static HISTORIES: Mutex<Option<Histories>> = Mutex::new(None);
     let mut histories = HISTORIES.lock();
     let histories = histories.get_or_insert_default();
-    // Now and then, so that it costs little however many there are.
+    // Only now and then, so that it costs little however many there are.
     if histories.len().is_power_of_two() {
         histories.retain(|_, (transport, _)| transport.strong_count() > 0);
     }
     let key = Arc::as_ptr(transport) as usize;
     let entry = histories.entry(key);
     let entry = entry.or_insert_with(|| (Arc::downgrade(transport), Arc::default()));
-    // Memory is used again: another transport may have been at this address.
+    // Memory is reused: another transport may have been at this address.
     if !entry.0.ptr_eq(&Arc::downgrade(transport)) {
         *entry = (Arc::downgrade(transport), Arc::default());
     }

@@ -1,9 +1,9 @@
-//! One end's layer as a whole: both halves and the negotiation, without a clock, a lock or a socket.
+//! The whole layer of one end: both halves and the negotiation, without clock, lock or socket.
 //!
-//! The driver, after anything it did: takes frames from [`Machine::poll_transmit`] while its transport has room,
-//! takes outcomes, hands received messages to readers, and sleeps until [`Machine::next_timeout`], after which it
-//! calls [`Machine::on_timeout`]. A deadline at or before now means that `poll_transmit` has something; a
-//! driver whose transport has no room waits for room instead.
+//! After each call, the driver takes frames from [`Machine::poll_transmit`] while its transport has
+//! space, takes outcomes, and hands received messages to readers. Then it sleeps until
+//! [`Machine::next_timeout`] and calls [`Machine::on_timeout`]. A deadline at or before now means
+//! that `poll_transmit` has a frame; a driver whose transport has no space waits for space instead.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 pub struct Options {
     /// A message is not given up before `ack_timeout × (max_retries + 1)`.
     pub ack_timeout: Duration,
-    /// Nor before so many retransmissions by timer.
+    /// A message is not given up before so many retransmissions by timer.
     pub max_retries: u32,
     /// The most messages without an outcome.
     pub window_messages: usize,
@@ -35,13 +35,13 @@ pub struct Options {
     pub inbound_messages: usize,
     /// The most payload bytes of those.
     pub inbound_bytes: usize,
-    /// Whether to negotiate with a peer that can, and how plain frames are treated.
+    /// Whether to negotiate with a peer that can, and how to treat plain frames.
     pub negotiation: Mode,
     /// A random number for this opening of the layer.
     pub epoch: u64,
-    /// How many layers were opened on this session at this end before.
+    /// How many layers this end opened on this session before.
     pub generation: u32,
-    /// What those learnt of the peer: [`Machine::past`].
+    /// What those learned of the peer: [`Machine::past`].
     pub past: Past,
     /// The first sequence: 0, or where the last layer on this session ended.
     pub first_sequence: u32,
@@ -65,18 +65,18 @@ impl Default for Options {
     }
 }
 
-/// Whose a datagram is.
+/// The owner of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// This layer's; it has been dealt with.
+    /// This layer; it has processed the datagram.
     Consumed,
-    /// Bound to an earlier opening of this layer or the peer's; it has been dropped.
+    /// An earlier opening of this layer or of the peer's; the datagram was dropped.
     Stale,
-    /// No frame of this layer.
+    /// Not this layer.
     NotAFrame,
 }
 
-/// For how long after the window of plain frames such a frame may still arrive late.
+/// How long after the window of plain frames such a frame may still arrive late.
 const LATE: Duration = Duration::from_secs(1);
 
 /// One end's layer.
@@ -92,7 +92,7 @@ pub struct Machine {
     plain_left: u64,
     /// The first and the highest sequence of the plain DATA taken.
     plain: Option<(u32, u32)>,
-    /// When plain frames were taken for the last time, and not afterwards.
+    /// When this end stopped taking plain frames.
     plain_until: Option<Instant>,
 }
 
@@ -135,8 +135,9 @@ impl Machine {
         self.sender.can_submit(bytes)
     }
 
-    /// Accepts a message to be sent in datagrams of `max_size`, or says why not: [`Error::Closed`],
-    /// [`Error::TooLarge`], [`Error::WouldBlock`]. An accepted message has exactly one outcome under its id.
+    /// Accepts a message to be sent in datagrams of `max_size`, or returns why not:
+    /// [`Error::Closed`], [`Error::TooLarge`], [`Error::WouldBlock`]. An accepted message gets
+    /// exactly one outcome under its id.
     pub fn submit(&mut self, message: Message, max_size: usize) -> Result<()> {
         let size = message.payload.len();
         let limit = Self::max_payload(max_size).unwrap_or(0);
@@ -146,21 +147,22 @@ impl Machine {
         self.sender.submit(message)
     }
 
-    /// The next frame to transmit, if one may go now; it counts as transmitted. A message that no longer fits
-    /// `max_size` gets its outcome instead; 0 stands for a path that carries no datagrams.
+    /// The next frame to transmit, if one may go now; it then counts as transmitted. A message that
+    /// no longer fits `max_size` gets its outcome instead; 0 means that the path carries no
+    /// datagrams.
     pub fn poll_transmit(&mut self, now: Instant, max_size: usize) -> Option<Transmit> {
         let form = self.negotiation.form();
         if let Some(ack) = self.receiver.poll(now, max_size, form) {
             if form == Form::Plain {
                 self.negotiation.on_plain_sent();
             }
-            // What it acknowledges may be of any priority, and it is small.
+            // It may acknowledge messages of any priority, and it is small.
             return Some(Transmit { frame: ack, priority: Priority::HIGHEST, expires_at: None });
         }
         if let Some(hello) = self.negotiation.poll(now, self.sender.rtt().srtt(), self.is_held())
             && max_size >= frame::HELLO_BYTES
         {
-            // It overtakes no plain frame, which the peer would no longer take.
+            // It must not overtake a plain frame, because the peer would no longer take that frame.
             let frame = frame::hello_frame(hello);
             return Some(Transmit { frame, priority: Priority::LOWEST, expires_at: None });
         }
@@ -171,7 +173,7 @@ impl Machine {
         Some(data)
     }
 
-    /// Takes a datagram, or says that it is not this layer's. The message is not copied.
+    /// Takes a datagram, or returns that it is not this layer's. The message is not copied.
     pub fn on_frame(&mut self, now: Instant, datagram: &Bytes) -> Verdict {
         match Frame::parse(datagram) {
             Ok(frame @ (Frame::Data { .. } | Frame::Ack { .. })) if !self.negotiation.takes_plain() => {
@@ -187,7 +189,7 @@ impl Machine {
                 let (first, highest) = self.plain.unwrap_or((sequence, sequence));
                 let higher = sequence.wrapping_sub(highest) < 1 << 31;
                 self.plain = Some((first, if higher { sequence } else { highest }));
-                // Nobody will read what arrives after closing, so it is not acknowledged.
+                // Messages that arrive after closing are not read, so they are not acknowledged.
                 if !self.closed {
                     self.receiver.on_plain_data(now, sequence, payload);
                 }
@@ -234,7 +236,7 @@ impl Machine {
         self.receiver.stats().refused_full
     }
 
-    /// When [`Machine::on_timeout`] is to be called next.
+    /// The next time to call [`Machine::on_timeout`].
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let form = self.negotiation.form();
         let deadlines = [
@@ -255,18 +257,19 @@ impl Machine {
         self.receiver.recv(now)
     }
 
-    /// The next outcome. Their number is bounded only by their being taken.
+    /// The next outcome. Only taking them limits their number.
     pub fn next_outcome(&mut self) -> Option<Report> {
         self.sender.next_outcome()
     }
 
-    /// What became of the frames handed out: `left` have left for the network in all, others are `waiting` or not.
-    /// Time during which some wait and none leaves does not count towards giving up. Without these calls all does.
+    /// Takes what became of the frames: `left` have left for the network in total, and `waiting`
+    /// says whether others wait. Time in which some wait and none leaves does not count towards
+    /// giving up. Without these calls all time counts.
     pub(crate) fn observe_path(&mut self, now: Instant, left: u64, waiting: bool) {
         self.sender.observe_path(now, left, waiting);
     }
 
-    /// Takes the round-trip time that QUIC measured, until there are samples of our own.
+    /// Takes the round-trip time that QUIC measured, until there are own samples.
     pub(crate) fn seed_rtt(&mut self, rtt: Duration) {
         self.sender.seed_rtt(rtt);
     }
@@ -276,18 +279,18 @@ impl Machine {
         self.sender.is_idle()
     }
 
-    /// Makes pending acknowledgements due: before closing.
+    /// Makes pending acknowledgements due: for use before closing.
     pub(crate) fn flush_acks(&mut self, now: Instant) {
         self.receiver.flush(now);
     }
 
-    /// Gives every message without an outcome that of closing. What was received can still be read.
+    /// Gives every message without an outcome that of closing. Received messages can still be read.
     pub fn close(&mut self, now: Instant) {
         self.closed = true;
         self.sender.close(now);
     }
 
-    /// Where the sequences of another layer on this session should begin.
+    /// The first sequence for another layer on this session.
     pub(crate) fn next_sequence(&self) -> u32 {
         self.sender.next_sequence()
     }
@@ -317,14 +320,14 @@ impl Machine {
         }
     }
 
-    /// What the next layer on this session should know of the peer.
+    /// What the next layer on this session needs to know of the peer.
     pub(crate) fn past(&self) -> Past {
         self.negotiation.past()
     }
 
-    /// Whether a plain frame is one of the layer's that the network delivers after the HELLO that
-    /// was sent after it: shortly after the window, and only what was missing then. It is of no
-    /// use; its message comes again, bound.
+    /// Whether a plain frame is the layer's, and the network delivered it after the HELLO that was
+    /// sent after it: it comes shortly after the window, and was missing then. It is useless,
+    /// because its message comes again, bound.
     fn is_late(&self, now: Instant, frame: &Frame) -> bool {
         if self.plain_until.is_none_or(|until| now.saturating_duration_since(until) >= LATE) {
             return false;

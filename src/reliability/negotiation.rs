@@ -1,31 +1,33 @@
-//! Whether the peer is a wtgram layer, and which opening of it.
+//! The negotiation: whether the peer is a wtgram layer, and which opening of it.
 //!
-//! Each opening of a layer has a random *epoch*. A HELLO frame, which the reference ignores,
-//! carries it. A HELLO that names no peer asks; one that names the peer's epoch answers. An end
-//! asks while it has something to say and does not know that the peer knows it, with growing
-//! pauses, so that a peer that never answers sees few of them.
+//! Each opening of a layer has a random *epoch*. HELLO frames, which the reference ignores, carry
+//! it. A HELLO without the peer's epoch asks; one with the peer's epoch answers. An end asks while
+//! it has something to send and does not know that the peer knows it. The pauses grow, so that a
+//! peer that never answers gets few HELLOs.
 //!
 //! ```text
 //! A                                B
 //! |-- DATA 0 ---------------------->|   B takes plain frames
 //! |-- HELLO(A, -) ----------------->|   B knows A
 //! |<---------------------- ACK 0 ---|
-//! |<---------- HELLO(B, A) ---------|   B sends no plain frames after it; A takes none, and sends bound ones
-//! |-- HELLO(A, B) ----------------->|   A sends no plain frames after it; B takes none, and sends bound ones
+//! |<---------- HELLO(B, A) ---------|   B sends no plain frames after it;
+//! |                                 |   A takes none, and sends bound ones
+//! |-- HELLO(A, B) ----------------->|   A sends no plain frames after it;
+//! |                                 |   B takes none, and sends bound ones
 //! |-- D tag(A, B), sequence 1 ----->|
 //! ```
 //!
-//! - Frames are bound only once the peer is known to know this epoch. Until then they are the
-//!   reference's, if the mode is [`Mode::Auto`] and this end has not answered a HELLO of the peer;
-//!   otherwise they wait ([`Form::Held`]).
-//! - Once an end has answered, neither it nor a layer that follows it on the session sends plain
-//!   frames. So a HELLO that names this epoch says that no plain frames of the peer's layer come
-//!   after it: those that come are the program's own, for as long as the session lives.
-//!   ([`Mode::Required`] does not take any before that either.) A HELLO that asks does not say so:
-//!   its sender has not heard of this end yet.
-//! - A HELLO with another epoch is the peer's layer opened again. It is taken if its generation is
-//!   not lower than the known one's, and its epoch is none of those replaced before: HELLOs may
-//!   arrive late and out of order.
+//! - Frames are bound only when the peer is known to know this epoch. Before that they have the
+//!   reference's form, if the mode is [`Mode::Auto`] and this end has not answered a HELLO of the
+//!   peer; otherwise they wait ([`Form::Held`]).
+//! - After an end has answered, neither it nor a later layer on the session sends plain frames. So
+//!   no plain frames of the peer's layer follow a HELLO with this epoch: plain frames that arrive
+//!   are the program's own, for the life of the session. ([`Mode::Required`] does not take any
+//!   before that either.) A HELLO that asks does not say so, because its sender does not know this
+//!   end yet.
+//! - A HELLO with another epoch means that the peer's layer was opened again. It is accepted if its
+//!   generation is not lower than the known one and its epoch is none of those replaced before,
+//!   because HELLOs may arrive late and out of order.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -38,12 +40,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause while frames wait for the answer, unless three round trips are longer.
 const LAST_HELD_PAUSE: Duration = Duration::from_millis(500);
-/// The least pause between answers.
+/// The shortest pause between answers.
 const REPLY_PAUSE: Duration = Duration::from_millis(20);
-/// Epochs, and tags, remembered as replaced.
+/// How many replaced epochs, and how many tags, are remembered.
 const RETIRED: usize = 8;
 
-/// Whether a layer speaks more than the reference's protocol, and how it treats plain frames.
+/// Whether a layer uses more than the reference's protocol, and how it treats plain frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Plain frames are sent and taken until the peer has answered.
@@ -55,23 +57,23 @@ pub enum Mode {
     Off,
 }
 
-/// In which form frames may go to the peer now.
+/// The form in which frames may go to the peer now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// As the reference's.
+    /// In the reference's form.
     Plain,
     /// Bound to both openings.
     Bound(Tag),
-    /// Not at all: the peer is yet to say that it knows this layer.
+    /// Not at all: the peer has not said yet that it knows this layer.
     Held,
 }
 
-/// What the layers of one session end know of the peer, each from the one before.
+/// What the layers of one session end know of the peer; each hands it to the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Past {
-    /// A HELLO of the peer was answered: this end sends no plain frames after it.
+    /// This end answered a HELLO of the peer and sends no plain frames after that.
     answered: bool,
-    /// The peer's layer sends no plain frames after what has arrived.
+    /// The peer's layer sends no more plain frames.
     plain_is_over: bool,
     /// Tags of frames between earlier openings, which may still arrive.
     tags: VecDeque<Tag>,
@@ -82,20 +84,20 @@ pub struct Past {
 pub enum Change {
     /// Nothing that concerns the two halves.
     None,
-    /// The peer has an epoch: its sequences go on.
+    /// The peer has an epoch now: its sequences continue.
     Identified,
-    /// The peer's layer has been opened again: its sequences begin afresh.
+    /// The peer's layer was opened again: its sequences start again.
     Restarted,
 }
 
-/// Whose a bound frame is.
+/// The openings that a bound frame belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// From the peer's present layer to this one.
     Present,
     /// Between earlier openings.
     Past,
-    /// Nobody's that is known.
+    /// None that are known.
     Unknown,
 }
 
@@ -123,7 +125,7 @@ pub struct Negotiation {
 }
 
 impl Negotiation {
-    /// An opening that knows what those before it learnt.
+    /// An opening that knows what earlier ones learned.
     pub fn new(mode: Mode, epoch: u64, generation: u32, past: Past) -> Self {
         Self {
             mode,
@@ -140,7 +142,7 @@ impl Negotiation {
         }
     }
 
-    /// In which form frames may go now.
+    /// The form in which frames may go now.
     pub fn form(&self) -> Form {
         match (&self.peer, self.mode) {
             (_, Mode::Off) => Form::Plain,
@@ -150,7 +152,7 @@ impl Negotiation {
         }
     }
 
-    /// Whether plain frames are the peer's layer's, and not the program's own.
+    /// Whether plain frames belong to the peer's layer and not to the program.
     pub fn takes_plain(&self) -> bool {
         match self.mode {
             Mode::Auto => !self.past.plain_is_over,
@@ -159,13 +161,14 @@ impl Negotiation {
         }
     }
 
-    /// Whose a frame with `tag` is. One from the peer's present layer proves that the peer knows
-    /// this epoch; one between earlier openings asks for a HELLO.
+    /// The owner of a frame with `tag`. A frame from the peer's present layer proves that the peer
+    /// knows this epoch. A frame between earlier openings makes this end send a HELLO.
     pub(crate) fn owner(&mut self, tag: Tag) -> Owner {
         match &mut self.peer {
             Some(peer) if tag == Tag::new(peer.epoch, self.epoch) => {
                 peer.knows_us = true;
-                // Of higher priority, it may have overtaken plain frames. The answer to a HELLO overtakes none.
+                // A frame of higher priority may have overtaken plain frames. The answer to a HELLO
+                // overtakes none.
                 self.wanted |= self.takes_plain();
                 Owner::Present
             }
@@ -184,7 +187,7 @@ impl Negotiation {
 
     /// A HELLO arrived.
     pub(crate) fn on_hello(&mut self, hello: Hello) -> Change {
-        // One's own epoch comes back from a reflector; 0 is no epoch.
+        // A reflector sends our own epoch back; 0 is no epoch.
         if self.mode == Mode::Off || hello.epoch == self.epoch || hello.epoch == 0 {
             return Change::None;
         }
@@ -212,7 +215,7 @@ impl Negotiation {
         change
     }
 
-    /// The HELLO to send now, if one is due. Frames may be `held` until the peer has answered.
+    /// The HELLO to send now, if one is due. `held` says that frames wait for the peer's answer.
     pub fn poll(&mut self, now: Instant, rtt: Option<Duration>, held: bool) -> Option<Hello> {
         if self.mode == Mode::Off {
             return None;
@@ -220,7 +223,7 @@ impl Negotiation {
         let reply_due =
             self.reply && self.replied.is_none_or(|at| now.saturating_duration_since(at) >= REPLY_PAUSE);
         let attempt_due = (self.wanted || held) && self.next_attempt.is_none_or(|at| at <= now);
-        // A wish that came in the middle of a pause is not kept: traffic will renew it.
+        // A request during a pause is not kept: traffic will repeat it.
         self.wanted = false;
         let mut hello = Hello { generation: self.generation, epoch: self.epoch, peer_epoch: 0 };
         if reply_due {
@@ -241,7 +244,7 @@ impl Negotiation {
         Some(hello)
     }
 
-    /// When the next HELLO will be due by itself.
+    /// When the next HELLO is due without new traffic.
     pub(crate) fn next_deadline(&self, held: bool) -> Option<Instant> {
         if self.mode == Mode::Off {
             return None;
@@ -251,7 +254,7 @@ impl Negotiation {
         [reply, attempt].into_iter().flatten().min()
     }
 
-    /// What the next layer of this session end should know.
+    /// What the next layer of this session end needs to know.
     pub(crate) fn past(&self) -> Past {
         let mut past = self.past.clone();
         if let Some(peer) = &self.peer {
@@ -291,7 +294,7 @@ mod tests {
         negotiation.owner(tag.unwrap()) == Owner::Present
     }
 
-    /// Carries HELLOs to and fro until there are none; how many there were.
+    /// Carries HELLOs in both directions until there are none; returns their number.
     fn exchange(a: &mut Negotiation, b: &mut Negotiation, now: Instant) -> usize {
         let mut count = 0;
         loop {
@@ -352,7 +355,7 @@ mod tests {
         let mut a2 = Negotiation::new(Mode::Auto, 0xC << 40, 1, a.past());
         // It knows that the peer negotiates, and waits for it.
         assert_eq!((a2.form(), a2.takes_plain()), (Form::Held, false));
-        // Whatever B still sends to A's first opening makes the second speak up.
+        // A frame that B still sends to A's first opening makes the second one send a HELLO.
         assert_eq!(a2.owner(tag(&b).unwrap()), Owner::Past);
         let later = now + Duration::from_secs(1);
         let hello = a2.poll(later, None, false).unwrap();
@@ -371,14 +374,14 @@ mod tests {
         assert!(a.takes_plain() && b.takes_plain());
         a.on_plain_sent();
         b.on_hello(a.poll(now, None, false).unwrap());
-        // A has not heard of B: its plain frames are under way. B sends none from its answer on.
+        // A does not know B yet: its plain frames are under way. B sends none after its answer.
         assert_eq!((b.takes_plain(), b.form()), (true, Form::Plain));
         a.on_hello(b.poll(now, None, false).unwrap());
         assert_eq!((b.takes_plain(), b.form()), (true, Form::Held));
         assert!(!a.takes_plain() && tag(&a).is_some());
         b.on_hello(a.poll(now, None, false).unwrap());
         assert!(!b.takes_plain());
-        // For good, also for the layers that follow.
+        // This holds for good, also for later layers.
         b.on_hello(Hello { generation: 1, epoch: 99, peer_epoch: 0 });
         let b2 = Negotiation::new(Mode::Auto, 5, 1, b.past());
         assert!(!b.takes_plain() && !b2.takes_plain());

@@ -1,20 +1,20 @@
-//! What became of a message: exactly one of these for each message that was accepted.
+//! The outcome of a message: exactly one for each accepted message.
 
 use std::time::Duration;
 
-/// The end of a message's life.
+/// How the life of a message ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageOutcome {
     /// The peer's layer has it.
     Acknowledged,
-    /// Retransmitted long enough without an acknowledgement, or no layer of the peer answered for
-    /// as long. Whether it was delivered is unknown if it was ever transmitted.
+    /// It was retransmitted long enough without an acknowledgement, or no layer of the peer
+    /// answered for as long. If it was ever transmitted, its delivery is unknown.
     GaveUp,
     /// It did not fit the path when it was to be transmitted.
     TooLarge,
-    /// The layer closed first. Whether it was delivered is unknown if it was ever transmitted.
+    /// The layer closed first. If it was ever transmitted, its delivery is unknown.
     Closed,
-    /// Its TTL passed first. Whether it was delivered is unknown if it was ever transmitted.
+    /// Its TTL passed first. If it was ever transmitted, its delivery is unknown.
     Expired,
 }
 

@@ -1,8 +1,8 @@
 //! The messages that were transmitted and have no outcome yet, by sequence.
 //!
-//! A message gets its sequence when it is transmitted first, so that sequences leave in their order
-//! whatever the priorities are. They are `u64` here and are cut to their low 32 bits on the wire,
-//! so the wrap is no event.
+//! A message gets its sequence at its first transmission, so that sequences leave in order whatever
+//! the priorities are. They are `u64` here, and the wire carries their low 32 bits, so a wrap needs
+//! no special care.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::datagram::message::Priority;
 
-/// Where a message is in its life.
+/// The state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Not transmitted yet.
@@ -30,11 +30,11 @@ pub enum State {
 pub struct Message {
     /// The caller's number for it.
     pub id: u64,
-    /// What it says.
+    /// Its content.
     pub payload: Bytes,
-    /// Its urgency.
+    /// Its priority.
     pub priority: Priority,
-    /// From then on it is not worth transmitting.
+    /// From this time on it is not worth transmitting.
     pub expires_at: Option<Instant>,
     /// When it was accepted.
     pub accepted: Instant,
@@ -48,11 +48,11 @@ pub struct Message {
     pub last_number: u64,
     /// How often it was transmitted.
     pub transmissions: u32,
-    /// How often because of later acknowledgements.
+    /// How often later acknowledgements caused a transmission.
     pub early: u32,
-    /// How often because of its timer.
+    /// How often its timer caused a transmission.
     pub by_timer: u32,
-    /// Where it is in its life.
+    /// Its state.
     pub state: State,
     /// When its timer runs out, while it is in flight.
     pub due: Instant,
@@ -61,7 +61,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message just accepted, of the lowest priority and never too late.
+    /// A message that was just accepted, with the lowest priority and without a TTL.
     pub fn new(now: Instant, id: u64, payload: Bytes) -> Self {
         Self {
             id,
@@ -95,15 +95,15 @@ pub struct Outstanding {
     /// The sequence of the next message.
     end: u64,
     bytes: usize,
-    /// How often a message was looked for: what acknowledgements cost.
+    /// How often a message was looked up: the cost of acknowledgements.
     #[cfg(test)]
     looked_at: std::cell::Cell<u64>,
 }
 
 impl Outstanding {
-    /// None yet; the first will have this sequence.
+    /// No messages yet; the first one will have this sequence.
     pub fn new(first_sequence: u32) -> Self {
-        // One turn above zero, so that nothing underflows.
+        // Starts at 2³² or above, so that nothing underflows.
         Self {
             messages: BTreeMap::new(),
             end: (1 << 32) + u64::from(first_sequence),
@@ -146,8 +146,8 @@ impl Outstanding {
         self.get(sequence).is_some_and(|message| message.state == state)
     }
 
-    /// The sequence of the oldest message at or after `from` and not after `last`. Asking again
-    /// from behind each one costs what is found, however wide the range is.
+    /// The sequence of the oldest message in `range`. To call it again from behind each result
+    /// costs as much as it finds, however wide the range is.
     pub(crate) fn next_in(&self, range: RangeInclusive<u64>) -> Option<u64> {
         #[cfg(test)]
         self.looked_at.set(self.looked_at.get() + 1);
@@ -172,7 +172,7 @@ impl Outstanding {
         self.end
     }
 
-    /// From the oldest message to the newest, in sequences.
+    /// The number of sequences from the oldest message to the newest.
     pub(crate) fn span(&self) -> usize {
         (self.end - self.base()) as usize
     }
@@ -192,16 +192,17 @@ impl Outstanding {
         self.bytes
     }
 
-    /// The full sequence of one on the wire, if it was given away and is not older than all here.
+    /// The full sequence of one on the wire, if it was used and is not older than all messages
+    /// here.
     pub fn unwrap(&self, sequence: u32) -> Option<u64> {
         let offset = u64::from(sequence.wrapping_sub(self.base() as u32));
         (offset < self.end - self.base()).then(|| self.base() + offset)
     }
 
-    /// The part of a range on the wire that was given away and is not older than all here.
+    /// The part of a range on the wire that was used and is not older than all messages here.
     pub fn clamp(&self, start: u32, end: u32) -> Option<RangeInclusive<u64>> {
-        // Relative to the oldest; what lies below it is far above, so a range that ends there is clamped away and
-        // one that crosses it has its start above its end.
+        // Relative to the oldest. Sequences below it become very large. So a range that ends there
+        // is clamped away, and a range that crosses it has its start above its end.
         let base = self.base();
         let start = u64::from(start.wrapping_sub(base as u32));
         let end = u64::from(end.wrapping_sub(base as u32));
@@ -219,7 +220,7 @@ impl Outstanding {
 mod tests {
     use super::*;
 
-    /// Eight messages around the wrap, of which the first two are resolved.
+    /// Eight messages around the wrap; the first two are resolved.
     fn outstanding() -> (Outstanding, u64) {
         let mut outstanding = Outstanding::new(u32::MAX - 4);
         let base = outstanding.end();

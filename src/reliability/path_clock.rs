@@ -1,26 +1,27 @@
-//! How long the path took nothing at all.
+//! The time for which the path took nothing.
 //!
-//! In a black hole QUIC's window fills, and then it transmits only when its probe timer runs out, which doubles each
-//! time (RFC 9002 §6.2.1): after 8 s of silence for 8 s nothing leaves. A message that waits behind that is not one
-//! the peer did not answer, so this time does not count towards giving it up. That a path is dead for good is found
-//! by QUIC's idle timeout, which closes the session.
+//! In a black hole QUIC's window fills. Then QUIC transmits only when its probe timer runs out,
+//! which doubles each time (RFC 9002 §6.2.1): after 8 s of silence nothing leaves for 8 s. A
+//! message that waits behind that was not left unanswered by the peer, so this time does not count
+//! towards giving it up. QUIC's idle timeout finds paths that are dead for good, and closes the
+//! session.
 
 use std::time::{Duration, Instant};
 
-/// Frames that have waited for so long without one leaving are stuck; a slow path is faster than that.
+/// If frames wait for this long and none leaves, they are stuck; a slow path is faster than that.
 const BLOCKED_AFTER: Duration = Duration::from_millis(100);
 
-/// Adds up the times during which frames waited and none left.
+/// Adds up the times in which frames waited and none left.
 #[derive(Debug, Default)]
 pub struct PathClock {
     blocked: Duration,
     left: u64,
-    /// While frames wait: when one last left, or the first began to wait.
+    /// While frames wait: when one left last, or when the first began to wait.
     moved: Option<Instant>,
 }
 
 impl PathClock {
-    /// `left` frames have left in all, and others are `waiting` or not.
+    /// `left` frames have left in total; `waiting` says whether others wait.
     pub(crate) fn observe(&mut self, now: Instant, left: u64, waiting: bool) {
         if left != self.left || !waiting {
             self.blocked = self.blocked(now);
@@ -37,7 +38,7 @@ impl PathClock {
         self.blocked.saturating_add(self.present(now))
     }
 
-    /// Whether it is now.
+    /// Whether the path is blocked now.
     pub(crate) fn is_blocked(&self, now: Instant) -> bool {
         !self.present(now).is_zero()
     }

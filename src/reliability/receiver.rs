@@ -1,16 +1,18 @@
-//! The receiving half: takes each message once, acknowledges what it took, and nothing else.
+//! The receiving half: it takes each message once, and acknowledges the messages that it took and
+//! nothing else.
 //!
-//! A message is acknowledged when it lies in the inbound queue. When the queue is full it is neither remembered
-//! nor acknowledged, so the sender will try again: a slow reader is backpressure, not loss. A copy of a message
-//! already taken is acknowledged again, within limits, because the first acknowledgement may have been lost.
-//! Messages leave in the order of their arrival.
+//! A message is acknowledged when it lies in the inbound queue. When the queue is full, a message
+//! is neither remembered nor acknowledged, so the sender tries again: a slow reader causes
+//! backpressure, not loss. A copy of a message is acknowledged again, within limits, because the
+//! first acknowledgement may have been lost. Messages leave in the order of their arrival.
 //!
-//! Plain DATA is answered with plain ACKs, one each. Bound DATA is answered with range ACKs: within
-//! [`MAX_ACK_DELAY`], at once when something is out of order, and never two within [`MIN_ACK_GAP`].
+//! Each plain DATA gets a plain ACK. Bound DATA gets range ACKs: within [`MAX_ACK_DELAY`], at once
+//! if something is out of order, and never two within [`MIN_ACK_GAP`].
 //!
-//! The reference numbers from 0 again when its layer is opened again, and does not say so. The hashes of the first
-//! [`FINGERPRINTS`] payloads show it: the same number with another payload is another message. (A first message
-//! that equals the old one's is taken for its copy; where that matters, close the session, not the layer.)
+//! The reference numbers from 0 again when its layer is opened again, and does not say so. The
+//! hashes of the first [`FINGERPRINTS`] payloads show it: the same number with another payload is
+//! another message. (If a first message equals the old one, it is taken for a copy. Where that
+//! matters, close the session, not the layer.)
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,13 +29,13 @@ use super::stats::ReceiverStats;
 
 /// The least time between two range ACKs, whatever arrives.
 pub const MIN_ACK_GAP: Duration = Duration::from_millis(1);
-/// Messages after which a range ACK waits no longer.
+/// After this many messages a range ACK waits no longer.
 const ACK_EVERY: u32 = 32;
-/// Ranges of a range ACK that repeat what earlier ones said, in case those were lost.
+/// Ranges that a range ACK repeats from earlier ones, in case those were lost.
 const REPEATED_RANGES: usize = 128;
-/// Plain ACKs that may wait for transmission, and acknowledgements below the repeated ranges.
+/// The most plain ACKs that wait for transmission, and acknowledgements below the repeated ranges.
 const MAX_PENDING: usize = 4096;
-/// Plain acknowledgements of copies, a second and at once.
+/// The most plain acknowledgements of copies: per second, and at once.
 const COPIES_PER_SECOND: u64 = 2000;
 const COPIES_BURST: u64 = 256;
 /// The least space for an acknowledgement: a range ACK with echo and one range.
@@ -60,7 +62,7 @@ pub struct Receiver {
     seen: SeenWindow,
     queue: VecDeque<Received>,
     queued_bytes: usize,
-    /// Messages have been refused and there has been no room since.
+    /// Messages were refused and there has been no space since.
     full: bool,
     plain_acks: VecDeque<u32>,
     copies: CopyLimit,
@@ -69,7 +71,7 @@ pub struct Receiver {
     stats: ReceiverStats,
 }
 
-/// What the next range ACK will say beside the ranges of the window.
+/// What the next range ACK will say besides the ranges of the window.
 #[derive(Debug, Default)]
 struct PendingRangeAck {
     due: Option<Instant>,
@@ -77,7 +79,7 @@ struct PendingRangeAck {
     last_sent: Option<Instant>,
     echo: Option<(u32, u8, Instant)>,
     duplicates: Vec<(u32, u8)>,
-    /// Arrived since the last one; those that the ranges do not reach are listed.
+    /// Sequences that arrived since the last one; those that the ranges do not reach are listed.
     fresh: Vec<u32>,
 }
 
@@ -99,7 +101,7 @@ impl Receiver {
         }
     }
 
-    /// A plain DATA frame of the peer's present opening, as far as is known.
+    /// Takes a plain DATA frame, of the peer's present opening as far as is known.
     pub(crate) fn on_plain_data(&mut self, now: Instant, sequence: u32, payload: Bytes) {
         let mut seen = self.seen.check(sequence);
         let hash = Fingerprints::hash(sequence, &payload);
@@ -133,14 +135,14 @@ impl Receiver {
         self.seen.check(sequence) == Seen::New
     }
 
-    /// A DATA frame bound to the peer's present opening.
+    /// Takes a DATA frame bound to the peer's present opening.
     pub(crate) fn on_bound_data(&mut self, now: Instant, sequence: u32, transmission: u8, payload: Bytes) {
         let seen = self.seen.check(sequence);
         let in_order = seen == Seen::New && self.seen.is_next(sequence);
         match seen {
             Seen::New => {
                 if !self.accept(now, sequence, payload) {
-                    // Say so, that the sender does not take it for loss.
+                    // An answer at once, so that the sender does not take this for loss.
                     self.hasten_range_ack(now);
                     return;
                 }
@@ -152,7 +154,7 @@ impl Receiver {
                 }
             }
             Seen::TooOld => {
-                // The sender's window has passed it: it is resolved there.
+                // The sender's window has passed it, so it is resolved there.
                 self.stats.too_old += 1;
                 return;
             }
@@ -185,10 +187,12 @@ impl Receiver {
         Some(received)
     }
 
-    /// The next acknowledgement to transmit, if one is due: plain ones or range ACKs, as `form` says.
+    /// The next acknowledgement to transmit, if one is due: plain ACKs or range ACKs, as `form`
+    /// says.
     pub fn poll(&mut self, now: Instant, max_size: usize, form: Form) -> Option<Bytes> {
         if max_size < MIN_ACK_SPACE {
-            // Nothing can be sent on such a path; the peer will ask again if it ever can be.
+            // Nothing can be sent on such a path; the peer sends its messages again if that
+            // changes.
             self.plain_acks.clear();
             self.range.due = None;
             return None;
@@ -204,7 +208,7 @@ impl Receiver {
             Form::Bound(tag) => tag,
         };
         if !self.plain_acks.is_empty() {
-            // To a peer that negotiated meanwhile there are no plain ones.
+            // A peer that has negotiated meanwhile gets no plain ones.
             self.range.fresh.extend(self.plain_acks.drain(..));
             self.hasten_range_ack(now);
         }
@@ -225,12 +229,12 @@ impl Receiver {
         Some(self.range.last_sent.map_or(due, |last| due.max(last + MIN_ACK_GAP)))
     }
 
-    /// Whether plain DATA waits for being acknowledged.
+    /// Whether plain DATA waits for its acknowledgement.
     pub(crate) fn has_plain_acks(&self) -> bool {
         !self.plain_acks.is_empty()
     }
 
-    /// Makes what is yet to be acknowledged due now: before closing.
+    /// Makes pending acknowledgements due now: for use before closing.
     pub fn flush(&mut self, now: Instant) {
         if self.range.due.is_some() {
             self.range.due = Some(now);
@@ -238,7 +242,8 @@ impl Receiver {
         }
     }
 
-    /// The peer's layer was opened again: its sequences begin afresh. What lies in the queue stays there.
+    /// The peer's layer was opened again: its sequences start again. Messages in the queue stay
+    /// there.
     pub(crate) fn on_peer_restart(&mut self) {
         self.stats.peer_restarts += 1;
         self.forget_peer();
@@ -291,7 +296,7 @@ impl Receiver {
     fn range_ack(&mut self, now: Instant) -> RangeAck {
         let (mut ranges, lowest) = self.seen.ranges(MAX_SPAN as u32, REPEATED_RANGES);
         let mut below: Vec<u32> = std::mem::take(&mut self.range.fresh);
-        // Distance downwards from the lowest sequence that the ranges speak of.
+        // Distance downwards from the lowest sequence that the ranges describe.
         let distance = |sequence: u32| lowest.wrapping_sub(sequence);
         below.retain(|&sequence| (1..1 << 31).contains(&distance(sequence)));
         below.sort_unstable_by_key(|&sequence| distance(sequence));
@@ -311,7 +316,7 @@ impl Receiver {
     }
 }
 
-/// Bounds how often copies are acknowledged.
+/// Limits how often copies are acknowledged.
 #[derive(Debug)]
 struct CopyLimit {
     tokens: u64,
@@ -355,7 +360,7 @@ impl Fingerprints {
         }
     }
 
-    /// Whether a sequence that is not new is nevertheless another message than the one that had it.
+    /// Whether a sequence that is not new belongs to another message than the one that had it.
     fn show_a_restart(&self, sequence: u32, hash: u64, seen: Seen) -> bool {
         let Some(present) = self.present.get(sequence as usize) else { return false };
         match present {
@@ -538,7 +543,7 @@ mod tests {
             receiver.on_plain_data(now, n, message(1, n));
         }
         plain_acks(&mut receiver, now);
-        // The first of the new ones is late, and a copy of an old one still arrives.
+        // The first of the new messages is late, and a copy of an old one still arrives.
         for (run, n) in [(2, 1), (2, 2), (2, 0), (2, 3), (1, 0), (2, 1)] {
             receiver.on_plain_data(now, n, message(run, n));
         }

@@ -1,19 +1,24 @@
-//! How long to wait, once later messages have been acknowledged, before an earlier one counts as lost.
+//! The reordering window: how long an earlier message may be late, after later ones were
+//! acknowledged, before it counts as lost.
 //!
-//! RFC 8985 §6.2.4 starts with a quarter of the least round-trip time and widens by further quarters each time a
-//! retransmission was for nothing. Here the lateness itself is measured, on every message that was overtaken and
-//! on every unnecessary retransmission. The window fits after one such event, and each acknowledged message
-//! closes it a little again: if one message in a hundred or more is late it stays open, and if fewer are, it is cheaper
-//! to send those twice than to wait longer for all that are lost.
+//! RFC 8985 §6.2.4 starts with a quarter of the least round-trip time and adds a quarter each time
+//! a retransmission was unnecessary. This module measures the lateness itself, on every message
+//! that was overtaken and on every unnecessary retransmission. The window fits after one such
+//! event, and each acknowledged message closes it a little again. If one message in a hundred or
+//! more is late, it stays open. If fewer are late, it is cheaper to send those twice than to wait
+//! longer for all that are lost.
 
 use std::time::Duration;
 
-/// The least window: below this, acknowledgements that were merely batched differently would look like loss.
+/// The least window: below this, acknowledgements that were only batched differently would look
+/// like loss.
 const MIN_WINDOW: Duration = Duration::from_millis(2);
-/// A lateness of more than this, or than the smoothed round-trip time if that is more, is not waited for.
+/// The window never waits for a lateness above this, or above the smoothed round-trip time if that
+/// is more.
 const MAX_WINDOW: Duration = Duration::from_millis(200);
-/// Each acknowledged message takes this part of the window away. With a quarter to spare, the window is too
-/// narrow again after 114 messages in order: about 1 % of messages can be retransmitted for nothing.
+/// Each acknowledged message takes one part in this many off the window. With a quarter to spare,
+/// the window is too narrow again after 114 messages in order: about 1 % of messages can be
+/// retransmitted unnecessarily.
 const DECAY: u32 = 512;
 
 /// The adaptive window.
@@ -23,7 +28,7 @@ pub struct ReorderingWindow {
 }
 
 impl ReorderingWindow {
-    /// A message arrived although later ones had been acknowledged, `lateness` after it could have.
+    /// A message arrived after later ones had been acknowledged, `lateness` after it could have.
     pub(crate) fn observe(&mut self, lateness: Duration) {
         self.lateness = self.lateness.max((lateness + lateness / 4).min(Duration::from_secs(10)));
     }

@@ -1,19 +1,22 @@
-//! Round-trip time and retransmission timeout: RFC 6298, with the least time of the last seconds beside it.
+//! Round-trip time and retransmission timeout: RFC 6298, and the least round-trip time of the last
+//! seconds.
 //!
-//! Which samples are unambiguous (Karn's rule) is decided by the sender; here every sample counts.
+//! The sender decides which samples are unambiguous (Karn's rule); here every sample counts.
 
 use std::time::{Duration, Instant};
 
-/// The least retransmission timeout. RFC 6298 says one second; a datagram layer under an application that sends
-/// all the time is useless with that, and QUIC's own timer has no such floor (RFC 9002 §6.2.1).
+/// The least retransmission timeout. RFC 6298 says one second, which is useless for a datagram
+/// layer under an application that sends all the time. QUIC's own timer has no such floor (RFC 9002
+/// §6.2.1).
 pub const MIN_RTO: Duration = Duration::from_millis(25);
-/// The greatest: what was stuck in a network that stood still says nothing about the path afterwards.
+/// The greatest. A delay in a network that stood still says nothing about the path afterwards.
 pub const MAX_RTO: Duration = Duration::from_secs(3);
-/// A round trip longer than this is taken for this.
+/// A longer round trip counts as this long.
 const MAX_SAMPLE: Duration = Duration::from_secs(10);
-/// The timeout before anything is known of the path.
+/// The timeout while nothing is known of the path.
 pub const INITIAL_RTO: Duration = Duration::from_millis(500);
-/// Variance below this is taken for this: timers and schedulers are no better (RFC 9002's kGranularity).
+/// A smaller variance counts as this: timers and schedulers are not more exact (RFC 9002's
+/// kGranularity).
 const GRANULARITY: Duration = Duration::from_millis(1);
 
 /// The estimator.
@@ -26,7 +29,7 @@ pub struct RttEstimator {
 }
 
 impl RttEstimator {
-    /// Takes the path's round-trip time from elsewhere, until there are samples of our own.
+    /// Takes the path's round-trip time from elsewhere, until there are own samples.
     pub fn seed(&mut self, rtt: Duration) {
         if !self.sampled {
             let rtt = rtt.min(MAX_SAMPLE);
@@ -62,7 +65,7 @@ impl RttEstimator {
         self.least.get().or(self.srtt)
     }
 
-    /// The timeout before backoff, for a peer that may hold its acknowledgement back by `ack_delay`.
+    /// The timeout before backoff, for a peer that may delay its acknowledgement by `ack_delay`.
     pub(crate) fn rto(&self, ack_delay: Duration) -> Duration {
         match self.srtt {
             Some(srtt) => (srtt + (self.rttvar * 4).max(GRANULARITY) + ack_delay).clamp(MIN_RTO, MAX_RTO),
@@ -71,7 +74,7 @@ impl RttEstimator {
     }
 }
 
-/// The least of the last ten to twenty seconds, in two buckets.
+/// The least value of the last ten to twenty seconds, in two buckets.
 #[derive(Debug, Default)]
 struct WindowedMinimum {
     present: Option<Duration>,

@@ -1,7 +1,8 @@
-//! Which sequences have been accepted: a bitmap of fixed size that ends at the highest one.
+//! The sequences that were accepted: a bitmap of fixed size that ends at the highest one.
 
-/// Sequences remembered. It is a power of two, so that a sequence's bit does not move across the wrap, and
-/// well above any sender's window, so that what can still be retransmitted is never forgotten.
+/// How many sequences are remembered. It is a power of two, so that a sequence keeps its bit across
+/// the wrap. It is well above any sender's window, so that a sequence that can still be
+/// retransmitted is never forgotten.
 pub const WINDOW: u32 = 131_072;
 
 const WORDS: usize = WINDOW as usize / 64;
@@ -11,9 +12,9 @@ const WORDS: usize = WINDOW as usize / 64;
 pub enum Seen {
     /// It has not been accepted.
     New,
-    /// It has.
+    /// It has been accepted.
     Duplicate,
-    /// It lies further back than is remembered.
+    /// It is older than the window.
     TooOld,
 }
 
@@ -25,12 +26,13 @@ pub struct SeenWindow {
 }
 
 impl SeenWindow {
-    /// Nothing has been accepted; nothing is allocated before something is.
+    /// An empty window; it allocates when the first sequence is accepted.
     pub fn new() -> Self {
         Self { bits: Box::default(), highest: None }
     }
 
-    /// What is known of `sequence`. Of two sequences, the one less than 2³¹ ahead is the later (RFC 1982).
+    /// What is known of `sequence`. Of two sequences, the one less than 2³¹ ahead is the later (RFC
+    /// 1982).
     pub fn check(&self, sequence: u32) -> Seen {
         let Some(highest) = self.highest else { return Seen::New };
         let back = highest.wrapping_sub(sequence);
@@ -70,8 +72,8 @@ impl SeenWindow {
         self.highest = None;
     }
 
-    /// The ranges accepted among the last `depth` sequences, from the highest down, at most `max_ranges`, and
-    /// the lowest sequence that they speak of.
+    /// The accepted ranges among the last `depth` sequences, from the highest down, at most
+    /// `max_ranges`, and the lowest sequence that they describe.
     pub fn ranges(&self, depth: u32, max_ranges: usize) -> (Vec<(u32, u32)>, u32) {
         let mut ranges: Vec<(u32, u32)> = Vec::new();
         let Some(highest) = self.highest else { return (ranges, 0) };
@@ -148,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// The same in the plainest way: every sequence ever accepted, unwrapped.
+    /// The same as a plain set: every sequence ever accepted, unwrapped.
     struct Model {
         origin: u64,
         accepted: BTreeSet<u64>,

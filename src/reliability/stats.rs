@@ -11,21 +11,21 @@ pub struct SenderStats {
     pub acknowledged: u64,
     /// Messages given up; their delivery is unknown.
     pub gave_up: u64,
-    /// Messages that no longer fitted the path.
+    /// Messages that no longer fit the path.
     pub too_large: u64,
-    /// Messages that the closing layer cut off.
+    /// Messages that closing the layer cut off.
     pub closed: u64,
     /// Messages whose TTL passed first.
     pub expired: u64,
-    /// DATA frames transmitted, first transmissions and all others.
+    /// DATA frames transmitted, including retransmissions.
     pub transmissions: u64,
     /// Retransmissions because later messages were acknowledged.
     pub early_retransmits: u64,
     /// Retransmissions because the timer ran out.
     pub timer_retransmits: u64,
-    /// Retransmissions that turned out to have been unnecessary, as far as acknowledgements show it.
+    /// Retransmissions that were unnecessary, as far as acknowledgements show it.
     pub spurious_retransmits: u64,
-    /// Acknowledgements of messages that are not, or no longer, waiting for one.
+    /// Acknowledgements of messages that do not, or no longer, wait for one.
     pub unexpected_acks: u64,
     /// Bytes of DATA frames transmitted.
     pub bytes_transmitted: u64,
@@ -42,15 +42,15 @@ pub struct ReceiverStats {
     pub duplicates: u64,
     /// Messages refused, and not acknowledged, because the inbound queue was full.
     pub refused_full: u64,
-    /// Messages from further back than the receiver remembers; dropped and not acknowledged.
+    /// Messages older than the receiver remembers; dropped and not acknowledged.
     pub too_old: u64,
-    /// Acknowledgements of copies withheld to bound their rate, or dropped from a full list.
+    /// Acknowledgements of copies withheld to limit their rate, or dropped because a list was full.
     pub acks_withheld: u64,
     /// Plain ACK frames sent.
     pub plain_acks_sent: u64,
     /// Range ACK frames sent.
     pub range_acks_sent: u64,
-    /// Times the peer's layer was opened again.
+    /// How often the peer's layer was opened again.
     pub peer_restarts: u64,
 }
 
@@ -61,11 +61,11 @@ pub struct Stats {
     pub sender: SenderStats,
     /// The receiving half.
     pub receiver: ReceiverStats,
-    /// Frames that were malformed and were not taken.
+    /// Malformed frames, which were not taken.
     pub malformed: u64,
     /// Frames bound to an earlier opening of this or the peer's layer.
     pub stale: u64,
-    /// Plain frames taken for the peer's layer's.
+    /// Plain frames taken as frames of the peer's layer.
     pub plain_taken: u64,
     /// Datagrams that look like plain frames and were left to the transport's reader.
     pub plain_left: u64,
@@ -89,6 +89,6 @@ pub struct Stats {
     pub negotiated: bool,
     /// Whether plain frames are taken now.
     pub takes_plain: bool,
-    /// Whether the peer says that its inbound queue is full.
+    /// Whether the peer reports that its inbound queue is full.
     pub peer_full: bool,
 }

@@ -1,21 +1,22 @@
-//! How fast a backlog may be sent again.
+//! The throttle: how fast a backlog may be sent again.
 //!
-//! Under way, QUIC's congestion control is enough. But when nothing has come back for a while, everything in
-//! flight times out at about the same time; sending all of it into a path that may be dead, or has just come
-//! back, is what the reference does. So retransmissions by timer take tokens: a few at once, then a trickle at
-//! twice the rate that gives each message one attempt per `ack_timeout`. When the timers of one message have run
-//! out twice with no progress between, *everything* takes tokens until acknowledgements come back, each of which
-//! pays for two transmissions: the slow start of RFC 5681.
+//! Normally QUIC's congestion control is enough. But when nothing has come back for a while, all
+//! messages in flight time out at about the same time. The reference then sends all of them into a
+//! path that may be dead, or has just come back. Here, retransmissions by timer take tokens: a few
+//! at once, then a trickle at twice the rate that gives each message one attempt per `ack_timeout`.
+//! When the timers of one message have run out twice without progress between, *everything* takes
+//! tokens until acknowledgements come back. Each of them pays for two transmissions: the slow start
+//! of RFC 5681.
 
 use std::time::{Duration, Instant};
 
 /// Tokens in a full bucket: the probe that may go out at once.
 const BURST: u64 = 8;
-/// The least trickle, a second.
+/// The least trickle, per second.
 const MIN_RATE: u64 = 20;
 const SCALE: u64 = 1_000_000;
 
-/// The token bucket and whether it is in force.
+/// The token bucket, and whether it is active.
 #[derive(Debug)]
 pub struct Throttle {
     /// In millionths of a token.
@@ -25,7 +26,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// A full bucket, not in force.
+    /// A full bucket, not active.
     pub fn new(now: Instant) -> Self {
         Self { tokens: BURST * SCALE, refilled: now, active: false }
     }
@@ -45,7 +46,7 @@ impl Throttle {
         self.tokens = self.tokens.saturating_sub(SCALE);
     }
 
-    /// Lets the trickle flow for `unresolved` messages.
+    /// Adds the tokens of the trickle for `unresolved` messages.
     pub(crate) fn refill(&mut self, now: Instant, unresolved: usize, ack_timeout: Duration) {
         let elapsed = now.saturating_duration_since(self.refilled);
         let gained = elapsed.as_micros().saturating_mul(u128::from(rate(unresolved, ack_timeout)));
@@ -56,13 +57,13 @@ impl Throttle {
         }
     }
 
-    /// When the next token will have come.
+    /// When the next token comes.
     pub(crate) fn next_token(&self, unresolved: usize, ack_timeout: Duration) -> Instant {
         let missing = SCALE.saturating_sub(self.tokens);
         self.refilled + Duration::from_micros(missing.div_ceil(rate(unresolved, ack_timeout)))
     }
 
-    /// Nothing comes back: from now on everything takes tokens.
+    /// Nothing comes back: from now on every transmission takes tokens.
     pub(crate) fn activate(&mut self) {
         if !self.active {
             self.active = true;
@@ -70,7 +71,8 @@ impl Throttle {
         }
     }
 
-    /// The peer can take messages again after refusing them: start as after silence, with a full bucket.
+    /// The peer can take messages again after refusing them: starts as after silence, with a full
+    /// bucket.
     pub(crate) fn restart(&mut self) {
         self.active = true;
         self.tokens = BURST * SCALE;
@@ -83,13 +85,13 @@ impl Throttle {
             self.active = false;
         }
         if !self.active {
-            // Credit is not saved up for the next silence.
+            // Tokens are not saved for the next silence.
             self.tokens = self.tokens.min(BURST * SCALE);
         }
     }
 }
 
-/// Tokens a second.
+/// Tokens per second.
 fn rate(unresolved: usize, ack_timeout: Duration) -> u64 {
     let ack_timeout_us = u64::try_from(ack_timeout.as_micros()).unwrap_or(u64::MAX).max(1000);
     (unresolved as u64 * 2_000_000 / ack_timeout_us).max(MIN_RATE)

@@ -1,5 +1,5 @@
-//! The messages that were accepted and not transmitted yet: by priority, within one priority in the
-//! order of acceptance.
+//! The messages that were accepted and not transmitted yet: by priority, and within a priority in
+//! the order of acceptance.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,10 +8,10 @@ use std::time::Instant;
 use super::outstanding::Message;
 use crate::datagram::message::Priority;
 
-/// A place in the line; the least is the next.
+/// A place in the order; the lowest is next.
 type Place = (Reverse<u8>, u64);
 
-/// The line.
+/// The waiting messages.
 #[derive(Debug, Default)]
 pub struct Waiting {
     messages: BTreeMap<Place, Message>,

@@ -46,8 +46,8 @@ impl Inbox {
         Some(state.waiting.len())
     }
 
-    /// Takes the next datagram and puts it in place of what `buffer` holds: [`Error::WouldBlock`] if there is none,
-    /// [`Error::Closed`] if none will come.
+    /// Takes the next datagram and puts it in place of what `buffer` holds: [`Error::WouldBlock`]
+    /// if there is none, [`Error::Closed`] if none will come.
     pub fn take(&self, buffer: &mut Vec<u8>) -> Result<Metadata> {
         let mut state = self.state.lock();
         let Some((arrived, metadata, payload)) = state.waiting.pop_front() else {

@@ -1,6 +1,7 @@
 //! Sends and receives typed objects over a channel, or beside other readers of a session.
 //!
-//! On the wire: the type id as two bytes in network order, then the object as the serializer writes it.
+//! On the wire: the type id as two bytes in network order, then the object as the serializer writes
+//! it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -24,7 +25,8 @@ use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers
 use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::{Lead, Waiters};
 
-/// Datagrams that wait in a structured transport's own queue, unless asked otherwise: the reference's `queue_size`.
+/// Datagrams that wait in a structured transport's own queue, unless asked otherwise: the
+/// reference's `queue_size`.
 pub const DEFAULT_QUEUE: usize = 100;
 
 /// Bytes of the type id.
@@ -119,8 +121,8 @@ pub struct Statistics {
 }
 
 thread_local! {
-    /// Datagrams and objects on their way through a caller's thread. Taken out while in use: a serializer of the
-    /// program may send and receive itself.
+    /// Datagrams and objects on their way through a caller's thread. Taken out while in use: a
+    /// serializer of the program may send and receive itself.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -152,8 +154,8 @@ impl Structured {
         Ok(Self::new(channel, Source::Channel, shared, serializer, watch))
     }
 
-    /// Beside other readers of a session: it takes the datagrams with registered type ids into a queue of `queue`
-    /// datagrams and leaves the others. Closing it only ends that.
+    /// Beside other readers of a session: it takes the datagrams with registered type ids into a
+    /// queue of `queue` datagrams and leaves the others. Closing it only ends that.
     pub fn over_session(
         transport: &Arc<Transport>,
         registry: Registry,
@@ -232,8 +234,9 @@ impl Structured {
 
     /// Waits until `deadline` for the next object and writes it to the beginning of `buffer`.
     ///
-    /// [`Error::BufferTooSmall`] keeps the object for the next call. A datagram that is no registered object is counted
-    /// and reported by its error; the next call goes on with the next one.
+    /// [`Error::BufferTooSmall`] keeps the object for the next call. A datagram that is no
+    /// registered object is counted and reported by its error; the next call goes on with the next
+    /// one.
     pub fn receive(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Received> {
         let called = Instant::now();
         let mut datagram = Vec::new();
@@ -254,10 +257,11 @@ impl Structured {
         })
     }
 
-    /// Waits until `deadline` for an object, then takes all that are there and fit, back to back into `arena`.
+    /// Waits until `deadline` for an object, then takes all that are there and fit, back to back
+    /// into `arena`.
     ///
-    /// Datagrams that are no registered objects take a slot each, with their error. [`Error::BufferTooSmall`] only when
-    /// the first object does not fit.
+    /// Datagrams that are no registered objects take a slot each, with their error.
+    /// [`Error::BufferTooSmall`] only when the first object does not fit.
     pub fn receive_batch(
         &self,
         arena: &mut [u8],
@@ -290,7 +294,8 @@ impl Structured {
         }
         let needed = object.len();
         self.returned.lock().push_front((received, object));
-        // Others may have looked while it was in this thread's hands, and nothing else need ever arrive.
+        // Others may have looked while it was in this thread's hands, and nothing else need ever
+        // arrive.
         self.shared.tell();
         Err(Error::BufferTooSmall { needed })
     }
@@ -301,7 +306,8 @@ impl Structured {
         Ok(received)
     }
 
-    /// Waits until `deadline` for an object that was put back, or for a datagram, which goes to `datagram`.
+    /// Waits until `deadline` for an object that was put back, or for a datagram, which goes to
+    /// `datagram`.
     ///
     /// It waits here and not in the channel, which knows nothing of objects that are put back.
     fn wait_for_next(&self, datagram: &mut Vec<u8>, deadline: Deadline) -> Result<Next> {
@@ -363,8 +369,8 @@ impl Structured {
         }
     }
 
-    /// Ends it, and with it the channel, unless it is one of several readers of a session. Who waits is told; what has
-    /// arrived can still be received.
+    /// Ends it, and with it the channel, unless it is one of several readers of a session. Who
+    /// waits is told; what has arrived can still be received.
     pub fn close(&self) {
         self.shared.closed.store(true, Ordering::Relaxed);
         match &self.source {

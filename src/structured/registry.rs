@@ -38,7 +38,8 @@ impl Registry {
         self.limits.contains_key(&id)
     }
 
-    /// The most bytes a serialized object of type `id` may have; [`Error::UnknownType`] if there is none.
+    /// The most bytes a serialized object of type `id` may have; [`Error::UnknownType`] if there is
+    /// none.
     pub fn limit(&self, id: u32) -> Result<(u16, usize)> {
         u16::try_from(id)
             .ok()

@@ -1,7 +1,8 @@
 //! How objects become bytes and bytes become objects.
 //!
-//! To the library an object is bytes too: JSON text for the two serializers that come with it, whatever the program
-//! likes for its own. All of it runs on the thread that sends or receives, never on a lane.
+//! To the library an object is bytes too: JSON text for the two serializers that come with it,
+//! whatever the program likes for its own. All of it runs on the thread that sends or receives,
+//! never on a lane.
 
 use crate::error::{Error, Result};
 
@@ -12,7 +13,8 @@ pub trait Serializer: Send + Sync {
     /// Appends what travels for `object` to `wire`; [`Error::Serialization`] when it is none.
     fn serialize(&self, type_id: u16, object: &[u8], wire: &mut Vec<u8>) -> Result<()>;
 
-    /// Appends the object that `wire` stands for to `object`; [`Error::Deserialization`] when it stands for none.
+    /// Appends the object that `wire` stands for to `object`; [`Error::Deserialization`] when it
+    /// stands for none.
     fn deserialize(&self, type_id: u16, wire: &[u8], object: &mut Vec<u8>) -> Result<()>;
 }
 

@@ -1,5 +1,5 @@
-/* What a caller can get wrong beside handles: sizes, lengths, enums, durations, buffers. (NULL for every pointer of
- * every function: see matrix.py.) */
+/* What callers can get wrong besides handles: sizes, lengths, enums, durations, buffers. (matrix.py passes NULL for
+ * every pointer of every function.) */
 #include "check.h"
 #include "pair.h"
 

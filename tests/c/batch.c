@@ -1,4 +1,4 @@
-/* Many datagrams in one call, both ways: order, results of each, arenas that are too small. */
+/* Many datagrams in one call, in both directions: order, the result of each, arenas that are too small. */
 #include "check.h"
 #include "pair.h"
 

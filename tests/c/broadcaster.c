@@ -1,4 +1,5 @@
-/* Broadcasters: everybody gets it once, nobody's trouble is another's, and in a storm the counts add up. */
+/* Broadcasters: each member gets a datagram once, a problem of one member does not affect the others, and in a storm
+ * the counts add up. */
 #include "check.h"
 #include "pair.h"
 
@@ -74,7 +75,7 @@ static void members_come_and_go(void)
     CHECK_STATUS(results[0].status, WTGRAM_ERROR_TOO_LARGE);
     CHECK_UINT(results[1].removed, 0);
     CHECK_UINT(results[2].member, UINT64_C(0x5555555555555555));
-    CHECK_UINT(count_of(broadcaster), FEW); /* the reference forgets them all here */
+    CHECK_UINT(count_of(broadcaster), FEW); /* pywebtransport removes all members here */
     TEST("removed ones get nothing; removing twice is fine");
     CHECK_OK(wtgram_broadcaster_remove_transport(broadcaster, first));
     CHECK_OK(wtgram_broadcaster_remove_session(broadcaster, accepted[0]));
@@ -161,7 +162,7 @@ static void slow_members(void)
     pair_free(&pair);
 }
 
-/* The storm. Members 0 to 7 are healthy, 8 to 15 come and go, 16 to 23 die. Queues are short and reject. */
+/* The storm: members 0 to 7 are healthy, 8 to 15 come and go, 16 to 23 die. Queues are short and reject. */
 enum { MEMBERS = 24, HEALTHY = 8, DYING = 16, SPEAKERS = 10, MOVERS = 3, KILLERS = 1, LISTENERS = 2, ROUNDS = 200 };
 
 struct storm {

@@ -1,4 +1,4 @@
-/* How sessions end: code and reason both ways, and nobody stays blocked. */
+/* How sessions end: code and reason in both directions, and no call stays blocked. */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"

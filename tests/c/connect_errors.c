@@ -1,5 +1,5 @@
-/* Every way a connection cannot be made has its own status and a text that says what and why; and every identity that
- * a server cannot use is refused by listen. */
+/* Each reason why a connection fails has its own status and a text that explains it. Listen refuses each identity that
+ * a server cannot use. */
 #include "certificates.h"
 #include "check.h"
 #include "pair.h"
@@ -10,7 +10,7 @@
 
 static struct certificates certificates;
 
-/* A connect that must fail: the handle stays none and detail has a text. */
+/* A connect that must fail: the handle stays zero and `detail` gets a text. */
 static wtgram_status connect_failing(const char *url, const wtgram_connect_options *options)
 {
     char detail[256];
@@ -56,7 +56,7 @@ static void nobody_there(void)
     CHECK_STATUS(connect_failing("https://no-such-host.invalid:4433/", &options), WTGRAM_ERROR_NAME_NOT_RESOLVED);
 
     TEST("nobody listening is CONNECT_TIMEOUT when the deadline passes, or CONNECTION_REFUSED sooner");
-    /* A bound UDP socket that never answers: the port is certainly nobody else's. */
+    /* A bound UDP socket that never answers, so that no other program can have the port. */
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     struct sockaddr_in address;
     socklen_t address_length = sizeof address;

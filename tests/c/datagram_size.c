@@ -1,4 +1,5 @@
-/* The largest datagram passes, one byte more is refused with nothing queued, and an empty one is a datagram too. */
+/* The largest datagram passes. A datagram of one byte more is refused, and nothing is queued. An empty datagram is
+ * valid. */
 #include "check.h"
 #include "pair.h"
 
@@ -20,7 +21,8 @@ static void one_byte_too_many(wtgram_transport from, wtgram_transport to)
     CHECK(max >= 1000 && max < sizeof data);
     TEST("exactly the maximum passes");
     pair_exchange(from, to, data, max);
-    /* The path may learn to carry more while we look, never less on loopback: what is refused must be far beyond it. */
+    /* On loopback the limit of the path may rise during the test, but it never falls. So the size must be far beyond
+     * it. */
     TEST("beyond any UDP packet: TOO_LARGE from send, try_send and send_batch, and nothing is queued");
     wtgram_slice slice;
     size_t accepted = 9;
@@ -37,7 +39,7 @@ static void one_byte_too_many(wtgram_transport from, wtgram_transport to)
     CHECK_UINT(after.send_queued, 0);
     CHECK_UINT(after.sent, before.sent + 1);
     TEST("one byte over what max_datagram_size says at that moment is refused as well");
-    for (int attempt = 0;; attempt++) { /* MTU discovery may raise the limit between the question and the send */
+    for (int attempt = 0;; attempt++) { /* MTU discovery may raise the limit before the send */
         size_t limit = 0, limit_after = 0;
         CHECK_OK(wtgram_transport_get_max_datagram_size(from, &limit));
         wtgram_status status = wtgram_transport_send(from, data, limit + 1, NULL);

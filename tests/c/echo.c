@@ -1,4 +1,4 @@
-/* One session, both ways, one datagram at a time; and what the getters say about it. */
+/* One session, in both directions, one datagram at a time; and what the getters return about it. */
 #include "check.h"
 #include "pair.h"
 

@@ -1,4 +1,5 @@
-/* A child that inherits the library by fork() cannot use it and is told so; the parent goes on undisturbed. */
+/* A child that inherits the library by fork() cannot use it and gets a status that says so. The parent goes on
+ * undisturbed. */
 #include "check.h"
 #include "pair.h"
 
@@ -63,12 +64,12 @@ static void in_the_child(struct objects *objects)
     CHECK_STATUS(wtgram_poller_new(&poller), WTGRAM_ERROR_FORKED);
     CHECK_STATUS(wtgram_poller_wake(objects->poller), WTGRAM_ERROR_FORKED);
     CHECK_STATUS(wtgram_shutdown(SECOND_US), WTGRAM_ERROR_FORKED);
-    free_all(objects); /* harmless, and nothing of the parent's */
+    free_all(objects); /* has no effect in the child or on the parent */
     CHECK_TEXT(wtgram_status_name(WTGRAM_ERROR_FORKED), "WTGRAM_ERROR_FORKED");
     CHECK(wtgram_version()[0] != '\0');
 }
 
-/* Starts a child that must end by itself; a child that hangs ends by its alarm. */
+/* Starts a child that must end by itself. If it hangs, its alarm ends it. */
 static pid_t start_child(struct objects *objects)
 {
     pid_t child = fork();
@@ -78,7 +79,7 @@ static pid_t start_child(struct objects *objects)
         alarm(60);
         in_the_child(objects);
 #ifdef __SANITIZE_ADDRESS__
-        _exit(0); /* LeakSanitizer takes what belongs to threads that the child does not have for leaks. */
+        _exit(0); /* LeakSanitizer reports memory of threads that the child lacks as leaks. */
 #else
         exit(0);
 #endif

@@ -1,4 +1,4 @@
-/* Priority, TTL and report of an object or a broadcast, in each form: over a transport, a session, a layer. */
+/* Priority, TTL and report id of an object or a broadcast, in each form: over a transport, a session, a layer. */
 #include "check.h"
 #include "pair.h"
 
@@ -12,7 +12,7 @@ static wtgram_send_options short_lived(uint64_t report_id)
     return options;
 }
 
-/* Again and again: QUIC may take an object within its microsecond. */
+/* Repeats, because QUIC may take an object within its TTL of a microsecond. */
 static void expires_over_a_transport(wtgram_structured objects, wtgram_transport transport)
 {
     const wtgram_send_options options = short_lived(7);
@@ -47,7 +47,7 @@ static void a_ttl_ends_what_is_not_sent(void)
     wtgram_structured_free(objects);
     TEST("over a layer the layer has it");
     wtgram_reliability_options_init(&required);
-    required.negotiation = WTGRAM_NEGOTIATION_REQUIRED; /* nothing goes before a layer answers, and none does */
+    required.negotiation = WTGRAM_NEGOTIATION_REQUIRED; /* nothing is sent before a layer answers, and none answers */
     CHECK_OK(wtgram_reliability_open_over_session(pair.accepted, &required, &layer));
     CHECK_OK(wtgram_structured_open_over_reliability(layer, &type, 1, NULL, &objects));
     wtgram_send_options options = short_lived(8);

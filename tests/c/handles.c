@@ -1,5 +1,5 @@
-/* Handles are values: freed, stale and reused ones are INVALID_HANDLE everywhere, whatever other threads are doing.
- * (Zero, garbage and other types' handles, for every function: see matrix.py.) */
+/* Handles are values: freed, stale and reused ones give INVALID_HANDLE everywhere, whatever other threads do.
+ * (matrix.py passes zero, garbage and handles of other types to every function.) */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"
@@ -102,8 +102,7 @@ static wtgram_status do_hammer(void *argument)
         status = wtgram_transport_send(transport, (const uint8_t *)"hammer", 6, NULL);
         if (status == WTGRAM_OK) status = wtgram_transport_try_receive(transport, buffer, sizeof buffer, &length);
     }
-    return status == WTGRAM_ERROR_CLOSED ? WTGRAM_ERROR_INVALID_HANDLE
-                                         : status; /* which of the two is a matter of luck */
+    return status == WTGRAM_ERROR_CLOSED ? WTGRAM_ERROR_INVALID_HANDLE : status; /* either may happen */
 }
 
 static void free_while_four_threads_send(void)

@@ -72,7 +72,7 @@ static void signals(void)
         pair_open(&pair, NULL);
         to_close = pair.accepted_datagrams;
         CHECK(pthread_create(&thread, NULL, receive_until_closed, &pair.accepted_datagrams) == 0);
-        /* Under traffic, in a sleep, or before the wait has begun. */
+        /* The signal arrives under traffic, in a sleep, or before the wait begins. */
         for (int i = 0; i < round; i++)
             CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"x", 1, NULL));
         if (round % 2 == 0) sleep_us(2000);
@@ -156,7 +156,7 @@ static void cancelled(void)
         CHECK(pthread_create(&thread, NULL, receive_for_ever, &pair.accepted_datagrams) == 0);
         if (round % 2 == 0) sleep_us(2000);
         CHECK(pthread_cancel(thread) == 0);
-        /* The call that waits ends with what comes. */
+        /* The datagram ends the call that waits. */
         CHECK_OK(wtgram_transport_send(pair.client_datagrams, (const uint8_t *)"x", 1, NULL));
         void *result;
         CHECK(pthread_join(thread, &result) == 0);

@@ -1,4 +1,4 @@
-/* Monitors: samples in a ring, alerts when something begins and when it ends, Prometheus text. */
+/* Monitors: samples in a ring, alerts when a condition begins and ends, Prometheus text. */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"
@@ -15,7 +15,7 @@ static wtgram_monitor watch(wtgram_transport transport, int64_t interval_us)
     return monitor;
 }
 
-/* How many there are, of which up to `limit` were copied. */
+/* Returns how many samples there are, and copies up to `limit` of them. */
 static size_t samples_of(wtgram_monitor monitor, wtgram_sample *samples, size_t limit)
 {
     size_t count = 99;
@@ -142,7 +142,7 @@ static wtgram_status next_alert(void *argument)
     return wtgram_monitor_next_alert(*(wtgram_monitor *)argument, WTGRAM_FOREVER, &alert);
 }
 
-/* Until the monitor has told of an end later than the last one. */
+/* Waits until the monitor reports an end that is later than the last one. */
 static void wait_for_the_end(wtgram_monitor monitor, int64_t *ended_us)
 {
     wtgram_alert newest[1];
@@ -166,7 +166,8 @@ static void drops_and_missed_alerts(void)
     wtgram_monitor monitor = watch(pair.accepted_datagrams, 10 * MILLISECOND_US);
     TEST("incoming datagrams that are dropped alert; alerts nobody fetches are dropped and counted");
     static uint8_t data[1000];
-    /* Each burst overflows the incoming queue of 1 MiB, so a condition begins and ends; 3 alerts may wait. */
+    /* Each burst overflows the incoming queue of 1 MiB, so a condition begins and ends. At most 3 alerts wait to be
+     * fetched. */
     for (int burst = 0; burst < 4; burst++) {
         wtgram_transport_stats statistics;
         uint64_t before;
@@ -245,7 +246,7 @@ static uint64_t figure(const char *text, const char *name)
 static const char SENT[] = "\nwtgram_send_datagrams_total{outcome=\"sent\"} ";
 static const char TRANSPORTS[] = "\nwtgram_transports ";
 
-/* Waits until so many live; how many datagrams were sent, which must not fall meanwhile. */
+/* Waits until `count` transports exist. Returns how many datagrams were sent; this number must not fall meanwhile. */
 static uint64_t wait_for_transports(char *text, size_t capacity, uint64_t count)
 {
     uint64_t sent = 0;

@@ -1,4 +1,4 @@
-/* One poller for everything: level-triggered, one descriptor that is readable while something is ready. */
+/* One poller for all objects: level-triggered, with one descriptor that is readable while an object is ready. */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"
@@ -17,7 +17,7 @@ static bool descriptor_readable(wtgram_poller poller, int timeout_ms)
     return poll(&entry, 1, timeout_ms) == 1;
 }
 
-/* Waits for the event of `cookie`; checks that it says `ready` at least. */
+/* Waits for the event of `cookie`, and checks that it has at least the bits `ready`. */
 static void expect_event(wtgram_poller poller, uint64_t object, uint64_t cookie, uint32_t ready)
 {
     wtgram_event events[16];
@@ -159,7 +159,7 @@ static void writable_follows_the_queue(void)
         refused = status == WTGRAM_ERROR_QUEUE_FULL;
         if (!refused) CHECK_OK(status);
     }
-    CHECK(refused); /* a sender in a tight loop outruns a queue of four */
+    CHECK(refused); /* a tight loop of sends is faster than a queue of four */
     expect_event(poller, pair.client_datagrams.id, 1, WTGRAM_READY_WRITABLE);
     CHECK_OK(wtgram_transport_send(pair.client_datagrams, data, sizeof data, NULL));
     wtgram_poller_free(poller);
@@ -188,7 +188,8 @@ static void many_objects_in_one_poller(void)
     expect_silence(poller);
     TEST("fifty sessions, one poller, room for 7 events at a time: each is reported, none starves");
     for (size_t i = 0; i < MANY; i++) CHECK_OK(wtgram_transport_send(from[i], (const uint8_t *)&i, sizeof i, NULL));
-    /* Nobody takes the datagrams of the ones seen first: they stay ready, and the others must still get their turn. */
+    /* The test does not receive the datagrams of the objects seen first. They stay ready, and the others must still get
+     * their turn. */
     for (int64_t start = now_us(); seen_count < MANY && now_us() - start < PATIENCE_US;) {
         wtgram_event events[7];
         size_t count = 0, seen_before = seen_count;
@@ -201,7 +202,7 @@ static void many_objects_in_one_poller(void)
             seen_count += !seen[events[i].cookie];
             seen[events[i].cookie] = true;
         }
-        if (seen_count == seen_before) sleep_us(MILLISECOND_US); /* the others' datagrams are still on their way */
+        if (seen_count == seen_before) sleep_us(MILLISECOND_US); /* datagrams of the others are still on their way */
     }
     CHECK_UINT(seen_count, MANY);
     for (size_t i = 0; i < MANY; i++) {

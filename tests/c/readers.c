@@ -1,4 +1,5 @@
-/* One datagram has one reader: what a layer or a structured transport takes does not reach the transport's receive. */
+/* Each datagram has one reader: a datagram that a layer or a structured transport takes does not reach the transport's
+ * receive. */
 #include "check.h"
 #include "pair.h"
 

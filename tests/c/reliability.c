@@ -1,4 +1,4 @@
-/* The reliability layer: every exported function of it, as documented, and with bad input. */
+/* The reliability layer: each of its exported functions, as documented, and with bad input. */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"
@@ -21,7 +21,7 @@ static void free_both(const struct layers *layers)
     wtgram_reliability_free(layers->far_end);
 }
 
-/* Sends within `timeout_us`; its outcome is reported under `report_id` unless that is 0. */
+/* Sends within `timeout_us`. The outcome is reported under `report_id`, unless that is 0. */
 static wtgram_status send_within(wtgram_reliability layer, const void *data, size_t length, int64_t timeout_us,
                                  uint64_t report_id)
 {
@@ -190,7 +190,7 @@ static void the_factory_s_parameters(const struct pair *pair)
     CHECK_OK(send_within(layer, "x", 1, 0, 5));
     CHECK_OK(wtgram_reliability_next_outcome(layer, PATIENCE_US, &outcome));
     CHECK_UINT(outcome.kind, WTGRAM_RELIABILITY_GAVE_UP);
-    /* With the defaults of the reference, 1 s and 3, it were 4 s at least; with those of open 12 s. */
+    /* With pywebtransport's defaults, 1 s and 3, it would take at least 4 s; with those of open, 12 s. */
     CHECK(outcome.elapsed_us >= 100 * MILLISECOND_US && outcome.transmissions >= 2);
     wtgram_reliability_free(layer);
     CHECK_OK(wtgram_reliability_open_with(pair->client_datagrams, 400 * MILLISECOND_US, 0, &layer));
@@ -244,7 +244,7 @@ static void ttl_and_negotiation(void)
     receive_is(far_end, "message", 7);
     uint8_t buffer[SIZE];
     size_t length = 0;
-    /* A HELLO that came before this side had a layer is the reader's, too. */
+    /* A HELLO that arrived before this side had a layer goes to the reader, too. */
     do {
         CHECK_OK(wtgram_transport_receive(pair.accepted_datagrams, PATIENCE_US, buffer, sizeof buffer, &length));
     } while (length > 7 && memcmp(buffer, "\006WTGRAM", 7) == 0);
@@ -435,7 +435,7 @@ int main(void)
     messages_arrive_once_and_each_has_one_outcome(&pair);
     closing(&pair);
     bad_input(&pair);
-    /* Here the other end never has a layer. */
+    /* Here the other end never opens a layer. */
     pair_open(&quiet, NULL);
     sizes_and_windows(&quiet);
     the_factory_s_parameters(&quiet);

@@ -1,4 +1,4 @@
-/* What a server keeps of clients that it has not accepted yet, and which of them it does not keep. */
+/* What a server does with clients that it has not accepted yet: which ones it keeps, and which it turns away. */
 #include "check.h"
 #include "pair.h"
 
@@ -58,7 +58,7 @@ static void what_arrives_before_accept(void)
     pair_free(&pair);
 }
 
-/* Connects, and tries again while the backlog is full. */
+/* Connects. Tries again while the backlog is full. */
 static void client_connect_when_there_is_room(const struct pair *pair, wtgram_session *client)
 {
     wtgram_status status = client_connect(pair, client);

@@ -1,4 +1,4 @@
-/* The end of the library: what is open is closed, what waits comes back, and every later call says CLOSED. */
+/* The end of the library: open objects are closed, calls that wait return, and every later call returns CLOSED. */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"
@@ -49,7 +49,7 @@ int main(void)
     TEST("shutdown closes sessions and servers: blocked calls come back with CLOSED");
     blocked_start(&receive, do_receive, &pair.client_datagrams);
     blocked_start(&accept, do_accept, &pair.server);
-    CHECK_OK(wtgram_poller_new(&poller)); /* nothing is in it */
+    CHECK_OK(wtgram_poller_new(&poller)); /* without objects */
     blocked_start(&wait, do_poller_wait, &poller);
     CHECK_OK(wtgram_shutdown(PATIENCE_US));
     blocked_expect(&receive, WTGRAM_ERROR_CLOSED);

@@ -1,4 +1,4 @@
-/* The figures of the reference, where none of them is what it is without any traffic. */
+/* The figures that pywebtransport has, after traffic that changes each of them. */
 #include "check.h"
 #include "pair.h"
 
@@ -21,7 +21,7 @@ static void every_figure_of_the_reference_is_counted(void)
     TEST("what is sent and received, by count, size and time");
     pair_exchange(pair.client_datagrams, pair.accepted_datagrams, payload, 400);
     uint64_t count = 1;
-    do { /* until a receive had to wait */
+    do { /* repeats until a receive had to wait */
         pair_exchange(pair.client_datagrams, pair.accepted_datagrams, payload, 100);
         count++;
         CHECK_OK(wtgram_transport_get_stats(pair.accepted_datagrams, &received));
@@ -44,7 +44,7 @@ static void every_figure_of_the_reference_is_counted(void)
     CHECK_UINT(sent.send_failures, 1);
     CHECK_UINT(sent.send_drops, sent.handed_in - sent.sent - sent.send_too_large - sent.send_queued);
     CHECK_UINT(received.receive_drops, 2);
-    CHECK_UINT(received.receive_errors, 0); /* another session's datagrams, which this peer cannot send */
+    CHECK_UINT(received.receive_errors, 0); /* counts datagrams of another session, which this peer cannot send */
     CHECK_UINT(received.datagrams_received, count);
     CHECK_UINT(received.bytes_received, 400 + 100 * (count - 1));
     CHECK(received.min_datagram_size == 100 && received.max_datagram_size == 400);

@@ -1,6 +1,7 @@
-/* Everything at once: servers, sessions, transports, reliability layers, structured transports of every form, monitors
- * and broadcasters come and go on one poller, from eight threads. No ghost is reported, no wake-up is lost, the counts
- * add up. `WTGRAM_STORM_SECONDS` sets for how long (30). ctest-timeout: 180 */
+/* All kinds of objects at once: servers, sessions, transports, reliability layers, structured transports of every form,
+ * monitors and broadcasters come and go on one poller, from eight threads. The poller reports no object that was freed
+ * before the wait began, no wake-up is lost, and the counts add up. `WTGRAM_STORM_SECONDS` sets for how long (30).
+ * ctest-timeout: 180 */
 #include "check.h"
 #include "pair.h"
 
@@ -15,7 +16,8 @@ enum form { PLAIN, RELIABLE, OVER_TRANSPORT, OVER_SESSION, OVER_RELIABILITY, PLA
 static const wtgram_object_type TYPES[] = {{1, 0, 0, {0, 0}}};
 static const wtgram_object_type TYPES_BESIDE[] = {{7, 0, 0, {0, 0}}};
 
-/* A session that lasts, and the objects over both its ends. Its far end is in the poller under its number. */
+/* A session that lasts, and the objects over both its ends. The poller has its far end; the cookie is the number of the
+ * place. */
 struct place {
     struct pair pair;
     wtgram_reliability near_layer, far_layer;
@@ -24,12 +26,12 @@ struct place {
     uint64_t sent, received, outcomes;
 };
 
-/* What a cookie stands for. Those of places are their numbers; every other is used once. */
+/* What a cookie stands for. Cookies of places are their numbers; every other cookie is used once. */
 enum kind { NOTHING, SERVER, OUTCOMES, PASSING, ACCEPTED };
 struct registered {
     uint32_t kind;
     uint64_t object;
-    uint64_t freed; /* the clock's time after its free returned; 0 before */
+    uint64_t freed; /* the clock after its free returned; 0 before */
     wtgram_session session;
 };
 
@@ -48,7 +50,7 @@ static uint32_t draw(uint32_t *state, uint32_t limit)
     return (*state >> 8) % limit;
 }
 
-/* The statuses that an object which another thread may free gives. */
+/* Checks the status of a call on an object that another thread may free. */
 static void check_passing(wtgram_status status)
 {
     CHECK(status == WTGRAM_OK || status == WTGRAM_ERROR_WOULD_BLOCK || status == WTGRAM_ERROR_CLOSED ||
@@ -66,7 +68,7 @@ static uint64_t watch(enum kind kind, uint64_t object, uint32_t interest)
     return cookie;
 }
 
-/* After a free: from now on no wait that begins may report it. */
+/* To be called after a free: from now on no wait that begins may report it. */
 static void is_freed(uint64_t cookie) { STORE(registered[cookie].freed, ADD(ticks, 1)); }
 
 static bool is_one_shot(size_t place) { return place % 2 == 1; }
@@ -94,7 +96,8 @@ static void drain_place(size_t number)
     wtgram_status status = WTGRAM_OK;
     while ((status = receive_at(place, number)) == WTGRAM_OK) ADD(place->received, 1);
     CHECK_STATUS(status, WTGRAM_ERROR_WOULD_BLOCK);
-    /* Drained first, armed then. Another thread may have taken it out of the poller; it puts it back armed. */
+    /* It drains first and arms then. Another thread may have removed the object from the poller; that thread adds it
+     * again, armed. */
     if (is_one_shot(number))
         check_passing(wtgram_poller_modify(poller, place->far_object, interest_of(number), number));
 }
@@ -143,7 +146,7 @@ static void handle(const wtgram_event *event, uint64_t before)
     }
     CHECK_UINT(event->object, entry->object);
     uint64_t freed = LOAD(entry->freed);
-    CHECK(freed == 0 || freed > before); /* else it is a ghost */
+    CHECK(freed == 0 || freed > before); /* otherwise the poller reported a freed object */
     switch (LOAD(entry->kind)) {
     case SERVER: accept_all(); break;
     case OUTCOMES: {
@@ -194,7 +197,7 @@ static void send_at(struct place *place, size_t form, uint64_t number)
     }
     default: status = wtgram_structured_send(place->near_structured, 1, data, (size_t)length, NULL); break;
     }
-    if (form == OVER_RELIABILITY && status == WTGRAM_ERROR_WOULD_BLOCK) { /* its window is full */
+    if (form == OVER_RELIABILITY && status == WTGRAM_ERROR_WOULD_BLOCK) { /* the window is full */
         sleep_us(MILLISECOND_US);
         return;
     }
@@ -226,8 +229,8 @@ static wtgram_structured_stats structured_figures(wtgram_structured structured)
     return figures;
 }
 
-/* Whether everything that was sent has been taken at the other end, by threads that hear of it from the poller alone.
- */
+/* Whether everything that was sent has been received at the other end, by threads that learn of it only from the
+ * poller. */
 static bool is_taken(const struct place *place, size_t form)
 {
     if (place->near_layer.id != 0) {
@@ -244,7 +247,7 @@ static void wait_until_taken(const struct place *place, size_t form)
     int64_t start = now_us();
     while (!is_taken(place, form)) {
         if (now_us() - start > PATIENCE_S * (int64_t)SECOND_US) fprintf(stderr, "form %zu\n", form);
-        CHECK(now_us() - start < PATIENCE_S * (int64_t)SECOND_US); /* else a wake-up was lost */
+        CHECK(now_us() - start < PATIENCE_S * (int64_t)SECOND_US); /* otherwise a wake-up was lost */
         sleep_us(MILLISECOND_US);
     }
 }
@@ -252,7 +255,7 @@ static void wait_until_taken(const struct place *place, size_t form)
 static void *send_to_places(void *argument)
 {
     size_t first = *(size_t *)argument;
-    uint64_t number = 1; /* 0 is no report id */
+    uint64_t number = 1; /* 0 is not a report id */
     while (!LOAD(stop_changing)) {
         for (size_t burst = 0; burst < 200; burst++, number++)
             for (size_t i = first; i < PLACES; i += SENDERS) send_at(&places[i], i, number);
@@ -261,7 +264,7 @@ static void *send_to_places(void *argument)
     return NULL;
 }
 
-/* Sessions with one of each on them; the other ends are accepted and freed by those who wait. */
+/* Makes sessions with one object of each kind. The threads that wait accept and free the other ends. */
 static void *connect_and_free(void *argument)
 {
     uint32_t state = 7;
@@ -312,7 +315,7 @@ static void *connect_and_free(void *argument)
     return NULL;
 }
 
-/* On the lasting sessions: monitors and structured transports beside the readers, and broadcasts. */
+/* On the lasting sessions: opens monitors and structured transports beside the readers, and broadcasts. */
 static void *open_beside_and_broadcast(void *argument)
 {
     uint32_t state = 11;
@@ -352,7 +355,7 @@ static void *open_beside_and_broadcast(void *argument)
     return NULL;
 }
 
-/* The lasting ones leave the poller, come back, and are in other pollers too. */
+/* Removes the lasting objects from the poller, adds them again, and adds them to other pollers. */
 static void *change_interests(void *argument)
 {
     uint32_t state = 13;
@@ -381,7 +384,7 @@ static void *change_interests(void *argument)
     return NULL;
 }
 
-/* Wakes, and waits with a time of its own: takes what it finds like the others. */
+/* Wakes the poller, and also waits with a timeout of its own: it receives what it finds, as the others do. */
 static void *wake_and_look(void *argument)
 {
     uint32_t state = 17;
@@ -481,7 +484,7 @@ int main(void)
     for (size_t i = 0; i < PLACES; i++) wait_until_taken(&places[i], i);
     for (int64_t start = now_us(); LOAD(places[RELIABLE].outcomes) < places[RELIABLE].sent; sleep_us(MILLISECOND_US))
         CHECK(now_us() - start < PATIENCE_S * (int64_t)SECOND_US);
-    CHECK(accepted_count > 0 && accepted_count <= connected); /* one that ends early is never accepted */
+    CHECK(accepted_count > 0 && accepted_count <= connected); /* a session that ends early is never accepted */
 
     TEST("one wake for each thread that waits ends them all");
     STORE(stop_waiting, 1);
@@ -509,7 +512,7 @@ int main(void)
     wtgram_event event;
     size_t count = 9;
     wtgram_status status = wtgram_poller_wait(poller, 0, &event, 1, &count);
-    if (status == WTGRAM_OK) { /* a wake that came when its wait had been ended by an event */
+    if (status == WTGRAM_OK) { /* a wake after an event had ended its wait */
         CHECK_UINT(count, 0);
         status = wtgram_poller_wait(poller, 0, &event, 1, &count);
     }

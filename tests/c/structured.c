@@ -1,5 +1,5 @@
-/* Structured transports: three serializers, over a transport and beside it; what goes wrong has a status and a count.
- */
+/* Structured transports: three serializers, over a transport and beside it. Each thing that goes wrong has a status and
+ * a count. */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"
@@ -79,7 +79,7 @@ static void json_goes_compact_and_comes_checked(void)
     static char large[70000];
     memset(large, ' ', sizeof large);
     large[0] = '1';
-    CHECK_OK(wtgram_structured_send(client, 1, (const uint8_t *)large, sizeof large, NULL)); /* only spaces */
+    CHECK_OK(wtgram_structured_send(client, 1, (const uint8_t *)large, sizeof large, NULL)); /* the rest is spaces */
     memset(large, '1', sizeof large);
     CHECK_STATUS(wtgram_structured_send(client, 1, (const uint8_t *)large, sizeof large, NULL), WTGRAM_ERROR_TOO_LARGE);
     expect_text(server, 2, "\"14 letters....\"");
@@ -151,7 +151,7 @@ static void bad_datagrams_are_counted_and_the_transport_goes_on(void)
     for (int i = 0; i < 4; i++) {
         objects[i].data = (const uint8_t *)"[1]";
         objects[i].length = 3;
-        objects[i].type_id = i == 1 ? 7 : 1; /* the second is unknown */
+        objects[i].type_id = i == 1 ? 7 : 1; /* the type of the second is unknown */
     }
     CHECK_STATUS(wtgram_structured_send_batch(client, objects, 4, NULL, results, &accepted), WTGRAM_ERROR_UNKNOWN_TYPE);
     CHECK_UINT(accepted, 3);
@@ -212,7 +212,7 @@ static void message_pack_travels_and_json_is_read(void)
     pair_free(&pair);
 }
 
-/* A serializer that turns every byte around and counts what it gives out and takes back. */
+/* A serializer that inverts every byte and counts the results that it returned and freed. */
 struct turner {
     int given, taken;
 };

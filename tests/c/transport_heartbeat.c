@@ -1,4 +1,4 @@
-/* Heartbeats, and the watch for a peer that says nothing. */
+/* Heartbeats, and the check for a silent peer. */
 #include "check.h"
 #include "pair.h"
 
@@ -97,7 +97,7 @@ static void silent_peer(const struct pair *pair)
     CHECK_OK(wtgram_transport_diagnose(pair->client_datagrams, text, sizeof text, &length));
     CHECK(strstr(text, "\"silent_peer\"") != NULL);
     TEST("a datagram of any kind ends that");
-    /* Again and again: on a busy machine the peer may be silent once more before this thread looks. */
+    /* Repeats, because on a busy machine the peer may be silent again before this thread looks. */
     for (int64_t end = now_us() + PATIENCE_US; silent && now_us() < end; sleep_us(100)) {
         CHECK_OK(wtgram_transport_send(pair->accepted_datagrams, (const uint8_t *)"x", 1, NULL));
         CHECK_OK(wtgram_transport_is_peer_silent(pair->client_datagrams, &silent));

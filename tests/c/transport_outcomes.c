@@ -1,4 +1,4 @@
-/* A datagram sent with a report_id has exactly one outcome. */
+/* A datagram that is sent with a report id has exactly one outcome. */
 #include "blocked.h"
 #include "check.h"
 #include "pair.h"
@@ -38,7 +38,7 @@ static void handed_and_too_large(wtgram_transport datagrams)
 
 static void evicted_and_handed(wtgram_transport datagrams)
 {
-    /* Few enough to go in under one lock: between the parts of a larger batch the pump may take some out. */
+    /* Few enough for one lock: between the parts of a larger batch the lane may take some datagrams out. */
     enum { COUNT = 50, ROOM = 10 };
     wtgram_slice slices[COUNT];
     wtgram_outcome outcomes[COUNT];

@@ -1,4 +1,4 @@
-/* What waits in both queues: by priority, cleared; and when a side is no longer readable or writable. */
+/* What waits in both queues: by priority, and after clearing. And when a side is no longer readable or writable. */
 #include "check.h"
 #include "pair.h"
 #include "wire.h"
@@ -19,7 +19,7 @@ static wtgram_transport_stats stats_of(wtgram_transport transport)
     return stats;
 }
 
-/* `count` datagrams of `size` bytes. */
+/* Sends `count` datagrams of `size` bytes. */
 static void queue(wtgram_transport transport, int32_t priority, int count, size_t size)
 {
     static const uint8_t data[16] = {0};

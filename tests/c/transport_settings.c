@@ -1,4 +1,4 @@
-/* What can be changed while a transport runs: limits, policies, ages, marks, and emptying the receive queue. */
+/* What can be changed while a transport runs: limits, policies, ages, water marks, and clearing the incoming queue. */
 #include "check.h"
 #include "pair.h"
 

@@ -1,4 +1,4 @@
-/* Diagnosis, debug state, throughput test, and the statistics that the reference knows. */
+/* Diagnosis, debug state, throughput test, and the statistics that pywebtransport has. */
 #include "check.h"
 #include "pair.h"
 
@@ -34,7 +34,7 @@ static void statistics(const struct pair *pair)
     int64_t silence_us = received.silence_us;
     sleep_us(MILLISECOND_US);
     CHECK_OK(wtgram_transport_get_stats(pair->accepted_datagrams, &received));
-    CHECK(received.silence_us >= silence_us + MILLISECOND_US); /* the peer says nothing meanwhile */
+    CHECK(received.silence_us >= silence_us + MILLISECOND_US); /* the peer sends nothing meanwhile */
     CHECK_UINT(sent.outcomes_waiting, 0);
     CHECK_OK(wtgram_transport_get_send_sequence(pair->client_datagrams, &sequence));
     CHECK_UINT(sequence, 2);

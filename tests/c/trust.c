@@ -1,4 +1,5 @@
-/* Each way of trusting a server works: hashes, a CA from a file or from memory, nothing verified; and each identity. */
+/* Each way to trust a server works: hashes, authorities from a file or from memory, no verification. So does each
+ * identity. */
 #include "certificates.h"
 #include "check.h"
 #include "pair.h"
@@ -89,7 +90,7 @@ int main(void)
     listen.private_key_pem = key;
     listen.private_key_pem_length = key_length;
     CHECK_OK(wtgram_server_listen(&listen, &server, NULL, 0));
-    memset(certificate, 0, certificate_length); /* the library kept nothing of ours */
+    memset(certificate, 0, certificate_length); /* the library has kept no pointer to it */
     memset(key, 0, key_length);
     free(certificate);
     free(key);

@@ -93,7 +93,7 @@ TEST(Library, TheRuntimeCannotBeConfiguredOnceItRuns)
 
 TEST(Library, TheLogTakesACallbackAndLetsGoOfIt)
 {
-    static std::atomic<int> lines{0}; // outlives lines that are still on their way
+    static std::atomic<int> lines{0}; // lives longer than lines that are still on their way
     const auto count = [](void *context, std::int32_t, const char *, const char *) {
         ++*static_cast<std::atomic<int> *>(context);
     };

@@ -1,4 +1,4 @@
-// Priority, TTL and report of an object or a broadcast, in each form: over a transport, a session, a layer.
+// Priority, TTL and report id of an object or a broadcast, in each form: over a transport, a session, a layer.
 #include "pair.hpp"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ wtgram::send_options short_lived(wtgram::duration ttl, std::uint64_t report_id)
     return wtgram::send_options().priority(1).ttl(ttl).report_id(report_id);
 }
 
-// Again and again: QUIC may take an object within its microsecond.
+// Repeats, because QUIC may take an object within its TTL of a microsecond.
 void expires(const wtgram::structured &objects, const wtgram::transport &transport)
 {
     EXPECT_TRUE(eventually([&] {
@@ -32,7 +32,7 @@ TEST(Forms, ATtlEndsWhatIsNotSent)
     pair p;
     expires(wtgram::structured::open(p.client, types), p.client.transport());
     expires(wtgram::structured::open(p.client.transport(), types), p.client.transport());
-    // Nothing goes before a layer answers, and none does.
+    // Nothing is sent before a layer answers, and none answers.
     const auto layer =
         wtgram::reliability::open(p.accepted, wtgram::reliability_options().negotiation(wtgram::negotiation::required));
     const auto objects = wtgram::structured::open(layer, types);

@@ -1,5 +1,5 @@
-// Each marked line ignores what must not be ignored; ignored_results.sh counts that the compiler says so, and that it
-// says nothing about the others.
+// Each marked line ignores a result that must not be ignored. ignored_results.sh checks that the compiler warns about
+// these lines and about no others.
 #include <wtgram/wtgram.hpp>
 
 using namespace std::chrono_literals;

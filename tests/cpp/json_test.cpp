@@ -1,4 +1,4 @@
-// Objects with to_json and from_json of nlohmann/json, found by argument-dependent lookup.
+// Objects with to_json and from_json of nlohmann/json, which argument-dependent lookup finds.
 #include "pair.hpp"
 
 #include <gtest/gtest.h>
@@ -71,7 +71,7 @@ TEST(NlohmannJson, ANumberThatIsNoneIsRefused)
     for (const double number : {std::nan(""), HUGE_VAL, -HUGE_VAL})
         EXPECT_EQ(from.try_send(game::position{0, number}).error(), wtgram::errc::serialization);
     EXPECT_THROW(from.send(game::position{std::nan(""), 0}), wtgram::error);
-    from.send(game::position{1e308, 0}); // and nothing came before it
+    from.send(game::position{1e308, 0}); // and nothing was sent before it
     EXPECT_EQ(std::get<game::position>(to.receive(patience)).x, 1e308);
 }
 

@@ -17,7 +17,7 @@ namespace wtgram_tests
 namespace
 {
 
-// What all links of this process did, so that a suite that ran over them has proved something.
+// What all links of this process did. It shows that a suite really ran over them.
 struct {
     std::uint64_t passed = 0, reordered = 0, lost = 0;
 } totals;
@@ -52,7 +52,7 @@ void say(int commands, const nlohmann::json &command)
     if (write(commands, line.data(), line.size()) != static_cast<ssize_t>(line.size())) fail("it does not listen");
 }
 
-// The next line, which must be the answer `event`.
+// Reads the next line, which must be the answer `event`.
 nlohmann::json hear(int answers, const char *event)
 {
     std::string line;
@@ -104,7 +104,7 @@ simulated_link::~simulated_link()
     } catch (const std::exception &failure) {
         ADD_FAILURE() << failure.what();
     }
-    close(commands_), close(answers_); // the end of its input ends it
+    close(commands_), close(answers_); // the program ends when its input ends
     int status = 0;
     EXPECT_EQ(waitpid(child_, &status, 0), child_);
     EXPECT_EQ(status, 0);

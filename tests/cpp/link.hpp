@@ -1,4 +1,4 @@
-// The link simulator between a client and a server of the suite, when the environment names its program.
+// The link simulator between a client and a server of the suite, if the environment names its program.
 #ifndef WTGRAM_TESTS_LINK_HPP
 #define WTGRAM_TESTS_LINK_HPP
 
@@ -12,13 +12,13 @@
 namespace wtgram_tests
 {
 
-// The worst that a network may do while what a test says is still true. Datagrams are unreliable and not ordered: most
-// tests send some, receive them and compare, which proves something only where all arrive, and in their order. What
-// is acknowledged, or never leaves this side, must hold over any link.
+// The worst that the network may do in a test. Datagrams are unreliable and not ordered. Most tests send some, receive
+// them and compare, which proves something only if all arrive in order. Messages that are acknowledged, or datagrams
+// that never leave this side, must pass over any link.
 enum class network { keeps_order, reorders, loses };
 
-// One run of the program that WTGRAM_LINK_SIMULATOR names; without it there is no link and packets go straight. Each
-// has a seed of its own, which failures name.
+// One run of the program that WTGRAM_LINK_SIMULATOR names. Without it there is no link, and packets go straight to the
+// server. Each run has its own seed, which failures print.
 class simulated_link
 {
   public:
@@ -28,7 +28,7 @@ class simulated_link
     simulated_link &operator=(const simulated_link &) = delete;
 
     explicit operator bool() const noexcept { return child_ > 0; }
-    std::uint16_t port() const noexcept { return port_; } // where clients connect to
+    std::uint16_t port() const noexcept { return port_; } // clients connect to it
 
   private:
     pid_t child_ = -1;

@@ -1,5 +1,5 @@
-// Sending, receiving and waiting allocate nothing on the C++ side, where C allocates nothing either. (What the library
-// itself allocates does not come from operator new.)
+// Sending, receiving and waiting allocate nothing in C++, as they allocate nothing in C. (The library's own allocations
+// do not come from operator new.)
 #include <wtgram/wtgram.hpp>
 
 #include <cstdio>

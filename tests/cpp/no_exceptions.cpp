@@ -1,4 +1,4 @@
-// Compiled with -fno-exceptions -fno-rtti: the try_ forms are enough for a whole conversation.
+// Compiled with -fno-exceptions -fno-rtti: the try_ forms are enough for a whole exchange.
 #include <wtgram/wtgram.hpp>
 
 #include <cstdio>

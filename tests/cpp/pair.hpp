@@ -1,4 +1,4 @@
-// A server and a client that trusts its hash, in one process; between them the network, as bad as the test allows.
+// A server and a client that trusts its hash, in one process. The network between them is as bad as the test allows.
 #ifndef WTGRAM_TESTS_PAIR_HPP
 #define WTGRAM_TESTS_PAIR_HPP
 
@@ -13,9 +13,9 @@ namespace wtgram_tests
 
 using namespace std::chrono_literals;
 
-inline constexpr wtgram::duration patience = 60s; // a guard against hanging, not a measure of speed
+inline constexpr wtgram::duration patience = 60s; // ends a test that hangs; it does not measure speed
 
-// Waits for what no call waits for; false when it does not come.
+// Waits until `holds` is true, for conditions that no call waits for. Returns false if it does not become true.
 template <class Holds> bool eventually(Holds holds)
 {
     const auto end = std::chrono::steady_clock::now() + patience;

@@ -1,4 +1,4 @@
-// One datagram has one reader, and what closing one of them ends.
+// Each datagram has one reader, and what ends when one of the readers is closed.
 #include "pair.hpp"
 
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ TEST(Readers, ASessionsObjectsDoNotReachItsTransport)
     p.client.transport().send("plain");
     EXPECT_EQ(p.accepted.transport().receive(buffer, patience), 5u);
     EXPECT_EQ(p.accepted.transport().try_receive(buffer).error(), wtgram::errc::would_block);
-    // What comes while its queue is full is dropped and counted.
+    // Datagrams that arrive while its queue is full are dropped and counted.
     EXPECT_EQ(to.stats().receive_dropped_full, 3u);
     for (int i = 0; i < 2; i++) EXPECT_EQ(to.receive(buffer, patience).type_id, 1u);
     EXPECT_EQ(to.try_receive(buffer).error(), wtgram::errc::would_block);
@@ -48,7 +48,7 @@ TEST(Readers, CloseEndsWhatIsUnderItOrDetaches)
     beside.close();
     EXPECT_TRUE(beside.is_closed());
     EXPECT_FALSE(p.client.transport().is_closed());
-    // Over a transport it closes that, also for others that are over it.
+    // Over a transport, closing it closes the transport, also for other objects over it.
     const auto one = wtgram::structured::open(p.client.transport(), types);
     const auto other = wtgram::structured::open(p.client.transport(), types);
     EXPECT_FALSE(other.is_closed());

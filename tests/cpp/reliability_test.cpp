@@ -90,7 +90,7 @@ TEST(Reliability, AMessageWhoseTtlPassesExpiresAndWhatLooksLikeAFrameIsTheProgra
 {
     pair p(network::loses);
     const auto options = wtgram::reliability_options().negotiation(wtgram::negotiation::required);
-    const auto from = wtgram::reliability::open(p.client, options); // nothing goes before a layer answers
+    const auto from = wtgram::reliability::open(p.client, options); // nothing is sent before a layer answers
     from.send("late", wtgram::send_options().priority(2).ttl(1ms).report_id(3));
     const auto outcome = from.next_outcome(patience);
     EXPECT_EQ(outcome.report_id, 3u);

@@ -1,4 +1,4 @@
-// What a transport tells about datagrams and about itself: metadata, JSON, outcomes, heartbeats, diagnosis, throughput.
+// What a transport reports about datagrams and itself: metadata, JSON, outcomes, heartbeats, diagnosis, throughput.
 #include "pair.hpp"
 
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ TEST(Metadata, SaysWhenWhichAndHowLong)
     const auto second = to.receive_with_metadata(buffer, patience, true);
     EXPECT_EQ(second.sequence(), 1u);
     EXPECT_EQ(second.checksum(), "ba7816bf"); // FIPS 180-2, appendix B.1: SHA-256 of "abc"
-    // On a busy machine the call may begin after the pause: then once more.
+    // On a busy machine the call may begin after the pause. Then it tries again.
     EXPECT_TRUE(eventually([&] {
         std::thread late([&] {
             std::this_thread::sleep_for(50ms);
@@ -180,13 +180,13 @@ TEST(Statistics, TimesAreDurations)
     to.receive(buffer, patience);
     const wtgram::transport_stats sent = t.stats(), received = to.stats();
     EXPECT_GE(sent.total_send_time(), sent.max_send_time());
-    // Of one datagram, and with fractions.
+    // The average of one datagram, with fractions.
     EXPECT_EQ(std::chrono::duration_cast<wtgram::duration>(sent.avg_send_time()), sent.total_send_time());
     EXPECT_GE(received.total_receive_time(), received.max_receive_time());
     EXPECT_EQ(std::chrono::duration_cast<wtgram::duration>(received.avg_receive_time()), received.total_receive_time());
     EXPECT_GT(sent.rtt(), 0us);
     std::this_thread::sleep_for(1ms);
-    EXPECT_GE(to.stats().silence(), received.silence() + 1ms); // the peer says nothing meanwhile
+    EXPECT_GE(to.stats().silence(), received.silence() + 1ms); // the peer sends nothing meanwhile
     const auto age = std::chrono::system_clock::now() - sent.created_at();
     EXPECT_GE(age, -1min);
     EXPECT_LT(age, 1min);

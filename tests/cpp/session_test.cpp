@@ -18,7 +18,7 @@ TEST(Session, HandlesMoveAndCloseTheirSession)
     EXPECT_FALSE(p.client);
     EXPECT_EQ(p.client.try_state().error(), wtgram::errc::invalid_handle);
     EXPECT_EQ(moved.state(), wtgram::session_state::connected);
-    moved = wtgram::session(); // frees, and so closes
+    moved = wtgram::session(); // frees it, which closes it
     EXPECT_EQ(p.accepted.wait_closed(patience).closed_by(), wtgram::closed_by::peer);
 }
 
@@ -46,8 +46,8 @@ TEST(Session, GettersSayWhatIsThere)
     EXPECT_EQ(p.client.transport().session_id(), p.client.session_id());
     EXPECT_EQ(p.client.transport().try_session()->id, p.client.id());
     EXPECT_EQ(p.server.local_address(), "127.0.0.1:" + std::to_string(p.server.local_port()));
-    // The client's socket is bound to no address in particular: only its port is known to both, unless a link is
-    // between.
+    // The client's socket is bound to no particular address. Both ends know only its port, unless a link is between
+    // them.
     const auto port = [](const std::string &address) { return address.substr(address.rfind(':')); };
     EXPECT_EQ(port(p.client.local_address()) == port(p.accepted.remote_address()), !p.link);
 }

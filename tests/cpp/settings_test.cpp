@@ -1,4 +1,4 @@
-// Settings at run time, the queues' figures, and clearing them.
+// Settings that change at run time, the figures of the queues, and clearing the queues.
 #include "pair.hpp"
 
 #include <gtest/gtest.h>
@@ -91,7 +91,7 @@ TEST(Queues, WhatWaitsForSendingIsCleared)
     pair p(wtgram::transport_options().outgoing_max_datagrams(100000).outgoing_max_bytes(100000000));
     const auto from = p.client.transport();
     const std::vector<std::uint8_t> data(1000);
-    // Far more than the congestion window at first takes: some must wait.
+    // Far more than the congestion window takes at first, so some must wait.
     for (int i = 0; i < 20000; i++) from.send(data);
     EXPECT_GT(from.send_buffer_size(), 0u);
     const std::uint64_t cleared = from.clear_send_buffer();

@@ -13,7 +13,7 @@ TEST(Statistics, EveryFigureOfTheReferenceIsCounted)
     from.send(std::vector<std::uint8_t>(400));
     to.receive(buffer, patience);
     std::uint64_t count = 1;
-    do { // until a receive had to wait
+    do { // repeats until a receive had to wait
         from.send(payload);
         to.receive(buffer, patience);
         count++;
@@ -34,7 +34,7 @@ TEST(Statistics, EveryFigureOfTheReferenceIsCounted)
     EXPECT_EQ(sent.datagrams_sent, sent.sent);
     EXPECT_EQ(sent.bytes_sent, sent.sent_bytes);
     EXPECT_GE(sent.datagrams_sent, count + 4);
-    EXPECT_EQ(received.receive_errors, 0u); // another session's datagrams, which this peer cannot send
+    EXPECT_EQ(received.receive_errors, 0u); // counts datagrams of another session, which this peer cannot send
     EXPECT_EQ(received.datagrams_received, count);
     EXPECT_EQ(received.bytes_received, 400 + 100 * (count - 1));
     EXPECT_EQ(received.min_datagram_size, 100u);
@@ -47,5 +47,5 @@ TEST(Statistics, EveryFigureOfTheReferenceIsCounted)
     EXPECT_GE(received.total_receive_time(), received.max_receive_time());
     EXPECT_GT(sent.send_success_rate, 0.5);
     EXPECT_LT(sent.send_success_rate, 1);
-    EXPECT_EQ(received.receive_success_rate, 1); // what was dropped is no failure
+    EXPECT_EQ(received.receive_success_rate, 1); // a dropped datagram is not a failure
 }

@@ -1,4 +1,4 @@
-// Structured transports: as bytes and text, and as objects of C++ by a codec of the program's own.
+// Structured transports: objects as bytes and text, and C++ objects with a codec of the program.
 #include "pair.hpp"
 
 #include <gtest/gtest.h>
@@ -8,14 +8,14 @@ using namespace wtgram_tests;
 namespace
 {
 
-struct number { // no default constructor, and a form of its own
+struct number { // no default constructor, and its own encoding
     explicit number(int v) : value(v) {}
     int value;
 };
 struct line {
     std::string text;
 };
-struct strict { // its codec, and its move, throw instead of giving no value
+struct strict { // its codec and its move throw instead of returning no value
     explicit strict(int v) : value(v) {}
     strict(const strict &) = default;
     strict(strict &&other) : value(other.value)
@@ -32,7 +32,7 @@ std::string_view text_of(const std::uint8_t *data, std::size_t length)
     return {reinterpret_cast<const char *>(data), length};
 }
 
-// Turns every byte around; refuses the type 2, and throws for what is empty.
+// Inverts every byte. Refuses the type 2, and throws for empty objects.
 struct inverter {
     static bool invert(wtgram::bytes_view from, std::vector<std::uint8_t> &to)
     {

@@ -33,7 +33,7 @@ TEST(Transport, EveryFormOfSendArrives)
     std::multiset<std::string> got;
     std::uint8_t buffer[64];
     for (int i = 0; i < 7; i++) got.insert(text_of(buffer, to.receive(buffer, patience)));
-    // Not compared in order: priorities may overtake.
+    // Does not compare the order, because priorities may overtake.
     EXPECT_EQ(got, (std::multiset<std::string>{"vec", "arr", "text", "try", "vec", "for", "arr"}));
     EXPECT_EQ(from.send_sequence(), 7u);
     EXPECT_EQ(to.receive_sequence(), 7u);
@@ -72,7 +72,7 @@ TEST(Transport, WhatWaitsIsCountedByItsPriority)
     const std::vector<std::uint8_t> data(1000);
     const std::vector<wtgram_slice> slices(1000, wtgram_slice{data.data(), data.size()});
     wtgram_queue_stats stats{};
-    // The path takes what it can meanwhile, the highest priority first.
+    // Meanwhile the path takes what it can, the highest priority first.
     for (int rounds = 0; rounds < 1000 && stats.outgoing_priority_datagrams[1] == 0; rounds++) {
         for (const int priority : {0, 1})
             EXPECT_EQ(from.send_batch(slices, wtgram::send_options().priority(priority)).accepted, 1000u);
@@ -153,7 +153,7 @@ TEST(Transport, AReceiveBufferIsARangeAndMoves)
     buffer = std::move(moved);
     EXPECT_EQ(buffer.size(), 1u);
     EXPECT_TRUE(moved.empty());
-    // No room for any: refused, and the datagram stays.
+    // No element, or no bytes, for a datagram: the call fails, and the datagram stays.
     from.send("x");
     wtgram::receive_buffer none(0, 10), small(1, 0);
     EXPECT_EQ(to.receive_batch_for(none, patience).error(), wtgram::errc::invalid_argument);

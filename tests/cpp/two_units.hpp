@@ -1,5 +1,5 @@
-// One program of two translation units that both include everything: what is not inline cannot link, and what has an
-// identity must be one.
+// One program of two translation units that both include everything. Definitions that are not inline do not link, and
+// objects with an identity must exist once.
 #ifndef WTGRAM_TESTS_TWO_UNITS_HPP
 #define WTGRAM_TESTS_TWO_UNITS_HPP
 

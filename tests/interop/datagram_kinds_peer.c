@@ -1,9 +1,9 @@
-/* Our end of datagram_kinds_test.py: JSON datagrams and heartbeats through the C header alone.
+/* Our end of datagram_kinds_test.py: JSON datagrams and heartbeats, with the C header alone.
  *
  *   datagram_kinds_peer server json|heartbeat COUNT
  *   datagram_kinds_peer client json|heartbeat COUNT URL
  *
- * The server prints "listening PORT". Exit code 0 only when all went well. */
+ * The server prints "listening PORT". The exit code is 0 only if all went well. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@
 enum { SECOND_US = 1000 * 1000, PATIENCE_US = 60 * SECOND_US, CAPACITY = 1000 };
 enum { BEAT_US = 50 * 1000, SILENT_AFTER_INTERVALS = 40 };
 
-/* One document as we send it, with white space and bare UTF-8, and as pywebtransport does, whose json.dumps escapes all
- * that is not ASCII. Neither side touches digits or the order of members. */
+/* The same document in two forms: as we send it, with white space and bare UTF-8, and as pywebtransport sends it, whose
+ * json.dumps escapes everything that is not ASCII. Neither side changes digits or the order of members. */
 #define NUMBERS "18446744073709551616,-9007199254740993,0.1,-0.0,1e+300,5e-324"
 static const char WITH_SPACE[] =
     " {\"name\" : \"n\xc3\xa4me \xf0\x9f\x98\x80 \\\"q\\\" \\u0001/\",\n\t\"id\": %lu, "
@@ -51,7 +51,7 @@ static int expect_document(wtgram_transport transport, unsigned long number)
     return fprintf(stderr, "expected %s\ngot      %s\n", expected, text), 1;
 }
 
-/* The client asks first; at last pywebtransport sends a NaN, which is no JSON. */
+/* The client sends first. At the end pywebtransport sends a NaN, which is not JSON. */
 static int exchange_json(wtgram_transport transport, bool asks, unsigned long count)
 {
     char text[CAPACITY], detail[200] = "";
@@ -64,11 +64,11 @@ static int exchange_json(wtgram_transport transport, bool asks, unsigned long co
     wtgram_status status =
         wtgram_transport_receive_json(transport, PATIENCE_US, text, sizeof text, &length, detail, sizeof detail);
     if (status != WTGRAM_ERROR_SERIALIZATION || detail[0] == 0) return failed("receive_json of a NaN", status);
-    /* The refusal has not cost the transport anything; and pywebtransport learns that we have come so far. */
+    /* The transport still works after the refusal, and this tells pywebtransport that we are done. */
     return send_document(transport, count);
 }
 
-/* 1 when the next datagram is a heartbeat, whose time must be about now; 0 when it is `other`; else -1. */
+/* Returns 1 if the next datagram is a heartbeat, whose time must be about now; 0 if it is `other`; otherwise -1. */
 static int next_is_heartbeat(wtgram_transport transport, const char *other)
 {
     char data[CAPACITY];
@@ -97,7 +97,7 @@ static int expect_silence(wtgram_transport transport, bool expected)
     }
 }
 
-/* Both beat. After COUNT of theirs we ask them to stop, and then the watch must find them silent. */
+/* Both ends send heartbeats. After COUNT of theirs we ask them to stop, and then the peer must become silent. */
 static int exchange_heartbeats(wtgram_transport transport, unsigned long count)
 {
     wtgram_heartbeat_options options;
@@ -128,7 +128,7 @@ static int exchange(wtgram_session session, const char *kind, bool asks, unsigne
     if (result != 0) return result;
     printf("exchanged %lu\n", count);
     fflush(stdout);
-    /* The other side closes the session, so that what we sent last arrives. */
+    /* The other side closes the session, so that our last datagrams arrive. */
     uint8_t data[CAPACITY];
     size_t length = 0;
     status = wtgram_transport_receive(transport, 3 * PATIENCE_US, data, sizeof data, &length);

@@ -2,9 +2,9 @@
 
     datagram_kinds_test.py --ours PROGRAM --role server|client --kind json|heartbeat [--count N]
 
-ROLE is pywebtransport's. Run with the Python of a pywebtransport 0.6 environment: later ones have neither. N documents
-go each way and must mean the same there as here; every heartbeat must be known for one, and nothing else. Exits 0 only
-when it was so.
+The role is pywebtransport's. Run it with the Python of a pywebtransport 0.6 environment: later versions have neither. N
+documents go each way and must mean the same at both ends. Each heartbeat, and nothing else, must be recognized as one.
+Exits 0 only if all this is true.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def document(number: int) -> dict:
 
 
 def check_document(received: object, number: int) -> None:
-    # repr too: 1 == 1.0 == True and -0.0 == 0.0 to Python, and a dict's order does not count.
+    # It compares repr(), too: to Python 1 == 1.0 == True and -0.0 == 0.0, and the order of a dict does not count.
     if received != document(number) or repr(received) != repr(document(number)):
         raise AssertionError(f"expected {document(number)!r}\ngot      {received!r}")
 
@@ -49,7 +49,7 @@ async def exchange_json(transport, asks: bool, count: int) -> None:
         check_document(await transport.receive_json(timeout=60), number)
         if not asks:
             await transport.send_json(data=document(number))
-    # Python's json writes what no JSON parser has to read; ours says so and lives on.
+    # Python's json writes NaN, which JSON does not have. Our side reports it and goes on.
     await transport.send_json(data={"value": math.nan})
     check_document(await transport.receive_json(timeout=60), count)
 
@@ -75,7 +75,7 @@ async def exchange_heartbeats(transport, count: int) -> None:
 
 
 async def exchange(session, arguments: argparse.Namespace, asks: bool, ours: asyncio.subprocess.Process) -> None:
-    """What the kind asks for; the session is closed when our program has said that its part is done, too."""
+    """Runs the exchange of this kind. Closes the session when our program reports that its part is done, too."""
     transport = await session._session.datagrams
     if arguments.kind == "json":
         await exchange_json(transport, asks, arguments.count)

@@ -1,11 +1,12 @@
 """The echo test that every peer speaks, whatever its language.
 
-A client sends numbered payloads, the server returns each datagram as it came. The client checks every byte of every
-echo and sends again what has not come back: datagrams may be lost, so what is asserted is that all came back, unchanged,
-within a bounded number of re-sends. A datagram that starts with ASK_CLOSE asks the server to close the session with the
-code and reason it was started with; a client sends it when the server is to be the one that closes.
+A client sends numbered payloads, and the server returns each datagram as it came. The client checks every byte of
+every echo and sends again the payloads that did not come back. Datagrams may be lost, so the test asserts that all
+came back, unchanged, within a bounded number of re-sends. A datagram that starts with ASK_CLOSE asks the server to
+close the session with the code and reason that it was started with. A client sends it if the server is to close the
+session.
 
-Everything a peer has to say it prints as one JSON object a line; the runner (run_pair.py) reads and judges them.
+A peer prints each report as one JSON object a line. The runner (run_pair.py) reads and checks them.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import struct
 from typing import Protocol
 
 ASK_CLOSE = b"please close"
-WINDOW = 32  # outstanding payloads; well below every peer's queue limit
-QUIET_S = 0.25  # nothing came back for so long: send the outstanding ones again
+WINDOW = 32  # outstanding payloads; well below the queue limit of every peer
+QUIET_S = 0.25  # if nothing came back for so long, it sends the outstanding ones again
 PAYLOAD_RANGE_BYTES = 992  # sizes 8..999: fits the first QUIC packet of every peer (Chromium's limit is the lowest)
 
 
 class Session(Protocol):
-    """What a peer's session must offer to the two loops below."""
+    """The functions that the two loops below need of a peer's session."""
 
     async def send(self, data: bytes) -> None: ...
     async def receive(self, timeout_s: float) -> bytes | None: ...
@@ -35,13 +36,13 @@ def say(event: str, **fields: object) -> None:
 
 
 def payload(number: int) -> bytes:
-    """4 bytes big-endian number, then a size and a pattern that depend on it."""
+    """The number in 4 big-endian bytes, then a pattern. Size and pattern depend on the number."""
     size = 8 + number * 37 % PAYLOAD_RANGE_BYTES
     return struct.pack(">I", number) + bytes((number * 31 + index) & 0xFF for index in range(4, size))
 
 
 async def exchange(session: Session, wanted: int, deadline_s: float) -> bool:
-    """Client: True when each payload came back byte for byte. At most `wanted` re-sends in all."""
+    """Client: returns True if each payload came back byte for byte, with at most `wanted` re-sends in all."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + deadline_s
     outstanding: dict[int, bytes] = {}
@@ -80,7 +81,7 @@ async def exchange(session: Session, wanted: int, deadline_s: float) -> bool:
 
 
 async def run_client(session: Session, wanted: int, closer: str, code: int, reason: str, deadline_s: float) -> bool:
-    """Client: the exchange, then the close by the side that was asked for."""
+    """Client: runs the exchange, then the session is closed by `closer`."""
     if not await exchange(session, wanted, deadline_s):
         return False
     if closer == "client":
@@ -90,7 +91,7 @@ async def run_client(session: Session, wanted: int, closer: str, code: int, reas
     for _ in range(10):
         try:
             await session.send(ASK_CLOSE)
-        except Exception as error:  # the close may have arrived meanwhile; wait_closed below says so or fails
+        except Exception as error:  # the close may have arrived meanwhile; wait_closed below reports it or fails
             say("note", message=f"send while closing: {error!r}")
         if info := await session.wait_closed(0.5):
             say("closed", by="peer", **info)
@@ -100,7 +101,7 @@ async def run_client(session: Session, wanted: int, closer: str, code: int, reas
 
 
 async def run_server_session(session: Session, path: str, code: int, reason: str) -> None:
-    """Server: echo until somebody closes, and say who did."""
+    """Server: echoes until one side closes the session, and reports which side."""
     say("session", path=path)
     echoed = 0
     while True:

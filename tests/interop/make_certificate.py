@@ -1,6 +1,6 @@
 """make_certificate.py FOLDER: writes certificate.pem and key.pem there and prints the certificate's SHA-256.
 
-ECDSA P-256 and valid for less than 14 days: what clients that trust by certificate hash demand.
+The certificate is ECDSA P-256 and valid for less than 14 days, as clients that trust by certificate hash demand.
 """
 
 import datetime

@@ -1,12 +1,11 @@
-/* Our end of the echo test (echo_test.py says what both ends do), through the C header alone.
+/* Our end of the echo test (echo_test.py says what both ends do), with the C header alone.
  *
  *   peer server [--certificate FILE --key FILE] [--sessions N] [--close-code N] [--close-reason TEXT] [--seconds S]
- *   peer client URL (--hash HEX | --insecure) [--count N] [--closer client|server] [--close-code N] [--close-reason
- * TEXT]
- *               [--seconds S]
+ *   peer client URL (--hash HEX | --insecure) [--count N] [--closer client|server] [--close-code N]
+ *               [--close-reason TEXT] [--seconds S]
  *
- * The server ends after N sessions (default 1), either end after S seconds (default 60) at the latest. One JSON object
- * a line on standard output; exit code 0 only when everything asked for has happened. */
+ * The server ends after N sessions (default 1). Both ends end after S seconds (default 60) at the latest. They print
+ * one JSON object a line. The exit code is 0 only if everything that was asked for has happened. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +25,7 @@ struct arguments {
     uint32_t close_code, count, sessions, seconds;
 };
 
-/* ---- what it says ---- */
+/* ---- output ---- */
 
 static void print_text(const char *text)
 {
@@ -84,7 +83,7 @@ static wtgram_status send_number(wtgram_transport transport, uint32_t number)
     return wtgram_transport_send(transport, bytes, size, NULL);
 }
 
-/* The number of a payload that came back exactly as it was sent, or -1. */
+/* Returns the number of a payload that came back exactly as it was sent, or -1. */
 static int64_t echoed_number(const uint8_t *bytes, size_t length, uint32_t sent)
 {
     uint8_t expected[PAYLOAD_MAX_BYTES];
@@ -94,7 +93,7 @@ static int64_t echoed_number(const uint8_t *bytes, size_t length, uint32_t sent)
     return number;
 }
 
-/* 0 when each of `wanted` payloads came back byte for byte, with at most `wanted` re-sends. */
+/* Returns 0 if each of `wanted` payloads came back byte for byte, with at most `wanted` re-sends. */
 static int exchange(wtgram_transport transport, uint32_t wanted, int64_t deadline_us)
 {
     static uint8_t buffer[RECEIVE_CAPACITY];
@@ -157,7 +156,7 @@ static int parse_hash(const char *text, uint8_t hash[WTGRAM_CERTIFICATE_HASH_LEN
     return 0;
 }
 
-/* The side that closes does it; both wait until it is done and say what they saw. */
+/* The side that was asked to closes the session. Both sides wait for the close and print what they saw. */
 static int finish_client(wtgram_session session, wtgram_transport transport, const struct arguments *arguments)
 {
     wtgram_close_info info;
@@ -342,7 +341,7 @@ int main(int argc, char **argv)
     int result = parse(argc, argv, &arguments);
     if (result != 0) return result;
     result = arguments.is_server ? server(&arguments) : client(&arguments);
-    /* Gives a close that is still on its way the time to leave. */
+    /* Gives a close message that is on its way time to leave. */
     wtgram_status status = wtgram_shutdown(5 * SECOND_US);
     if (status != WTGRAM_OK && result == 0) result = fail("shutdown", status, NULL);
     return result;

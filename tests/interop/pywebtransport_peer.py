@@ -17,14 +17,14 @@ from echo_test import say
 
 
 def free_udp_port() -> int:
-    """pywebtransport refuses port 0; the port is free now and, on loopback in one test, still a moment later."""
+    """A free port, because pywebtransport refuses port 0. On loopback, in one test, it is still free a moment later."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 async def wait_until_bound(port: int) -> None:
-    """Says `listening` once somebody holds the port."""
+    """Reports `listening` when a socket is bound to the port."""
     for _ in range(500):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:

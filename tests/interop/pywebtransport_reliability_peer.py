@@ -17,10 +17,10 @@ from pywebtransport.datagram.reliability import DatagramReliabilityLayer
 from pywebtransport_peer import free_udp_port, wait_until_bound
 
 SIZE_RANGE_BYTES = 592
-# Its layer sends without limit; more than this unacknowledged would only fill queues.
+# Its layer sends without limit. More unacknowledged messages than this would only fill queues.
 UNACKNOWLEDGED = 200
 PATIENCE_S = 120
-# At 10 % loss each way one message in 20,000 fails 6 times: with the default of 5 retries it would give some up.
+# At 10 % loss each way, one message in 20,000 fails 6 times: the default of 5 retries would give some up.
 OPTIONS = {"ack_timeout": 0.5, "max_retries": 120}
 
 
@@ -57,7 +57,7 @@ async def receive_all(layer: DatagramReliabilityLayer, count: int) -> None:
 async def run(session, count: int) -> None:
     async with DatagramReliabilityLayer(session._session, **OPTIONS) as layer:
         await asyncio.wait_for(asyncio.gather(send_all(layer, count), receive_all(layer, count)), PATIENCE_S)
-        # The peer may still want acknowledgements; the runner says when both are content.
+        # The peer may still need acknowledgements. The runner ends the input when both peers are done.
         await asyncio.to_thread(sys.stdin.read)
 
 
@@ -93,7 +93,7 @@ async def main() -> None:
     except Exception as error:
         say("error", message=repr(error))
         os._exit(1)
-    # Its server does not end when it is cancelled (0.9.1 waits for its connections for ever).
+    # Its server does not end when it is cancelled (0.9.1 waits for its connections forever).
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
-"""pywebtransport's three generations behind the one Session of echo_test.py.
+"""The three generations of pywebtransport, each with the Session of echo_test.py.
 
 Each has `connect(url)` (an async context manager that yields a session) and `serve(port, certificate, key, handler)`.
-Certificates are not verified by these clients: pywebtransport knows no certificate hashes, and our server's identity is
-self-signed. That our own client verifies hashes is proved in the other role.
+These clients do not verify certificates, because pywebtransport has no certificate hashes, and our server's
+certificate is self-signed. The other role proves that our own client verifies hashes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Handler = Callable[[object, str], Awaitable[None]]
 
 
 class ClosedOnce:
-    """Remembers how the session ended; several of pywebtransport's events may say it, the first one counts."""
+    """Remembers how the session ended. Several events of pywebtransport may report it; the first one counts."""
 
     def __init__(self) -> None:
         self._info: dict | None = None
@@ -35,9 +35,9 @@ class ClosedOnce:
 
     async def wait(self, session, timeout_s: float) -> dict | None:
         if self._info is None and (session.is_closed or _connection_is_closed(session)):
-            # The event that says with what may still be under way. 0.9 drops it with the session's emitter,
-            # and 0.6 and 0.9 raise none when the QUIC connection ends under the session: then all that is
-            # known is that it is closed.
+            # The event with code and reason may still be on its way. 0.9 drops it with the session's emitter. 0.6 and
+            # 0.9 raise no event when the QUIC connection ends under the session; then it is only known that the session
+            # is closed.
             await self._wait_event(0.5)
             return self._info or {"code": None, "reason": ""}
         if timeout_s > 0:
@@ -58,7 +58,7 @@ def _connection_is_closed(session) -> bool:
 
 
 class SessionOf06:
-    """0.6: datagrams have a transport object of their own."""
+    """0.6: datagrams have their own transport object."""
 
     def __init__(self, session) -> None:
         self._session = session
@@ -82,7 +82,7 @@ class SessionOf06:
             return await transport.receive(timeout=timeout_s)
         except (TimeoutError, DatagramError) as error:
             if not isinstance(error, TimeoutError):
-                await asyncio.sleep(0.01)  # closed: the caller asks wait_closed next
+                await asyncio.sleep(0.01)  # closed: the caller calls wait_closed next
             return None
 
     async def close(self, code: int, reason: str) -> None:
@@ -130,7 +130,7 @@ class QueueFedSession:
 
 
 class ReadingSession(QueueFedSession):
-    """0.21: read_datagram, which may not be cancelled without losing what it reads: one task reads for all."""
+    """0.21: read_datagram loses what it reads if it is cancelled. So one task reads for all."""
 
     def __init__(self, session) -> None:
         self._session = session
@@ -171,7 +171,7 @@ async def connect(url: str) -> AsyncIterator[object]:
 
 
 async def serve(host: str, port: int, certificate: str, key: str, handler: Handler) -> None:
-    """Serves until cancelled; `handler(session, path)` runs once a session."""
+    """Serves until it is cancelled. `handler(session, path)` runs once for each session."""
     if GENERATION <= (0, 9):
         await _serve_app(host, port, certificate, key, handler)
     else:

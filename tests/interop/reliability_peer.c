@@ -1,10 +1,11 @@
-/* Our end of the reliability interop test (run_reliability.py says what both ends do), through the C header alone.
+/* Our end of the reliability interop test (run_reliability.py says what both ends do), with the C header alone.
  *
  *   reliability_peer server COUNT
  *   reliability_peer client URL COUNT
  *
- * Sends COUNT numbered messages and receives COUNT, each exactly once; says so in one JSON object a line, and ends when
- * its standard input does. Messages are 4 bytes big-endian number and a pattern of a size that depends on it. */
+ * Sends COUNT numbered messages, and receives COUNT, each exactly once. Prints this as one JSON object a line, and ends
+ * when its standard input ends. A message has a 4-byte big-endian number and a pattern, whose size depends on the
+ * number. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ static size_t make_message(uint32_t number, uint8_t *bytes)
     return size;
 }
 
-/* In a thread of its own: messages go while others come. */
+/* Runs in its own thread, because messages are sent and received at the same time. */
 static void *send_all(void *argument)
 {
     struct work *work = (struct work *)argument;
@@ -59,7 +60,7 @@ static void *send_all(void *argument)
     return NULL;
 }
 
-/* The number of a message exactly as it was sent, or -1. */
+/* Returns the number of a message that is exactly as it was sent, or -1. */
 static int64_t number_of(const uint8_t *bytes, size_t length, uint32_t count)
 {
     uint8_t expected[SIZE_MAX_BYTES];
@@ -98,7 +99,7 @@ static int receive_all(const struct work *work)
     return 0;
 }
 
-/* Every message must have exactly one outcome. */
+/* Each message must have exactly one outcome. */
 static int fetch_outcomes(const struct work *work)
 {
     static wtgram_reliability_outcome outcomes[OUTCOMES];
@@ -148,7 +149,7 @@ static int run(wtgram_session session, uint32_t count)
                statistics.transmissions, statistics.early_retransmits, statistics.timer_retransmits, statistics.gave_up,
                statistics.duplicates, statistics.negotiated, statistics.rtt_us);
     fflush(stdout);
-    /* The peer may still want acknowledgements; the runner says when both are content. */
+    /* The peer may still need acknowledgements. The runner ends the input when both peers are done. */
     while (result == 0 && getchar() != EOF) {}
     wtgram_reliability_free(work.layer);
     return result != 0 || !work.sent_all;

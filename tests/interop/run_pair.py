@@ -1,9 +1,9 @@
 """run_pair.py --server PEER --client PEER …: one echo test between two real programs.
 
-PEER is `ours` (peer.c), `wtransport` (wtransport_peer.rs) or `pywebtransport-VERSION`. The server runs once; the client
-connects twice: first it exchanges all payloads and closes the session itself, then it exchanges a few and asks the server
-to close. Each side must have seen the other's code and reason, as far as that peer can (see WHAT_A_CLOSE_LOOKS_LIKE).
-Exits 0 only when everything was as expected; children never outlive it.
+PEER is `ours` (peer.c), `wtransport` (wtransport_peer.rs) or `pywebtransport-VERSION`. The server runs once. The
+client connects twice: first it exchanges all payloads and closes the session itself, then it exchanges a few and asks
+the server to close. Each side must have seen the other's code and reason, as far as that peer can (see
+SHOWS_OUR_CLOSE). Exits 0 only if everything was as expected. Its children never outlive it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ SERVER_CLOSE = (1234567, "the server says good-bye, adiós")
 PATH = "/echo/now?x=1"
 FEW = 100
 
-# How the peer (not our side) shows a close that our side did: the code and reason, only that it is closed, or nothing.
-# pywebtransport 0.6 and 0.9 take capsules without DATA frames only; RFC 9297 asks for DATA frames, which they
-# answer with a connection error. 0.6 as client does not tell its user even that.
+# What the peer (not our side) reports about a close that our side did: code and reason, only that it is closed, or
+# nothing. pywebtransport 0.6 and 0.9 accept capsules only without DATA frames. RFC 9297 requires DATA frames, and they
+# answer these with a connection error. 0.6 as client does not even report that to its user.
 SHOWS_OUR_CLOSE = {
     "ours": "code",
     "wtransport": "code",
@@ -40,17 +40,17 @@ SHOWS_OUR_CLOSE = {
 
 
 class Failure(Exception):
-    """The test's sentence is not true; the text says where."""
+    """The test failed; the text says where."""
 
 
 def die_with_parent() -> None:
-    """In the child: be killed when the runner is, however that ends (PR_SET_PDEATHSIG; Linux)."""
+    """In the child: makes the system kill it when the runner ends in any way (PR_SET_PDEATHSIG; Linux)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Peer:
-    """A child whose JSON lines are read as they come; everything it prints is repeated with its name in front."""
+    """A child. Its JSON lines are read when they arrive, and all its output is repeated with its name in front."""
 
     def __init__(self, name: str, command: list[str], stdin: int = subprocess.DEVNULL) -> None:
         self.name = name
@@ -74,11 +74,11 @@ class Peer:
         self._incoming.put(None)
 
     def wait_for(self, kind: str, seconds: float) -> dict:
-        """The next event of this kind; an error event or the end of the program is a failure."""
+        """Returns the next event of this kind. An error event or the end of the program is a failure."""
         return self.wait_for_any({kind}, seconds)
 
     def wait_for_any(self, kinds: set[str], seconds: float) -> dict:
-        """The same for several kinds."""
+        """Like wait_for, for several kinds."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -107,7 +107,7 @@ class Peer:
 
 
 class Commands:
-    """How each peer is started."""
+    """The commands that start each peer."""
 
     def __init__(self, arguments: argparse.Namespace, certificates: pathlib.Path) -> None:
         self._arguments = arguments
@@ -127,7 +127,7 @@ class Commands:
         return [self._python(peer), str(HERE / "pywebtransport_peer.py")]
 
     def server(self, peer: str) -> tuple[list[str], str | None]:
-        """The command, and the certificate's hash where the server does not print it itself."""
+        """The command, and the certificate's hash if the server does not print it."""
         code, reason = SERVER_CLOSE
         command = [*self._program(peer), "server", "--close-code", str(code), "--close-reason", reason]
         command += ["--seconds", str(self._arguments.seconds)]
@@ -156,11 +156,12 @@ class Commands:
 
 
 def check_close(who: str, seen: dict, expected: tuple[int, str], closer: str, watcher: str) -> None:
-    """`seen` is what `watcher` printed about a close that `closer` did with the expected code and reason."""
+    """Checks `seen`: what `watcher` printed about a close by `closer` with the expected code and reason."""
     code, reason = expected
     precise = SHOWS_OUR_CLOSE[watcher] == "code"
     if watcher == "ours" and closer == "wtransport":
-        # Its close is a QUIC close with the session's code as the QUIC error: no capsule, so not the session's code.
+        # It closes QUIC with the session's code as the QUIC error and without a capsule, so this is not the session's
+        # code.
         shown = (seen.get("transport_error") if seen.get("by") == "transport" else seen.get("code"), seen.get("reason"))
         right = shown == expected
     else:
@@ -179,7 +180,7 @@ def check_echoes(client: Peer, count: int, seconds: float) -> None:
 
 def check_session(server: Peer) -> None:
     path = server.wait_for("session", 60)["path"]
-    # wtransport and pywebtransport differ in whether the path they show has the query.
+    # wtransport and pywebtransport differ in whether their path contains the query.
     if path not in (PATH, PATH.partition("?")[0]) or (server.name == "server ours" and path != PATH):
         raise Failure(f"{server.name}: path {path}, expected {PATH}")
 
@@ -205,12 +206,12 @@ def run(arguments: argparse.Namespace, commands: Commands, children: list[Peer])
         expected = CLIENT_CLOSE if closer == "client" else SERVER_CLOSE
         if SHOWS_OUR_CLOSE[watching] != "nothing":
             check_close(watcher.name, watcher.wait_for("closed", 60), expected, closing, watching)
-        # Our side must also know the end of a session that it closed itself.
+        # Our side must also report the end of a session that it closed itself.
         if closing == "ours":
             local = client if closer == "client" else server
             if (seen := local.wait_for("closed", 60)).get("by") != "local":
                 raise Failure(f"{local.name} closed the session itself and saw {seen}")
-        # A client that is shown no close waits for one in vain: then it is killed, else it must be content.
+        # A client that gets no report of a close waits for one forever, and is killed. Any other client must succeed.
         if not (watcher is client and SHOWS_OUR_CLOSE[watching] == "nothing") and client.wait_exit(60) != 0:
             raise Failure(f"{client.name}: exit code {client.process.returncode}")
         client.kill()
@@ -245,5 +246,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ctest's timeout: so that `finally` runs
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # at ctest's timeout, so that `finally` runs
     sys.exit(main())

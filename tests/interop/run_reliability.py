@@ -1,8 +1,8 @@
 """run_reliability.py --server PEER --client PEER …: reliable messages both ways between two real programs.
 
-PEER is `ours` (reliability_peer.c) or `pywebtransport-0.9.1`. Each sends COUNT messages through the link simulator, which
-loses 10 % each way, and must receive the other's COUNT: every one, unchanged, once; and each must know of all its own
-that they arrived. Exits 0 only then; children never outlive it.
+PEER is `ours` (reliability_peer.c) or `pywebtransport-0.9.1`. Each sends COUNT messages through the link simulator,
+which loses 10 % each way. Each must receive all COUNT messages of the other, unchanged and once, and must get an
+acknowledgement for all its own. Exits 0 only then. Its children never outlive it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from run_pair import Failure, Peer
 HERE = pathlib.Path(__file__).parent
 REFERENCE = "pywebtransport-0.9.1"
 CONDITIONS = {"loss": 0.1}
-LEAST_LOSS = 0.05  # what the link must have lost for the test to have proved anything
+LEAST_LOSS = 0.05  # the link must have lost at least this, otherwise the test proves nothing
 
 
 class Talker(Peer):
-    """A peer with an open standard input; closing it lets it end."""
+    """A peer with an open standard input. It ends when the input is closed."""
 
     def __init__(self, name: str, command: list[str]) -> None:
         super().__init__(name, command, stdin=subprocess.PIPE)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, folder: str, children: list[Peer]) -> Non
     peers = (server, client)
     for peer in peers:
         kinds = {}
-        # In whatever order it says them.
+        # It may print them in either order.
         while len(kinds) < 2:
             event = peer.wait_for_any({"received", "settled"}, arguments.seconds)
             kinds[event["event"]] = event
@@ -111,5 +111,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ctest's timeout: so that `finally` runs
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # at ctest's timeout, so that `finally` runs
     sys.exit(main())

@@ -1,9 +1,9 @@
-/* Our end of structured_test.py: structured objects, JSON or MessagePack on the wire, through the C header alone.
+/* Our end of structured_test.py: structured objects, JSON or MessagePack on the wire, with the C header alone.
  *
  *   structured_peer server json|msgpack          sends every object back as it came, until the session ends
- *   structured_peer client json|msgpack URL N    sends N objects and expects each back, the same
+ *   structured_peer client json|msgpack URL N    sends N objects and expects each back unchanged
  *
- * The server prints "listening PORT". Exit code 0 only when all went well. */
+ * The server prints "listening PORT". The exit code is 0 only if all went well. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

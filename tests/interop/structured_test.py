@@ -2,11 +2,11 @@
 
     structured_test.py --ours PROGRAM --role server|client --serializer json|msgpack [--count N]
 
-ROLE is pywebtransport's. Run with the Python of a pywebtransport 0.6 or 0.9 environment. Whoever is the client sends N
-objects and expects each back, the same. Exits 0 only when it was so.
+The role is pywebtransport's. Run it with the Python of a pywebtransport 0.6 or 0.9 environment. The client sends N
+objects and expects each back unchanged. Exits 0 only if that is true.
 """
 
-# No `from __future__ import annotations`: pywebtransport's serializers look at the fields' types.
+# No `from __future__ import annotations`, because pywebtransport's serializers read the types of the fields.
 import argparse
 import asyncio
 import pathlib
@@ -22,7 +22,7 @@ from pywebtransport.datagram import StructuredDatagramTransport
 from pywebtransport.serializer import JSONSerializer, MsgPackSerializer
 
 HERE = pathlib.Path(__file__).parent
-TYPE_ID = 513  # two bytes that differ
+TYPE_ID = 513  # its two bytes differ
 SERIALIZERS = {"json": JSONSerializer, "msgpack": MsgPackSerializer}
 
 

@@ -51,7 +51,7 @@ async fn run(arguments: &Arguments) -> Outcome<()> {
     }
 }
 
-/// Both roles' command line.
+/// The command line of both roles.
 struct Arguments {
     url: Option<String>,
     hash: Option<String>,
@@ -109,10 +109,10 @@ async fn client(url: &str, arguments: &Arguments) -> Outcome<()> {
     exchange(&connection, arguments.count, Instant::now() + Duration::from_secs(arguments.seconds)).await?;
     if arguments.server_closes {
         for _ in 0..10 {
-            // The close may have arrived meanwhile; `closed` says so, or the loop ends without it.
+            // The close may have arrived meanwhile; `closed` reports it, or the loop ends without it.
             let _ = connection.send_datagram(ASK_CLOSE);
-            // Not `closed()`: that one says "locally closed" for a CLOSE capsule,
-            // `receive_datagram` says what was in it.
+            // Not `closed()`, which returns "locally closed" for a CLOSE capsule. `receive_datagram` returns what was
+            // in the capsule.
             while let Ok(received) = timeout(QUIET * 2, connection.receive_datagram()).await {
                 if let Err(error) = received {
                     say(closed_line(&error, 0));

@@ -1,4 +1,5 @@
-//! The poller's rules, and the poller under a scheduler that draws every interleaving of its threads.
+//! The poller's rules, and the poller under a scheduler that draws every interleaving of its
+//! threads.
 //!
 //! The files of the poller are compiled here once more, over the locks of [`runtime::sync`], which
 //! is the scheduler. The rules are in [`rules`]; this file has the threads that provoke it: they

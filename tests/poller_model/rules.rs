@@ -1,4 +1,5 @@
-//! The rules, against which every wait of every thread is held, and the whole poller whenever all threads are at rest.
+//! The rules, against which every wait of every thread is held, and the whole poller whenever all
+//! threads are at rest.
 //!
 //! 1. **Entries.** An object is in a poller from `add` to `remove` or to its end (`retire`),
 //!    whichever comes first. What is not in the poller is not reported by a wait that begins later,
@@ -6,13 +7,14 @@
 //! 2. **Interest.** A report has the cookie of the latest `add` or `modify` and says nothing that
 //!    was not asked for, except `CLOSED`. The three may run in parallel: then either may be the
 //!    latest, but a `modify` that succeeded beside a `remove` came before it.
-//! 3. **Level.** What is reported was so during the wait. What is so all through a wait, and was told of before it, is
-//!    reported by it or leaves no room for itself; in particular no wait ends empty-handed then, and at rest no thread
-//!    sleeps.
+//! 3. **Level.** What is reported was so during the wait. What is so all through a wait, and was
+//!    told of before it, is reported by it or leaves no room for itself; in particular no wait ends
+//!    empty-handed then, and at rest no thread sleeps.
 //! 4. **One shot.** One report for each `add` or `modify`.
 //! 5. **Edges.** A change of size is reported once to each entry that asks for it, also later.
 //! 6. **Wakes.** Each ends one wait; waits end with nothing only by one.
-//! 7. **Descriptor.** Readable while something is ready; not after a wait without time that found nothing, at rest.
+//! 7. **Descriptor.** Readable while something is ready; not after a wait without time that found
+//!    nothing, at rest.
 //! 8. **Close.** Every wait ends, nothing is held.
 
 use std::collections::{HashMap, HashSet};
@@ -304,7 +306,8 @@ impl History {
         }
     }
 
-    /// A wait has ended without events: no condition that was so from its begin to its end may be watched.
+    /// A wait has ended without events: no condition that was so from its begin to its end may be
+    /// watched.
     fn check_nothing_was_missed(&self, began: u64) {
         for (number, object) in &self.objects {
             let told =
@@ -326,7 +329,8 @@ impl History {
         }
     }
 
-    /// The calls that may have been the latest about an object; nothing stands for one that is not in the poller.
+    /// The calls that may have been the latest about an object; nothing stands for one that is not
+    /// in the poller.
     fn latest(&self, object: u64) -> Vec<Option<&Call>> {
         let succeeded: Vec<_> =
             self.calls.iter().filter(|call| call.object == object && !call.failed()).collect();

@@ -1,4 +1,5 @@
-//! A machine with a lane of ours and one socket: the real core, with the simulated network for its wire.
+//! A machine with a lane of ours and one socket: the real core, with the simulated network for its
+//! wire.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -52,7 +53,8 @@ struct AttemptState {
 }
 
 impl LaneHost {
-    /// A machine at `address`, whose socket takes trains of `segments` packets and is full one time in `full_one_in`.
+    /// A machine at `address`, whose socket takes trains of `segments` packets and is full one time
+    /// in `full_one_in`.
     pub fn new(
         address: SocketAddr,
         config: EndpointConfig,
@@ -103,7 +105,8 @@ impl LaneHost {
         self.attempts.push(Attempt { key, path, session, state });
     }
 
-    /// Attempts that have come to an end since the last call: what they asked for, and the session or the error.
+    /// Attempts that have come to an end since the last call: what they asked for, and the session
+    /// or the error.
     pub fn news(&mut self) -> Vec<(String, Result<Arc<LinkSession>, Error>)> {
         let mut news = Vec::new();
         self.attempts.retain(|attempt| {

@@ -5,7 +5,8 @@
 //! - [`lane_host`]: a machine with a lane and one simulated socket; [`user`]: a program that uses a
 //!   session, and its book;
 //! - [`panics`]: those that a lane contained;
-//! - [`plain`]: plain QUIC over our crypto session, which tests network and seeds without the layers above.
+//! - [`plain`]: plain QUIC over our crypto session, which tests network and seeds without the
+//!   layers above.
 //!
 //! `WTGRAM_SIMULATION_SEED=17 cargo test --test simulation one_seed -- --ignored --nocapture` runs
 //! one seed and prints all that happens. `scripts/simulate` runs many, for as long as it is let,
@@ -67,7 +68,8 @@ fn sessions_keep_their_promises_in_every_weather_4() {
     quarter(3);
 }
 
-/// Seeds that have failed once. 30605: a liar's request named another path than the liar took it for.
+/// Seeds that have failed once. 30605: a liar's request named another path than the liar took it
+/// for.
 const MENDED: &[u64] = &[30605];
 
 #[test]

@@ -231,7 +231,8 @@ impl Users {
                 let options = User::transport_options(dice);
                 let Ok(transport) = Transport::open(Arc::clone(&session), &options) else { continue };
                 let tag = tag(&path);
-                // A liar may have asked for another path than it thinks, and be answered under that.
+                // A liar may have asked for another path than it thinks, and be answered under
+                // that.
                 let server = number_in(&path, 2).and_then(|number| self.servers.get(number));
                 let honest = client.is_honest && server.is_some_and(|server| server.is_honest);
                 let user = User::new(client.address, tag, session, transport, honest, dice);

@@ -217,7 +217,8 @@ impl Wire {
     }
 }
 
-/// Runs each of `waits` on a thread of its own, lets them block, and checks that `wake` ends them all.
+/// Runs each of `waits` on a thread of its own, lets them block, and checks that `wake` ends them
+/// all.
 pub fn wakes_all(waits: Vec<Box<dyn FnOnce() + Send>>, wake: impl FnOnce()) {
     let threads: Vec<_> = waits.into_iter().map(std::thread::spawn).collect();
     std::thread::sleep(Duration::from_millis(100));

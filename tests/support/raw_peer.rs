@@ -1,6 +1,8 @@
-//! An HTTP/3 peer made of hand-written bytes over quinn, for either side: it says exactly what a test tells it to.
+//! An HTTP/3 peer made of hand-written bytes over quinn, for either side: it says exactly what a
+//! test tells it to.
 //!
-//! All raw peers of a test program run on one thread of their own; every call waits for at most [`PATIENCE`].
+//! All raw peers of a test program run on one thread of their own; every call waits for at most
+//! [`PATIENCE`].
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -203,7 +205,8 @@ impl Raw {
         run(self.quic.accept_bi()).expect("a bidirectional stream of the peer")
     }
 
-    /// Waits for the connection's end: the HTTP/3 code it was closed with by our library, if it was.
+    /// Waits for the connection's end: the HTTP/3 code it was closed with by our library, if it
+    /// was.
     pub fn closed(&self) -> Option<u64> {
         match run(self.quic.closed()) {
             ConnectionError::ApplicationClosed(close) => Some(close.error_code.into_inner()),
@@ -238,7 +241,8 @@ impl RawSession {
         self.send.finish().expect("not finished before");
     }
 
-    /// Reads frames of the CONNECT stream up to HEADERS; its status, which our library encodes by the static table.
+    /// Reads frames of the CONNECT stream up to HEADERS; its status, which our library encodes by
+    /// the static table.
     pub fn read_status(&mut self) -> u16 {
         loop {
             let (kind, payload) = read_frame(&mut self.receive).expect("a frame");
@@ -248,7 +252,8 @@ impl RawSession {
         }
     }
 
-    /// Reads the rest of the CONNECT stream and returns the DATA in it, or the code it was reset with.
+    /// Reads the rest of the CONNECT stream and returns the DATA in it, or the code it was reset
+    /// with.
     pub fn read_data_to_end(&mut self) -> Result<Vec<u8>, u64> {
         let mut data = Vec::new();
         while let Some((kind, payload)) = read_frame_or_end(&mut self.receive)? {

@@ -1,5 +1,5 @@
-//! A UDP relay that carries so many bits a second from client to server, with a bounded queue, and can be stopped.
-//! The way back is as fast as it comes.
+//! A UDP relay that carries so many bits a second from client to server, with a bounded queue, and
+//! can be stopped. The way back is as fast as it comes.
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};

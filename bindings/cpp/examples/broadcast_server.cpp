@@ -1,10 +1,10 @@
-// A room: what one member sends, all members get, itself included. Every second all of them get the time and their
-// number.
+// A room: each datagram from a member goes to all members, itself included. Every second all members get the time and
+// their number.
 //
 //   broadcast_server [--host ADDRESS] [--port N] [--seconds N]
 //
-// Prints "listening on https://HOST:PORT/ hash HEX": the hash of its self-signed certificate is what a client (or a
-// browser's serverCertificateHashes) needs to trust it. Ends on SIGINT, SIGTERM or after N seconds.
+// Prints "listening on https://HOST:PORT/ hash HEX". HEX is the hash of its self-signed certificate; a client (or a
+// browser's serverCertificateHashes) needs it to trust the server. Ends on SIGINT, SIGTERM or after N seconds.
 // Exit codes: 0 ended cleanly, 1 something failed, 2 wrong usage.
 #include <wtgram/wtgram.hpp>
 
@@ -50,15 +50,15 @@ class room
     void join()
     {
         auto session = server_.try_accept();
-        if (!session) return; // it went away before we came
+        if (!session) return; // it ended before it was accepted
         const wtgram::transport datagrams = session->transport();
         if (!all_.try_add(datagrams)) return; // it has closed already
         poller_.add(datagrams, readiness::readable | readiness::closed);
         members_.emplace(datagrams.id(), member{*std::move(session), datagrams});
     }
 
-    // One batch from one member, each datagram of it to all. A member that cannot keep up misses some; nobody waits for
-    // it. False when the member has gone.
+    // Receives a batch from one member and sends each datagram to all. A member that cannot keep up misses some; the
+    // others do not wait for it. Returns false when the session of the member has ended.
     bool pass_on(const member &member)
     {
         const auto count = member.datagrams.try_receive_batch(buffer_);
@@ -77,7 +77,7 @@ class room
     {
         const std::size_t count = all_.member_count();
         const std::string text = "{\"time\":" + std::to_string(now) + ",\"members\":" + std::to_string(count) + "}";
-        const auto told = all_.broadcast(text, wtgram::send_options().ttl(1s)); // an old time is of no use
+        const auto told = all_.broadcast(text, wtgram::send_options().ttl(1s)); // an old time is useless
         std::cout << told.accepted << " of " << count << " members got " << text << std::endl;
     }
 
@@ -106,9 +106,9 @@ try {
     std::cout << "listening on https://" << server.local_address() << "/ hash "
               << wtgram::to_hex(server.certificate_hash()) << std::endl;
     room.run(seconds);
-    wtgram::shutdown(2s); // tells the peers; one that has vanished takes more than a second
+    wtgram::shutdown(2s); // notifies the peers; a peer that has vanished takes more than a second
     return 0;
-} catch (const std::logic_error &wrong) { // an option that there is not, or no number
+} catch (const std::logic_error &wrong) { // an unknown option, or not a number
     std::cerr << "broadcast_server: " << wrong.what()
               << "\nusage: broadcast_server [--host ADDRESS] [--port N] [--seconds N]\n";
     return 2;

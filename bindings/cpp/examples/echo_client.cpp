@@ -1,9 +1,9 @@
-// Sends numbered datagrams to an echo server, compares what comes back byte for byte, measures round trips.
+// Sends numbered datagrams to an echo server, compares each echo byte for byte, and measures round trips.
 //
 //   echo_client --url URL --hash HEX [--seconds S] [--rate PER_SECOND] [--size BYTES] [--count N]
 //
-// Exit codes: 0 everything that came back was right and something came back, 1 something failed, 2 wrong usage,
-// 3 nothing came back, or something that we had not sent. What is not back a second after the last one is lost.
+// Exit codes: 0 echoes came back and all were right, 1 something failed, 2 wrong usage, 3 nothing came back, or
+// something that was not sent. A datagram that is not back a second after the last one was sent counts as lost.
 #include <wtgram/wtgram.hpp>
 
 #include <algorithm>
@@ -60,14 +60,14 @@ class echo_check
         fill(number);
         if (number >= sent_at_.size() || !std::equal(echo.begin(), echo.end(), data_.begin())) {
             corrupt_++;
-        } else if (sent_at_[number] != steady::time_point()) { // else a second copy
+        } else if (sent_at_[number] != steady::time_point()) { // otherwise a second copy
             rtts_.push_back(std::chrono::duration_cast<wtgram::duration>(steady::now() - sent_at_[number]));
             sent_at_[number] = steady::time_point();
             echoed_++;
         }
     }
 
-    // The number, then bytes that follow from it: whoever knows the number knows the whole datagram.
+    // Writes the number, then bytes that are computed from it. So the number alone says what the datagram must contain.
     void fill(std::uint64_t number)
     {
         std::memcpy(data_.data(), &number, sizeof number);
@@ -87,8 +87,8 @@ class echo_check
 
     wtgram::transport datagrams_;
     wtgram::receive_buffer received_;
-    std::vector<std::uint8_t> data_; // what fill made last
-    std::vector<steady::time_point> sent_at_; // by number; none = came back
+    std::vector<std::uint8_t> data_; // the last datagram that fill() made
+    std::vector<steady::time_point> sent_at_; // by number; the zero time: it came back
     std::vector<wtgram::duration> rtts_;
     std::uint64_t echoed_ = 0, corrupt_ = 0;
 };
@@ -112,9 +112,9 @@ try {
     echo_check echo(session.transport(), size);
     echo.run(time, rate, count);
     session.close(0, "done");
-    wtgram::shutdown(1s); // waits until the server was told
+    wtgram::shutdown(1s); // waits until the server is notified
     return echo.verified() ? 0 : 3;
-} catch (const std::logic_error &wrong) { // an option that there is not, or no number
+} catch (const std::logic_error &wrong) { // an unknown option, or not a number
     std::cerr << "echo_client: " << wrong.what() << "\nusage: echo_client --url U --hash H [--seconds S] [--rate N] "
               << "[--size B] [--count N]\n";
     return 2;

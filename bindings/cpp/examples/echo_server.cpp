@@ -1,9 +1,10 @@
-// Sends every datagram back to where it came from: one thread, one poller, any number of sessions.
+// Sends every datagram back to its sender: one thread, one poller, any number of sessions.
 //
 //   echo_server [--host ADDRESS] [--port N] [--count-sessions N]
 //
-// Prints "listening on https://HOST:PORT/ hash HEX": the hash of its self-signed certificate is what a client (or a
-// browser's serverCertificateHashes) needs to trust it. Ends on SIGINT, SIGTERM or when N sessions have come and gone.
+// Prints "listening on https://HOST:PORT/ hash HEX". HEX is the hash of its self-signed certificate; a client (or a
+// browser's serverCertificateHashes) needs it to trust the server. Ends on SIGINT, SIGTERM or when N sessions have
+// ended.
 // Exit codes: 0 ended cleanly, 1 something failed, 2 wrong usage.
 #include <wtgram/wtgram.hpp>
 
@@ -35,7 +36,7 @@ class echo_server
     {
         wtgram::event events[64];
         while (!stopping && (count_sessions == 0 || closed_sessions_ < count_sessions)) {
-            for (const wtgram::event &event : poller_.wait(events, 200ms)) { // the tick is for `stopping`
+            for (const wtgram::event &event : poller_.wait(events, 200ms)) { // the timeout is for `stopping`
                 if (event.acceptable()) accept();
                 else if (!echo(peers_.at(event.object))) say_goodbye(event.object);
             }
@@ -46,13 +47,13 @@ class echo_server
     void accept()
     {
         auto session = server_.try_accept();
-        if (!session) return; // it went away before we came
+        if (!session) return; // it ended before it was accepted
         const wtgram::transport datagrams = session->transport();
         poller_.add(datagrams, readiness::readable | readiness::closed);
         peers_.emplace(datagrams.id(), peer{*std::move(session), datagrams});
     }
 
-    // One batch in, the same batch out; false when the session has ended and nothing is left.
+    // Receives a batch and sends it back. Returns false when the session has ended and nothing is left.
     bool echo(peer &peer)
     {
         const auto count = peer.datagrams.try_receive_batch(buffer_);
@@ -61,7 +62,7 @@ class echo_server
         for (const auto &datagram : buffer_) slices_.push_back(wtgram::slice(datagram.data));
         const auto sent = peer.datagrams.send_batch(slices_);
         peer.echoed += sent.accepted;
-        return sent || sent.first_error == wtgram::errc::too_large; // the way back may carry less: that one is lost
+        return sent || sent.first_error == wtgram::errc::too_large; // the path back carries less; this one is lost
     }
 
     void say_goodbye(std::uint64_t id)
@@ -94,18 +95,18 @@ try {
 
     std::signal(SIGINT, [](int number) { stopping = number; });
     std::signal(SIGTERM, [](int number) { stopping = number; });
-    const auto server = wtgram::server::listen(wtgram::listen_options()
-                                                   .host(options["--host"])
-                                                   .port(static_cast<std::uint16_t>(port))
-                                                   .transport(wtgram::transport_options().outgoing_max_datagrams(
-                                                       4096))); // a whole burst may come back at once
+    const auto server = wtgram::server::listen(
+        wtgram::listen_options()
+            .host(options["--host"])
+            .port(static_cast<std::uint16_t>(port))
+            .transport(wtgram::transport_options().outgoing_max_datagrams(4096))); // a whole burst may go back at once
     echo_server echo(server);
     std::cout << "listening on https://" << server.local_address() << "/ hash "
               << wtgram::to_hex(server.certificate_hash()) << std::endl;
     echo.run(count_sessions);
-    wtgram::shutdown(2s); // tells the peers; one that has vanished takes more than a second
+    wtgram::shutdown(2s); // notifies the peers; a peer that has vanished takes more than a second
     return 0;
-} catch (const std::logic_error &wrong) { // an option that there is not, or no number
+} catch (const std::logic_error &wrong) { // an unknown option, or not a number
     std::cerr << "echo_server: " << wrong.what()
               << "\nusage: echo_server [--host ADDRESS] [--port N] [--count-sessions N]\n";
     return 2;

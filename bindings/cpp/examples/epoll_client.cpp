@@ -1,9 +1,9 @@
-// WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call.
+// Uses WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call.
 //
 //   epoll_client --url URL --hash HEX [--count N]
 //
-// The poller's descriptor is readable while any object in it is ready, so it goes into epoll beside everything
-// else: here a timer that sends a datagram each 10 ms, and a descriptor that delivers SIGINT and SIGTERM.
+// The poller's descriptor is readable while any object in the poller is ready. So it goes into epoll beside all other
+// descriptors: here a timer that sends a datagram every 10 ms, and a descriptor that delivers SIGINT and SIGTERM.
 // Exit codes: 0 all N came back (default 100), 1 something failed, 2 wrong usage, 3 some did not come back.
 #include <wtgram/wtgram.hpp>
 
@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 namespace
 {
 
-// A descriptor of the program's own. (The poller's belongs to the library and is not closed.)
+// A descriptor that this program owns and closes. (The poller's descriptor belongs to the library.)
 class descriptor
 {
   public:
@@ -71,11 +71,11 @@ class echo_loop
     }
 
   private:
-    // Never waits: this thread must not sleep in the library.
+    // Never waits, because this thread must not sleep in the library.
     void on_poller()
     {
         wtgram::event events[4];
-        poller_.wait(events, 0us); // one object only, so the events need no look: take what there is
+        poller_.wait(events, 0us); // there is only one object: take what it has
         std::uint8_t text[64];
         auto length = datagrams_.try_receive(text);
         for (; length; length = datagrams_.try_receive(text), echoed_++)
@@ -88,7 +88,7 @@ class echo_loop
         std::uint64_t ticks = 0;
         if (read(timer_.fd(), &ticks, sizeof ticks) != sizeof ticks) return;
         if (sent_ == count_) grace_ticks_--;
-        else if (datagrams_.try_send("datagram " + std::to_string(sent_))) sent_++; // else at the next tick
+        else if (datagrams_.try_send("datagram " + std::to_string(sent_))) sent_++; // otherwise at the next tick
     }
 
     static int signals()
@@ -107,7 +107,7 @@ class echo_loop
     descriptor signals_{signals()};
     const std::uint64_t count_;
     std::uint64_t sent_ = 0, echoed_ = 0;
-    int grace_ticks_ = 3000; // waits half a minute at most for the last echoes
+    int grace_ticks_ = 3000; // waits at most half a minute for the last echoes
     bool stopping_ = false;
 };
 
@@ -124,9 +124,9 @@ try {
     const auto session =
         wtgram::session::connect(options["--url"], wtgram::connect_options().trust_certificate_hash(*hash));
     const bool complete = echo_loop(session.transport(), count).run();
-    wtgram::shutdown(1s); // closes the session and waits until the server was told
+    wtgram::shutdown(1s); // closes the session and waits until the server is notified
     return complete ? 0 : 3;
-} catch (const std::logic_error &wrong) { // an option that there is not, or no number
+} catch (const std::logic_error &wrong) { // an unknown option, or not a number
     std::cerr << "epoll_client: " << wrong.what() << "\nusage: epoll_client --url URL --hash HEX [--count N]\n";
     return 2;
 } catch (const std::exception &failure) {

@@ -1,11 +1,11 @@
-// Connects to an echo server, keeps it busy, and watches the transport: a line for each sample, alerts as they begin
-// and end, and in the end the figures as Prometheus reads them.
+// Connects to an echo server, keeps it busy, and monitors the transport. Prints the newest sample every second, alerts
+// when they begin and end, and at the end the figures as Prometheus reads them.
 //
 //   monitor URL HASH [SECONDS]
 //
-// URL and HASH are what echo_server prints; SECONDS (default 5) is how long. Every third second it sends faster than
-// any path carries, so that the outgoing queue evicts and the monitor has something to say. Exit codes: 0 all went
-// well, 1 something failed, 2 wrong usage.
+// echo_server prints URL and HASH. SECONDS (default 5) is how long the program runs. Every third second it sends faster
+// than any path carries, so that the outgoing queue evicts and the monitor raises alerts.
+// Exit codes: 0 all went well, 1 something failed, 2 wrong usage.
 #include <wtgram/wtgram.hpp>
 
 #include <iostream>
@@ -16,14 +16,14 @@ using steady = std::chrono::steady_clock;
 namespace
 {
 
-// One second's work: a few datagrams, or far too many. What the server sends back is dropped unread.
+// Sends the datagrams of one second: a few, or far too many. The echoes are never received, so the queue drops them.
 void work(const wtgram::transport &datagrams, int second)
 {
     const std::vector<std::uint8_t> payload(1000);
     for (int i = 0; i < (second % 3 == 2 ? 2000 : 20); i++) datagrams.send(payload);
 }
 
-// Prints alerts for a second, as they come.
+// Prints the alerts of one second when they arrive.
 void print_alerts(const wtgram::monitor &monitor)
 {
     const auto end = steady::now() + 1s;
@@ -51,7 +51,7 @@ try {
 
     const auto session = wtgram::session::connect(argv[1], wtgram::connect_options().trust_certificate_hash(*hash));
     const auto datagrams = session.transport();
-    // The default is 5 s; here something is to be seen.
+    // The default is 5 s. This program runs only for a few seconds.
     const auto monitor = wtgram::monitor::open(datagrams, wtgram::monitor_options().interval(200ms));
     for (int second = 0; second < seconds; second++) {
         work(datagrams, second);

@@ -1,6 +1,7 @@
-// Typed objects: a player tells its position, a server answers with a greeting. Both ends in one program, over
-// loopback; structs for the program, by nlohmann/json, and MessagePack on the wire. The other end may as well be a
-// pywebtransport StructuredDatagramTransport with the registry {1: Position, 2: Greeting} and the MsgPackSerializer.
+// Typed objects: a player sends its position, and a server answers with a greeting. Both ends are in one program, over
+// loopback. Objects are structs for the program, converted by nlohmann/json, and MessagePack on the wire. The other end
+// may also be a pywebtransport StructuredDatagramTransport with the registry {1: Position, 2: Greeting} and the
+// MsgPackSerializer.
 //
 //   structured
 //
@@ -26,7 +27,7 @@ struct greeting {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(position, id, x, y)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(greeting, text, players)
 
-// Both ends agree on the types and their numbers; no position is larger than 200 bytes.
+// Both ends agree on the types and their ids; no position is larger than 200 bytes.
 using channel = wtgram::typed<wtgram::type<1, position, 200>, wtgram::type<2, greeting>>;
 
 } // namespace game
@@ -34,13 +35,14 @@ using channel = wtgram::typed<wtgram::type<1, position, 200>, wtgram::type<2, gr
 namespace
 {
 
-// Over the session: datagrams with other type ids stay with the session's transport.
+// Opens the channel over the session: datagrams with other type ids go to the session's transport.
 game::channel open(const wtgram::session &session)
 {
     return game::channel::open(session, wtgram::structured_options().serializer(wtgram::serializer_kind::message_pack));
 }
 
-// A datagram that is no object has an error of its own and harms nothing: we wait for the next.
+// Receives one object. A datagram that is not an object has its own error; the function prints it and waits for the
+// next.
 game::channel::any receive(const game::channel &from)
 {
     for (;;) {
@@ -70,7 +72,7 @@ try {
     server.send(game::greeting{"hello, " + std::to_string(position.id), {position.id}});
     std::cout << "the player got a greeting: " << std::get<game::greeting>(receive(player)).text << '\n';
 
-    // What does not serialize is refused here and never leaves.
+    // An object that cannot be serialized is refused here and never sent.
     const auto refused = player.try_send(1, "{\"x\":NaN}");
     std::cout << "NaN is no JSON: " << refused.error().message() << '\n';
 

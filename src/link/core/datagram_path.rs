@@ -1,4 +1,4 @@
-//! The way a session's datagrams take: their prefix, their largest size, and what wakes the lane.
+//! The path of a session's datagrams: their prefix, their largest size, and how to wake the lane.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::link::h3::QuarterStreamId;
 use crate::runtime::waiters::Lead;
 
-/// A session's datagrams, as callers see them below all queues.
+/// The path of a session's datagrams below all queues, as callers see it.
 pub struct DatagramPath {
     lane: Arc<Lane>,
     driver: Option<Arc<dyn Driver>>,
@@ -33,30 +33,32 @@ impl DatagramPath {
         Ok(Self { driver: lane.driver(), lane, key, state, quarter })
     }
 
-    /// Has the lane look at what the session has to send. On any thread, and in a turn.
+    /// Makes the lane look at what the session has to send. May be called on any thread, also in a
+    /// turn.
     pub fn wake(&self) {
         if !self.state.woken.swap(true, Ordering::SeqCst) {
             self.lane.post(Command::Session(self.key));
         }
     }
 
-    /// Feeds QUIC on the calling thread if the lane takes no turn right now, else does as
-    /// [`Self::ring`]. Not in a turn, and with no lock held that a sink takes.
+    /// Feeds QUIC on the calling thread if the lane takes no turn now, else does the same as
+    /// [`Self::wake`]. Must not be called in a turn, nor with a lock held that a sink takes.
     pub fn feed(&self) {
         if !self.lane.feed_now(self.key) {
             self.wake();
         }
     }
 
-    /// Sends what waits on the calling thread if nobody takes a turn of the lane right now, else
-    /// does as [`Self::wake`]. Not in a turn, and with no lock held that a turn takes.
+    /// Sends the waiting datagrams on the calling thread if no thread takes a turn of the lane now,
+    /// else does the same as [`Self::wake`]. Must not be called in a turn, nor with a lock held
+    /// that a turn takes.
     pub(crate) fn send_now(&self) {
         if !self.driver.as_ref().is_some_and(|driver| driver.send_now(self.key)) {
             self.wake();
         }
     }
 
-    /// What a thread can lead that waits for a datagram to come this way.
+    /// The lane, for a thread to lead while it waits for a datagram on this path.
     pub fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
         self.driver.clone().map(|driver| driver as Arc<dyn Lead>)
     }
@@ -66,7 +68,7 @@ impl DatagramPath {
         self.quarter.session_id()
     }
 
-    /// What its datagrams begin with.
+    /// The bytes with which its datagrams begin.
     pub fn prefix(&self) -> &[u8] {
         self.quarter.prefix()
     }
@@ -76,7 +78,7 @@ impl DatagramPath {
         self.lane.index()
     }
 
-    /// The session prefix and `payload` in one buffer: what is handed to QUIC.
+    /// The session prefix and `payload` in one buffer, as QUIC takes them.
     pub fn frame(&self, payload: &[u8]) -> Bytes {
         let prefix = self.quarter.prefix();
         let mut framed = BytesMut::with_capacity(prefix.len() + payload.len());
@@ -85,7 +87,8 @@ impl DatagramPath {
         framed.freeze()
     }
 
-    /// The largest payload that can be sent now; [`Error::Unsupported`] when not even an empty one can.
+    /// The largest payload that can be sent now; [`Error::Unsupported`] when not even an empty one
+    /// can be sent.
     pub(crate) fn max_payload(&self) -> Result<usize> {
         self.state
             .max_size()
@@ -93,7 +96,8 @@ impl DatagramPath {
             .ok_or(Error::Unsupported)
     }
 
-    /// What was lost below our queues, as of the last moment at which QUIC's buffers were empty.
+    /// The datagrams that were lost below our queues, up to the last moment at which QUIC's buffers
+    /// were empty.
     pub fn counts(&self) -> PathCounts {
         self.state.counts()
     }

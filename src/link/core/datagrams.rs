@@ -1,5 +1,5 @@
-//! The datagrams of a session in a lane's turn: how they are fed to QUIC, just in time for the
-//! train about to be written, and how what arrived is delivered.
+//! The datagrams of a session in a lane's turn. They are fed to QUIC just in time for the train
+//! that is written next, and those that arrived are delivered.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,30 +10,30 @@ use quinn_proto::{Connection, SendDatagramError};
 use crate::link::budget::Budget;
 use crate::link::congestion::PathView;
 
-/// QUIC's receive buffer, in bytes. It is emptied after each UDP message, and the worst that one can hold, some 16,000
-/// datagrams of one byte at 34 bytes each, fits: QUIC drops nothing.
+/// The size of QUIC's receive buffer in bytes. It is emptied after each UDP message. The worst
+/// message, with some 16,000 datagrams of one byte at 34 bytes each, fits, so QUIC drops nothing.
 pub const QUIC_RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 
-/// QUIC's own FIFO, in bytes: far more than a train.
+/// The size of QUIC's own FIFO in bytes: far more than a train.
 pub const QUIC_SEND_BUFFER_BYTES: usize = 1024 * 1024;
 
-/// What QUIC counts for each datagram in its buffers beside the payload.
+/// Bytes that QUIC counts for each datagram in its buffers in addition to the payload.
 const QUIC_OVERHEAD_BYTES: usize = size_of::<Bytes>();
 
 /// The most datagrams that are fed at once: a train of small ones.
 pub const MOST_FED: usize = 1024;
 
-/// Kept free in QUIC's FIFO, so that its overhead and one datagram more than asked for always fit:
-/// it would make room by dropping its oldest, without a word.
+/// Bytes kept free in QUIC's FIFO, so that its overhead and one datagram more than asked for always
+/// fit. Otherwise QUIC would silently drop its oldest datagrams to make space.
 const MARGIN_BYTES: usize = MOST_FED * QUIC_OVERHEAD_BYTES + 64 * 1024;
 
-/// What QUIC's FIFO may hold, in time: a datagram of higher priority is not stuck behind a standing queue that nothing
-/// can overtake.
+/// How much QUIC's FIFO may hold, in time. So a datagram of higher priority does not wait behind a
+/// standing queue that nothing can overtake.
 const STANDING: Duration = Duration::from_millis(2);
 
-/// How long the congestion window may be full with no packet sent, acknowledged or lost before what
-/// is said to be in flight is doubted. Longer than paths take to answer; a probe timeout that has
-/// backed off further is no reason to send.
+/// How long the congestion window may be full, with no packet sent, acknowledged or lost, before
+/// the number of bytes in flight is doubted. It is longer than paths take to answer. A probe
+/// timeout that has backed off further is no reason to send.
 const DOUBT_AFTER: Duration = Duration::from_secs(1);
 
 /// Why QUIC did not take a datagram.
@@ -47,44 +47,44 @@ pub enum HandOverError {
     Closed,
 }
 
-/// What a sink has left after it was fed from.
+/// What waits in a sink after QUIC was fed from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// Nothing waits. Whoever queues something wakes the lane.
+    /// Nothing waits. A thread that queues something wakes the lane.
     Nothing,
-    /// Something waits for room; it wants to be asked again at that instant at the latest.
+    /// Something waits for space. The sink wants to be asked again at that instant at the latest.
     Waiting(Option<Instant>),
 }
 
-/// Where the datagrams of a session come from and go to. All of it is called by the lane in its turn, so nothing here
-/// may wait, and nothing may ask the lane for its core.
+/// Where the datagrams of a session come from and go to. The lane calls all functions in its turn,
+/// so none of them may wait or ask the lane for its core.
 pub trait Datagrams: Send + Sync {
-    /// Hands over what waits, as far as there is room.
+    /// Hands over the datagrams that wait, as far as there is space.
     fn feed(&self, feeder: &mut Feeder<'_>) -> Left;
     /// Takes payloads that arrived.
     fn deliver(&self, now: Instant, payloads: &[Bytes]);
-    /// Whether so much waits to be read that the reader should be let run.
+    /// Whether so much waits to be read that the reader should get time to run.
     fn reader_is_behind(&self) -> bool;
     /// The largest datagram that can be sent has changed.
     fn size_changed(&self);
-    /// Whether it wants nothing more.
+    /// Whether the sink is closed and wants nothing more.
     fn is_closed(&self) -> bool;
     /// Nothing will be delivered or asked for again.
     fn ended(&self);
 }
 
-/// What anybody may read about the datagrams of a connection, without a lock.
+/// State of a connection's datagrams that any thread may read without a lock.
 #[derive(Debug, Default)]
 pub struct DatagramState {
-    /// The largest frame payload that can be sent now, and one; 0 when the peer takes none.
+    /// The largest frame payload that can be sent now, plus 1; 0 when the peer takes none.
     max_size: AtomicUsize,
     /// Datagrams that carried another stream's id.
     pub(super) foreign: AtomicU64,
-    /// Datagrams that arrived and that QUIC's receive buffer dropped, or that nobody wanted.
+    /// Datagrams that arrived and that QUIC's receive buffer dropped, or that no reader wanted.
     pub(super) receive_dropped: AtomicU64,
     /// Datagrams that QUIC took and dropped unsent.
     pub(super) send_dropped: AtomicU64,
-    /// A command to the lane is on its way.
+    /// Whether a command to the lane is on its way.
     pub(in crate::link) woken: AtomicBool,
 }
 
@@ -95,17 +95,19 @@ pub struct PathCounts {
     pub foreign: u64,
     /// Datagrams that arrived and were dropped before we took them.
     pub receive_dropped_by_quic: u64,
-    /// Datagrams that QUIC accepted and dropped unsent: the path's MTU shrank, or the connection ended.
+    /// Datagrams that QUIC accepted and dropped unsent, because the path's MTU shrank or the
+    /// connection ended.
     pub send_dropped_by_quic: u64,
 }
 
 impl DatagramState {
-    /// The largest datagram, session prefix included, that can be sent now; `None` when the peer takes none.
+    /// The largest datagram that can be sent now, session prefix included; `None` when the peer
+    /// takes none.
     pub fn max_size(&self) -> Option<usize> {
         self.max_size.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Whether that is news.
+    /// Sets the largest size. Returns whether it has changed.
     pub(super) fn set_max_size(&self, size: Option<usize>) -> bool {
         let size = size.map_or(0, |size| size + 1);
         if self.max_size.load(Ordering::Relaxed) == size {
@@ -115,7 +117,7 @@ impl DatagramState {
         true
     }
 
-    /// What was lost.
+    /// The counts of lost datagrams.
     pub fn counts(&self) -> PathCounts {
         PathCounts {
             foreign: self.foreign.load(Ordering::Relaxed),
@@ -125,7 +127,7 @@ impl DatagramState {
     }
 }
 
-/// Bytes that stand in QUIC's FIFO.
+/// Bytes that wait in QUIC's FIFO.
 fn standing(quic: &mut Connection) -> usize {
     let free = quic.datagrams().send_buffer_space();
     QUIC_SEND_BUFFER_BYTES.saturating_sub(free + QUIC_OVERHEAD_BYTES)
@@ -141,7 +143,8 @@ pub struct Feeder<'a> {
 }
 
 impl Feeder<'_> {
-    /// Whether a datagram of `len` bytes, session prefix included, may be handed over too; if so it is counted.
+    /// Whether a datagram of `len` bytes, session prefix included, may be handed over, too. If so,
+    /// it is counted.
     pub(crate) fn admits(&mut self, len: usize) -> bool {
         self.room.admits(len)
     }
@@ -158,7 +161,7 @@ impl Feeder<'_> {
                 Ok(())
             }
             Err(SendDatagramError::TooLarge) => Err(HandOverError::TooLarge),
-            // With room there is none that blocks.
+            // None blocks, because there is space.
             Err(_) => Err(HandOverError::Unsupported),
         }
     }
@@ -168,46 +171,47 @@ impl Feeder<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Feeding {
     handed: u64,
-    /// QUIC may have dropped some of what it took: to be counted when its FIFO is empty.
+    /// QUIC may have dropped some of what it took. This is counted when its FIFO is empty.
     recount: bool,
-    /// Something waits, and the congestion window is why.
+    /// Something waits because of the congestion window.
     held_back: bool,
-    /// Nothing leaves for which the sink would be asked for more, though it was fed from: QUIC
-    /// refused all that it was offered, or sends nothing of it now.
+    /// The sink was fed from, but nothing leaves after which it would be asked for more: QUIC
+    /// refused all that it was offered, or sends none of it now.
     ask_again: bool,
-    /// QUIC was given something since a train was written.
+    /// QUIC was given something since the last train was written.
     fed: bool,
     still_since: Option<Instant>,
     look_at: Option<Instant>,
 }
 
 impl Feeding {
-    /// When there is something to do though nothing happens.
+    /// When there is something to do although nothing happens.
     pub(super) fn due(&self) -> Option<Instant> {
         [self.look_at, self.still_since.map(|since| since + DOUBT_AFTER)].into_iter().flatten().min()
     }
 
-    /// Whether the sink has to be asked again though nothing leaves; to be done then.
+    /// Returns and clears whether the sink has to be asked again although nothing leaves.
     pub(super) fn take_ask_again(&mut self) -> bool {
         std::mem::take(&mut self.ask_again)
     }
 
-    /// Whether QUIC has written a train for which it was fed. If not, its own window is full though ours is not.
+    /// Notes whether QUIC has written a train for which it was fed. If not, QUIC's own window is
+    /// full although ours is not.
     pub(super) fn written(&mut self, any: bool) {
         self.ask_again |= std::mem::take(&mut self.fed) && !any;
     }
 
-    /// The path's MTU is another: QUIC drops what no longer fits.
+    /// Notes that the path's MTU has changed: QUIC drops what no longer fits.
     pub(super) fn mtu_changed(&mut self) {
         self.recount = true;
     }
 
-    /// Feeds QUIC for a train of at most `train` packets; whether it was given anything. `woken`
-    /// says that the sink has news.
+    /// Feeds QUIC for a train of at most `train` packets. Returns whether QUIC was given anything.
+    /// `woken` says that the sink has something new.
     ///
-    /// No more than the congestion window allows to leave at once, and no more than lets QUIC's FIFO stay below
-    /// [`STANDING`]. At least one full packet when the FIFO and the path are empty, so that every path moves and small
-    /// datagrams share packets.
+    /// It feeds no more than the congestion window allows to leave at once, and no more than keeps
+    /// QUIC's FIFO below [`STANDING`]. It feeds at least one full packet when the FIFO and the path
+    /// are empty, so that every path moves and small datagrams share packets.
     pub(super) fn feed(
         &mut self,
         now: Instant,
@@ -217,7 +221,7 @@ impl Feeding {
         train: usize,
         woken: bool,
     ) -> bool {
-        // A sink that handed something over the last time counts on being asked again.
+        // A sink that handed something over the last time expects to be asked again.
         if self.held_back
             && let Some(since) = self.still_since
         {
@@ -245,7 +249,7 @@ impl Feeding {
         self.ask_again = handed == 0 && refused > 0;
         self.fed |= handed > 0;
         let waits = matches!(left, Left::Waiting(_));
-        // Only the window, and not the train, is worth waiting for: the next train follows this one.
+        // Only the window is worth waiting for, not the train: the next train follows this one.
         self.held_back = waits && room.window_is_full() && allowed <= train;
         view.hold_back(self.held_back);
         self.still_since = match (handed, self.held_back) {
@@ -259,7 +263,8 @@ impl Feeding {
         handed > 0
     }
 
-    /// Counts what QUIC dropped unsent, when it holds nothing: `over` says that it never will send it.
+    /// Counts the datagrams that QUIC dropped unsent, when it holds none. `over` says that QUIC
+    /// will send none of those that it holds.
     pub(super) fn count_drops(&mut self, quic: &mut Connection, state: &DatagramState, over: bool) {
         if over || (self.recount && standing(quic) == 0) {
             self.recount = false;

@@ -7,10 +7,10 @@ use crate::link::core::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
 use crate::link::h3::error::H3_NO_ERROR;
 use crate::text::readable;
 
-/// What ended a connection whose session did not say why.
+/// The close information of a connection that ended before its session said why.
 pub(crate) fn epitaph(reason: &ConnectionError) -> CloseInfo {
     match reason {
-        // A peer that just leaves, in order.
+        // The peer left in order.
         ConnectionError::ApplicationClosed(close) if close.error_code.into_inner() == H3_NO_ERROR => {
             CloseInfo { by: ClosedBy::Peer, code: 0, reason: String::new(), transport_error: 0 }
         }
@@ -27,12 +27,12 @@ pub(crate) fn epitaph(reason: &ConnectionError) -> CloseInfo {
     }
 }
 
-/// The connection broke, with this code of QUIC's or HTTP/3's.
+/// The close information of a connection that broke with this code of QUIC or HTTP/3.
 pub(crate) fn broken(transport_error: u64, reason: &str) -> CloseInfo {
     CloseInfo { by: ClosedBy::Transport, code: 0, reason: bounded(reason), transport_error }
 }
 
-/// What a lost connection means for an attempt to establish a session.
+/// The error that a lost connection means for an attempt to establish a session.
 pub(crate) fn lost(error: &ConnectionError) -> Error {
     match error {
         ConnectionError::ApplicationClosed(close) => Error::Protocol(readable(format!(
@@ -44,12 +44,12 @@ pub(crate) fn lost(error: &ConnectionError) -> Error {
     }
 }
 
-/// A peer's reason, or what there is to say in its place.
+/// A peer's reason, or the text that replaces an empty one.
 fn words(reason: &[u8], otherwise: impl FnOnce() -> String) -> String {
     if reason.is_empty() { otherwise() } else { String::from_utf8_lossy(reason).into_owned() }
 }
 
-/// As much of `text` as a close reason may have.
+/// The beginning of `text`, cut to the length that a close reason may have.
 pub(crate) fn bounded(text: &str) -> String {
     let mut end = text.len().min(MAX_CLOSE_REASON_BYTES);
     while !text.is_char_boundary(end) {

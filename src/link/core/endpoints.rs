@@ -13,13 +13,14 @@ use super::{ConnectionKey, Core, EndpointKey, Wire};
 use crate::link::congestion::PathView;
 use crate::link::core::session::LinkSession;
 
-/// Handshakes that begin in a turn: each costs a signature.
+/// The most handshakes that begin in a turn, because each costs a signature.
 pub(super) const ADMITTED_A_TURN: usize = 4;
 
-/// New connections that may wait for their turn; more are left to try again.
+/// The most new connections that may wait for their turn. More are ignored, and their clients try
+/// again.
 pub(super) const MOST_INCOMING: usize = 1024;
 
-/// One UDP socket, and the QUIC endpoint on it.
+/// One UDP socket and the QUIC endpoint on it.
 pub(super) struct Endpoint {
     pub(super) quic: quinn_proto::Endpoint,
     pub(super) address: SocketAddr,
@@ -27,13 +28,13 @@ pub(super) struct Endpoint {
     /// Connections by QUIC's handle.
     pub(super) handles: Vec<Option<ConnectionKey>>,
     pub(super) incoming: VecDeque<Incoming>,
-    /// Those whose packets the socket did not take.
+    /// Connections whose packets the socket did not take.
     pub(super) blocked: Vec<ConnectionKey>,
     pub(super) retiring: bool,
 }
 
 impl Core {
-    /// Adds an endpoint that is bound to `address`; a server's has an acceptor.
+    /// Adds an endpoint that is bound to `address`. A server's endpoint has an acceptor.
     pub fn add_endpoint(
         &mut self,
         quic: quinn_proto::Endpoint,
@@ -51,8 +52,8 @@ impl Core {
         }))
     }
 
-    /// Begins to connect; `connected` hears what comes of QUIC's handshake, and what is beside it is held until the
-    /// connection is closed. Without a session by `deadline` the connection is closed.
+    /// Begins to connect. `connected` gets the result of QUIC's handshake, and `place` is held
+    /// until the connection is closed. The connection is closed if it has no session by `deadline`.
     #[allow(clippy::too_many_arguments)]
     pub fn connect(
         &mut self,
@@ -104,12 +105,12 @@ impl Core {
         key
     }
 
-    /// Whether new connections wait to be let in.
+    /// Whether new connections wait to be admitted.
     pub(crate) fn has_newcomers(&self) -> bool {
         self.endpoints.iter().any(|(_, endpoint)| !endpoint.incoming.is_empty())
     }
 
-    /// New connections begin their handshakes, a few in a turn.
+    /// Begins the handshakes of new connections, a few in a turn.
     pub(super) fn admit(&mut self, now: Instant, wire: &mut dyn Wire) {
         for _ in 0..ADMITTED_A_TURN {
             let Some((index, incoming)) = self.next_incoming() else { return };
@@ -117,7 +118,8 @@ impl Core {
         }
     }
 
-    /// The next of those that wait, of all endpoints in turn: a flood at one keeps nobody out of the others.
+    /// The next new connection that waits. Endpoints take turns, so a flood at one of them does not
+    /// keep clients out of the others.
     fn next_incoming(&mut self) -> Option<(usize, Incoming)> {
         let waits = |(index, endpoint): (usize, &Endpoint)| (!endpoint.incoming.is_empty()).then_some(index);
         let mut waiting = self.endpoints.iter().filter_map(waits);
@@ -193,7 +195,7 @@ impl Core {
         self.retire(key, wire);
     }
 
-    /// The endpoint goes with its last connection.
+    /// Retires the endpoint. It is removed with its last connection.
     pub(super) fn retire(&mut self, key: EndpointKey, wire: &mut dyn Wire) {
         let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
         endpoint.retiring = true;
@@ -203,7 +205,7 @@ impl Core {
         }
     }
 
-    /// The socket of `endpoint` is broken: its connections are lost.
+    /// Ends the connections of `endpoint`, whose socket is broken.
     pub(crate) fn fail_endpoint(&mut self, now: Instant, key: EndpointKey, wire: &mut dyn Wire) {
         let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
         let acceptor = endpoint.acceptor.clone();

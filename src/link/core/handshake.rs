@@ -11,9 +11,9 @@ use crate::link::congestion::PathView;
 use crate::link::core::session::LinkSession;
 use crate::link::h3::ConnectRequest;
 
-/// What a server does with a connection that wants in.
+/// What a server does with a new connection.
 pub enum Admission {
-    /// The peer is told at once that it is refused.
+    /// It is refused, and the peer is notified at once.
     Refuse,
     /// The peer must prove its address first.
     Retry,
@@ -21,15 +21,15 @@ pub enum Admission {
     Accept(Box<Accepted>),
 }
 
-/// A connection that a server lets in.
+/// A connection that a server admits.
 pub struct Accepted {
     /// How QUIC is configured for it.
     pub config: Arc<ServerConfig>,
-    /// What its congestion controller shows.
+    /// The view that its congestion controller feeds.
     pub view: Arc<PathView>,
-    /// The session it may become.
+    /// The session that it may become.
     pub session: Arc<LinkSession>,
-    /// Without a session by then it is closed.
+    /// The connection is closed if it has no session by then.
     pub deadline: Instant,
     /// Held while the handshake lasts.
     pub half_open: Box<dyn Send>,
@@ -37,15 +37,16 @@ pub struct Accepted {
     pub place: Box<dyn Send>,
 }
 
-/// A server, as the lane asks and tells it. Called in a turn: it may not wait, and may not ask the lane for its core.
+/// A server as the lane sees it. The lane calls it in a turn, so it must not wait and must not ask
+/// the lane for its core.
 pub trait Acceptor: Send + Sync {
     /// Whether `incoming` may begin its handshake.
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission;
-    /// Whether the session is granted; else the status to refuse it with, and why.
+    /// Whether the session is granted. If not, the status with which to refuse it, and why.
     fn answer(&self, request: &ConnectRequest) -> Result<(), (u16, Error)>;
     /// A session is established.
     fn established(&self, session: &Arc<LinkSession>);
-    /// The socket can be used no more.
+    /// The socket can no longer be used.
     fn failed(&self);
 }
 
@@ -53,20 +54,20 @@ pub trait Acceptor: Send + Sync {
 pub struct Ask {
     /// What it asks for.
     pub request: ConnectRequest,
-    /// Hears once what came of it.
+    /// Called once with the result.
     pub done: Box<dyn FnOnce(Result<(), Error>) + Send>,
 }
 
-/// Hears once whether QUIC's handshake succeeded.
+/// Called once with the result of QUIC's handshake.
 pub type Connected = Box<dyn FnOnce(Result<(), ConnectionError>) + Send>;
 
-/// The part of a connection's state that is gone once its session is established.
+/// The part of a connection's state that is needed only until its session is established.
 pub(super) enum Handshake {
     Server {
         acceptor: Arc<dyn Acceptor>,
         _half_open: Box<dyn Send>,
         problem: Option<&'static str>,
-        /// Granted, and told to the client when the stream takes the answer.
+        /// The request that is granted. The client is notified when the stream takes the answer.
         granted: Option<Box<ConnectRequest>>,
     },
     Client {
@@ -77,7 +78,7 @@ pub(super) enum Handshake {
 }
 
 impl Handshake {
-    /// Tells the caller that waits that the attempt failed.
+    /// Notifies the waiting caller that the attempt has failed.
     pub(super) fn fail(self, remote: SocketAddr, lost: Option<&ConnectionError>, error: Error) {
         match self {
             Self::Server { .. } => tracing::debug!(%remote, %error, "a handshake failed"),

@@ -9,20 +9,20 @@ use super::ConnectionKey;
 use super::mailbox::Command;
 use crate::link::core::lane::Lane;
 
-/// What a job wants after it was done.
+/// What a job wants after it has run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// To be done again when it is woken, or at that instant.
+    /// To run again when it is woken, or at that instant.
     Wait(Option<Instant>),
-    /// Never to be done again.
+    /// Never to run again.
     Ended,
 }
 
-/// A piece of work of a lane. It may not wait, and may not ask the lane for its core.
+/// A piece of work of a lane. It must not wait, and must not ask the lane for its core.
 pub trait Job: Send + Sync {
-    /// Does what there is to do at `now`.
+    /// Does the work that there is at `now`.
     fn run(&self, now: Instant) -> After;
-    /// The lane ends: it will not be done again.
+    /// The job has ended, or the lane ends: the job will not run again.
     fn stopped(&self);
 }
 
@@ -38,7 +38,7 @@ impl JobHandle {
         Self { lane, key, woken: AtomicBool::new(false) }
     }
 
-    /// Has the job done in the next turn.
+    /// Makes the job run in the next turn.
     pub fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             self.lane.post(Command::Job(self.key));
@@ -49,17 +49,18 @@ impl JobHandle {
 /// A job in its lane.
 pub(super) struct Entry {
     pub(super) job: Arc<dyn Job>,
-    /// The session that ends if it panics.
+    /// The session that ends if the job panics.
     pub(super) owner: ConnectionKey,
     pub(super) handle: Arc<JobHandle>,
     pub(super) armed: Option<Instant>,
 }
 
 impl Entry {
-    /// Does it; what happens from now on rings again.
+    /// Runs the job. Work that is added from now on wakes it again.
     pub(super) fn run(&self, now: Instant) -> After {
         self.handle.woken.store(false, Ordering::Release);
-        // Ordered before the look at the work: who adds work after it finds it not woken, and wakes it.
+        // This comes before the look at the work. A thread that adds work after that look finds the
+        // job not woken, and wakes it.
         std::sync::atomic::fence(Ordering::SeqCst);
         self.job.run(now)
     }

@@ -11,20 +11,20 @@ use crate::runtime::epoll::Sleep;
 use crate::runtime::lane::Next;
 use crate::runtime::waiters::Lead;
 
-/// Whoever has the sockets of a lane.
+/// The owner of a lane's sockets.
 pub trait Driver: Lead {
-    /// Sends what a session has to send on this thread, if no other takes a turn; whether it did.
-    /// Not in a turn, and with no lock held that a turn takes.
+    /// Sends on this thread what a session has to send, if no other thread takes a turn. Returns
+    /// whether it did. Must not be called in a turn, nor with a lock held that a turn takes.
     fn send_now(&self, key: ConnectionKey) -> bool;
 }
 
-/// A lane. Its turns are taken by a thread (`udp`), or by a test that invents time and network.
+/// A lane. A thread takes its turns (`udp`), or a test that simulates time and network.
 pub struct Lane {
     index: usize,
     core: Mutex<Core>,
     mailbox: Mailbox,
     sleep: Option<Arc<Sleep>>,
-    /// Held in each turn.
+    /// Held during each turn.
     turns: Mutex<()>,
     driver: OnceCell<Weak<dyn Driver>>,
 }
@@ -42,38 +42,39 @@ impl Lane {
         })
     }
 
-    /// Which lane it is, from 0.
+    /// The number of the lane, from 0.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The core, for what is rare: the lane takes no turn meanwhile. Never in a turn.
+    /// The core, for rare operations. The lane takes no turn while the guard lives. Must not be
+    /// called in a turn.
     pub fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock()
     }
 
-    /// Lets the lane take no turn until the guard is dropped. Unlike with the core's guard, the
-    /// lane can be asked for its core meanwhile.
+    /// Keeps the lane from taking turns until the guard is dropped. Unlike with the core's guard,
+    /// the core can be asked for in the meantime.
     pub fn pause(&self) -> MutexGuard<'_, ()> {
         self.turns.lock()
     }
 
-    /// The same, if no turn is taken now.
+    /// Like [`Self::pause`], but `None` if a turn is taken now.
     pub(in crate::link) fn try_pause(&self) -> Option<MutexGuard<'_, ()>> {
         self.turns.try_lock()
     }
 
-    /// The same, if it takes no longer than `patience`.
+    /// Like [`Self::pause`], but `None` if it would take longer than `patience`.
     pub(in crate::link) fn try_pause_for(&self, patience: Duration) -> Option<MutexGuard<'_, ()>> {
         self.turns.try_lock_for(patience)
     }
 
-    /// Whoever has the sockets; none in invented time.
+    /// The owner of the sockets; `None` in simulated time.
     pub fn driver(&self) -> Option<Arc<dyn Driver>> {
         self.driver.get().and_then(Weak::upgrade)
     }
 
-    /// What a thread can lead that waits for something that this lane brings.
+    /// The lane, for a thread to lead while it waits for something that the lane brings.
     pub fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
         self.driver().map(|driver| driver as Arc<dyn Lead>)
     }
@@ -88,7 +89,8 @@ impl Lane {
         self.core.lock().turn(now, &self.mailbox, wire)
     }
 
-    /// Lets nobody new in at `endpoint`, and those without a session go; its socket closes with the last of the others.
+    /// Stops admitting connections at `endpoint` and ends those without a session. Its socket
+    /// closes with the last of the others.
     pub fn stop_listening(&self, endpoint: EndpointKey) {
         self.post(Command::StopListening(endpoint));
     }
@@ -97,15 +99,16 @@ impl Lane {
         &self.mailbox
     }
 
-    /// Asks something of the lane, from any thread and in any turn.
+    /// Posts a request to the lane. May be called on any thread and in any turn.
     pub(in crate::link) fn post(&self, command: Command) {
         if self.mailbox.post(command) {
             self.wake();
         }
     }
 
-    /// Feeds the datagrams of a session to QUIC on the calling thread if the lane takes no turn right now; whether it
-    /// did. They leave in the lane's next turn. Never in a turn.
+    /// Feeds the datagrams of a session to QUIC on the calling thread if the lane takes no turn
+    /// now. Returns whether it did. The datagrams leave in the lane's next turn. Must not be called
+    /// in a turn.
     pub(in crate::link) fn feed_now(&self, key: ConnectionKey) -> bool {
         let Some(mut core) = self.core.try_lock() else { return false };
         core.feed_now(Instant::now(), key);
@@ -123,7 +126,8 @@ impl Lane {
         }
     }
 
-    /// Has `job` of a session done in turns of this lane, for the first time in the next. Never in a turn.
+    /// Adds a `job` of a session that runs in turns of this lane, for the first time in the next
+    /// one. Must not be called in a turn.
     pub(in crate::link) fn add_job(
         self: &Arc<Self>,
         owner: ConnectionKey,

@@ -7,15 +7,16 @@ use super::{ConnectionKey, EndpointKey};
 /// One request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Look at what this session has to send and to say.
+    /// Look at what this session has to send, its close information included.
     Session(ConnectionKey),
     /// A job has work.
     Job(usize),
-    /// Nobody wants this connection: close it with this HTTP/3 code.
+    /// Close this connection, which is not wanted, with this HTTP/3 code.
     Close(ConnectionKey, u64),
-    /// No new connections, and those without a session go; the socket closes with the last of the others.
+    /// Stop admitting connections and end those without a session. The socket closes with the last
+    /// of the others.
     StopListening(EndpointKey),
-    /// Nobody opens connections here again; the socket closes with the last of them.
+    /// No more connections are opened here. The socket closes with the last of them.
     Retire(EndpointKey),
 }
 
@@ -30,7 +31,7 @@ struct Inner {
 }
 
 impl Mailbox {
-    /// Leaves `command`; whether its reader has to be woken.
+    /// Leaves `command` in the mailbox. Returns whether its reader has to be woken.
     #[must_use]
     pub(crate) fn post(&self, command: Command) -> bool {
         let mut inner = self.0.lock();
@@ -38,7 +39,7 @@ impl Mailbox {
         std::mem::take(&mut inner.asleep)
     }
 
-    /// Work was left elsewhere; whether the reader has to be woken for it.
+    /// Notes that work was left elsewhere. Returns whether the reader has to be woken for it.
     #[must_use]
     pub(crate) fn take_sleeper(&self) -> bool {
         std::mem::take(&mut self.0.lock().asleep)
@@ -50,7 +51,7 @@ impl Mailbox {
         std::mem::swap(&mut self.0.lock().commands, empty);
     }
 
-    /// Whether the reader may sleep: then the next [`Self::post`] says that it must be woken.
+    /// Whether the reader may sleep. If so, the next [`Self::post`] returns that it must be woken.
     pub(crate) fn may_sleep(&self) -> bool {
         let mut inner = self.0.lock();
         inner.asleep = inner.commands.is_empty();

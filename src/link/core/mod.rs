@@ -49,7 +49,7 @@ pub use mailbox::{Command, Mailbox};
 use session::SessionStats;
 use timers::Timers;
 
-/// One connection of a lane. The serial number tells it from others that had its place.
+/// One connection of a lane. The serial number distinguishes it from others that had its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionKey {
     index: u32,
@@ -61,7 +61,7 @@ pub struct ConnectionKey {
 pub struct EndpointKey(usize);
 
 impl EndpointKey {
-    /// A number by which a socket can be told from others of the lane.
+    /// A number that distinguishes the socket from others of the lane.
     pub fn index(self) -> usize {
         self.0
     }
@@ -71,16 +71,16 @@ impl EndpointKey {
     }
 }
 
-/// What became of packets that were to leave.
+/// What became of packets that were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// They are gone, or lost: QUIC finds out.
+    /// They have left or are lost. QUIC finds out.
     Gone,
-    /// The socket takes none now; [`Core::writable`] says when it does.
+    /// The socket takes none now. [`Core::writable`] is called when it does.
     Blocked,
 }
 
-/// Where packets leave.
+/// The sockets through which packets leave.
 pub trait Wire {
     /// Sends a train from the socket of `endpoint`.
     fn send(&mut self, endpoint: EndpointKey, transmit: &Transmit, contents: &[u8]) -> Sent;
@@ -93,9 +93,9 @@ pub trait Wire {
 /// Packets that came from one address in one message of the network.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Who sent them.
+    /// The address that sent them.
     pub from: SocketAddr,
-    /// The address they came to, if the system tells.
+    /// The address at which they arrived, if the system reports it.
     pub local_ip: Option<IpAddr>,
     /// The congestion mark of all of them.
     pub ecn: Option<EcnCodepoint>,
@@ -105,14 +105,14 @@ pub struct Arrival {
     pub stride: usize,
 }
 
-/// What a timer is for.
+/// The owner of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     Connection(ConnectionKey),
     Job(usize),
 }
 
-/// Everything that a lane moves.
+/// Everything that a lane drives.
 #[derive(Default)]
 pub struct Core {
     endpoints: Slab<Endpoint>,
@@ -122,14 +122,15 @@ pub struct Core {
     timers: Timers<Owner>,
     /// Connections with work.
     listed: VecDeque<ConnectionKey>,
-    /// Connections that got datagrams from the message at hand.
+    /// Connections that got packets from the current message.
     touched: Vec<ConnectionKey>,
     woken: Vec<usize>,
     commands: Vec<Command>,
-    // Buffers of all turns.
+    // Buffers that all turns share.
     batch: Vec<Bytes>,
     packets: Vec<u8>,
-    /// Why connections of clients were lost that are forgotten before their client asked; it still will.
+    /// Why clients' connections were lost that were removed before their client asked. The client
+    /// will still ask.
     lost_unasked: VecDeque<(ConnectionKey, ConnectionError)>,
     reader_is_behind: bool,
     /// The endpoint whose new connection was looked at last.
@@ -137,7 +138,7 @@ pub struct Core {
 }
 
 impl Core {
-    /// Asks for a session on a client's connection that is open.
+    /// Asks for a session on a client's open connection.
     pub fn ask(&mut self, now: Instant, key: ConnectionKey, ask: Ask) {
         match self.get(key) {
             Some(connection) => {
@@ -153,7 +154,7 @@ impl Core {
         }
     }
 
-    /// Feeds what a session has to send; the turn that follows sends it.
+    /// Feeds QUIC with what a session has to send. The turn that follows sends it.
     pub(crate) fn feed_now(&mut self, now: Instant, key: ConnectionKey) {
         if let Some(connection) = self.get(key) {
             connection.feed_now(now);
@@ -161,7 +162,7 @@ impl Core {
         }
     }
 
-    /// Adds a job of a session of `lane`, which has this core; it is done in the next turn.
+    /// Adds a job of a session of `lane`, which has this core. It runs in the next turn.
     pub(super) fn add_job(
         &mut self,
         lane: &Arc<Lane>,
@@ -174,18 +175,18 @@ impl Core {
         handle
     }
 
-    /// Figures of a connection, the peer's address, and the address packets leave from.
+    /// Figures of a connection, the peer's address, and the address from which packets leave.
     pub fn look(&self, key: ConnectionKey) -> Option<(SessionStats, SocketAddr, Option<IpAddr>)> {
         let connection = self.connections.get(key.index as usize).filter(|found| found.key == key)?;
         Some((connection.stats(), connection.remote_address(), connection.local_ip()))
     }
 
-    /// Connections that there are, those that only take their leave included.
+    /// The number of connections, including those that QUIC is still ending.
     pub fn connections(&self) -> usize {
         self.connections.len()
     }
 
-    /// Timer entries that there are.
+    /// The number of timer entries.
     pub fn timers(&self) -> usize {
         self.timers.len()
     }
@@ -206,7 +207,8 @@ impl Core {
         }
     }
 
-    /// Takes what came to the socket of `endpoint` and delivers its datagrams. The turn that follows does the rest.
+    /// Takes packets that arrived at the socket of `endpoint` and delivers their datagrams. The
+    /// turn that follows does the rest.
     pub fn receive(&mut self, now: Instant, endpoint: EndpointKey, arrival: Arrival, wire: &mut dyn Wire) {
         let Arrival { from, local_ip, ecn, mut packets, stride } = arrival;
         while !packets.is_empty() {
@@ -230,7 +232,7 @@ impl Core {
                     }
                 }
                 Some(DatagramEvent::Response(transmit)) => {
-                    // One that the socket does not take is asked for again.
+                    // If the socket does not take the response, the peer asks for it again.
                     let _ = wire.send(endpoint, &transmit, &self.packets[..transmit.size]);
                 }
                 None => {}
@@ -242,7 +244,8 @@ impl Core {
             let Some(connection) = self.connections.get_mut(key.index as usize) else { continue };
             connection.is_touched = false;
             let batch = &mut self.batch;
-            // What follows the request of a session in the same message waits until the turn has seen the request.
+            // Datagrams that follow a session's request in the same message wait until the turn has
+            // seen the request.
             if connection.stage >= Stage::Open {
                 match catch_unwind(AssertUnwindSafe(|| connection.deliver(now, batch))) {
                     Ok(is_behind) => self.reader_is_behind |= is_behind,

@@ -24,7 +24,7 @@ use crate::runtime::waiters::Lead;
 /// The longest close reason, in bytes of UTF-8 (draft-ietf-webtrans-http3 section 6).
 pub const MAX_CLOSE_REASON_BYTES: usize = 1024;
 
-/// Where a session is in its life.
+/// The phase of a session's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// The handshake is under way.
@@ -33,25 +33,25 @@ pub enum Phase {
     Connected,
     /// Datagrams flow, and the peer has asked to end the session soon.
     Draining,
-    /// Over.
+    /// The session is over.
     Closed,
 }
 
-/// Who ended a session.
+/// Which side ended a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClosedBy {
     /// This side.
     Local,
-    /// The other side, in its own words.
+    /// The peer, with its own code and reason.
     Peer,
     /// The connection below: lost, timed out, or broken by a protocol error on either side.
     Transport,
 }
 
-/// The last words of a session.
+/// The close information of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloseInfo {
-    /// Who ended it.
+    /// Which side ended it.
     pub by: ClosedBy,
     /// Application code; 0 where there is none.
     pub code: u32,
@@ -66,7 +66,7 @@ pub struct CloseInfo {
 pub struct SessionStats {
     /// Smoothed round-trip time.
     pub rtt: Duration,
-    /// Least round-trip time seen.
+    /// Smallest round-trip time seen.
     pub min_rtt: Duration,
     /// Congestion window.
     pub congestion_window_bytes: u64,
@@ -92,12 +92,12 @@ pub struct SessionStats {
     pub datagram_frames_received: u64,
     /// Streams that the peer opened and we refused; this library carries datagrams only.
     pub peer_streams_refused: u64,
-    /// Largest UDP payload the path carries.
+    /// Largest UDP payload that the path carries.
     pub path_mtu_bytes: u32,
 }
 
 impl SessionStats {
-    /// Those that QUIC has; streams are counted elsewhere.
+    /// The figures that QUIC has. Refused streams are counted elsewhere.
     pub(in crate::link) fn of(connection: &quinn_proto::Connection) -> Self {
         let stats = connection.stats();
         Self {
@@ -120,15 +120,15 @@ impl SessionStats {
     }
 }
 
-/// What is known once a session is established.
+/// What is known of a session that is established.
 pub struct Established {
     /// Its connection in the lane's core.
     pub(in crate::link) key: ConnectionKey,
-    /// What can be known of its datagrams without the core.
+    /// The state of its datagrams, which can be read without the core.
     pub(in crate::link) state: Arc<DatagramState>,
-    /// What its UDP socket is bound to.
+    /// The address to which its UDP socket is bound.
     pub(in crate::link) socket_address: SocketAddr,
-    /// The CONNECT stream's id, which is the session's.
+    /// The id of the CONNECT stream, which is also the session's id.
     pub id: u64,
     /// `:path` of the request.
     pub path: String,
@@ -158,15 +158,15 @@ pub struct LinkSession {
 struct Shared {
     phase: Phase,
     close: Option<CloseInfo>,
-    /// What there is to say to the peer.
+    /// Code and reason to send to the peer.
     goodbye: Option<(u32, String)>,
-    /// Where its datagrams come from and go to, until its connection takes it on.
+    /// Where its datagrams come from and go to, until its connection takes the sink.
     sink: Option<Arc<dyn Datagrams>>,
     last: Option<Box<Last>>,
 }
 
 impl LinkSession {
-    /// A session that is to be, moved by `lane`.
+    /// A session on `lane` that is not established yet.
     pub fn new(lane: Arc<Lane>) -> Arc<Self> {
         Arc::new(Self {
             shared: Mutex::new(Shared {
@@ -184,41 +184,42 @@ impl LinkSession {
         })
     }
 
-    /// Where the session is in its life.
+    /// The phase of the session's life.
     pub fn phase(&self) -> Phase {
         self.shared.lock().phase
     }
 
-    /// Whether it is over.
+    /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
         self.phase() == Phase::Closed
     }
 
-    /// What is known since it was established; [`Error::InvalidState`] before.
+    /// What is known since the session was established; [`Error::InvalidState`] before.
     pub fn established(&self) -> Result<&Established> {
         self.established.get().ok_or(Error::InvalidState(Cow::Borrowed("the session is not established")))
     }
 
-    /// The peer's address now; it may change when the peer moves to another network.
+    /// The peer's current address. It may change when the peer moves to another network.
     pub fn remote_address(&self) -> Result<SocketAddr> {
         let (_, address, _) = self.look()?;
-        // On a dual-stack socket an IPv4 peer appears as ::ffff:a.b.c.d.
+        // On a dual-stack socket, an IPv4 peer appears as ::ffff:a.b.c.d.
         Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
     }
 
-    /// The address this side's packets leave from; its IP address is unspecified where the system does not tell.
+    /// The address from which this side's packets leave. Its IP address is unspecified where the
+    /// system does not report it.
     pub fn local_address(&self) -> Result<SocketAddr> {
         let (_, _, local_ip) = self.look()?;
         let socket = self.established()?.socket_address;
         Ok(SocketAddr::new(local_ip.unwrap_or(socket.ip()).to_canonical(), socket.port()))
     }
 
-    /// The lane that moves it.
+    /// The lane that drives the session.
     pub fn lane(&self) -> &Arc<Lane> {
         &self.lane
     }
 
-    /// The way its datagrams take.
+    /// The path of its datagrams.
     pub(crate) fn datagram_path(&self) -> Result<DatagramPath> {
         let established = self.established()?;
         DatagramPath::new(
@@ -229,7 +230,8 @@ impl LinkSession {
         )
     }
 
-    /// Lets `sink` have its datagrams, from the first that arrived on. Once for each session.
+    /// Attaches `sink`, which gets the session's datagrams from the first that arrived on. Once for
+    /// each session.
     pub fn attach(&self, sink: Arc<dyn Datagrams>) -> Result<()> {
         let path = self.datagram_path()?;
         let mut shared = self.shared.lock();
@@ -248,8 +250,8 @@ impl LinkSession {
         Ok(())
     }
 
-    /// Has `job` done in turns of its lane, for the first time in the next. A panic in it ends the session. Not in a
-    /// turn.
+    /// Adds a `job` that runs in turns of the session's lane, for the first time in the next one. A
+    /// panic in it ends the session. Must not be called in a turn.
     pub fn add_job(&self, job: Arc<dyn Job>) -> Result<Arc<JobHandle>> {
         Ok(self.lane.add_job(self.established()?.key, job))
     }
@@ -261,7 +263,7 @@ impl LinkSession {
         Ok(SessionStats { peer_streams_refused, ..stats })
     }
 
-    /// Asks the core, or what it left behind.
+    /// Reads the figures from the core, or from the state that it left behind.
     fn look(&self) -> Result<(SessionStats, SocketAddr, Option<IpAddr>)> {
         let key = self.established()?.key;
         if let Some(seen) = self.lane.core().look(key) {
@@ -272,7 +274,8 @@ impl LinkSession {
         Ok((last.stats.clone(), last.remote, last.local_ip))
     }
 
-    /// Ends the session: from now on it is closed for its users, and `code` and `reason` are on their way to the peer.
+    /// Ends the session. It is closed for its users from now on, and `code` and `reason` are on
+    /// their way to the peer.
     ///
     /// A reason longer than [`MAX_CLOSE_REASON_BYTES`] is refused. Closing again does nothing.
     pub fn close(&self, code: u32, reason: &str) -> Result<()> {
@@ -290,18 +293,20 @@ impl LinkSession {
         Ok(())
     }
 
-    /// The last words, once the session is over.
+    /// The close information, once the session is over.
     pub fn close_info(&self) -> Option<CloseInfo> {
         self.shared.lock().close.clone()
     }
 
-    /// Waits until the session is over. Goodbyes leave in the background; `runtime::shutdown` waits for them.
+    /// Waits until the session is over. Code and reason leave for the peer in the background;
+    /// `runtime::shutdown` waits for them.
     pub fn wait_closed(&self, deadline: Deadline) -> Result<CloseInfo> {
         wait_for(&mut self.shared.lock(), &self.changed, deadline, |shared| shared.close.clone().map(Ok))
     }
 
     pub(in crate::link) fn set_established(&self, established: Established) {
-        // A session is established once; a second value can only come from a defect and changes nothing.
+        // A session is established once. A second value can only come from a defect and changes
+        // nothing.
         let _ = self.established.set(established);
         self.advance(Phase::Connected);
     }
@@ -310,7 +315,7 @@ impl LinkSession {
         self.advance(Phase::Draining);
     }
 
-    /// Records the first last words; `false` when there were some already.
+    /// Records the first close information; `false` when there was some already.
     pub(in crate::link) fn end(&self, info: CloseInfo) -> bool {
         {
             let mut shared = self.shared.lock();
@@ -324,22 +329,22 @@ impl LinkSession {
         true
     }
 
-    /// What this side has to say to the peer, once.
+    /// Takes the code and reason to send to the peer, once.
     pub(in crate::link) fn take_goodbye(&self) -> Option<(u32, String)> {
         self.shared.lock().goodbye.take()
     }
 
-    /// The sink, once.
+    /// Takes the sink, once.
     pub(in crate::link) fn take_sink(&self) -> Option<Arc<dyn Datagrams>> {
         self.shared.lock().sink.take()
     }
 
-    /// The peer opened a stream that was refused.
+    /// Counts a stream that the peer opened and that was refused.
     pub(in crate::link) fn count_refused_stream(&self) {
         self.peer_streams_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The connection is gone, and this is left of it.
+    /// Keeps what is left of a connection that is gone.
     pub(in crate::link) fn set_last(&self, mut last: Last) {
         let mut shared = self.shared.lock();
         let sink = shared.sink.take();
@@ -368,7 +373,7 @@ impl LinkSession {
     }
 }
 
-/// The last that a sink hears.
+/// Delivers the last datagrams to a sink and ends it.
 fn give_rest(sink: &dyn Datagrams, unread: &[Bytes]) {
     if !unread.is_empty() {
         sink.deliver(clock::now(), unread);

@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// Deadlines of many owners, each named by a small key.
+/// Deadlines of many owners. A small key names each owner.
 ///
-/// An owner keeps its one armed instant in an `Option<Instant>` of its own. Deadlines mostly move
-/// back (each packet moves the idle timer): then the armed entry stays, and the owner looks at what
-/// it is due for when that entry comes.
+/// An owner keeps its one armed instant in its own `Option<Instant>`. Deadlines mostly move to a
+/// later time (each packet moves the idle timer). Then the armed entry stays, and when it comes,
+/// the owner looks at what it is due for.
 #[derive(Debug)]
 pub struct Timers<K> {
     heap: BinaryHeap<Reverse<(Instant, K)>>,
@@ -24,7 +24,7 @@ where
 }
 
 impl<K: Ord + Copy> Timers<K> {
-    /// Makes sure that `key` comes up at `due` or before. `armed` is the owner's.
+    /// Makes sure that `key` comes up at `due` or before. `armed` is the owner's armed instant.
     pub(crate) fn arm(&mut self, key: K, due: Instant, armed: &mut Option<Instant>) {
         if armed.is_none_or(|armed| due < armed) {
             *armed = Some(due);
@@ -32,8 +32,8 @@ impl<K: Ord + Copy> Timers<K> {
         }
     }
 
-    /// The next owner that may be due at `now`, and the instant its entry was armed for. The entry is stale, and to be
-    /// passed over, if that is not what the owner is armed for.
+    /// The next owner that may be due at `now`, and the instant for which its entry was armed. If
+    /// the owner is not armed for that instant, the entry is stale and has to be skipped.
     pub fn pop(&mut self, now: Instant) -> Option<(K, Instant)> {
         let Reverse((due, key)) = *self.heap.peek()?;
         if due > now {
@@ -43,12 +43,12 @@ impl<K: Ord + Copy> Timers<K> {
         Some((key, due))
     }
 
-    /// When to look again.
+    /// The next instant at which to look.
     pub fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((due, _))| *due)
     }
 
-    /// Entries, stale ones included.
+    /// The number of entries, stale ones included.
     pub fn len(&self) -> usize {
         self.heap.len()
     }

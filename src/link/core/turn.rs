@@ -11,22 +11,23 @@ use super::mailbox::{Command, Mailbox};
 use super::{ConnectionKey, Core, EndpointKey, Owner, Sent, Wire};
 use crate::runtime::lane::Next;
 
-/// Trains that one connection may write in a turn before others get theirs.
+/// The most trains that one connection may write in a turn before others get theirs.
 pub(super) const TRAINS_A_TURN: usize = 2;
 
-/// Reasons that are kept for clients that have yet to ask: they do as soon as their program's thread gets to it.
+/// The most reasons that are kept for clients that have yet to ask. A client asks as soon as its
+/// program's thread gets to it.
 const MOST_UNASKED: usize = 64;
 
 impl Core {
-    /// Does what there is to do at `now`; says when to come again.
+    /// Does the work that there is at `now`. Returns when to come again.
     pub fn turn(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) -> Next {
         self.admit(now, wire);
         let next = self.turn_without_newcomers(now, mailbox, wire);
         if self.has_newcomers() && next != Next::AfterOthers { Next::Now } else { next }
     }
 
-    /// [`Self::turn`], except that new connections go on waiting: making one takes more of the
-    /// stack than a program's thread may have.
+    /// Like [`Self::turn`], but new connections keep waiting: making one takes more of the stack
+    /// than a program's thread may have.
     pub(crate) fn turn_without_newcomers(
         &mut self,
         now: Instant,
@@ -35,7 +36,7 @@ impl Core {
     ) -> Next {
         self.run_commands(now, mailbox, wire);
         self.due(now);
-        // Those that are listed meanwhile, with more to write, come in the next turn.
+        // Connections that are listed in the meantime, with more to write, come in the next turn.
         for _ in 0..self.listed.len() {
             let Some(key) = self.listed.pop_front() else { break };
             self.drive(now, key, wire);
@@ -44,8 +45,8 @@ impl Core {
         self.next(mailbox)
     }
 
-    /// Sends what a session has to send, without the rest of a turn; whether work is left for one,
-    /// and when the next is due.
+    /// Sends what a session has to send, without the rest of a turn. Returns whether work is left
+    /// for a turn, and when the next one is due.
     pub(crate) fn send_now(
         &mut self,
         now: Instant,
@@ -97,7 +98,7 @@ impl Core {
         self.commands = commands;
     }
 
-    /// Lists those whose time has come.
+    /// Lists the connections and wakes the jobs whose time has come.
     fn due(&mut self, now: Instant) {
         while let Some((owner, due)) = self.timers.pop(now) {
             match owner {
@@ -121,11 +122,11 @@ impl Core {
         }
     }
 
-    /// Moves one connection on. A panic ends this connection, and nothing else.
+    /// Drives one connection. A panic ends this connection and nothing else.
     fn drive(&mut self, now: Instant, key: ConnectionKey, wire: &mut dyn Wire) {
         if catch_unwind(AssertUnwindSafe(|| self.drive_one(now, key, wire))).is_err() {
             self.give_up(now, key);
-            // If it cannot even say so, it goes without a word.
+            // If the connection panics again, it is removed without notice to the peer.
             if catch_unwind(AssertUnwindSafe(|| self.drive_one(now, key, wire))).is_err() {
                 self.bury(now, key, wire);
             }
@@ -210,7 +211,7 @@ impl Core {
         }
     }
 
-    /// Forgets a connection that QUIC has forgotten.
+    /// Removes a connection that QUIC has forgotten.
     pub(super) fn remove(&mut self, now: Instant, key: ConnectionKey, reason: &str, wire: &mut dyn Wire) {
         let mut connection = self.connections.remove(key.index as usize);
         if let Some(reason) = connection.lost.take() {
@@ -237,7 +238,7 @@ impl Core {
         self.remove(now, key, "the session's lane gave it up", wire);
     }
 
-    /// No turn follows, so nothing may wait for one.
+    /// Ends everything. No turn follows, so nothing may wait for one.
     pub fn stop(&mut self, now: Instant) {
         for (_, connection) in std::mem::take(&mut self.connections) {
             connection.gone(now, &mut self.batch, "the session's lane ended");

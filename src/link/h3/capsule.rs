@@ -1,4 +1,5 @@
-//! Capsules (RFC 9297 section 3.2) on the CONNECT stream, from DATA payloads split anywhere.
+//! Capsules (RFC 9297 section 3.2) on the CONNECT stream, read from DATA payloads that are split
+//! anywhere.
 //!
 //! Two of them have a meaning here, CLOSE and DRAIN of draft-ietf-webtrans-http3. The others are
 //! skipped as they arrive, including DATAGRAM (type 0): datagrams travel in QUIC datagrams only, as
@@ -8,16 +9,17 @@ use super::frame::put_frame;
 use super::types::*;
 use super::wire::{VarIntReader, put_varint};
 
-/// `WT_MAX_STREAM_DATA` and `WT_STREAM_DATA_BLOCKED` of WebTransport over HTTP/2: "a session error" (section 5.4).
+/// `WT_MAX_STREAM_DATA` and `WT_STREAM_DATA_BLOCKED` of WebTransport over HTTP/2: "a session error"
+/// (section 5.4).
 const PROHIBITED: [u64; 2] = [0x190b_4d3e, 0x190b_4d42];
-/// A DATA frame with the capsule that closes the session; the CONNECT stream is to be finished right after it.
-/// `reason` is cut at a character boundary to the 1024 bytes the capsule may hold.
+/// A DATA frame with the capsule that closes the session. The CONNECT stream must be finished right
+/// after it. `reason` is cut at a character boundary to the 1024 bytes that the capsule may hold.
 pub(crate) fn close_bytes(code: u32, reason: &str) -> Vec<u8> {
     let reason = &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)];
     in_data_frame(WT_CLOSE_SESSION, &[&code.to_be_bytes()[..], reason.as_bytes()].concat())
 }
 
-/// A DATA frame with the capsule that asks the peer to wind the session down.
+/// A DATA frame with the capsule that asks the peer to end the session soon.
 pub fn drain_bytes() -> Vec<u8> {
     in_data_frame(WT_DRAIN_SESSION, &[])
 }
@@ -31,7 +33,7 @@ fn in_data_frame(kind: u64, value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A capsule that means something.
+/// A capsule that has a meaning here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Capsule {
     Close { code: u32, reason: String },
@@ -58,8 +60,8 @@ impl CapsuleReader {
         Self { state: State::Type, varint: VarIntReader::default(), close: Vec::new() }
     }
 
-    /// Advances `input` to the end of the next capsule that means something. `None`: more bytes are needed.
-    /// An error is what makes the message malformed.
+    /// Advances `input` to the end of the next capsule that has a meaning here. `None` means that
+    /// more bytes are needed. An error says what makes the message malformed.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Capsule>, &'static str> {
         loop {
             match self.state {
@@ -107,12 +109,13 @@ impl CapsuleReader {
         }
     }
 
-    /// Whether the stream may end here. RFC 9297 section 3.3: a truncated capsule makes the message malformed.
+    /// Whether the stream may end here. A truncated capsule makes the message malformed (RFC 9297
+    /// section 3.3).
     pub(crate) fn at_boundary(&self) -> bool {
         matches!(self.state, State::Type) && self.varint.buffered_bytes() == 0
     }
 
-    /// Peer bytes held for an unfinished capsule.
+    /// Bytes of the peer that are held for an unfinished capsule.
     #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.close.len() + self.varint.buffered_bytes()

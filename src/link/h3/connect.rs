@@ -1,17 +1,18 @@
 //! The extended CONNECT request that asks for a session, and its response.
 //!
-//! RFC 9114 sections 4.2 to 4.4 say what a well-formed message is, RFC 9220 what extended CONNECT adds, and
-//! draft-ietf-webtrans-http3 section 3.2 what WebTransport does.
+//! RFC 9114 sections 4.2 to 4.4 say what a well-formed message is, RFC 9220 says what extended
+//! CONNECT adds, and draft-ietf-webtrans-http3 section 3.2 what WebTransport adds.
 
 use super::fields::Fields;
 use crate::error::{Error, Result};
 
-/// Drafts 02 to 06: the client offers its draft in a header, the server picks one. Released servers of that time
-/// refuse requests without it, and browsers of that time responses without it.
+/// In drafts 02 to 06, the client offers its draft in a header, and the server picks one. Released
+/// servers of that time refuse requests without the header, and browsers of that time refuse
+/// responses without it.
 const DRAFT02_OFFER: (&str, &str) = ("sec-webtransport-http3-draft02", "1");
 const DRAFT02_CHOICE: (&str, &str) = ("sec-webtransport-http3-draft", "draft02");
 
-/// The `:protocol` of a session; both name the same protocol.
+/// The `:protocol` of a session. Both values name the same protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// `webtransport`: drafts up to 14, and browsers.
@@ -43,12 +44,12 @@ pub struct ConnectRequest {
     pub path: String,
     /// All other header fields in order, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The token it came with; a client's is chosen when it is sent.
+    /// The token with which it came. A client chooses its token when it sends the request.
     pub protocol: Protocol,
 }
 
 impl ConnectRequest {
-    /// A request to be sent. [`Error::InvalidArgument`] if the peer would find it malformed.
+    /// A request to send; [`Error::InvalidArgument`] if the peer would find it malformed.
     pub fn new(authority: &str, path: &str, headers: &[(String, String)]) -> Result<Self> {
         let invalid = |what: &str| Error::InvalidArgument(format!("CONNECT request: {what}").into());
         check_target(authority, path).map_err(invalid)?;
@@ -66,7 +67,7 @@ impl ConnectRequest {
         self.header("origin")
     }
 
-    /// Whether the client wants to hear which draft the server chose.
+    /// Whether the client wants to know which draft the server chose.
     pub(crate) fn offers_draft02(&self) -> bool {
         self.header(DRAFT02_OFFER.0) == Some(DRAFT02_OFFER.1)
     }
@@ -88,11 +89,11 @@ impl ConnectRequest {
     }
 }
 
-/// What a server of ours makes of a request.
+/// How our server classifies a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Session(ConnectRequest),
-    /// Well-formed, but not what is served here: the status that says so.
+    /// Well-formed, but not served here; the status with which to answer.
     Other(u16),
     Malformed(&'static str),
 }
@@ -136,7 +137,7 @@ fn parse_request(fields: Fields) -> Result<Incoming, &'static str> {
         return Ok(Incoming::Other(if matches!(method.as_str(), "GET" | "HEAD") { 404 } else { 405 }));
     }
     let Some(protocol) = protocol else {
-        // RFC 9114 section 4.4: the tunnel kind of CONNECT.
+        // RFC 9114 section 4.4: CONNECT for a tunnel.
         return match (scheme, path, authority) {
             (None, None, Some(_)) => Ok(Incoming::Other(501)),
             _ => Err("CONNECT without :protocol is of another form"),
@@ -157,14 +158,15 @@ fn parse_request(fields: Fields) -> Result<Incoming, &'static str> {
 /// The server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectResponse {
-    /// The HTTP status, exactly as it came.
+    /// The HTTP status, exactly as it arrived.
     pub status: u16,
     /// The header fields in order, names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
 impl ConnectResponse {
-    /// A response to be sent; `choose_draft02` where the request [offers](ConnectRequest::offers_draft02) it.
+    /// A response to send. `choose_draft02` is for a request that
+    /// [offers](ConnectRequest::offers_draft02) the draft.
     pub(crate) fn new(status: u16, headers: &[(String, String)], choose_draft02: bool) -> Result<Self> {
         let mut response = Self { status, headers: outgoing(headers)? };
         if response.is_accepted() && choose_draft02 && response.header(DRAFT02_CHOICE.0).is_none() {
@@ -208,7 +210,7 @@ impl ConnectResponse {
     }
 }
 
-/// Checks fields to be sent and puts their names in lower case.
+/// Checks fields before they are sent, and puts their names in lower case.
 fn outgoing(headers: &[(String, String)]) -> Result<Vec<(String, String)>> {
     headers
         .iter()
@@ -222,7 +224,7 @@ fn outgoing(headers: &[(String, String)]) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// Hands pseudo-header fields, which must come first, to `pseudo`, and returns the others.
+/// Gives pseudo-header fields, which must come first, to `pseudo`, and returns the others.
 fn split_pseudo(
     fields: Fields,
     mut pseudo: impl FnMut(&str, String) -> Result<(), &'static str>,
@@ -243,7 +245,8 @@ fn split_pseudo(
     Ok(headers)
 }
 
-/// RFC 9114 section 4.2: lower case, no connection-specific fields; RFC 9110 sections 5.1 and 5.5: characters.
+/// Checks the rules of RFC 9114 section 4.2 (lower case, no connection-specific fields) and of RFC
+/// 9110 sections 5.1 and 5.5 (characters).
 fn check_field(name: &str, value: &str) -> Result<(), &'static str> {
     let token =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -270,7 +273,7 @@ fn check_value(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// RFC 9114 section 4.3.1.
+/// Checks the rules of RFC 9114 section 4.3.1.
 fn check_target(authority: &str, path: &str) -> Result<(), &'static str> {
     let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     if authority.is_empty() || authority.contains(['@', '/', '?', '#']) || !printable(authority) {

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 use super::wire::{VARINT_MAX, put_varint, take_varint};
 
-/// The largest quarter stream id; anything above names no stream.
+/// The largest quarter stream id. A larger one names no stream.
 const MAX_QUARTER: u64 = VARINT_MAX / 4;
 
 /// A session's datagram prefix, encoded once.
@@ -16,8 +16,8 @@ pub struct QuarterStreamId {
 }
 
 impl QuarterStreamId {
-    /// The prefix for the session whose CONNECT stream is `stream_id`; `None` if no client can have opened that
-    /// stream for a request.
+    /// The prefix of the session whose CONNECT stream is `stream_id`; `None` if no client can have
+    /// opened that stream for a request.
     pub fn of(stream_id: u64) -> Option<Self> {
         if !is_session_id(stream_id) {
             return None;
@@ -30,23 +30,23 @@ impl QuarterStreamId {
         Some(Self { value, bytes, len: encoded.len() as u8 })
     }
 
-    /// The session whose datagrams these are.
+    /// The id of the session to which the datagrams belong.
     pub fn session_id(&self) -> u64 {
         self.value * 4
     }
 
-    /// The bytes every datagram of this session starts with.
+    /// The bytes with which every datagram of this session starts.
     pub fn prefix(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 
-    /// Takes the prefix off a datagram that arrived, without copying.
+    /// Removes the prefix from a datagram that arrived, without copying.
     pub(crate) fn strip(&self, mut datagram: Bytes) -> DatagramVerdict {
         if datagram.starts_with(self.prefix()) {
             datagram.advance(usize::from(self.len));
             return DatagramVerdict::Ours(datagram);
         }
-        // Not the shortest form of our id, or not our id.
+        // This is not the shortest form of our id, or not our id.
         let mut rest = &datagram[..];
         match take_varint(&mut rest) {
             None => DatagramVerdict::Malformed,
@@ -61,12 +61,12 @@ impl QuarterStreamId {
     }
 }
 
-/// What a datagram turned out to be.
+/// What a datagram is, by its prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatagramVerdict {
-    /// One of this session; the payload.
+    /// A datagram of this session; the payload.
     Ours(Bytes),
-    /// One of another stream: to be counted and dropped.
+    /// A datagram of another stream, which is counted and dropped.
     Foreign,
     /// Not an HTTP datagram: the connection ends with `H3_DATAGRAM_ERROR`.
     Malformed,

@@ -1,4 +1,4 @@
-//! HTTP/3, QPACK and WebTransport error codes, and what ends a connection or a stream.
+//! Error codes of HTTP/3, QPACK and WebTransport, and the errors that end a connection or a stream.
 
 use quinn_proto::VarInt;
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// `H3_DATAGRAM_ERROR`, RFC 9297 section 5.2.
 pub const H3_DATAGRAM_ERROR: u64 = 0x33;
-/// `H3_NO_ERROR`, RFC 9114 section 8.1, like all that follow it.
+/// `H3_NO_ERROR`, RFC 9114 section 8.1, like the `H3_` codes that follow it.
 pub const H3_NO_ERROR: u64 = 0x100;
 /// `H3_INTERNAL_ERROR`.
 pub const H3_INTERNAL_ERROR: u64 = 0x102;
@@ -44,10 +44,11 @@ pub const QPACK_DECODER_STREAM_ERROR: u64 = 0x202;
 pub const WT_BUFFERED_STREAM_REJECTED: u64 = 0x3994_bd84;
 /// `WT_SESSION_GONE`.
 pub const WT_SESSION_GONE: u64 = 0x170d_7b68;
-/// `WT_REQUIREMENTS_NOT_MET`: the code with which a client leaves a server whose SETTINGS cannot carry a session.
+/// `WT_REQUIREMENTS_NOT_MET`: a client leaves a server with this code if the server's SETTINGS
+/// cannot carry a session.
 pub const WT_REQUIREMENTS_NOT_MET: u64 = 0x212c_0d48;
 
-/// The peer broke the protocol; the connection is to be closed with this code.
+/// The peer broke the protocol. The connection must be closed with this code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} (HTTP/3 error {code:#x})")]
 pub struct ConnectionError {
@@ -63,16 +64,16 @@ impl ConnectionError {
     }
 }
 
-/// What a layer below the session found wrong, and how far it reaches.
+/// A fault that a layer below the session found, and how far it reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The connection must go.
+    /// The connection must end.
     Connection(ConnectionError),
-    /// Only the stream must go.
+    /// Only the stream must end.
     Stream(StreamFault),
 }
 
-/// Why one stream is to be reset.
+/// Why one stream must be reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StreamFault {
     pub(crate) code: u64,
@@ -91,7 +92,7 @@ impl From<StreamFault> for Fault {
     }
 }
 
-/// A code as QUIC carries it. All codes of HTTP/3 and of peers' frames fit.
+/// A code in QUIC's form. All codes of HTTP/3 and of peers' frames fit.
 pub(crate) fn varint(code: u64) -> VarInt {
     VarInt::from_u64(code).unwrap_or(VarInt::MAX)
 }

@@ -1,4 +1,5 @@
-//! Field sections: QPACK (RFC 9204) without the dynamic table, as lists that keep order and repetition.
+//! Field sections as lists that keep order and repetition: QPACK (RFC 9204) without the dynamic
+//! table.
 //!
 //! wtransport's decoder returns a map, trusts integers, and walks its table for each line: 200 ns
 //! for a byte on the wire. So lines are decoded here, and only Huffman codes elsewhere.
@@ -13,18 +14,19 @@ use super::types;
 /// Names and values in the order of the wire.
 pub(crate) type Fields = Vec<(String, String)>;
 
-/// The largest field section taken, in the measure of RFC 9114 section 4.2.2, which adds 32 bytes per field.
+/// The largest field section that is taken, in the measure of RFC 9114 section 4.2.2, which adds 32
+/// bytes per field.
 pub(crate) const MAX_FIELD_SECTION_BYTES: usize = MAX_HEADERS_BYTES;
 const FIELD_OVERHEAD_BYTES: usize = 32;
 /// The most fields in a section: several times what a browser sends.
 const MAX_FIELDS: usize = 128;
 
-/// Why a block did not become fields.
+/// Why a block could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldsError {
-    /// The encoding is broken or needs the dynamic table that we announced not to have.
+    /// The encoding is broken, or needs the dynamic table, which we announced not to have.
     Decompression(&'static str),
-    /// The section is larger than announced, or has more than [`MAX_FIELDS`] fields.
+    /// The section is larger than we announced, or has more than [`MAX_FIELDS`] fields.
     TooLarge,
     /// A name or value is not UTF-8.
     NotText,
@@ -45,8 +47,8 @@ pub(crate) fn section_bytes<'a>(fields: impl IntoIterator<Item = (&'a str, &'a s
 /// Decodes a header block.
 pub(crate) fn decode(block: &[u8]) -> Result<Fields, FieldsError> {
     let mut rest = block;
-    // RFC 9204 section 4.5.1: without a dynamic table the required insert count is 0, and a set sign bit would put
-    // the base below zero.
+    // RFC 9204 section 4.5.1: without a dynamic table, the required insert count is 0, and a sign
+    // bit that is set would put the base below zero.
     if integer(&mut rest, 8)? != 0 {
         return Err(FieldsError::Decompression("a reference to the dynamic table"));
     }
@@ -106,7 +108,7 @@ fn static_entry(index: u64) -> Result<(&'static str, &'static str), FieldsError>
     entry.copied().ok_or(FieldsError::Decompression("an index beyond the static table"))
 }
 
-/// Takes a string whose length has a `prefix`-bit integer below the Huffman bit.
+/// Takes a string. Its length is a `prefix`-bit integer below the Huffman bit.
 fn take_string(rest: &mut &[u8], prefix: u32) -> Result<String, FieldsError> {
     let huffman = rest.first().ok_or(TRUNCATED)? & (1 << prefix) != 0;
     let length = usize::try_from(integer(rest, prefix)?).map_err(|_| TRUNCATED)?;
@@ -123,7 +125,8 @@ fn take_string(rest: &mut &[u8], prefix: u32) -> Result<String, FieldsError> {
     String::from_utf8(bytes).map_err(|_| FieldsError::NotText)
 }
 
-/// A prefix integer, RFC 7541 section 5.1, of at most 62 bits (RFC 9204 section 4.1.1) in at most nine more bytes.
+/// A prefix integer (RFC 7541 section 5.1) of at most 62 bits (RFC 9204 section 4.1.1), in at most
+/// nine more bytes.
 fn integer(rest: &mut &[u8], prefix: u32) -> Result<u64, FieldsError> {
     const OVERFLOW: FieldsError = FieldsError::Decompression("an integer of more than 62 bits");
     let (first, mut after) = rest.split_first().ok_or(TRUNCATED)?;
@@ -131,7 +134,7 @@ fn integer(rest: &mut &[u8], prefix: u32) -> Result<u64, FieldsError> {
     let mut value = u64::from(*first) & mask;
     if value == mask {
         for shift in (0..).step_by(7) {
-            // 9 * 7 bits are more than enough; leading zeros beyond them serve nobody.
+            // 9 * 7 bits are more than enough; leading zeros beyond them are useless.
             if shift > 56 {
                 return Err(OVERFLOW);
             }
@@ -249,7 +252,7 @@ mod tests {
 
     #[test]
     fn huffman_codes_that_are_broken_do_not_decompress() {
-        // EOS within a string, and no text.
+        // EOS within a string, which is not text.
         assert!(decompression(&[0, 0, 0x51, 0x84, 0xff, 0xff, 0xff, 0xff]));
     }
 

@@ -1,4 +1,4 @@
-//! HTTP/3 frames (RFC 9114 section 7), from bytes split anywhere.
+//! HTTP/3 frames (RFC 9114 section 7), read from bytes that are split anywhere.
 //!
 //! Only frames with a meaning here are kept until they are complete, each within its bound. DATA
 //! passes through, and unknown types are skipped as they arrive.
@@ -10,11 +10,11 @@ use super::error::{
 use super::types::*;
 use super::wire::{VarIntReader, put_varint, whole_varint};
 
-/// The longest header block taken.
+/// The longest header block that is taken.
 pub(crate) const MAX_HEADERS_BYTES: usize = 64 * 1024;
-/// The longest SETTINGS payload taken.
+/// The longest SETTINGS payload that is taken.
 pub(crate) const MAX_SETTINGS_BYTES: usize = 4 * 1024;
-/// The longest single integer, the whole payload of GOAWAY, MAX_PUSH_ID and CANCEL_PUSH.
+/// The longest single integer. It is the whole payload of GOAWAY, MAX_PUSH_ID and CANCEL_PUSH.
 const MAX_INTEGER_BYTES: usize = 8;
 
 /// Appends a whole frame.
@@ -24,7 +24,8 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, kind: u64, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// A GOAWAY frame for our control stream: a server names the first request id it will not serve, a client a push id.
+/// A GOAWAY frame for our control stream. A server names the first request id that it will not
+/// serve, a client names a push id.
 pub fn goaway_bytes(id: u64) -> Vec<u8> {
     let (mut payload, mut out) = (Vec::new(), Vec::new());
     put_varint(&mut payload, id);
@@ -32,7 +33,7 @@ pub fn goaway_bytes(id: u64) -> Vec<u8> {
     out
 }
 
-/// On which kind of stream frames are read; it decides which are allowed.
+/// The kind of stream on which frames are read. It decides which frames are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The peer's control stream.
@@ -41,7 +42,7 @@ pub(crate) enum Place {
     Request,
     /// A request stream, read by the client that opened it.
     Response,
-    /// A request stream behind the HEADERS that made it a session's.
+    /// A request stream after the HEADERS that made it the stream of a session.
     Tunnel,
 }
 
@@ -53,11 +54,11 @@ pub(crate) enum Frame<'a> {
     Settings(Vec<u8>),
     Goaway(u64),
     MaxPushId(u64),
-    /// A capsule that came as a frame of its own.
+    /// A capsule that arrived as a frame of its own.
     Capsule(Vec<u8>),
 }
 
-/// What becomes of a payload.
+/// What happens to a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Payload {
     Stream,
@@ -98,24 +99,26 @@ impl FrameReader {
         }
     }
 
-    /// A reader for a stream whose first frame type was already read.
+    /// A reader for a stream whose first frame type has been read already.
     pub(crate) fn after_type(place: Place, kind: u64) -> Result<Self, ConnectionError> {
         let mut reader = Self::new(place);
         reader.begin(kind)?;
         Ok(reader)
     }
 
-    /// From the next frame on, this is the stream of a session.
+    /// Makes this the stream of a session, from the next frame on.
     ///
-    /// RFC 9114 section 4.4, which RFC 9220 leaves as it is: on the stream of a CONNECT only DATA and extension frames
-    /// are permitted and "receipt of any other known frame type MUST be treated as a connection error of type
-    /// H3_FRAME_UNEXPECTED". So the trailers that section 4.1 has for other messages do not exist here, and a second
-    /// HEADERS, even an empty one, is refused by its type and never decoded.
+    /// RFC 9114 section 4.4, which RFC 9220 leaves as it is, permits only DATA and extension frames
+    /// on the stream of a CONNECT, and "receipt of any other known frame type MUST be treated as a
+    /// connection error of type H3_FRAME_UNEXPECTED". So the trailers that section 4.1 has for
+    /// other messages do not exist here. A second HEADERS, even an empty one, is refused by its
+    /// type and never decoded.
     pub(crate) fn enter_tunnel(&mut self) {
         self.place = Place::Tunnel;
     }
 
-    /// Advances `input` to the end of the next frame, or of the next piece of DATA. `None`: more bytes are needed.
+    /// Advances `input` to the end of the next frame, or of the next piece of DATA. `None` means
+    /// that more bytes are needed.
     pub(crate) fn read<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Frame<'a>>, Fault> {
         loop {
             match self.state {
@@ -161,12 +164,13 @@ impl FrameReader {
         }
     }
 
-    /// Whether the stream may end here. RFC 9114 section 7.1: an end within a frame is `H3_FRAME_ERROR`.
+    /// Whether the stream may end here. An end within a frame is `H3_FRAME_ERROR` (RFC 9114 section
+    /// 7.1).
     pub(crate) fn at_boundary(&self) -> bool {
         matches!(self.state, State::Type) && self.varint.buffered_bytes() == 0
     }
 
-    /// Peer bytes held for an unfinished frame.
+    /// Bytes of the peer that are held for an unfinished frame.
     #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.kept.len() + self.varint.buffered_bytes()
@@ -178,7 +182,7 @@ impl FrameReader {
         Ok(())
     }
 
-    /// RFC 9114 section 7.2, table 1, with the rules of 6.2.1, 7.2.4 and 7.2.8.
+    /// The rules of RFC 9114 section 7.2, table 1, with those of 6.2.1, 7.2.4 and 7.2.8.
     fn admit(&mut self, kind: u64) -> Result<Payload, ConnectionError> {
         let unexpected =
             || ConnectionError::new(H3_FRAME_UNEXPECTED, format!("frame type {kind:#x} is not allowed here"));
@@ -200,7 +204,8 @@ impl FrameReader {
             (DATA, Place::Request | Place::Response | Place::Tunnel) => Ok(Payload::Stream),
             (HEADERS, Place::Request | Place::Response) => Ok(Payload::Keep { max: MAX_HEADERS_BYTES }),
             (GOAWAY | MAX_PUSH_ID, Place::Control) => Ok(Payload::Keep { max: MAX_INTEGER_BYTES }),
-            // Nobody pushes here, so no push id can be named: 7.2.3 for CANCEL_PUSH, 7.2.5 for PUSH_PROMISE.
+            // We allow no pushes, so a push id cannot be named: 7.2.3 for CANCEL_PUSH, 7.2.5 for
+            // PUSH_PROMISE.
             (CANCEL_PUSH, Place::Control) | (PUSH_PROMISE, Place::Response) => {
                 Err(ConnectionError::new(H3_ID_ERROR, "a push id that was never allowed"))
             }
@@ -208,16 +213,17 @@ impl FrameReader {
                 Err(unexpected())
             }
             // HTTP/2's PRIORITY, PING, WINDOW_UPDATE and CONTINUATION. RFC 9114 section 7.2.8 makes
-            // their receipt an error; on the control stream that means the whole frame, because
+            // their receipt an error. On the control stream we refuse only a whole frame, because
             // pywebtransport 0.9 ends its control stream with two stray bytes that begin one.
             (0x02 | 0x06 | 0x08 | 0x09, Place::Control) => Ok(Payload::Refuse),
             (0x02 | 0x06 | 0x08 | 0x09, _) => Err(unexpected()),
-            // pywebtransport up to 0.9 writes its capsules without DATA frames around them. As
-            // frame types these two are otherwise unused, so they are taken for what they mean.
+            // pywebtransport up to 0.9 writes its capsules without DATA frames around them. These
+            // two are otherwise unused as frame types, so they are taken for what they mean.
             (WT_CLOSE_SESSION | WT_DRAIN_SESSION, Place::Tunnel) => {
                 Ok(Payload::Keep { max: MAX_CAPSULE_BYTES })
             }
-            // draft-ietf-webtrans-http3 section 4.3: legal only as the very first bytes of a stream.
+            // draft-ietf-webtrans-http3 section 4.3: allowed only as the very first bytes of a
+            // stream.
             (WT_STREAM, _) => {
                 Err(ConnectionError::new(H3_FRAME_ERROR, "a WebTransport stream signal within a stream"))
             }
@@ -233,7 +239,7 @@ fn check_length(kind: u64, payload: Payload, length: u64) -> Result<(), Fault> {
     }
     let reason = "a frame is longer than this endpoint takes";
     Err(match kind {
-        // Only the message is too much; its stream can go alone.
+        // Only the message is too large. Its stream can end alone.
         HEADERS => StreamFault { code: H3_EXCESSIVE_LOAD, reason }.into(),
         SETTINGS => ConnectionError::new(H3_EXCESSIVE_LOAD, reason).into(),
         _ => ConnectionError::new(H3_FRAME_ERROR, "a frame is longer than its one integer").into(),

@@ -1,5 +1,5 @@
-//! Properties of whole connections: it does not matter how bytes are split and what meaningless
-//! frames lie between them; and whatever a peer sends, nothing panics and the bound is kept.
+//! Property tests of whole connections. Neither the splits between bytes nor the meaningless frames
+//! among them change the result. Whatever a peer sends, nothing panics and the bound is kept.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -23,7 +23,7 @@ fn control_id(us: Role) -> u64 {
     }
 }
 
-/// What a peer says in one connection, apart from how it says it.
+/// The content of what a peer sends in one connection.
 #[derive(Debug, Clone)]
 struct Script {
     us: Role,
@@ -36,16 +36,17 @@ struct Script {
 /// A number for a reserved type, and content.
 type Meaningless = Option<(u8, Vec<u8>)>;
 
-/// How it says it.
+/// The form in which a peer sends it.
 #[derive(Debug, Clone)]
 struct Manner {
-    /// Meaningless settings, frames and capsules, taken in turn wherever one may be; `None` for none there.
+    /// Meaningless settings, frames and capsules, taken in turn wherever one may be. `None` puts
+    /// none there.
     grease: Vec<Meaningless>,
     /// Where capsules are cut into DATA frames.
     frames: Vec<Index>,
     /// Where streams are cut into reads.
     reads: Vec<Index>,
-    /// Which stream is read next, while that is free.
+    /// Which stream is read next, where the order is free.
     turns: Vec<bool>,
 }
 
@@ -74,7 +75,7 @@ fn manner() -> impl Strategy<Value = Manner> {
         .prop_map(|(grease, frames, reads, turns)| Manner { grease, frames, reads, turns })
 }
 
-/// Takes a meaningless thing in turn: its reserved type and its content.
+/// Takes meaningless things in turn: a reserved type and content.
 struct Grease<'a>(std::iter::Cycle<std::slice::Iter<'a, Meaningless>>);
 
 impl Grease<'_> {
@@ -90,7 +91,7 @@ impl Grease<'_> {
     }
 }
 
-/// The peer's control stream, what opens the CONNECT stream, and what follows on it.
+/// The peer's control stream, the beginning of the CONNECT stream, and the rest of it.
 fn bytes(script: &Script, manner: &Manner) -> [Vec<u8>; 3] {
     let mut grease = Grease(manner.grease.iter().cycle());
     let mut settings = vec![0x08, 1, 0x33, 1, 0xab, 0x60, 0x37, 0x42, 1];
@@ -123,7 +124,8 @@ fn bytes(script: &Script, manner: &Manner) -> [Vec<u8>; 3] {
     }
     grease.frame(&mut opening);
 
-    // The capsules as one payload (the functions hand out DATA frames, whose headers of 2 or 3 bytes go).
+    // The capsules as one payload. The functions return DATA frames, whose headers of 2 or 3 bytes
+    // are cut off.
     let mut capsules = Vec::new();
     grease.frame(&mut capsules);
     if script.drain {
@@ -149,7 +151,7 @@ fn cut<'a>(bytes: &'a [u8], at: &[Index]) -> Vec<&'a [u8]> {
     places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).filter(|piece| !piece.is_empty()).collect()
 }
 
-/// Plays a script and returns what the session made of it.
+/// Plays a script and returns the events of the session.
 fn play(script: &Script, manner: &Manner) -> Vec<Event> {
     let [control, opening, rest] = bytes(script, manner);
     let mut session = match script.us {
@@ -198,7 +200,7 @@ fn play(script: &Script, manner: &Manner) -> Vec<Event> {
     events
 }
 
-/// GOAWAY and the CONNECT stream have no order between them; everything else has this one.
+/// GOAWAY and the CONNECT stream have no order between them. Everything else has this one.
 fn rank(event: &Event) -> u8 {
     match event {
         Event::PeerSettings(_) => 0,
@@ -218,7 +220,7 @@ enum Act {
     Reject,
 }
 
-/// Garbage, and true fragments for garbage to hide between.
+/// Garbage, and valid fragments between which garbage can hide.
 fn fragment() -> impl Strategy<Value = Vec<u8>> {
     let request = || ConnectRequest::new("a", "/", &[]).unwrap();
     let connect = headers_frame(request().fields(Protocol::WebTransportH3));
@@ -317,7 +319,7 @@ proptest! {
                 prop_assert_eq!(ends, 0, "{:?} after the end", event);
                 ends += usize::from(matches!(event, Event::Closed { .. } | Event::Aborted { .. }));
             }
-            // The driver would close the connection; whatever else comes must still do no harm.
+            // The driver would close the connection. Anything that still comes must do no harm.
             if result.is_err() && !honest {
                 break;
             }

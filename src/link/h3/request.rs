@@ -14,18 +14,18 @@ use super::settings::Role;
 use super::types::WT_STREAM;
 use super::wire::VarIntReader;
 
-/// What a stream turned out to be.
+/// What a stream asks for.
 #[derive(Debug)]
 pub(crate) enum Wants {
     /// Not known yet.
     More,
-    /// A session; the reader stands behind the request's HEADERS.
+    /// A session. The reader stands after the HEADERS of the request.
     Session(Box<ConnectRequest>, FrameReader),
     /// A response with this status.
     Status(u16),
 }
 
-/// The stream.
+/// A bidirectional stream, by what is read from it next.
 #[derive(Debug)]
 pub(crate) enum RequestStream {
     /// Its first integer: a frame type, or the WebTransport signal.
@@ -41,7 +41,8 @@ impl RequestStream {
         Self::Signal(VarIntReader::default())
     }
 
-    /// Advances `data` to where it is known what the stream wants. A [`Fault::Stream`] refuses it.
+    /// Advances `data` to where it is known what the stream asks for. A [`Fault::Stream`] refuses
+    /// it.
     pub(crate) fn data(&mut self, us: Role, data: &mut &[u8], fin: bool) -> Result<Wants, Fault> {
         loop {
             match self {
@@ -98,7 +99,7 @@ impl RequestStream {
         }
     }
 
-    /// Peer bytes held.
+    /// Bytes of the peer that are held.
     #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         match self {
@@ -108,7 +109,7 @@ impl RequestStream {
     }
 }
 
-/// RFC 9114: section 4.1 for a request without HEADERS, 7.1 for a frame cut short.
+/// RFC 9114 section 4.1 is for a request without HEADERS, section 7.1 for a frame cut short.
 fn ended_early(at_boundary: bool) -> Fault {
     if at_boundary {
         StreamFault { code: H3_REQUEST_INCOMPLETE, reason: "a stream without a request" }.into()

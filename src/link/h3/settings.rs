@@ -1,8 +1,10 @@
-//! SETTINGS (RFC 9114 section 7.2.4): what we announce, what the peer announced, and what follows from it.
+//! SETTINGS (RFC 9114 section 7.2.4): what we announce, what the peer announced, and the
+//! consequences.
 //!
-//! WebTransport changed its settings with almost every draft. All generations are announced, because peers look
-//! for exactly one of them: Chromium for `0x2b603742` (and `0xc671706a` behind a flag), peers of drafts 13 and 14 for
-//! `0x14e9cd29`, current webtransport-go and pywebtransport from 0.21 for `0x2c7cf000`.
+//! WebTransport changed its settings with almost every draft. We announce all generations, because
+//! each peer looks for exactly one of them: Chromium for `0x2b603742` (and `0xc671706a` behind a
+//! flag), peers of drafts 13 and 14 for `0x14e9cd29`, current webtransport-go and pywebtransport
+//! from 0.21 for `0x2c7cf000`.
 
 use super::connect::Protocol;
 use super::error::{ConnectionError, H3_FRAME_ERROR, H3_SETTINGS_ERROR};
@@ -27,12 +29,13 @@ const WT_MAX_SESSIONS_DRAFT07: u64 = 0xc671_706a;
 const WT_MAX_SESSIONS_DRAFT13: u64 = 0x14e9_cd29;
 /// draft-ietf-webtrans-http3-15 onwards.
 const WT_ENABLED: u64 = 0x2c7c_f000;
-/// A reserved identifier (`0x1f * N + 0x21`), to be ignored by peers.
+/// A reserved identifier (`0x1f * N + 0x21`), which peers ignore.
 const GREASE: u64 = 0x1f * 0x0b5e + 0x21;
 
-/// What every endpoint of ours announces, both roles alike: a setting that means nothing in one direction is ignored
-/// there (RFC 8441 section 3), and several clients insist on hearing each of them from a server and several servers
-/// from a client. One session per connection keeps WebTransport's own flow control off (draft-15 section 5.1).
+/// The settings that all our endpoints announce, in both roles. A setting that means nothing in one
+/// direction is ignored there (RFC 8441 section 3). Several clients insist on each of them from a
+/// server, and several servers from a client. One session per connection keeps WebTransport's own
+/// flow control off (draft-15 section 5.1).
 const OURS: [(u64, u64); 11] = [
     (QPACK_MAX_TABLE_CAPACITY, 0),
     (MAX_FIELD_SECTION_SIZE, MAX_HEADERS_BYTES as u64),
@@ -82,7 +85,7 @@ pub struct PeerSettings {
     pub max_sessions_draft13: u64,
     /// `WT_ENABLED` of drafts 15 onwards.
     pub wt_enabled: bool,
-    /// The largest field section the peer takes, if it said so.
+    /// The largest field section that the peer takes, if it announced one.
     pub max_field_section_bytes: Option<u64>,
 }
 
@@ -98,7 +101,8 @@ impl PeerSettings {
             seen.push(id);
             settings.apply(id, value)?;
         }
-        // The payload is bounded, so sorting is cheap; unknown identifiers may not repeat either (7.2.4).
+        // The payload is bounded, so sorting is cheap. Unknown identifiers must not repeat either
+        // (7.2.4).
         seen.sort_unstable();
         if let Some(pair) = seen.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(error(format!("setting {:#x} occurs twice", pair[0])));
@@ -113,7 +117,7 @@ impl PeerSettings {
             _ => Err(error(format!("setting {id:#x} is {value}, not 0 or 1"))),
         };
         match id {
-            // HTTP/2's, RFC 9114 section 7.2.4.1.
+            // Settings of HTTP/2, RFC 9114 section 7.2.4.1.
             0x00 | 0x02..=0x05 => return Err(error(format!("setting {id:#x} belongs to HTTP/2"))),
             MAX_FIELD_SECTION_SIZE => self.max_field_section_bytes = Some(value),
             ENABLE_CONNECT_PROTOCOL => self.connect_protocol = boolean()?,
@@ -127,10 +131,10 @@ impl PeerSettings {
         Ok(())
     }
 
-    /// Why no session can run with this peer, if so; `us` is our own role.
+    /// Why no session can run with this peer; `None` if one can. `us` is our own role.
     ///
-    /// A client may keep its WebTransport support to itself (it shows in `:protocol`), a server may not. A server of
-    /// draft 02 implies extended CONNECT, as Chromium reads it.
+    /// A client need not announce its WebTransport support (`:protocol` shows it), but a server
+    /// must. A server of draft 02 implies extended CONNECT, as Chromium reads it.
     pub fn problem(&self, us: Role) -> Option<&'static str> {
         if !self.datagrams {
             return Some("the peer does not offer HTTP datagrams (SETTINGS_H3_DATAGRAM)");
@@ -147,15 +151,17 @@ impl PeerSettings {
         None
     }
 
-    /// The `:protocol` a client of ours uses with this server: the older token wherever any older generation is
-    /// offered, because a peer that offers both accepts both, and the new one only if nothing else works.
+    /// The `:protocol` that our client uses with this server. It is the older token if the server
+    /// offers any older generation, because a peer that offers both accepts both. It is the new
+    /// token only if nothing else works.
     pub fn protocol(&self) -> Option<Protocol> {
         if self.webtransport_draft02 || self.max_sessions_draft07 > 0 || self.max_sessions_draft13 > 0 {
             Some(Protocol::WebTransport)
         } else if self.wt_enabled {
             Some(Protocol::WebTransportH3)
         } else if self.connect_protocol && self.datagrams {
-            // pywebtransport up to 0.9 names no WebTransport setting; a server that is none answers with a status.
+            // pywebtransport up to 0.9 names no WebTransport setting. A server without WebTransport
+            // answers with a status.
             Some(Protocol::WebTransport)
         } else {
             None

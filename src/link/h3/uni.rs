@@ -1,4 +1,5 @@
-//! The peer's unidirectional streams: control, QPACK, and all those that are refused (RFC 9114 section 6.2).
+//! The peer's unidirectional streams: control, QPACK, and all others, which are refused (RFC 9114
+//! section 6.2).
 
 use super::datagram::is_session_id;
 use super::error::{
@@ -17,10 +18,10 @@ const QPACK_ENCODER: u64 = 0x02;
 const QPACK_DECODER: u64 = 0x03;
 const WEBTRANSPORT: u64 = 0x54;
 
-/// Streams whose type has not arrived in full that are tolerated at once; each holds at most eight bytes.
+/// The most streams at once whose type has not arrived in full. Each holds at most eight bytes.
 pub(crate) const MAX_NAMELESS: usize = 16;
 
-/// What opens our own control stream: its type, our SETTINGS, and a frame that means nothing.
+/// The first bytes of our own control stream: its type, our SETTINGS, and a frame without meaning.
 pub(crate) fn control_preface() -> Vec<u8> {
     let mut out = vec![CONTROL as u8];
     out.extend(super::settings::settings_frame());
@@ -28,18 +29,18 @@ pub(crate) fn control_preface() -> Vec<u8> {
     out
 }
 
-/// What the control stream said.
+/// What the peer sent on the control stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Control {
     Settings(PeerSettings),
     Goaway,
 }
 
-/// What is to become of a stream.
+/// What happens to a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
     Yes,
-    /// STOP_SENDING with this code, and no further thought.
+    /// Send STOP_SENDING with this code and forget the stream.
     Refuse(u64),
 }
 
@@ -49,7 +50,7 @@ enum Nameless {
     Session(VarIntReader),
 }
 
-/// All of them.
+/// All unidirectional streams of the peer.
 #[derive(Debug)]
 pub(crate) struct UniStreams {
     role: Role,
@@ -74,7 +75,7 @@ impl UniStreams {
         }
     }
 
-    /// Bytes of stream `id`; `heard` is told what the control stream says.
+    /// Handles bytes of stream `id`. `heard` gets what the peer sent on the control stream.
     pub(crate) fn data(
         &mut self,
         id: u64,
@@ -99,14 +100,14 @@ impl UniStreams {
         if fin { Err(closed_critical()) } else { Ok(Keep::Yes) }
     }
 
-    /// The peer gave up stream `id`.
+    /// Handles the peer's reset of stream `id`.
     pub(crate) fn reset(&mut self, id: u64) -> Result<(), ConnectionError> {
-        // Before its type is known a stream may end in any way (RFC 9114 section 6.2).
+        // Before its type is known, a stream may end in any way (RFC 9114 section 6.2).
         self.nameless.retain(|stream| stream.0 != id);
         if self.is_critical(id) { Err(closed_critical()) } else { Ok(()) }
     }
 
-    /// Peer bytes held.
+    /// Bytes of the peer that are held.
     #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         let nameless = self.nameless.iter().map(|(_, stream)| match stream {
@@ -121,7 +122,7 @@ impl UniStreams {
             || self.decoder.as_ref().is_some_and(|decoder| decoder.0 == id)
     }
 
-    /// Reads the type of a stream and, of a WebTransport stream, the session id.
+    /// Reads the type of a stream and, for a WebTransport stream, the session id.
     fn name(&mut self, id: u64, data: &mut &[u8], fin: bool) -> Result<Named, ConnectionError> {
         let position = self.nameless.iter().position(|stream| stream.0 == id);
         let mut stream = match position {
@@ -192,7 +193,8 @@ impl UniStreams {
                     heard(Control::Settings(PeerSettings::parse(&payload)?))
                 }
                 Ok(Some(Frame::Goaway(id))) => {
-                    // RFC 9114 section 5.2: a server names one of our requests, a client a push; ids only go down.
+                    // RFC 9114 section 5.2: a server names one of our requests, a client names a
+                    // push. Ids only go down.
                     if self.role == Role::Client && !is_session_id(id) {
                         return id_error("GOAWAY names a stream that is no request");
                     }
@@ -233,7 +235,8 @@ fn closed_critical() -> ConnectionError {
     ConnectionError::new(H3_CLOSED_CRITICAL_STREAM, "a critical stream was closed")
 }
 
-/// RFC 9204 section 4.3: with our table capacity of 0, only "Set Dynamic Table Capacity" to 0 is possible.
+/// RFC 9204 section 4.3: our table capacity is 0, so only "Set Dynamic Table Capacity" to 0 is
+/// possible.
 fn encoder_data(data: &[u8]) -> Result<(), ConnectionError> {
     if data.iter().all(|byte| *byte == 0x20) {
         return Ok(());
@@ -241,10 +244,10 @@ fn encoder_data(data: &[u8]) -> Result<(), ConnectionError> {
     Err(ConnectionError::new(QPACK_ENCODER_STREAM_ERROR, "an instruction for a table of capacity 0"))
 }
 
-/// RFC 9204 section 4.4: as we never use the dynamic table, only Stream Cancellation is possible.
+/// RFC 9204 section 4.4: we never use the dynamic table, so only Stream Cancellation is possible.
 #[derive(Debug, Default)]
 struct DecoderStream {
-    /// Bytes of a multi-byte stream id so far; 0 between instructions.
+    /// Bytes so far of a stream id that has several bytes; 0 between instructions.
     continued: u8,
 }
 

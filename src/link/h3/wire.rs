@@ -1,19 +1,20 @@
-//! QUIC variable-length integers (RFC 9000 section 16), whole and arriving in pieces.
+//! QUIC variable-length integers (RFC 9000 section 16), whole or in pieces.
 
 use wtransport::proto::bytes::{BytesReader, BytesWriter};
 use wtransport::proto::varint::VarInt;
 
-/// The largest value a variable-length integer holds.
+/// The largest value that a variable-length integer holds.
 pub(crate) const VARINT_MAX: u64 = (1 << 62) - 1;
 
-/// Appends `value`; values that no integer on the wire can hold are clamped to the largest one.
+/// Appends `value`. A value that no integer on the wire can hold is clamped to the largest one.
 pub(crate) fn put_varint(out: &mut Vec<u8>, value: u64) {
     let value = VarInt::try_from_u64(value).unwrap_or(VarInt::MAX);
-    // Writing to a vector cannot run out of room.
+    // Writing to a vector cannot run out of space.
     let _ = out.put_varint(value);
 }
 
-/// Takes one integer off the front of `input`, or leaves it alone when it is not all there.
+/// Takes one integer off the front of `input`, or leaves `input` alone if the integer is not
+/// complete.
 pub(crate) fn take_varint(input: &mut &[u8]) -> Option<u64> {
     input.get_varint().map(VarInt::into_inner)
 }
@@ -24,7 +25,7 @@ pub(crate) fn whole_varint(mut input: &[u8]) -> Option<u64> {
     input.is_empty().then_some(value)
 }
 
-/// Collects one integer from arbitrarily split input; keeps at most eight bytes.
+/// Collects one integer from input that is split anywhere. Keeps at most eight bytes.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct VarIntReader {
     bytes: [u8; 8],
@@ -32,7 +33,8 @@ pub(crate) struct VarIntReader {
 }
 
 impl VarIntReader {
-    /// Takes what it needs from `input`. After it has returned a value it is ready for the next integer.
+    /// Takes what it needs from `input`. After it has returned a value, it is ready for the next
+    /// integer.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Option<u64> {
         while let Some((first, rest)) = input.split_first() {
             self.bytes[usize::from(self.len)] = *first;

@@ -1,5 +1,5 @@
-//! The crypto session: rustls as quinn-proto needs it, with two extension points that quinn-proto's
-//! own session lacks.
+//! The crypto session: rustls in the form that quinn-proto needs, with two extension points that
+//! quinn-proto's own session lacks.
 //!
 //! Transport parameters can be appended to those of quinn-proto, and a [`FrameFilter`] sees the
 //! frames of 1-RTT packets in the clear. Without them it behaves like quinn-proto's own session,
@@ -19,10 +19,11 @@ use rustls::quic::{self, Connection, KeyChange, Secrets, Suite, Version};
 use super::keys::{self, FrameFilter};
 use super::{provider, retry};
 
-/// What sessions carry beside TLS. The default is nothing.
+/// What sessions carry in addition to TLS. The default is nothing.
 #[derive(Clone, Default)]
 pub struct Extensions {
-    /// Encoded transport parameters (RFC 9000 section 18), appended to those of quinn-proto. None may occur twice.
+    /// Encoded transport parameters (RFC 9000 section 18), appended to those of quinn-proto. No
+    /// parameter may occur twice.
     pub transport_parameters: Vec<u8>,
     /// Sees the frames of every session of this configuration.
     pub frame_filter: Option<Arc<dyn FrameFilter>>,
@@ -44,7 +45,7 @@ pub struct ClientCrypto {
 }
 
 impl ClientCrypto {
-    /// Sessions by `tls`, a configuration for TLS 1.3 only.
+    /// Sessions with `tls`, a configuration for TLS 1.3 only.
     pub fn new(tls: rustls::ClientConfig, extensions: Extensions) -> Self {
         Self { tls: Arc::new(tls), extensions }
     }
@@ -75,7 +76,7 @@ pub struct ServerCrypto {
 }
 
 impl ServerCrypto {
-    /// Sessions by `tls`, a configuration for TLS 1.3 only and without early data.
+    /// Sessions with `tls`, a configuration for TLS 1.3 only and without early data.
     pub fn new(tls: rustls::ServerConfig, extensions: Extensions) -> Self {
         Self { tls: Arc::new(tls), extensions }
     }
@@ -103,13 +104,14 @@ impl crypto::ServerConfig for ServerCrypto {
     }
 }
 
-/// What is known once the peer's first flight has been read; `handshake_data` returns it.
+/// What is known after the peer's first flight has been read; `handshake_data` returns it.
 pub struct HandshakeData {
-    /// The application protocol agreed on.
+    /// The application protocol that was agreed on.
     pub protocol: Option<Vec<u8>>,
-    /// The name that a client asked for. `None` on clients.
+    /// The name that a client asked for; `None` on clients.
     pub server_name: Option<String>,
-    /// The peer's transport parameters as they arrived, those that quinn-proto does not know included.
+    /// The peer's transport parameters as they arrived, including those that quinn-proto does not
+    /// know.
     pub transport_parameters: Vec<u8>,
 }
 
@@ -189,7 +191,8 @@ impl crypto::Session for CryptoSession {
             };
             TransportError { code, frame: None, reason }
         })?;
-        // rustls does not say when the peer's first flight is complete; any of these means that it is.
+        // rustls does not report when the peer's first flight is complete. Any of these means that
+        // it is.
         let complete =
             self.tls.alpn_protocol().is_some() || self.server_name().is_some() || !self.is_handshaking();
         let news = complete && !self.has_handshake_data;
@@ -234,7 +237,8 @@ impl crypto::Session for CryptoSession {
     }
 }
 
-/// Initial packets are always under AES-128-GCM, whatever the handshake agrees on.
+/// The keys of Initial packets. These packets always use AES-128-GCM, whatever the handshake agrees
+/// on.
 fn initial_keys(version: Version, dst_cid: &ConnectionId, side: Side) -> Keys {
     let side = match side {
         Side::Client => rustls::Side::Client,
@@ -252,7 +256,7 @@ fn initial_suite() -> Suite {
         .expect("our provider has AES-128-GCM")
 }
 
-/// The version as rustls knows it, the drafts that quinn-proto supports included.
+/// The version in rustls's form, including the drafts that quinn-proto supports.
 fn known(version: u32) -> Result<Version, UnsupportedVersion> {
     match version {
         0xff00_001d..=0xff00_0020 => Ok(Version::V1Draft),

@@ -9,10 +9,12 @@ use super::{ALPN, certificate_hash, provider, read};
 use crate::error::{Error, Result};
 use crate::link::config::IdentitySource;
 
-/// How long ago a self-signed certificate begins: clients' clocks may be behind.
+/// How long ago the validity of a self-signed certificate begins, because clients' clocks may be
+/// behind.
 const SELF_SIGNED_BEFORE: Duration = Duration::from_secs(24 * 3600);
 
-/// How long it is valid in all: browsers take at most 14 days by hash. Its last second counts, too.
+/// How long it is valid in all, because browsers take at most 14 days by hash. The last second
+/// counts, too.
 const SELF_SIGNED_VALIDITY: Duration = Duration::from_secs(14 * 24 * 3600 - 1);
 
 /// A certificate chain with its key.
@@ -68,7 +70,7 @@ impl Identity {
             .ok_or_else(|| Error::Identity("the leaf certificate cannot be parsed".into()))
     }
 
-    /// The TLS side of a server with this identity.
+    /// The TLS configuration of a server with this identity.
     pub fn server_config(&self) -> Result<rustls::ServerConfig> {
         let mut config = rustls::ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
@@ -82,7 +84,7 @@ impl Identity {
                 error => Error::Identity(error.to_string()),
             })?;
         config.alpn_protocols = vec![ALPN.to_vec()];
-        // 0-RTT stays off: a CONNECT could be replayed.
+        // 0-RTT stays off, because a CONNECT could be replayed.
         config.max_early_data_size = 0;
         Ok(config)
     }

@@ -6,19 +6,19 @@ use bytes::BytesMut;
 use quinn_proto::crypto::{self, CryptoError, HeaderKey, KeyPair};
 use rustls::quic::{self, HeaderProtectionKey};
 
-/// Sees the frames of 1-RTT packets in the clear and may rewrite them in place. A shorter frame is filled up with
-/// PADDING, zeros.
+/// Sees the frames of 1-RTT packets in the clear and may rewrite them in place. A frame that
+/// becomes shorter is filled up with PADDING, which is zeros.
 ///
 /// Both calls run inside a lane's turn: they must be quick and must not block.
 pub trait FrameFilter: Send + Sync {
-    /// A packet arrived and was decrypted. QUIC reads `frames` next, unless the packet turns out to be a copy.
+    /// A packet arrived and was decrypted. QUIC reads `frames` next, unless the packet is a copy.
     fn arrived(&self, packet: u64, frames: &mut [u8]);
 
-    /// A packet is about to be encrypted. It leaves with what stands in `frames` afterwards.
+    /// A packet is about to be encrypted. It leaves with the content that `frames` has afterwards.
     fn leaving(&self, packet: u64, frames: &mut [u8]);
 }
 
-/// The keys of a packet space. With a filter its packets are seen; without one nothing is in their way.
+/// The keys of a packet space. A filter sees its packets; without a filter nothing is in their way.
 pub(super) fn keys(keys: quic::Keys, filter: Option<&Arc<dyn FrameFilter>>) -> crypto::Keys {
     crypto::Keys {
         header: KeyPair {
@@ -108,8 +108,9 @@ impl crypto::PacketKey for Filtered {
 struct Header(Box<dyn HeaderProtectionKey>);
 
 impl Header {
-    /// The sample, the first byte and the packet number of a packet whose number begins at `offset`. The number is at
-    /// most 4 bytes long, and the sample begins where it would then end (RFC 9001 section 5.4.2).
+    /// The sample, the first byte and the packet number of a packet whose number begins at
+    /// `offset`. The number has at most 4 bytes, and the sample begins where a number of 4 bytes
+    /// would end (RFC 9001 section 5.4.2).
     fn parts<'a>(&self, offset: usize, packet: &'a mut [u8]) -> (&'a [u8], &'a mut u8, &'a mut [u8]) {
         let (header, sample) = packet.split_at_mut(offset + 4);
         let (first, rest) = header.split_first_mut().expect("a header has a first byte");

@@ -32,8 +32,9 @@ use crate::error::{Error, Result};
 /// ALPN of HTTP/3.
 const ALPN: &[u8] = b"h3";
 
-/// What TLS is made of. AES-128 comes before AES-256, which rustls would rather have: it takes 3 to
-/// 10 % less CPU time a datagram. A server takes the first of the client's suites that it has.
+/// The cipher suites of TLS. AES-128 comes before AES-256, which rustls prefers, because AES-128
+/// takes 3 to 10 % less CPU time a datagram. A server takes the first of the client's suites that
+/// it has.
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceCell<Arc<CryptoProvider>> = OnceCell::new();
     Arc::clone(PROVIDER.get_or_init(|| {

@@ -26,7 +26,7 @@ pub(super) fn tag(version: Version, original: &ConnectionId, packet: &[u8]) -> [
     tag.as_ref().try_into().expect("a tag of 16 bytes")
 }
 
-/// Whether `payload` ends with the tag of the packet that `header` and the rest of it are.
+/// Whether `payload` ends with the tag of the packet, which is `header` and the rest of `payload`.
 pub(super) fn is_valid(version: Version, original: &ConnectionId, header: &[u8], payload: &[u8]) -> bool {
     let Some((payload, found)) = payload.split_last_chunk::<TAG_BYTES>() else { return false };
     *found == tag(version, original, &[header, payload].concat())

@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::link::config::Trust;
 use crate::text::readable;
 
-/// The TLS side of one client session, and the place where its verifier leaves the reason of a refusal.
+/// The TLS configuration of one client session, and the place where its verifier leaves the reason
+/// for a refusal.
 pub fn client_config(trust: &Trust) -> Result<(rustls::ClientConfig, Refusal)> {
     let refusal = Refusal::default();
     let verifier = Recording { check: Check::new(trust)?, refusal: refusal.clone() };
@@ -163,7 +164,7 @@ impl Recording {
             };
         }
         let rustls::Error::InvalidCertificate(cause) = error else { return Error::Tls(error.to_string()) };
-        // It may name the hosts that the peer's certificate is for.
+        // The text may name the hosts that the peer's certificate is for.
         let text = readable(cause.to_string());
         match cause {
             CertificateError::Expired
@@ -181,7 +182,7 @@ impl Recording {
     }
 }
 
-/// The system's authorities, read once.
+/// The system's certificate authorities, read once.
 fn system_roots() -> Result<Arc<RootCertStore>> {
     static ROOTS: OnceCell<Arc<RootCertStore>> = OnceCell::new();
     ROOTS

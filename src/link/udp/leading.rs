@@ -1,5 +1,5 @@
-//! Threads that lead a lane: they take its turns while they wait for what a turn brings, so no
-//! other thread has to wake them.
+//! Threads that lead a lane: they take its turns while they wait for something that a turn brings,
+//! so no other thread has to wake them.
 //!
 //! One thread at a time leads a lane. It takes the sockets out of the epoll in which the lane's
 //! thread sleeps, polls them for a moment, then sleeps in its own epoll, and takes turns. The
@@ -8,7 +8,7 @@
 //! wakes the lane's thread if a timer is now due before that thread would wake.
 //!
 //! A leader is a thread of the program. Its signals are blocked except while it sleeps, when it
-//! holds no lock, so a signal handler may call the library. It cannot be cancelled meanwhile
+//! holds no lock, so a signal handler may call the library. It cannot be canceled while it leads
 //! (`ffi/boundary/guard.rs`).
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -26,28 +26,31 @@ use crate::runtime::lane::Next;
 use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::Lead;
 
-/// How long a leader waits for a turn of another thread to end before it looks whether it still has to wait.
+/// How long a leader waits for a turn of another thread to end before it checks whether it still
+/// has to wait.
 const TURN_PATIENCE: Duration = Duration::from_millis(1);
 
-/// A timer may be so late when nobody but the lane's thread looks after it and it sleeps already: waking it costs more.
+/// How late a timer may be if only the lane's thread can serve it and that thread already sleeps.
+/// To wake the thread costs more.
 const LATE: Duration = Duration::from_millis(1);
 
-/// What a lane knows of those who lead it.
+/// The state of leading a lane.
 pub(super) struct Leading {
     /// Held by the leader.
     events: Mutex<Vec<Event>>,
     is_allowed: bool,
     spin: Duration,
-    /// How often looking without sleeping has paid lately, from 0 to [`MOST_PAID`].
+    /// How often polling without sleep has paid off lately, from 0 to [`MOST_PAID`].
     paid: AtomicU32,
     is_over: AtomicBool,
 }
 
-/// The most that [`Leading::paid`] remembers. Half of it is forgotten after as many waits that it did not shorten.
+/// The highest value of [`Leading::paid`]. A wait that polling shortens adds 1, any other wait
+/// takes 1 off.
 const MOST_PAID: u32 = 8;
 
 impl Leading {
-    /// Threads may lead if `is_allowed`, and look for up to `spin` before they sleep.
+    /// Threads may lead if `is_allowed`, and poll for up to `spin` before they sleep.
     pub(super) fn new(is_allowed: bool, spin: Duration) -> Self {
         Self {
             events: Mutex::default(),
@@ -58,25 +61,25 @@ impl Leading {
         }
     }
 
-    /// The lane's thread has ended.
+    /// Notes that the lane's thread has ended.
     pub(super) fn end(&self) {
         self.is_over.store(true, Ordering::SeqCst);
     }
 
-    /// Whether a wait of this length would have been shorter without sleep.
+    /// Notes whether a wait of this length would have been shorter without sleep.
     fn learn(&self, waited: Duration) {
         let paid = self.paid.load(Ordering::Relaxed);
         let now = if waited <= self.spin { (paid + 1).min(MOST_PAID) } else { paid.saturating_sub(1) };
         self.paid.store(now, Ordering::Relaxed);
     }
 
-    /// How long to look before sleeping.
+    /// How long to poll before sleeping.
     fn spin(&self) -> Duration {
         if self.paid.load(Ordering::Relaxed) > 0 { self.spin } else { Duration::ZERO }
     }
 }
 
-/// All signals of this thread, blocked until it is dropped.
+/// Blocks all signals of this thread until it is dropped.
 struct SignalsBlocked(SigSet);
 
 impl SignalsBlocked {
@@ -91,7 +94,7 @@ impl Drop for SignalsBlocked {
     }
 }
 
-/// The sockets of a lane, in the hands of a leader.
+/// The sockets of a lane while a leader has them.
 struct Detached<'a>(&'a UdpLane);
 
 impl<'a> Detached<'a> {
@@ -167,12 +170,12 @@ impl Lead for UdpLane {
 }
 
 impl UdpLane {
-    /// Looks for events until `limit`, as long as that is worth it.
+    /// Polls for events until `limit`, as long as that is worth it.
     fn spin(&self, started: Instant, limit: Option<Instant>, events: &mut Vec<Event>) {
         let end = started + self.leading.spin();
         let end = limit.map_or(end, |limit| limit.min(end));
         while events.is_empty() && Instant::now() < end {
-            // Never `sched_yield`: beside busy threads it takes as long as they like.
+            // Never `sched_yield`: beside busy threads it takes as long as they run.
             std::hint::spin_loop();
             self.sleep.look(events);
         }

@@ -20,11 +20,12 @@ use crate::runtime::{self, RuntimeOptions};
 use leading::Leading;
 pub use sockets::{Prepared, UdpLane};
 
-/// Buffer sizes asked for by default. Linux's 208 KiB loses packets in bursts that a 4 MiB buffer holds; the kernel
-/// grants at most `net.core.rmem_max` / `wmem_max`, and less is not an error.
+/// Buffer sizes that are asked for by default. Linux's 208 KiB loses packets in bursts that a 4 MiB
+/// buffer holds. The kernel grants at most `net.core.rmem_max` / `wmem_max`, and less is not an
+/// error.
 const DEFAULT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
-/// The lane for a new endpoint: the next in turn. All of them start with the first.
+/// The lane for a new endpoint: the next in turn. The first call starts all lanes.
 pub(crate) fn next_lane() -> Result<Arc<UdpLane>> {
     static LANES: OnceCell<Vec<Arc<UdpLane>>> = OnceCell::new();
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -37,7 +38,7 @@ pub(crate) fn next_lane() -> Result<Arc<UdpLane>> {
     Ok(Arc::clone(&lanes[NEXT.fetch_add(1, Ordering::Relaxed) % lanes.len()]))
 }
 
-/// All of them, or none that would be left running.
+/// Starts all lanes, or leaves none running if one fails.
 fn start_lanes(options: &RuntimeOptions) -> Result<Vec<(Arc<UdpLane>, LaneThread)>> {
     let mut started: Vec<(_, LaneThread)> = Vec::new();
     for index in 0..options.lanes as usize {
@@ -59,7 +60,8 @@ fn start_lanes(options: &RuntimeOptions) -> Result<Vec<(Arc<UdpLane>, LaneThread
     Ok(started)
 }
 
-/// Binds `host` and `port`; no host means both families on one socket, or IPv4 where the system has no IPv6.
+/// Binds `host` and `port`. No host means both families on one socket, or IPv4 where the system has
+/// no IPv6.
 pub fn bind(host: Option<IpAddr>, port: u16, options: &ConnectionOptions) -> Result<UdpSocket> {
     let mut address = SocketAddr::new(host.unwrap_or(Ipv6Addr::UNSPECIFIED.into()), port);
     let mut bound = bind_one(address, host.is_none(), options);
@@ -73,7 +75,8 @@ pub fn bind(host: Option<IpAddr>, port: u16, options: &ConnectionOptions) -> Res
     })
 }
 
-/// Whether the system says that it has no IPv6: the kernel was built without it, or it is switched off.
+/// Whether the system reports that it has no IPv6: the kernel was built without it, or it is
+/// switched off.
 fn is_without_ipv6(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }

@@ -1,4 +1,5 @@
-//! The sockets of a lane and its thread: packets in and out, in trains where the system can.
+//! The sockets of a lane and its thread: packets in and out, in trains where the system supports
+//! them.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IoSliceMut};
@@ -19,13 +20,13 @@ use crate::link::core::{Arrival, Core, EndpointKey, Mailbox, Sent, Wire};
 use crate::runtime::epoll::{Event, Sleep};
 use crate::runtime::lane::{Next, Turn};
 
-/// Messages received in one system call. The network's trains arrive as one message each.
+/// Messages received in one system call. A train from the network arrives as one message.
 const MESSAGES: usize = 4;
 
-/// The largest message: a UDP datagram, or as many as were put together.
+/// The largest message: one UDP datagram, or as many as the system put together.
 const MESSAGE_BYTES: usize = 64 * 1024;
 
-/// Bytes of messages that are in the hands of QUIC before memory is asked for again.
+/// Bytes of messages that QUIC may hold before memory is asked for again.
 const ARENA_BYTES: usize = 4 * MESSAGE_BYTES;
 
 /// A socket as the lane uses it.
@@ -44,16 +45,16 @@ pub struct Sockets {
 
 /// When turns are due.
 pub(super) struct Schedule {
-    /// When the next one is, by the last.
+    /// When the next turn is due, according to the last one.
     pub(super) due: Option<Instant>,
-    /// Whether it is because not everything was done that there is to do.
+    /// Whether it is due because the last one left work.
     pub(super) is_work_left: bool,
     /// When the lane's thread wakes by itself.
     pub(super) lane_sleeps_until: Option<Instant>,
 }
 
 impl Schedule {
-    /// The lane's thread is about to take its first turn.
+    /// The schedule when the lane's thread is about to take its first turn.
     fn new() -> Self {
         let now = Some(Instant::now());
         Self { due: now, is_work_left: true, lane_sleeps_until: now }
@@ -83,7 +84,7 @@ struct Buffers {
     arena: BytesMut,
 }
 
-/// What is known of a socket before its endpoint is made.
+/// A bound socket whose endpoint is not made yet.
 pub struct Prepared {
     udp: UdpSocket,
     state: UdpSocketState,
@@ -157,11 +158,12 @@ impl Turn for UdpLane {
 }
 
 impl UdpLane {
-    /// Takes a turn on a thread that is not the lane's, unless another thread takes one for as long as `patience`.
+    /// Takes a turn on a thread that is not the lane's; `None` if another thread takes one for as
+    /// long as `patience`.
     pub(super) fn try_turn(&self, events: &[Event], patience: Duration) -> Option<Next> {
         let turn = self.lane.try_pause_for(patience)?;
-        // A panic is contained where it happens; one that comes as far as this ends the turn and
-        // not the program's thread.
+        // A panic is contained where it happens. One that comes this far ends the turn and not the
+        // program's thread.
         let taken = || self.turn_within(events, &turn, Core::turn_without_newcomers);
         let next = catch_unwind(AssertUnwindSafe(taken)).unwrap_or(Next::AfterOthers);
         if self.lane.core().has_newcomers() {
@@ -242,7 +244,8 @@ impl Sockets {
             Ok(count) => Received::Messages(count),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::Interrupted => Received::Messages(0),
-                // What a router said about a packet of ours, and not about the socket.
+                // This is what a router said about a packet of ours. It says nothing about the
+                // socket.
                 ErrorKind::ConnectionReset
                 | ErrorKind::ConnectionRefused
                 | ErrorKind::HostUnreachable
@@ -252,7 +255,7 @@ impl Sockets {
         }
     }
 
-    /// Whether the socket was blocked and is not now.
+    /// Unblocks the socket. Returns whether it was blocked.
     fn unblock(&mut self, endpoint: EndpointKey) -> bool {
         let Some(socket) = self.open.get_mut(&endpoint.index()) else { return false };
         if !std::mem::take(&mut socket.is_blocked) {
@@ -284,7 +287,7 @@ impl Wire for Sockets {
     }
 }
 
-/// Sends a train as one, or, if an interface turns out not to segment it, packet by packet.
+/// Sends a train as one or, if an interface turns out not to segment it, packet by packet.
 fn send_train(
     transmit: &Transmit,
     contents: &[u8],
@@ -302,13 +305,14 @@ fn send_train(
         Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::Blocked,
         Err(error) => {
             let Some(segment) = transmit.segment_size.filter(|size| *size < contents.len()) else {
-                // Too large for the path (a probe), or nowhere to go: like a packet that is lost on its way.
+                // Too large for the path (a probe), or no way to the destination: the packet is
+                // lost like any other.
                 tracing::debug!(%error, destination = %transmit.destination, "a packet was not sent");
                 return Sent::Gone;
             };
             tracing::debug!(%error, "a train was not sent as one: its packets go one by one");
             for packet in contents.chunks(segment.max(1)) {
-                // One that is refused on its own is lost like any other.
+                // A packet that is refused on its own is lost like any other.
                 let _ = send(&quinn_udp::Transmit { contents: packet, segment_size: None, ..whole });
             }
             Sent::Gone
@@ -324,7 +328,8 @@ mod tests {
         Transmit { destination: ([127, 0, 0, 1], 9).into(), ecn: None, size: 25, segment_size, src_ip: None }
     }
 
-    /// What `send_train` says of 25 bytes, and the packets it sends where trains end in `error`.
+    /// The result of `send_train` for 25 bytes, and the packets that it sends, where trains end in
+    /// `error`.
     fn trains_end_in(error: i32, segment_size: Option<usize>) -> (Sent, Vec<(usize, Option<usize>)>) {
         let mut sent = Vec::new();
         let verdict = send_train(&transmit(segment_size), &[0; 25], |one| {
@@ -367,7 +372,8 @@ mod tests {
         let sleep = Arc::new(Sleep::new().unwrap());
         let mut sockets = Sockets { sleep, open: BTreeMap::new(), schedule: Schedule::new() };
         sockets.open.insert(endpoint.index(), Socket { udp, state, is_blocked: false });
-        // More packets than any kernel takes at once: it answers as it does for an interface that cannot segment.
+        // More packets than any kernel takes at once: the kernel answers as for an interface that
+        // cannot segment.
         let contents: Vec<u8> = (0..PACKETS).flat_map(|number| [number as u8; 100]).collect();
         let train = Transmit {
             destination: receiver.local_addr().unwrap(),

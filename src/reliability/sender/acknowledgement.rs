@@ -1,4 +1,5 @@
-//! What an acknowledgement tells the sender: what arrived, how long it took, and what must have been lost.
+//! Acknowledgements at the sender: which messages arrived, how long they took, and which must have
+//! been lost.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,9 @@ use crate::reliability::frame::MAX_TRANSMISSION;
 use crate::reliability::outcome::MessageOutcome;
 use crate::reliability::outstanding::State;
 
-/// Early retransmissions of one message; after these only the timer, which backs off, sends it again. Otherwise a
-/// peer that acknowledges everything but one message would be sent it once in every round trip for ever.
+/// The most early retransmissions of one message. After these only the timer, which backs off,
+/// sends it again. Otherwise a peer that acknowledges everything except one message would get it
+/// once in every round trip for ever.
 pub(super) const MAX_EARLY: u32 = 8;
 
 impl Sender {
@@ -19,7 +21,8 @@ impl Sender {
         sequence.and_then(|sequence| self.outstanding.get(sequence)).is_some_and(|message| message.sent_plain)
     }
 
-    /// A plain ACK: it settles a message that was transmitted plain. Whether it was awaited.
+    /// Takes a plain ACK, which settles a message that was transmitted plain. Returns whether it
+    /// was awaited.
     pub fn on_plain_ack(&mut self, now: Instant, sequence: u32) -> bool {
         let Some(sequence) = self.outstanding.unwrap(sequence) else { return self.unexpected() };
         if self.outstanding.get(sequence).is_none_or(|message| !message.sent_plain) {
@@ -31,7 +34,7 @@ impl Sender {
         true
     }
 
-    /// A range ACK of the peer's present layer.
+    /// Takes a range ACK of the peer's present layer.
     pub fn on_range_ack(&mut self, now: Instant, ack: &RangeAck) {
         let newest = self.newest;
         if let Some(echo) = ack.echo {
@@ -66,7 +69,7 @@ impl Sender {
         false
     }
 
-    /// The frame that arrived last at the peer: an unambiguous round trip.
+    /// Takes the echo of the frame that arrived last at the peer: an unambiguous round trip.
     fn on_echo(&mut self, now: Instant, echo: Echo) {
         let Some(sequence) = self.outstanding.unwrap(echo.sequence) else { return };
         let Some(message) = self.outstanding.get(sequence) else { return };
@@ -78,7 +81,7 @@ impl Sender {
         }
         let sent = if first { message.first_sent } else { message.last_sent };
         let number = message.last_number;
-        // A peer that claims a longer delay than the whole took is not believed.
+        // A delay that is longer than the whole round trip is not believed.
         let whole = now.saturating_duration_since(sent);
         let rtt = whole.checked_sub(echo.delay).unwrap_or(whole);
         self.rtt.sample(now, rtt);
@@ -87,7 +90,8 @@ impl Sender {
         }
     }
 
-    /// `newest_before` is as it was before the frame that brought this; a plain ACK is a round trip of its own.
+    /// Resolves a message. `newest_before` is the value before the frame that acknowledged it; a
+    /// plain ACK is a round trip of its own.
     fn acknowledge(
         &mut self,
         now: Instant,
@@ -115,13 +119,14 @@ impl Sender {
             }
             self.raise_newest(number, whole);
         } else {
-            // The original arrived, or what came back came back sooner than any round trip.
+            // The original arrived, or the acknowledgement came sooner than any round trip.
             let original = echoed.is_some_and(|echo| echo.transmission == 0);
             let too_soon = since_last < min_rtt / 16 * 15;
             if original || too_soon {
                 spurious = true;
                 self.stats.spurious_retransmits += 1;
-                // If the timer sent it, its acknowledgement may have been lost rather than late.
+                // If the timer retransmitted it, its acknowledgement may have been lost and not
+                // late.
                 let by_loss = early == transmissions - 1 && plain == sent_plain;
                 if by_loss && (original || transmissions == 2) {
                     self.reordering.observe(whole.saturating_sub(min_rtt));
@@ -140,8 +145,8 @@ impl Sender {
         self.resolve(now, sequence, MessageOutcome::Acknowledged);
     }
 
-    /// The peer got a copy. If it is of the first transmission, no later one was needed; if of another, the
-    /// network may have doubled it.
+    /// The peer got a copy. If it is the first transmission, no later one was needed; if it is
+    /// another, the network may have doubled it.
     fn on_duplicate_report(&mut self, now: Instant, sequence: u32, transmission: u8) {
         if transmission != 0 {
             return;
@@ -177,7 +182,7 @@ impl Sender {
         self.reordering_deadline = None;
         let Some(newest) = self.newest else { return };
         if self.peer_full {
-            // What is not acknowledged was refused, not lost.
+            // Messages without an acknowledgement were refused, not lost.
             return;
         }
         let wait = newest.rtt + self.reordering_window();
@@ -202,7 +207,7 @@ impl Sender {
         }
     }
 
-    /// The peer has room again: what it refused need not wait for its timer.
+    /// The peer has space again: messages that it refused need not wait for their timers.
     fn lose_everything_refused(&mut self, now: Instant) {
         let rtt = self.rtt.srtt().unwrap_or_default();
         // In order of transmission, up to those that the peer cannot have answered yet.

@@ -1,21 +1,22 @@
-//! The sending half: from a message accepted to its one outcome.
+//! The sending half: it takes messages and gives each exactly one outcome.
 //!
-//! A message waits until its first transmission ([`Waiting`]), then it is *in flight* until it is
+//! A message waits for its first transmission ([`Waiting`]). Then it is *in flight* until it is
 //! resolved or counts as lost:
 //!
-//! - **early**, when a frame transmitted later was acknowledged and the round trip of that frame plus the
-//!   reordering window have passed since its own transmission (RFC 8985 §6.2); or
-//! - **by timer**, when its retransmission timeout has passed, which doubles with each such retransmission of the
-//!   same message up to [`MAX_BACKOFF`].
+//! - **early**, when a frame transmitted later was acknowledged, and the round trip of that frame
+//!   plus the reordering window have passed since its own transmission (RFC 8985 §6.2); or
+//! - **by timer**, when its retransmission timeout has passed. The timeout doubles with each such
+//!   retransmission of the same message, up to [`MAX_BACKOFF`].
 //!
-//! It is given up when its timer runs out, `ack_timeout × (max_retries + 1)` have passed since its first
-//! transmission, and it was retransmitted `max_retries` times by timer. As long as the peer says that its inbound
-//! queue is full, that clock starts again: a reader that does not read is not a peer that is gone. And it stands
-//! still while the path takes nothing ([`PathClock`]). While the peer is yet to answer a HELLO nothing is transmitted
-//! ([`Form::Held`]); a message that waits for that as long is given up as well.
+//! A message is given up when its timer runs out, `ack_timeout × (max_retries + 1)` have passed
+//! since its first transmission, and its timer has retransmitted it `max_retries` times. As long as
+//! the peer says that its inbound queue is full, this time starts again: a reader that does not
+//! read is not a peer that is gone. It stands still while the path takes nothing ([`PathClock`]).
+//! While the peer must answer a HELLO first, nothing is transmitted ([`Form::Held`]); a message
+//! that waits that long for the answer is given up as well.
 //!
-//! Of what may go, the highest priority goes first. A message whose TTL has passed is not transmitted (again): one that
-//! waits or is lost expires at once, one in flight when it would count as lost.
+//! The highest priority goes first. A message whose TTL has passed is not transmitted (again): one
+//! that waits or is lost expires at once, one in flight when it would count as lost.
 
 mod acknowledgement;
 #[cfg(test)]
@@ -40,20 +41,21 @@ use super::waiting::Waiting;
 use crate::datagram::message::Priority;
 use crate::error::{Error, Result};
 
-/// The longest pause between two retransmissions by timer, unless the round trip itself is longer: what it takes
-/// to notice that a black hole has ended.
+/// The longest pause between two retransmissions by timer, unless the round trip is longer: the
+/// time to notice that a black hole has ended.
 pub const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// The pause between probes while the peer refuses messages.
 pub const PROBE_PAUSE: Duration = Duration::from_millis(200);
-/// A peer that has said nothing for this long is no longer taken to be full, only to be silent.
+/// A peer that has said nothing for this long no longer counts as full, only as silent.
 const FULL_EXPIRES: Duration = Duration::from_secs(2);
-/// Retransmitted messages remembered after their acknowledgement, to recognize reports of copies.
+/// Retransmitted messages that are remembered after their acknowledgement, to recognize reports of
+/// copies.
 const SETTLED: usize = 256;
 
-/// What a sender needs to know.
+/// The settings of a sender.
 #[derive(Debug, Clone, Copy)]
 pub struct SenderConfig {
-    /// With `max_retries`, how long a message is never given up.
+    /// With `max_retries`, the time before which a message is not given up.
     pub ack_timeout: Duration,
     /// Retransmissions by timer before a message may be given up.
     pub max_retries: u32,
@@ -74,7 +76,8 @@ struct Settled {
     spurious: bool,
 }
 
-/// The frame transmitted last of those known to have arrived, and its round trip (RFC 8985's RACK state).
+/// Of the frames known to have arrived, the one transmitted last, and its round trip (RFC 8985's
+/// RACK state).
 #[derive(Debug, Clone, Copy)]
 struct Newest {
     number: u64,
@@ -86,9 +89,9 @@ struct Newest {
 pub struct Transmit {
     /// The frame.
     pub frame: Bytes,
-    /// Its urgency.
+    /// Its priority.
     pub priority: Priority,
-    /// From then on it is not worth sending.
+    /// From this time on it is not worth sending.
     pub expires_at: Option<Instant>,
 }
 
@@ -122,12 +125,14 @@ pub struct Sender {
     outstanding: Outstanding,
     lost_early: Queues,
     lost_by_timer: Queues,
-    /// Lost messages with a TTL, by its end.
+    /// Lost messages with a TTL, in the order in which it ends.
     lost_expiries: BTreeSet<(Instant, u64)>,
     new_is_next: bool,
-    /// Since when nothing may go because the peer is yet to answer, and how long the path had been blocked then.
+    /// The time since which nothing may go because the peer has not answered, and how long the path
+    /// had been blocked then.
     held: Option<(Instant, Duration)>,
-    /// `(sequence, number)` in order of transmission; an entry counts if it is its message's last transmission.
+    /// `(sequence, number)` in order of transmission; an entry counts if it is the last
+    /// transmission of its message.
     log: VecDeque<(u64, u64)>,
     timers: BTreeSet<(Instant, u64)>,
     transmitted: u64,
@@ -144,7 +149,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Nothing submitted yet.
+    /// A sender without messages.
     pub fn new(now: Instant, config: SenderConfig) -> Self {
         Self {
             config,
@@ -183,7 +188,8 @@ impl Sender {
             && (messages == 0 || held.saturating_add(bytes) <= self.config.window_bytes)
     }
 
-    /// Accepts a message, which will have exactly one outcome. [`Error::WouldBlock`] when the window is full.
+    /// Accepts a message, which will have exactly one outcome. [`Error::WouldBlock`] if the window
+    /// is full.
     pub fn submit(&mut self, message: Message) -> Result<()> {
         if self.closed {
             return Err(Error::Closed);
@@ -196,8 +202,8 @@ impl Sender {
         Ok(())
     }
 
-    /// The next DATA frame to transmit, if one may go now. A message that does not fit `max_size` is resolved
-    /// as too large.
+    /// The next DATA frame to transmit, if one may go now. A message that does not fit `max_size`
+    /// is resolved as too large.
     pub fn poll(&mut self, now: Instant, max_size: usize, form: Form) -> Option<Transmit> {
         if form == Form::Held {
             return None;
@@ -245,7 +251,7 @@ impl Sender {
         self.give_up_held(now, form);
     }
 
-    /// When [`Sender::advance`] or [`Sender::poll`] will have something to do next.
+    /// The next time at which [`Sender::advance`] or [`Sender::poll`] has something to do.
     pub(crate) fn next_deadline(&self, form: Form) -> Option<Instant> {
         let timer = self.timers.first().map(|&(due, _)| due);
         let expiry = self.lost_expiries.first().map(|&(at, _)| at);
@@ -267,12 +273,12 @@ impl Sender {
         [unhurried, token, probe].into_iter().flatten().min()
     }
 
-    /// `left` frames have left for the network in all, and others are `waiting` for it or not.
+    /// `left` frames have left for the network in total; `waiting` says whether others wait for it.
     pub(crate) fn observe_path(&mut self, now: Instant, left: u64, waiting: bool) {
         self.path.observe(now, left, waiting);
     }
 
-    /// Takes the round-trip time that QUIC measured, until there are samples of our own.
+    /// Takes the round-trip time that QUIC measured, until there are own samples.
     pub(crate) fn seed_rtt(&mut self, rtt: Duration) {
         self.rtt.seed(rtt);
     }
@@ -288,7 +294,7 @@ impl Sender {
         self.outcomes.pop_front()
     }
 
-    /// Resolves everything as closed; nothing is accepted or transmitted afterwards.
+    /// Resolves all messages as closed; afterwards nothing is accepted or transmitted.
     pub fn close(&mut self, now: Instant) {
         self.closed = true;
         while let Some(message) = self.waiting.pop() {
@@ -310,7 +316,7 @@ impl Sender {
         self.waiting.is_empty() && self.outstanding.is_empty()
     }
 
-    /// The sequence that the next message transmitted will have.
+    /// The sequence of the next message that is transmitted for the first time.
     pub(crate) fn next_sequence(&self) -> u32 {
         self.outstanding.end() as u32
     }
@@ -325,7 +331,7 @@ impl Sender {
         self.stats
     }
 
-    /// Messages without outcome and their payload bytes.
+    /// Messages without an outcome and their payload bytes.
     pub fn unresolved(&self) -> (usize, usize) {
         (self.waiting.len() + self.outstanding.len(), self.waiting.bytes() + self.outstanding.bytes())
     }
@@ -341,7 +347,8 @@ impl Sender {
         self.reordering.get(self.rtt.min_rtt().unwrap_or(srtt), srtt)
     }
 
-    /// The retransmission timeout before backoff. It leaves room for the lateness that reordering has shown.
+    /// The retransmission timeout before backoff. It includes the lateness that reordering has
+    /// shown.
     pub(crate) fn rto(&self) -> Duration {
         let reordered = self.rtt.min_rtt().unwrap_or_default() + self.reordering_window() + MAX_ACK_DELAY;
         self.rtt.rto(MAX_ACK_DELAY).max(reordered).min(MAX_RTO)
@@ -359,7 +366,8 @@ impl Sender {
         {
             return Some(sequence);
         }
-        // Where tokens are scarce, those that were never sent get every other one: their clock starts with it.
+        // While tokens are scarce, messages that were never sent get every other one, because their
+        // clock starts with it.
         if self.throttle.is_active()
             && self.throttle.has_token()
             && self.new_is_next
@@ -405,7 +413,8 @@ impl Sender {
         None
     }
 
-    /// While the peer refuses messages, those refused are the probe, on their timers.
+    /// The next new message. While the peer refuses messages, the refused ones are the probe, on
+    /// their timers.
     fn next_new(&mut self, priority: usize, form: Form) -> Option<u64> {
         let is_next = self.waiting.next_priority().is_some_and(|next| usize::from(next) == priority);
         let may =
@@ -413,7 +422,7 @@ impl Sender {
         may.then(|| self.waiting.pop()).flatten().map(|message| self.outstanding.push(message))
     }
 
-    /// Whether a message may be transmitted for the first time, as far as the span goes.
+    /// Whether the span allows the first transmission of another message.
     fn has_new(&self, form: Form) -> bool {
         let span = if form == Form::Plain { MAX_PLAIN_SPAN } else { MAX_SPAN };
         !self.waiting.is_empty() && self.outstanding.span() < span
@@ -477,7 +486,7 @@ impl Sender {
         Transmit { frame, priority, expires_at }
     }
 
-    /// A message in flight counts as lost: it is to be transmitted again, unless it has expired.
+    /// Counts a message in flight as lost: it is to be transmitted again, unless it has expired.
     fn lose(&mut self, now: Instant, sequence: u64, state: State) {
         let Some(message) = self.outstanding.get_mut(sequence) else { return };
         if message.is_expired(now) {
@@ -493,7 +502,7 @@ impl Sender {
         queue.push(message.priority, sequence);
     }
 
-    /// Resolves what waits, or is lost, and has expired by now.
+    /// Resolves messages that wait, or are lost, and have expired.
     fn expire(&mut self, now: Instant) {
         while let Some(message) = self.waiting.pop_expired(now) {
             self.settle(now, &message, MessageOutcome::Expired);
@@ -520,7 +529,7 @@ impl Sender {
         self.config.ack_timeout.saturating_mul(self.config.max_retries.saturating_add(1))
     }
 
-    /// Gives up what has waited for the peer's answer for long enough.
+    /// Gives up messages that have waited too long for the peer's answer.
     fn give_up_held(&mut self, now: Instant, form: Form) {
         if form != Form::Held || self.is_idle() {
             self.held = None;

@@ -136,7 +136,7 @@ fn when_a_full_peer_has_room_again_the_refused_messages_come_as_a_slow_start() {
     assert_eq!(transmitted(&mut sender, start).len(), 500);
     let full = RangeAck { full: true, ..RangeAck::default() };
     sender.on_range_ack(start + ms(100), &full);
-    // While it is full: one probe in each pause, nothing new.
+    // While it is full: one probe for each pause, nothing new.
     submit(&mut sender, start + ms(100), 10);
     let mut probes = 0;
     for passed in 100..2000 {
@@ -266,7 +266,7 @@ fn a_lost_message_that_waits_for_its_turn_expires_when_its_ttl_passes() {
         sender.submit(Message { expires_at: Some(start + ms(900)), ..message(start, id) }).unwrap();
     }
     assert_eq!(transmitted(&mut sender, start).len(), 200);
-    // The timers run out; tokens let few of them go again.
+    // The timers run out; there are tokens for only a few of the messages.
     transmitted(&mut sender, start + ms(700));
     assert!(sender.next_outcome().is_none());
     sender.advance(start + ms(900), BOUND);

@@ -1,4 +1,4 @@
-//! Two machines over an invented, seeded network, with invented time: what the model tests run in.
+//! The world of the model tests: two machines over an invented, seeded network, in invented time.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -43,7 +43,7 @@ struct Network {
     duplicate_percent: u64,
     reorder_percent: u64,
     reorder_delay: Duration,
-    /// Datagrams a second, a direction; what comes faster waits.
+    /// Datagrams per second and direction; faster ones wait.
     rate: u64,
 }
 
@@ -66,14 +66,14 @@ struct End {
     free_at: Instant,
     submitted: u64,
     reads: bool,
-    /// When each message was submitted, when it was delivered first, and how often.
+    /// When each message was submitted.
     submitted_at: Vec<Instant>,
     outcomes: HashMap<u64, MessageOutcome>,
     /// Messages that have an outcome and were never transmitted.
     never_sent: HashSet<u64>,
-    /// By message of the *other* end.
+    /// How often each message of the *other* end was delivered, and when first.
     delivered: HashMap<u64, (u32, Instant)>,
-    /// What the layer left to the transport's reader.
+    /// Datagrams that the layer left to the transport's reader.
     left: Vec<Bytes>,
     datagrams_sent: u64,
     bytes_sent: u64,
@@ -163,7 +163,8 @@ impl World {
         true
     }
 
-    /// Opens the layer of an end again, as a driver does: what the old one learnt goes to the new one.
+    /// Opens the layer of an end again, as a driver does: the new one gets what the old one
+    /// learned.
     fn open_again(&mut self, index: usize, options: Options) {
         let now = self.now;
         let end = &mut self.ends[index];
@@ -174,7 +175,7 @@ impl World {
         end.machine = Machine::new(now, Options { past: end.machine.past(), ..options });
     }
 
-    /// Lets an end do what it can, as a driver would.
+    /// Does for an end what a driver would do.
     fn drive(&mut self, index: usize) {
         let now = self.now;
         loop {
@@ -225,7 +226,7 @@ impl World {
         }
     }
 
-    /// Lets everything happen until `until`.
+    /// Runs all events until `until`.
     fn run_until(&mut self, until: Instant) {
         self.drive(0);
         self.drive(1);
@@ -258,7 +259,8 @@ impl World {
         self.start + offset
     }
 
-    /// Keeps both windows full until each end has submitted so many, and then until everything is resolved.
+    /// Keeps both windows full until each end has submitted so many, and then runs until everything
+    /// is resolved.
     fn transfer(&mut self, messages: u64, limit: Duration) {
         let end = self.now + limit;
         while self.now < end {

@@ -1,4 +1,4 @@
-//! What the layer promises, shown on the invented network.
+//! Tests of what the layer promises, on the invented network.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -116,7 +116,8 @@ fn with_the_default_options_nothing_is_given_up_in_a_black_hole_of_ten_seconds()
         let from = &world.ends[0];
         assert_eq!(from.count(MessageOutcome::Acknowledged) as u64, from.submitted);
         assert!(world.ends[1].delivered.values().all(|&(times, _)| times == 1));
-        // The backlog came in slow starts, not in a burst: no more than the window's share in any 10 ms.
+        // The backlog came in slow starts, not in a burst: no more than the window's share in any
+        // 10 ms.
         let start = world.start;
         let mut busiest = HashMap::new();
         for &at in &from.sent_log {
@@ -202,7 +203,8 @@ fn a_receiver_that_stops_reading_loses_nothing_that_it_acknowledged() {
             assert!(world.ends[1].machine.stats().inbound <= 100);
         }
         assert!(world.ends[1].machine.stats().receiver.refused_full > 0);
-        // For a plain peer silence is all there is, and it gives up after twelve seconds.
+        // From a plain peer only silence is seen, and messages to it are given up after twelve
+        // seconds.
         let pause = if world.ends[0].machine.stats().negotiated { 60 } else { 9 };
         let end = world.at(Duration::from_secs(pause));
         world.run_until(end);
@@ -319,7 +321,7 @@ fn a_layer_opened_again_is_not_mistaken_for_the_old_one() {
         world.transfer(1000, Duration::from_secs(60));
         world.assert_exactly_once(1000);
         assert!(world.ends.iter().all(|end| end.machine.stats().negotiated));
-        // End 0 closes with messages under way, and opens another layer.
+        // End 0 closes with messages in progress, and opens another layer.
         for _ in 0..50 {
             assert!(world.submit(0, 100));
         }
@@ -397,7 +399,7 @@ fn a_peer_that_comes_back_speaking_only_the_reference_s_protocol_is_left_to_the_
     let stats = world.ends[0].machine.stats();
     assert!(stats.negotiated && !stats.takes_plain);
     assert_eq!((stats.plain_taken, stats.receiver.peer_restarts), (before.plain_taken, 0));
-    // One that negotiates says so by HELLO, and is found.
+    // A layer that negotiates says so with a HELLO, and is found.
     world.open_again(1, Options { generation: 2, ..options(6) });
     for index in 0..2 {
         assert!(world.submit(index, 100));
@@ -451,7 +453,8 @@ fn no_frame_of_a_layer_reaches_the_reader_whatever_is_lost_and_whoever_opens_aga
     for seed in 0..40 {
         let network = Network { loss_percent: seed % 4 * 10, ..Network::perfect(ms(10)) };
         let makes = [options as fn(u64) -> Options, required];
-        // Both require it, or neither: one that takes no plain frames leaves those of one that sends them.
+        // Both require it, or neither: an end that takes no plain frames leaves those of an end
+        // that sends them.
         let mut world = World::new(seed, network, both(makes[usize::from(seed >= 20)]));
         let mut generations = [0; 2];
         for round in 0..6 {
@@ -495,7 +498,8 @@ fn plain_frames_that_come_later_than_the_hello_after_them_seldom_reach_the_reade
         world.run_until(world.now + Duration::from_secs(2));
         left += world.ends.iter().map(|end| end.left.len()).sum::<usize>();
     }
-    // All but those after which no other plain frame came. Without looking for late ones: 50.
+    // Late frames are recognized, except those after which no other plain frame came. Without that:
+    // 50.
     assert!(left <= 10, "{left}");
 }
 
@@ -559,11 +563,11 @@ fn messages_with_a_ttl_have_one_outcome_and_none_arrives_that_expired_before_it_
 
 #[test]
 fn a_message_of_high_priority_overtakes_a_backlog_of_low_ones() {
-    // To a plain peer those that are under way keep their places: the span is bounded.
+    // To a plain peer, messages in progress keep their places: the span is bounded.
     for (make, overtaken) in [(options as fn(u64) -> Options, 800), (plain, 900 - MAX_PLAIN_SPAN)] {
         let mut world = World::new(29, Network::perfect(ms(20)), both(make));
         world.transfer(100, Duration::from_secs(10));
-        // The backlog waits for the way to open.
+        // The backlog waits until the path opens.
         world.black_hole = true;
         world.run_until(world.now + Duration::from_secs(3));
         let first = world.ends[0].submitted;
@@ -770,7 +774,7 @@ fn a_stranger_s_noise_neither_panics_nor_resolves_nor_grows() {
     let kinds: [&[u8]; 6] = [b"\x04DATA", b"\x03ACK", b"\x01D", b"\x01R", b"\x06WTGRAM\x01", b""];
     for i in 0..100_000u64 {
         let mut bytes = kinds[(random.next() % 6) as usize].to_vec();
-        // HELLOs stay out here: one that is well formed is a new opening of the peer's layer.
+        // No whole HELLOs here: a well-formed one is a new opening of the peer's layer.
         let length = if bytes.starts_with(b"\x06") { random.next() % 20 } else { random.next() % 40 };
         for _ in 0..length {
             bytes.push(random.next() as u8);

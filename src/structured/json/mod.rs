@@ -1,8 +1,10 @@
-//! JSON as RFC 8259 has it and nothing beside: read in one pass, without a tree, without recursion, without loss.
+//! JSON as RFC 8259 has it and nothing beside: read in one pass, without a tree, without recursion,
+//! without loss.
 //!
-//! Numbers keep their digits, objects the order and the number of their members. Strings are decoded by `serde_json`,
-//! which refuses lone surrogates and bad escapes. (A `serde_json::Value` would not do: it drops repeated members, and
-//! with arbitrary precision it takes an object with one particular key for a number.)
+//! Numbers keep their digits, objects the order and the number of their members. Strings are
+//! decoded by `serde_json`, which refuses lone surrogates and bad escapes. (A `serde_json::Value`
+//! would not do: it drops repeated members, and with arbitrary precision it takes an object with
+//! one particular key for a number.)
 
 use std::borrow::Cow;
 use std::fmt;
@@ -48,8 +50,8 @@ pub enum Event<'a> {
     ObjectEnd,
 }
 
-/// Appends `text` to `out` without the spaces between its tokens and with the shortest spelling of its strings.
-/// What `out` held stays, also when the text is refused.
+/// Appends `text` to `out` without the spaces between its tokens and with the shortest spelling of
+/// its strings. What `out` held stays, also when the text is refused.
 pub fn compact(text: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
     let start = out.len();
     let mut reader = Reader::new(text)?;

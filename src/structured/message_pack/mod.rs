@@ -1,10 +1,12 @@
 //! JSON text for the program, MessagePack on the wire.
 //!
-//! What JSON says, MessagePack says too, and what comes back is the same: members in their order, repeated ones as
-//! well, integers from -2^63 to 2^64 - 1. Other numbers become the nearest IEEE 754 double (RFC 8259 section 6 names it
-//! as what can be relied on); integers beyond 64 bits and numbers beyond a double's range are refused.
+//! What JSON says, MessagePack says too, and what comes back is the same: members in their order,
+//! repeated ones as well, integers from -2^63 to 2^64 - 1. Other numbers become the nearest IEEE
+//! 754 double (RFC 8259 section 6 names it as what can be relied on); integers beyond 64 bits and
+//! numbers beyond a double's range are refused.
 //!
-//! MessagePack says more than JSON. On the way in it is mapped as in the JSON form of Protocol Buffers:
+//! MessagePack says more than JSON. On the way in it is mapped as in the JSON form of Protocol
+//! Buffers:
 //!
 //! | MessagePack | JSON |
 //! |---|---|
@@ -25,9 +27,11 @@ use rmp::encode;
 
 use super::json::{Event, MAX_DEPTH, Reader, Refused, Writer};
 
-/// Appends the MessagePack of a JSON text to `out`. What `out` held stays, also when the text is refused.
+/// Appends the MessagePack of a JSON text to `out`. What `out` held stays, also when the text is
+/// refused.
 pub fn from_json(text: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
-    // MessagePack writes counts first, JSON tells them last: one pass to count and check, one to write.
+    // MessagePack writes counts first, JSON tells them last: one pass to count and check, one to
+    // write.
     let counts = counts(text)?;
     let start = out.len();
     let written = write(text, &counts, out);
@@ -101,7 +105,8 @@ fn number(digits: &str, out: &mut Vec<u8>) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Appends the JSON text of one MessagePack object to `out`. What `out` held stays, also when the object is refused.
+/// Appends the JSON text of one MessagePack object to `out`. What `out` held stays, also when the
+/// object is refused.
 pub fn to_json(wire: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
     let start = out.len();
     let mut rest = wire;
@@ -206,7 +211,8 @@ fn float(value: f64, writer: &mut Writer<'_>) {
         f64::INFINITY => "Infinity",
         f64::NEG_INFINITY => "-Infinity",
         value => {
-            // The shortest digits that mean this double, always with a point or an exponent. It cannot fail.
+            // The shortest digits that mean this double, always with a point or an exponent. It
+            // cannot fail.
             let digits = serde_json::to_string(&value).unwrap_or_default();
             return writer.write(&Event::Number(&digits));
         }

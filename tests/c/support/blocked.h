@@ -1,4 +1,4 @@
-/* A call that blocks in a thread of its own, so that a test can wake it and look at how it ended. */
+/* A call that blocks in its own thread, so that a test can wake it and check how it ended. */
 #ifndef WTGRAM_TESTS_BLOCKED_H
 #define WTGRAM_TESTS_BLOCKED_H
 
@@ -14,9 +14,9 @@ struct blocked {
     wtgram_status status;
 };
 
-/* Starts the thread and returns when it has had time to be inside the call; fails if the call returned already. */
+/* Starts the thread, and returns when it has had time to be inside the call. Fails if the call has already returned. */
 void blocked_start(struct blocked *blocked, wtgram_status (*call)(void *argument), void *argument);
-/* Joins and checks the status. A call that does not come back hangs; the limit of the whole test ends that. */
+/* Joins the thread and checks the status. If the call never returns, the time limit of the test ends it. */
 void blocked_expect(struct blocked *blocked, wtgram_status expected);
 
 #endif

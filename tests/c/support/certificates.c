@@ -54,7 +54,7 @@ void certificates_make(struct certificates *certificates)
     strcpy(made_folder, folder);
     made_by = getpid();
     CHECK(atexit(remove_folder) == 0);
-    /* `openssl x509 -req` of OpenSSL 3.0 cannot date a certificate back; `openssl ca` can. */
+    /* `openssl x509 -req` of OpenSSL 3.0 cannot backdate a certificate; `openssl ca` can. */
     run("cd '%s' && : > index && echo 01 > serial && printf "
         "'[ca]\\ndefault_ca=c\\n[c]\\ndatabase=index\\nserial=serial\\n"
         "new_certs_dir=.\\ncertificate=ca.pem\\nprivate_key=ca.key\\ndefault_md=sha256\\npolicy=p\\nunique_subject="

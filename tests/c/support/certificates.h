@@ -1,4 +1,4 @@
-/* Certificates made by the openssl program in a temporary folder that goes away with the process. */
+/* Certificates that the openssl program makes in a temporary folder. The folder is removed when the process ends. */
 #ifndef WTGRAM_TESTS_CERTIFICATES_H
 #define WTGRAM_TESTS_CERTIFICATES_H
 
@@ -7,11 +7,11 @@
 
 struct certificates {
     char folder[64];
-    char ca[96]; /* signs the next three */
+    char ca[96]; /* it signed the next three */
     char good[96], good_key[96]; /* localhost and 127.0.0.1, valid now */
     char expired[96], expired_key[96]; /* the same names, January 2020 */
     char other_name[96], other_name_key[96]; /* other.example only */
-    char other_ca[96]; /* signed nothing */
+    char other_ca[96]; /* it signed none of them */
 };
 
 void certificates_make(struct certificates *certificates);

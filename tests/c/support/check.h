@@ -1,5 +1,5 @@
-/* Checks for the C tests: a failed one prints its place and what was there, and ends the program with 1.
- * Header only; valid as C11 and C++17. */
+/* Checks for the C tests. A check that fails prints its place and the value, and ends the program with 1. Header only;
+ * valid as C11 and C++17. */
 #ifndef WTGRAM_TESTS_CHECK_H
 #define WTGRAM_TESTS_CHECK_H
 
@@ -21,7 +21,7 @@
 #define CHECK_TEXT(expression, expected)     check_text(__FILE__, __LINE__, #expression, (expression), (expected))
 #define CHECK_BYTES(bytes, expected, length) CHECK(memcmp((bytes), (expected), (length)) == 0)
 
-/* Names what the lines that follow prove; printed, so that a log reads as a list of facts. */
+/* Says what the lines that follow prove. It is printed, so that a log reads as a list of facts. */
 #define TEST(sentence) (printf("- %s\n", (sentence)), (void)fflush(stdout))
 
 static inline void check_fail(const char *file, int line, const char *what)

@@ -5,7 +5,7 @@
 #include <wtgram.h>
 
 enum { MILLISECOND_US = 1000, SECOND_US = 1000 * 1000 };
-/* For waits that must succeed: long enough for a loaded machine, shorter than the test's own limit. */
+/* For waits that must succeed: long enough for a loaded machine, shorter than the time limit of the test. */
 #define PATIENCE_US ((int64_t)60 * SECOND_US)
 
 struct pair {
@@ -16,23 +16,23 @@ struct pair {
     char url[128];
 };
 
-/* Options as pair_open uses them; NULL = the library's defaults. Both sides get the same. */
+/* Options for pair_open; NULL: the library's defaults. Both sides get the same. */
 struct pair_options {
     const wtgram_transport_options *transport;
     const wtgram_connection_options *connection;
 };
 
-/* A server only: pair->server, url and hash are set, handles of sessions are zero. */
+/* Starts only a server: sets pair->server, url and hash; the handles of sessions are zero. */
 void pair_listen(struct pair *pair, const struct pair_options *options);
-/* Connects one more client to pair's server and accepts it. */
+/* Connects one more client to the server of the pair and accepts it. */
 void pair_connect(const struct pair *pair, const struct pair_options *options, wtgram_session *client,
                   wtgram_session *accepted);
-/* Both, and the two ends' transports. */
+/* Starts a server, connects a client, and gets the transports of both ends. */
 void pair_open(struct pair *pair, const struct pair_options *options);
-/* Frees the three handles; none and stale ones are fine. */
+/* Frees the three handles, which may be zero or stale. */
 void pair_free(struct pair *pair);
 
-/* Sends `length` bytes one way and checks that they arrive. Loopback loses nothing here, but is given time. */
+/* Sends `length` bytes in one direction and checks that they arrive. Loopback loses nothing here, but may take time. */
 void pair_exchange(wtgram_transport from, wtgram_transport to, const void *data, size_t length);
 
 int64_t now_us(void); /* monotonic */

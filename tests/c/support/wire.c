@@ -39,7 +39,7 @@ static void *carry(void *argument)
             if (size < 0) continue;
             if (i == 0) client_length = length;
             if (flag(wire, &wire->stopped)) continue;
-            /* A packet that the kernel has no room for is lost, as on any wire. */
+            /* A packet for which the kernel has no space is lost, as on any wire. */
             if (i == 0) (void)send(wire->back, packet, (size_t)size, 0);
             else if (client_length > 0)
                 (void)sendto(wire->front, packet, (size_t)size, 0, (struct sockaddr *)&client, client_length);
@@ -81,7 +81,7 @@ void wire_stop(struct wire *wire, const struct pair *pair)
     uint64_t sent = 0, cleared = 0;
     int64_t start = now_us(), quiet_since = start;
     raise_flag(wire, &wire->stopped);
-    /* The queue drains until the congestion window is used up and QUIC holds what it may. */
+    /* The queue drains until the congestion window is used up and QUIC holds as much as it may. */
     while (now_us() - quiet_since < 300 * MILLISECOND_US && now_us() - start < PATIENCE_US) {
         for (int i = 0; i < 50; i++) {
             wtgram_status status = wtgram_transport_try_send(pair->client_datagrams, zeroes, sizeof zeroes, NULL);

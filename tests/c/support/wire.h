@@ -1,4 +1,4 @@
-/* A wire between one client and the server that can be stopped: what is sent then stays in the client's queue. */
+/* A wire between one client and the server that can be stopped. What the client sends after that stays in its queue. */
 #ifndef WTGRAM_TESTS_WIRE_H
 #define WTGRAM_TESTS_WIRE_H
 
@@ -13,11 +13,11 @@ struct wire {
     pthread_t thread;
 };
 
-/* pair_open with the wire between the two. */
+/* Like pair_open, with the wire between client and server. */
 void wire_open(struct wire *wire, struct pair *pair, const struct pair_options *options);
-/* Carries nothing from now on, and returns when the client's datagrams stay in its queue, which is empty then. */
+/* Stops the wire. Returns when the client's queue is empty and new datagrams stay in it. */
 void wire_stop(struct wire *wire, const struct pair *pair);
-/* After pair_free. */
+/* Call it after pair_free. */
 void wire_close(struct wire *wire);
 
 #endif

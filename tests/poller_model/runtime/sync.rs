@@ -143,7 +143,8 @@ impl Scheduler {
         state.steps
     }
 
-    /// Goes on as `status` says; returns when this thread is drawn, and whether it gave up sleeping.
+    /// Goes on as `status` says; returns when this thread is drawn, and whether it gave up
+    /// sleeping.
     fn switch(&self, me: usize, status: Status) -> bool {
         if status != Status::Runnable {
             take_out(usize::MAX);

@@ -1,8 +1,8 @@
 //! The network: what becomes of each packet, from one seed.
 //!
-//! Each client has a link of its own to the servers, with the conditions of the link simulator in both directions, and
-//! stands behind a NAT that can give it another address. Beyond loss, delay and the like, packets can be damaged,
-//! invented, and marked as congested.
+//! Each client has a link of its own to the servers, with the conditions of the link simulator in
+//! both directions, and stands behind a NAT that can give it another address. Beyond loss, delay
+//! and the like, packets can be damaged, invented, and marked as congested.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -88,7 +88,8 @@ impl Network {
         }
     }
 
-    /// Connects the client at `address`, which the world sees under that address until it is rebound.
+    /// Connects the client at `address`, which the world sees under that address until it is
+    /// rebound.
     pub fn add_client(&mut self, address: SocketAddr, conditions: Conditions, interference: Interference) {
         let seed = mix(self.seed ^ mix(u64::from(address.port()) << 16));
         let link = |direction| Link::new(seed, direction, conditions);
@@ -105,7 +106,8 @@ impl Network {
         path.interference = interference;
     }
 
-    /// The client's NAT forgets it: the world sees it under another port, and what comes to the old one is lost.
+    /// The client's NAT forgets it: the world sees it under another port, and what comes to the old
+    /// one is lost.
     pub fn rebind(&mut self, client: SocketAddr) {
         let path = self.paths.get_mut(&client).expect("a client of this network");
         self.inside.remove(&path.outside);
@@ -187,7 +189,8 @@ impl Network {
             Some(Direction::Down) => Some(packet.to),
             None => None,
         };
-        // A client that was rebound meanwhile has no link for what it sent before; that is only a matter of counting.
+        // A client that was rebound meanwhile has no link for what it sent before; that is only a
+        // matter of counting.
         if let Some(path) = client.and_then(|client| self.paths.get_mut(&client)) {
             let link = if direction == Some(Direction::Up) { &mut path.up } else { &mut path.down };
             link.left(packet.bytes.len(), true);

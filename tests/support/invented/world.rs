@@ -12,7 +12,8 @@ pub trait Host {
     fn address(&self) -> SocketAddr;
     /// A packet for it has arrived. The turn that follows does the rest.
     fn receive(&mut self, now: Instant, packet: Packet);
-    /// Does what there is to do at `now`; says what of that is worth recording, and when to come again.
+    /// Does what there is to do at `now`; says what of that is worth recording, and when to come
+    /// again.
     fn turn(&mut self, now: Instant, out: &mut Vec<Packet>, record: &mut Record) -> Option<Instant>;
 }
 
@@ -23,7 +24,8 @@ pub struct Record {
     hash: u64,
     /// Things recorded.
     pub events: u64,
-    /// All of them in words, if somebody wants to read them: runs that differ can be compared line by line.
+    /// All of them in words, if somebody wants to read them: runs that differ can be compared line
+    /// by line.
     pub lines: Option<Vec<String>>,
 }
 

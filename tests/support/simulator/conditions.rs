@@ -23,7 +23,8 @@ pub struct Conditions {
     pub jitter: Duration,
     /// Bits of UDP payload a second; 0 is no limit.
     pub rate_bits_per_s: u64,
-    /// Bytes that may wait for the line; more are dropped. 0 is no limit. Without a rate nothing waits.
+    /// Bytes that may wait for the line; more are dropped. 0 is no limit. Without a rate nothing
+    /// waits.
     pub queue_bytes: u64,
     /// Larger UDP payloads are dropped; 0 is no limit.
     pub mtu_bytes: usize,
@@ -48,7 +49,8 @@ impl Conditions {
         Self { latency, ..Self::default() }
     }
 
-    /// Changes what `fields` names, by the names of [`Conditions::to_json`]; nothing if something is wrong with one.
+    /// Changes what `fields` names, by the names of [`Conditions::to_json`]; nothing if something
+    /// is wrong with one.
     pub fn update(&mut self, fields: &Map<String, Value>) -> Result<(), String> {
         let mut changed = *self;
         for (name, value) in fields {

@@ -9,8 +9,8 @@
 //! > {"command":"quit"}
 //! ```
 //!
-//! `direction` is `up` (client to server), `down` or `both`. A command that is wrong changes nothing and is answered
-//! with `{"event":"error","message":…}`. The end of the input is a `quit`.
+//! `direction` is `up` (client to server), `down` or `both`. A command that is wrong changes
+//! nothing and is answered with `{"event":"error","message":…}`. The end of the input is a `quit`.
 
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;

@@ -15,8 +15,8 @@ pub enum Direction {
     Down,
 }
 
-/// What became of the packets. At every snapshot `received + duplicated` is the sum of `delivered`, `send_failed`,
-/// `waiting` and everything `lost_…`, `too_large` and `queue_full`.
+/// What became of the packets. At every snapshot `received + duplicated` is the sum of `delivered`,
+/// `send_failed`, `waiting` and everything `lost_…`, `too_large` and `queue_full`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Packets that came in, and their bytes of UDP payload.

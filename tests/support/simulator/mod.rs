@@ -1,11 +1,13 @@
-//! A link between a real client and a real server that does to UDP packets what networks do: loses them, singly and in
-//! bursts, doubles them, lets them overtake one another, delays them, queues them for a slow line, refuses large ones,
-//! swallows everything for a while.
+//! A link between a real client and a real server that does to UDP packets what networks do: loses
+//! them, singly and in bursts, doubles them, lets them overtake one another, delays them, queues
+//! them for a slow line, refuses large ones, swallows everything for a while.
 //!
 //! - [`conditions`]: what is done to the packets of one direction;
-//! - [`link`]: one direction, sans-IO: a packet's size and the time come in, when it arrives comes out, all counted;
+//! - [`link`]: one direction, sans-IO: a packet's size and the time come in, when it arrives comes
+//!   out, all counted;
 //! - [`relay`]: two of them between UDP sockets, changeable while it runs;
-//! - [`console`]: the same by JSON commands, for tests in other languages (`main.rs` is the program).
+//! - [`console`]: the same by JSON commands, for tests in other languages (`main.rs` is the
+//!   program).
 //!
 //! Every decision is a function of the seed, the direction and the packet's number in it, not of
 //! what was decided before: the same seed and the same traffic give the same decisions, and

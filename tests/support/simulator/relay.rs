@@ -196,7 +196,8 @@ impl Shared {
         let arrivals = state.link(way.direction).pass(now, payload.len());
         let mut earliest = false;
         for at in arrivals.into_iter().flatten() {
-            // Nothing waits that should go before it: it goes from here, which saves waking a thread.
+            // Nothing waits that should go before it: it goes from here, which saves waking a
+            // thread.
             if at <= now && state.waiting.peek().is_none_or(|Reverse(first)| first.at > now) {
                 let taken = way.send(payload);
                 state.link(way.direction).left(payload.len(), taken);

@@ -1,4 +1,5 @@
-// Buffers for batches: allocated once and filled again and again.
+/// @file
+/// Buffers for receiving batches. You allocate them once and fill them again and again.
 #ifndef WTGRAM_BATCH_HPP
 #define WTGRAM_BATCH_HPP
 
@@ -11,10 +12,14 @@
 namespace wtgram
 {
 
-/// `Item` is the view of one element in this buffer. It is valid until the buffer is filled again or destroyed.
+/// Buffer for a batch of received elements: a receive_buffer holds datagrams, an object_buffer holds objects.
+/// transport::receive_batch and structured::receive_batch fill it, and you iterate over the elements.
+///
+/// An element (`Item`) refers to memory of the buffer. It is valid until the buffer is filled again or destroyed.
 template <class Item, class Received> class batch_buffer
 {
   public:
+    /// Allocates space for at most so many elements and payload bytes. One call takes at most 1024 elements.
     explicit batch_buffer(std::size_t max_items = 64, std::size_t bytes = 128 * 1024)
         : arena_(bytes), received_(max_items)
     {
@@ -33,16 +38,18 @@ template <class Item, class Received> class batch_buffer
         return *this;
     }
 
+    /// Number of elements that the last call received.
     std::size_t size() const noexcept { return count_; }
     bool empty() const noexcept { return count_ == 0; }
     /// After errc::buffer_too_small: the size that the next element needs, in bytes.
     std::size_t needed() const noexcept { return needed_; }
     Item operator[](std::size_t i) const noexcept { return Item::of(received_[i], arena_.data()); }
 
+    /// Iterates over the elements.
     class iterator
     {
       public:
-        using iterator_category = std::input_iterator_tag; // because items are made when they are looked at
+        using iterator_category = std::input_iterator_tag; // items are made when they are read
         using value_type = Item;
         using difference_type = std::ptrdiff_t;
         using pointer = void;
@@ -66,7 +73,7 @@ template <class Item, class Received> class batch_buffer
   private:
     friend class transport;
     friend class structured;
-    /// `receive`: a C function that takes an arena and an array and returns how many elements it filled.
+    // `receive` is a C function that takes an arena and an array, and returns how many elements it filled.
     template <class Receive> expected<std::size_t> fill(Receive receive) noexcept
     {
         count_ = needed_ = 0;

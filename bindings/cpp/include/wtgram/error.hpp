@@ -70,8 +70,8 @@ enum class errc {
     truncated = WTGRAM_ERROR_TRUNCATED, ///< A structured datagram is too short for a type id.
 };
 
-/// The category "wtgram" of std::error_code. Its codes compare equal to std::errc values of the same meaning: `code ==
-/// std::errc::timed_out`.
+/// The category "wtgram" of std::error_code. Its codes compare equal to std::errc values of the same meaning, for
+/// example to std::errc::timed_out.
 class error_category_type : public std::error_category
 {
   public:

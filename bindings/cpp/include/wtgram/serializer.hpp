@@ -1,4 +1,5 @@
-// Serializers: those of the library, and your own.
+/// @file
+/// Serializers for structured transports: those of the library, and your own.
 #ifndef WTGRAM_SERIALIZER_HPP
 #define WTGRAM_SERIALIZER_HPP
 
@@ -7,13 +8,14 @@
 namespace wtgram
 {
 
+/// How objects are encoded; wtgram_serializer_kind describes the details.
 enum class serializer_kind : std::uint32_t {
-    json = WTGRAM_SERIALIZER_JSON, // JSON text here and on the wire
-    message_pack = WTGRAM_SERIALIZER_MESSAGE_PACK, // JSON text here, MessagePack on the wire
-    custom = WTGRAM_SERIALIZER_CUSTOM,
+    json = WTGRAM_SERIALIZER_JSON, ///< JSON text for the program and on the wire. The default.
+    message_pack = WTGRAM_SERIALIZER_MESSAGE_PACK, ///< JSON text for the program, MessagePack on the wire.
+    custom = WTGRAM_SERIALIZER_CUSTOM, ///< Bytes of the program's choice, which your own serializer converts.
 };
 
-/// The C struct for bytes that travel as they are.
+/// A serializer that sends bytes as they are.
 inline wtgram_serializer as_is() noexcept
 {
     wtgram_serializer table;
@@ -30,8 +32,8 @@ inline wtgram_serializer as_is() noexcept
 namespace detail
 {
 
-/// Keeps a result until the library has copied it, before the same thread makes the next one. It is stored only when
-/// complete, because a serializer may use other structured transports.
+// Keeps a result until the library has copied it, which happens before the same thread makes the next one. It stores
+// the result only when it is complete, because a serializer may use other structured transports.
 template <class Convert>
 std::int32_t keep(const std::uint8_t **result, std::size_t *result_length, Convert convert) noexcept
 {
@@ -55,9 +57,13 @@ std::int32_t keep(const std::uint8_t **result, std::size_t *result_length, Conve
 
 } // namespace detail
 
-/// The C struct for an object with `bool serialize(type_id, bytes_view object, std::vector<std::uint8_t> &wire) const`
-/// and `bool deserialize(type_id, bytes_view wire, std::vector<std::uint8_t> &object) const`; false or an exception
-/// refuses. The threads that send and receive call them. The serializer must outlive the structured transport.
+/// Makes a serializer of your object, for structured_options::custom. The object needs two functions:
+///
+///     bool serialize(std::uint16_t type_id, bytes_view object, std::vector<std::uint8_t> &wire) const;
+///     bool deserialize(std::uint16_t type_id, bytes_view wire, std::vector<std::uint8_t> &object) const;
+///
+/// They refuse with false or with an exception. They run on the threads that send and receive, several at once. Your
+/// object must outlive the structured transport.
 template <class Serializer> wtgram_serializer serializer_table(const Serializer &serializer) noexcept
 {
     wtgram_serializer table;
@@ -80,7 +86,7 @@ template <class Serializer> wtgram_serializer serializer_table(const Serializer 
     return table;
 }
 template <class Serializer>
-wtgram_serializer serializer_table(const Serializer &&) = delete; // a temporary would be gone
+wtgram_serializer serializer_table(const Serializer &&) = delete; // a temporary would be destroyed too early
 
 } // namespace wtgram
 

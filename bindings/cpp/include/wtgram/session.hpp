@@ -1,4 +1,5 @@
-// A WebTransport session. At its end it is closed.
+/// @file
+/// The session: a WebTransport connection to one peer, and how a client makes it.
 #ifndef WTGRAM_SESSION_HPP
 #define WTGRAM_SESSION_HPP
 
@@ -10,29 +11,38 @@
 namespace wtgram
 {
 
-/// How to connect, and how to verify the server.
+/// How to connect, and how to verify the server. By default the certificate authorities of the system verify it. The
+/// functions return the object, so calls can be chained.
 class connect_options
 {
   public:
-    /// By default the system's certificate authorities verify the server.
+    /// Trusts the certificate authorities in this PEM file only.
     connect_options &trust_ca_file(std::string path) { return ca_file_ = std::move(path), trust(WTGRAM_TRUST_CA); }
+    /// Trusts the certificate authorities in this PEM text only.
     connect_options &trust_ca_pem(std::string pem) { return ca_pem_ = std::move(pem), trust(WTGRAM_TRUST_CA); }
+    /// Trusts a certificate with this SHA-256 hash, or with one of several if you call it again. The certificate must
+    /// be ECDSA P-256 and valid for at most 14 days. Names are not checked.
     connect_options &trust_certificate_hash(const certificate_hash &hash)
     {
-        // Not insert(end, first, last): GCC 12 sees an overflow in it that is not there.
+        // No insert(end, first, last): GCC 12 warns about an overflow that is not there.
         for (const std::uint8_t byte : hash) hashes_.push_back(byte);
         return trust(WTGRAM_TRUST_CERTIFICATE_HASHES);
     }
+    /// Verifies nothing. Only for tests: an attacker on the path can read and change everything.
     connect_options &insecure_no_verification() noexcept { return trust(WTGRAM_TRUST_INSECURE_NO_VERIFICATION); }
 
-    /// Deadline for all of connecting.
+    /// Deadline for name resolution, handshake, SETTINGS and CONNECT together. Default 10 s.
     connect_options &timeout(duration value) noexcept { return timeout_ = value, *this; }
+    /// Adds a header field to the request. Names may repeat; names that start with `:` are refused.
     connect_options &header(std::string name, std::string value)
     {
         return headers_.emplace_back(std::move(name), std::move(value)), *this;
     }
+    /// Local IP address to send from; by default the system chooses.
     connect_options &bind_host(std::string address) { return bind_host_ = std::move(address), *this; }
+    /// Options of the connection.
     connect_options &connection(const connection_options &options) { return connection_ = options, *this; }
+    /// Options of the session's transport.
     connect_options &transport(const transport_options &options) { return transport_ = options, *this; }
 
   private:
@@ -48,54 +58,67 @@ class connect_options
     std::optional<transport_options> transport_;
 };
 
+/// State of a session.
 enum class session_state : std::uint32_t {
-    connecting = WTGRAM_SESSION_CONNECTING,
-    connected = WTGRAM_SESSION_CONNECTED,
+    connecting = WTGRAM_SESSION_CONNECTING, ///< The handshake is in progress.
+    connected = WTGRAM_SESSION_CONNECTED, ///< The session is established.
+    /// Established, but the peer asked to end it soon (GOAWAY or DRAIN). Datagrams still flow.
     draining = WTGRAM_SESSION_DRAINING,
-    closed = WTGRAM_SESSION_CLOSED,
+    closed = WTGRAM_SESSION_CLOSED, ///< The session is closed.
 };
 
+/// Which side closed a session.
 enum class closed_by : std::uint32_t {
-    local = WTGRAM_CLOSED_BY_LOCAL,
-    peer = WTGRAM_CLOSED_BY_PEER,
-    transport = WTGRAM_CLOSED_BY_TRANSPORT,
+    local = WTGRAM_CLOSED_BY_LOCAL, ///< This side.
+    peer = WTGRAM_CLOSED_BY_PEER, ///< The peer.
+    transport = WTGRAM_CLOSED_BY_TRANSPORT, ///< The connection was lost, timed out, or broken by a protocol error.
 };
 
-/// Who closed a session, with which code and reason.
+/// Which side closed a session, with which code and reason.
 class close_info
 {
   public:
     close_info() noexcept { wtgram_close_info_init(&c_); }
     wtgram::closed_by closed_by() const noexcept { return static_cast<wtgram::closed_by>(c_.closed_by); }
+    /// Code given by the side that closed the session; 0 if there is none.
     std::uint32_t code() const noexcept { return c_.code; }
+    /// QUIC or HTTP/3 error code, if closed_by() is closed_by::transport.
     std::uint64_t transport_error() const noexcept { return c_.transport_error; }
+    /// Reason given by the side that closed the session, or what happened to the connection. UTF-8.
     std::string_view reason() const noexcept { return {c_.reason, c_.reason_length}; }
+    /// The C struct.
     wtgram_close_info &raw() noexcept { return c_; }
 
   private:
     wtgram_close_info c_;
 };
 
+/// A WebTransport session: a connection to one peer. A client gets it from connect(), a server from server::accept.
+///
+/// Its datagrams are sent and received through its transport(). At the end of its life it is closed with code 0, and
+/// its transport is not valid after that.
 class session : public owner<wtgram_session, wtgram_session_free>
 {
   public:
     using owner::owner;
 
-    /// Connects to an https URL and waits for the session. With std::nothrow: returns the error. A NUL ends the URL, as
-    /// in C.
+    /// Connects to an https URL and waits until the session is established. The text of the exception explains a
+    /// failure. A NUL ends the URL, as in C.
     [[nodiscard]] static session connect(const std::string &url, const connect_options &options = {})
     {
         detail_text detail;
         return detail::unwrap(connect(std::nothrow, url, options, &detail), detail.c_str());
     }
+    /// Connects and waits like the form above, but returns the error. `detail`, if given, gets a sentence that explains
+    /// it.
     [[nodiscard]] static expected<session> connect(std::nothrow_t, const std::string &url,
                                                    const connect_options &options = {},
                                                    detail_text *detail = nullptr) noexcept
     {
         return connect(std::nothrow, url.c_str(), options, detail);
     }
-    /// `detail`, if given, receives a sentence about the failure. If there is no memory for the header list, the
-    /// program ends, as in every noexcept function.
+    /// The same for a C string. If there is no memory for the list of headers, the program ends, as in every noexcept
+    /// function.
     [[nodiscard]] static expected<session> connect(std::nothrow_t, const char *url, const connect_options &options = {},
                                                    detail_text *detail = nullptr) noexcept
     {
@@ -126,7 +149,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         return session(handle);
     }
 
-    /// Always the same; valid as long as this session.
+    /// The transport of the session. It is always the same, and valid as long as this session.
     wtgram::transport transport() const { return detail::unwrap(try_transport()); }
     [[nodiscard]] expected<wtgram::transport> try_transport() const noexcept
     {
@@ -134,6 +157,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         const wtgram_status status = wtgram_session_get_transport(handle_, &handle);
         return detail::result(status, wtgram::transport(handle));
     }
+    /// The current state.
     session_state state() const { return detail::unwrap(try_state()); }
     [[nodiscard]] expected<session_state> try_state() const noexcept
     {
@@ -141,7 +165,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         const wtgram_status status = wtgram_session_get_state(handle_, &state);
         return detail::result(status, static_cast<session_state>(state));
     }
-    /// The id of the session (of its CONNECT stream), not of the handle.
+    /// Id of the session, which is the id of its CONNECT stream. (id() is the number of the handle.)
     std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
     [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept
     {
@@ -149,8 +173,11 @@ class session : public owner<wtgram_session, wtgram_session_free>
         const wtgram_status status = wtgram_session_get_id(handle_, &id);
         return detail::result(status, id);
     }
+    /// Path of the request with its query, for example "/room?name=a".
     std::string path() const { return detail::unwrap(try_path()); }
+    /// Current address of the peer. It changes when the peer changes its network.
     std::string remote_address() const { return detail::unwrap(try_remote_address()); }
+    /// Local address. The IP address is 0.0.0.0 or [::] if the system does not report it.
     std::string local_address() const { return detail::unwrap(try_local_address()); }
     [[nodiscard]] expected<std::string> try_path() const noexcept { return text(wtgram_session_get_path); }
     [[nodiscard]] expected<std::string> try_remote_address() const noexcept
@@ -161,6 +188,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
     {
         return text(wtgram_session_get_local_address);
     }
+    /// Current statistics of the connection; after its end, the last ones.
     session_stats stats() const { return detail::unwrap(try_stats()); }
     [[nodiscard]] expected<session_stats> try_stats() const noexcept
     {
@@ -169,12 +197,15 @@ class session : public owner<wtgram_session, wtgram_session_free>
         return detail::result(status, stats);
     }
 
-    /// The reason has at most 1024 bytes of UTF-8; more fails with errc::invalid_argument.
+    /// Closes the session. This side is closed at once; code and reason reach the peer in the background. You can still
+    /// receive what has arrived. The reason has at most 1024 bytes of UTF-8; a longer one fails with
+    /// errc::invalid_argument.
     void close(std::uint32_t code = 0, std::string_view reason = {}) const { detail::unwrap(try_close(code, reason)); }
     expected<void> try_close(std::uint32_t code = 0, std::string_view reason = {}) const noexcept
     {
         return detail::result(wtgram_session_close(handle_, code, reason.data(), reason.size()));
     }
+    /// Waits until the session is closed, by any side, and returns why.
     close_info wait_closed(duration timeout = forever) const { return detail::unwrap(wait_closed_for(timeout)); }
     [[nodiscard]] expected<close_info> wait_closed_for(duration timeout) const noexcept
     {
@@ -182,7 +213,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         const wtgram_status status = wtgram_session_wait_closed(handle_, timeout.count(), &info.raw());
         return detail::result(status, info);
     }
-    /// Fails with errc::would_block while the session is open.
+    /// Returns why the session is closed. Fails with errc::would_block while it is open.
     [[nodiscard]] expected<close_info> try_close_info() const noexcept
     {
         close_info info;

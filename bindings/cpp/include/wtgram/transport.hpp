@@ -1,7 +1,5 @@
-// The datagrams of a session. A transport is a value: it can be copied, and is valid as long as its session.
-//
-// send and receive wait, and throw an exception on failure. send_for and receive_for wait at most as long as you say;
-// try_send and try_receive never wait; these return an expected<> and throw nothing. All objects follow this rule.
+/// @file
+/// The transport: sends and receives the datagrams of a session.
 #ifndef WTGRAM_TRANSPORT_HPP
 #define WTGRAM_TRANSPORT_HPP
 
@@ -12,17 +10,38 @@
 namespace wtgram
 {
 
+/// The datagrams of a session: a queue for outgoing and one for incoming datagrams.
+///
+/// Sending copies a datagram into the outgoing queue, and the library hands it to QUIC as fast as the path allows.
+/// Receiving takes datagrams from the incoming queue. Receive in time: a full queue drops its oldest datagram by
+/// default.
+///
+/// send and receive wait, and throw an exception on failure. send_for and receive_for wait at most as long as you say;
+/// try_send and try_receive never wait. The _for and try_ forms return an expected and throw nothing. All classes
+/// follow this convention.
+///
+/// A transport is a small value: copy it, store it. It is valid as long as its session.
 class transport
 {
   public:
-    transport() noexcept = default; // none: every call fails with errc::invalid_handle
+    transport() noexcept = default; ///< No transport: each call fails with errc::invalid_handle.
+    /// The transport with this handle. It does not own the handle.
     explicit transport(wtgram_transport handle) noexcept : handle_(handle) {}
+    /// The handle, for functions of the C interface.
     wtgram_transport handle() const noexcept { return handle_; }
+    /// The number of the handle, which events and results contain. (session_id() is another number.)
     std::uint64_t id() const noexcept { return handle_.id; }
+    /// Whether there is a handle.
     explicit operator bool() const noexcept { return handle_.id != 0; }
     friend bool operator==(transport a, transport b) noexcept { return a.id() == b.id(); }
     friend bool operator!=(transport a, transport b) noexcept { return a.id() != b.id(); }
 
+    /// @name Sending datagrams
+    /// @{
+
+    /// Sends one datagram: copies it into the outgoing queue. An empty datagram is valid. When the queue is full, the
+    /// transport's full_policy decides: by default the oldest datagram of the lowest priority is dropped, and with
+    /// full_policy::wait the call waits. Datagrams are not retransmitted and not acknowledged.
     void send(bytes_view data, optional_send_options options = {}) const
     {
         detail::unwrap(try_send_with(data, options));
@@ -45,8 +64,8 @@ class transport
     {
         return send_for(view(text), timeout, options);
     }
-    /// Sends many datagrams in one call. It never throws, because the result says how many were queued. `results` is
-    /// empty or has one element for each datagram.
+    /// Sends many datagrams in one call, which costs one wake-up. If one fails, the others are still sent. It never
+    /// throws, because the result says how many were queued. `results` is empty or has one element for each datagram.
     batch_outcome send_batch(span<const wtgram_slice> datagrams, optional_send_options options = {},
                              span<wtgram_status> results = {}) const noexcept
     {
@@ -61,9 +80,14 @@ class transport
         if (status != WTGRAM_OK) outcome.first_error = detail::code_of(status);
         return outcome;
     }
+    /// @}
 
-    /// Waits for the next datagram and returns its length. If the buffer is too small, it fails with
-    /// errc::buffer_too_small, the datagram stays, and `needed` is its length.
+    /// @name Receiving datagrams
+    /// @{
+
+    /// Waits for the next datagram, copies it into `buffer` and returns its length. If the buffer is too small, it
+    /// fails with errc::buffer_too_small, the datagram stays in the queue, and `needed` of the other forms gets its
+    /// length. Several threads may wait; each datagram goes to one of them.
     std::size_t receive(bytes_buffer buffer, duration timeout = forever) const
     {
         return detail::unwrap(receive_for(buffer, timeout));
@@ -99,7 +123,7 @@ class transport
             [&](auto... room) { return wtgram_transport_receive_batch(handle_, timeout.count(), room...); });
     }
 
-    /// Like receive, with what is known about the datagram.
+    /// Like receive, but returns what is known about the datagram. The checksum is computed only if you ask for it.
     metadata receive_with_metadata(bytes_buffer buffer, duration timeout = forever, bool with_checksum = false) const
     {
         return detail::unwrap(receive_with_metadata_for(buffer, timeout, with_checksum));
@@ -119,9 +143,14 @@ class transport
         if (needed != nullptr) *needed = what.size();
         return detail::result(status, what);
     }
+    /// @}
 
-    /// Sends JSON text as one datagram, strictly checked and without insignificant white space. what() of the
-    /// exception, or `detail`, says what is wrong with a text, and where.
+    /// @name JSON
+    /// One JSON text in each datagram.
+    /// @{
+
+    /// Sends JSON text as one datagram, without insignificant white space. The text must be strict JSON (RFC 8259). If
+    /// it is not, what() of the exception, or `detail`, says what is wrong and where.
     void send_json(std::string_view text, optional_send_options options = {}) const
     {
         detail_text detail;
@@ -137,7 +166,8 @@ class transport
     {
         return send_json_with(text, options.timeout(timeout), detail);
     }
-    /// A datagram that is not acceptable JSON fails with errc::serialization and is lost.
+    /// Waits for the next datagram and returns it as JSON text. A datagram that is not acceptable JSON fails with
+    /// errc::serialization and is lost.
     std::string receive_json(duration timeout = forever) const
     {
         detail_text detail;
@@ -156,8 +186,15 @@ class transport
                                                  detail != nullptr ? detail_text::capacity : 0);
         });
     }
+    /// @}
 
-    /// Outcomes of the datagrams that were sent with a report_id, each once, in the order in which they happened.
+    /// @name Outcomes
+    /// What became of datagrams that were sent with a report id.
+    /// @{
+
+    /// Waits for the next outcome of a datagram that was sent with a report id. Each outcome is returned once, in the
+    /// order in which they happened. Fetch them: when as many as transport_options::outcome_capacity are pending or not
+    /// fetched, sending with a report id fails with errc::limit_reached.
     outcome next_outcome(duration timeout = forever) const { return detail::unwrap(next_outcome_for(timeout)); }
     [[nodiscard]] expected<outcome> try_next_outcome() const noexcept { return next_outcome_for(duration::zero()); }
     [[nodiscard]] expected<outcome> next_outcome_for(duration timeout) const noexcept
@@ -182,7 +219,12 @@ class transport
             wtgram_transport_next_outcomes(handle_, timeout.count(), outcomes.data(), outcomes.size(), &count);
         return detail::result(status, outcomes.first(status == WTGRAM_OK ? count : 0));
     }
+    /// @}
 
+    /// @name State
+    /// @{
+
+    /// Largest payload that can be sent now, in bytes. It follows the MTU of the path.
     std::size_t max_datagram_size() const { return detail::unwrap(try_max_datagram_size()); }
     [[nodiscard]] expected<std::size_t> try_max_datagram_size() const noexcept
     {
@@ -190,79 +232,102 @@ class transport
         const wtgram_status status = wtgram_transport_get_max_datagram_size(handle_, &bytes);
         return detail::result(status, bytes);
     }
+    /// Whether the transport or its session is closed. You can still receive what has arrived.
     bool is_closed() const { return detail::unwrap(get(wtgram_transport_is_closed)); }
+    /// Whether the transport is open or still has datagrams to receive.
     bool is_readable() const { return detail::unwrap(get(wtgram_transport_is_readable)); }
+    /// Whether the transport is open for sending.
     bool is_writable() const { return detail::unwrap(get(wtgram_transport_is_writable)); }
     [[nodiscard]] expected<bool> try_is_closed() const noexcept { return get(wtgram_transport_is_closed); }
     [[nodiscard]] expected<bool> try_is_readable() const noexcept { return get(wtgram_transport_is_readable); }
     [[nodiscard]] expected<bool> try_is_writable() const noexcept { return get(wtgram_transport_is_writable); }
+    /// @}
 
-    /// Settings while the transport runs; an age of 0 sets no limit.
+    /// @name Settings
+    /// What can be changed while the transport runs. Changes apply at once, also to datagrams in the queue.
+    /// @{
+
+    /// Age at which outgoing datagrams are dropped; 0 for no limit.
     duration outgoing_max_age() const { return detail::unwrap(try_outgoing_max_age()); }
     [[nodiscard]] expected<duration> try_outgoing_max_age() const noexcept
     {
         return get_age(wtgram_transport_get_outgoing_max_age);
     }
+    /// Sets this age. Queued datagrams that are older are dropped at once.
     void set_outgoing_max_age(duration age) const { detail::unwrap(try_set_outgoing_max_age(age)); }
     [[nodiscard]] expected<void> try_set_outgoing_max_age(duration age) const noexcept
     {
         return detail::result(wtgram_transport_set_outgoing_max_age(handle_, age.count()));
     }
+    /// Age at which incoming datagrams are dropped; 0 for no limit.
     duration incoming_max_age() const { return detail::unwrap(try_incoming_max_age()); }
     [[nodiscard]] expected<duration> try_incoming_max_age() const noexcept
     {
         return get_age(wtgram_transport_get_incoming_max_age);
     }
+    /// Sets this age. Queued datagrams that are older are dropped at once.
     void set_incoming_max_age(duration age) const { detail::unwrap(try_set_incoming_max_age(age)); }
     [[nodiscard]] expected<void> try_set_incoming_max_age(duration age) const noexcept
     {
         return detail::result(wtgram_transport_set_incoming_max_age(handle_, age.count()));
     }
+    /// Limits of the outgoing queue.
     queue_limits outgoing_limits() const { return detail::unwrap(try_outgoing_limits()); }
     [[nodiscard]] expected<queue_limits> try_outgoing_limits() const noexcept
     {
         return get_limits(wtgram_transport_get_outgoing_limits);
     }
+    /// Sets these limits. Under full_policy::evict datagrams beyond them are evicted at once; under the other policies
+    /// they stay. A high-water mark at or above the old or the new limit moves to the new limit.
     void set_outgoing_limits(queue_limits limits) const { detail::unwrap(try_set_outgoing_limits(limits)); }
     [[nodiscard]] expected<void> try_set_outgoing_limits(queue_limits limits) const noexcept
     {
         return detail::result(wtgram_transport_set_outgoing_limits(handle_, limits.max_datagrams, limits.max_bytes));
     }
+    /// Limits of the incoming queue.
     queue_limits incoming_limits() const { return detail::unwrap(try_incoming_limits()); }
     [[nodiscard]] expected<queue_limits> try_incoming_limits() const noexcept
     {
         return get_limits(wtgram_transport_get_incoming_limits);
     }
+    /// Sets these limits. Under drop_policy::oldest datagrams beyond them are dropped at once; under
+    /// drop_policy::newest they stay.
     void set_incoming_limits(queue_limits limits) const { detail::unwrap(try_set_incoming_limits(limits)); }
     [[nodiscard]] expected<void> try_set_incoming_limits(queue_limits limits) const noexcept
     {
         return detail::result(wtgram_transport_set_incoming_limits(handle_, limits.max_datagrams, limits.max_bytes));
     }
+    /// What happens to a datagram when the outgoing queue is full.
     full_policy outgoing_full_policy() const { return detail::unwrap(try_outgoing_full_policy()); }
     [[nodiscard]] expected<full_policy> try_outgoing_full_policy() const noexcept
     {
         return get_policy<full_policy>(wtgram_transport_get_outgoing_full_policy);
     }
+    /// Sets this policy. It also applies to calls that already wait for space.
     void set_outgoing_full_policy(full_policy policy) const { detail::unwrap(try_set_outgoing_full_policy(policy)); }
     [[nodiscard]] expected<void> try_set_outgoing_full_policy(full_policy policy) const noexcept
     {
         return detail::result(wtgram_transport_set_outgoing_full_policy(handle_, static_cast<std::uint32_t>(policy)));
     }
+    /// Which datagram is dropped when the incoming queue is full.
     drop_policy incoming_drop_policy() const { return detail::unwrap(try_incoming_drop_policy()); }
     [[nodiscard]] expected<drop_policy> try_incoming_drop_policy() const noexcept
     {
         return get_policy<drop_policy>(wtgram_transport_get_incoming_drop_policy);
     }
+    /// Sets this policy. It applies to datagrams that arrive from now on.
     void set_incoming_drop_policy(drop_policy policy) const { detail::unwrap(try_set_incoming_drop_policy(policy)); }
     [[nodiscard]] expected<void> try_set_incoming_drop_policy(drop_policy policy) const noexcept
     {
         return detail::result(wtgram_transport_set_incoming_drop_policy(handle_, static_cast<std::uint32_t>(policy)));
     }
+    /// High-water mark of the outgoing queue in datagrams.
     std::uint64_t outgoing_high_water_mark() const { return detail::unwrap(try_outgoing_high_water_mark()); }
     [[nodiscard]] expected<std::uint64_t> try_outgoing_high_water_mark() const noexcept
     {
         return get(wtgram_transport_get_outgoing_high_water_mark);
     }
+    /// Sets this mark, at least 1. The low-water mark becomes half of it, and there are no marks in bytes.
     void set_outgoing_high_water_mark(std::uint64_t datagrams) const
     {
         detail::unwrap(try_set_outgoing_high_water_mark(datagrams));
@@ -271,6 +336,7 @@ class transport
     {
         return detail::result(wtgram_transport_set_outgoing_high_water_mark(handle_, datagrams));
     }
+    /// All water marks of the outgoing queue.
     water_marks outgoing_water_marks() const { return detail::unwrap(try_outgoing_water_marks()); }
     [[nodiscard]] expected<water_marks> try_outgoing_water_marks() const noexcept
     {
@@ -278,6 +344,7 @@ class transport
         const wtgram_status status = wtgram_transport_get_outgoing_water_marks(handle_, &marks.raw());
         return detail::result(status, marks);
     }
+    /// Sets all water marks. They apply at once.
     void set_outgoing_water_marks(const water_marks &marks) const
     {
         detail::unwrap(try_set_outgoing_water_marks(marks));
@@ -286,28 +353,37 @@ class transport
     {
         return detail::result(wtgram_transport_set_outgoing_water_marks(handle_, &marks.raw()));
     }
+    /// @}
 
-    /// The queues now. Clearing returns how many datagrams it dropped.
+    /// @name Queues
+    /// What the queues hold now.
+    /// @{
+
+    /// Drops all datagrams of the outgoing queue and returns how many. Datagrams that QUIC already has are still sent.
     std::uint64_t clear_send_buffer() const { return detail::unwrap(try_clear_send_buffer()); }
     [[nodiscard]] expected<std::uint64_t> try_clear_send_buffer() const noexcept
     {
         return get(wtgram_transport_clear_send_buffer);
     }
+    /// Drops all datagrams of the incoming queue and returns how many.
     std::uint64_t clear_receive_buffer() const { return detail::unwrap(try_clear_receive_buffer()); }
     [[nodiscard]] expected<std::uint64_t> try_clear_receive_buffer() const noexcept
     {
         return get(wtgram_transport_clear_receive_buffer);
     }
+    /// Number of datagrams in the outgoing queue.
     std::uint64_t send_buffer_size() const { return detail::unwrap(try_send_buffer_size()); }
     [[nodiscard]] expected<std::uint64_t> try_send_buffer_size() const noexcept
     {
         return get(wtgram_transport_get_send_buffer_size);
     }
+    /// Number of datagrams in the incoming queue.
     std::uint64_t receive_buffer_size() const { return detail::unwrap(try_receive_buffer_size()); }
     [[nodiscard]] expected<std::uint64_t> try_receive_buffer_size() const noexcept
     {
         return get(wtgram_transport_get_receive_buffer_size);
     }
+    /// Size and limits of both queues, as one snapshot.
     wtgram::queue_stats queue_stats() const { return detail::unwrap(try_queue_stats()); }
     [[nodiscard]] expected<wtgram::queue_stats> try_queue_stats() const noexcept
     {
@@ -315,30 +391,45 @@ class transport
         const wtgram_status status = wtgram_transport_get_queue_stats(handle_, &stats);
         return detail::result(status, stats);
     }
+    /// @}
 
-    /// Sends a heartbeat now and in each interval, until stop_heartbeat or the end of the transport.
+    /// @name Heartbeat
+    /// Heartbeats show the peer that this side is alive.
+    /// @{
+
+    /// Sends a heartbeat now and in each interval, until stop_heartbeat or the end of the transport. Heartbeats have
+    /// priority 1. The peer receives them like any datagram. If a heartbeat runs already, it takes the new options.
     void start_heartbeat(const heartbeat_options &options = {}) const { detail::unwrap(try_start_heartbeat(options)); }
     [[nodiscard]] expected<void> try_start_heartbeat(const heartbeat_options &options = {}) const noexcept
     {
         return detail::result(wtgram_transport_start_heartbeat(handle_, &options.raw()));
     }
+    /// Stops the heartbeat and the check for a silent peer. Has no effect if no heartbeat runs.
     void stop_heartbeat() const { detail::unwrap(try_stop_heartbeat()); }
     expected<void> try_stop_heartbeat() const noexcept
     {
         return detail::result(wtgram_transport_stop_heartbeat(handle_));
     }
+    /// Whether the peer is silent; see heartbeat_options::silent_after.
     bool is_peer_silent() const { return detail::unwrap(try_is_peer_silent()); }
     [[nodiscard]] expected<bool> try_is_peer_silent() const noexcept { return get(wtgram_transport_is_peer_silent); }
+    /// @}
 
-    /// What looks wrong, as a JSON array; all figures, as a JSON object for people.
+    /// @name Diagnosis and statistics
+    /// @{
+
+    /// Returns what looks wrong, as a JSON array of objects with `code`, `message` and `figure`. It is empty if nothing
+    /// looks wrong.
     std::string diagnose() const { return detail::unwrap(try_diagnose()); }
     [[nodiscard]] expected<std::string> try_diagnose() const noexcept { return get_text(wtgram_transport_diagnose); }
+    /// Returns all figures as a JSON object for people. Programs use stats() instead.
     std::string debug_state() const { return detail::unwrap(try_debug_state()); }
     [[nodiscard]] expected<std::string> try_debug_state() const noexcept
     {
         return get_text(wtgram_transport_get_debug_state);
     }
 
+    /// Statistics of the transport and of its connection, as one snapshot.
     transport_stats stats() const { return detail::unwrap(try_stats()); }
     [[nodiscard]] expected<transport_stats> try_stats() const noexcept
     {
@@ -346,8 +437,9 @@ class transport
         const wtgram_status status = wtgram_transport_get_stats(handle_, &stats);
         return detail::result(status, stats);
     }
-    /// Number of datagrams submitted, and arrived, so far: the sequence numbers of the next ones.
+    /// Number of datagrams submitted so far, which is the sequence number of the next one.
     std::uint64_t send_sequence() const { return detail::unwrap(get(wtgram_transport_get_send_sequence)); }
+    /// Number of datagrams that arrived so far, which is the sequence number of the next one.
     std::uint64_t receive_sequence() const { return detail::unwrap(get(wtgram_transport_get_receive_sequence)); }
     [[nodiscard]] expected<std::uint64_t> try_send_sequence() const noexcept
     {
@@ -357,22 +449,29 @@ class transport
     {
         return get(wtgram_transport_get_receive_sequence);
     }
-    /// The id of the session, as session::session_id.
+    /// @}
+
+    /// @name Session and end
+    /// @{
+
+    /// Id of the session, the same as session::session_id.
     std::uint64_t session_id() const { return detail::unwrap(try_session_id()); }
     [[nodiscard]] expected<std::uint64_t> try_session_id() const noexcept
     {
         return get(wtgram_transport_get_session_id);
     }
-    /// Handle of the session, which someone else owns: do not free it.
+    /// Handle of the session. Another object owns it: do not free it.
     [[nodiscard]] expected<wtgram_session> try_session() const noexcept
     {
         wtgram_session session{};
         const wtgram_status status = wtgram_transport_get_session(handle_, &session);
         return detail::result(status, session);
     }
-    /// Closes the transport but not its session.
+    /// Closes the transport but not its session. Calls that wait on it fail with errc::closed. You can still receive
+    /// what has arrived. Queued datagrams are dropped and counted in send_failed.
     void close() const { detail::unwrap(try_close()); }
     expected<void> try_close() const noexcept { return detail::result(wtgram_transport_close(handle_)); }
+    /// @}
 
   private:
     static bytes_view view(std::string_view text) noexcept { return {detail::bytes_of(text), text.size()}; }

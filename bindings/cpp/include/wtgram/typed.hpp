@@ -1,13 +1,5 @@
-// C++ objects over a structured transport. The registry is a list of types with their ids:
-//
-//     using channel = wtgram::typed<wtgram::type<1, position>, wtgram::type<2, chat>>;
-//     auto objects = channel::open(session.transport());
-//     objects.send(position{1, 2});
-//     std::visit(handler, objects.receive()); // a std::variant<position, chat>
-//
-// wtgram::codec<T> converts an object to bytes and back. If nlohmann/json.hpp can be included and exceptions are
-// enabled, it exists for each type with to_json and from_json; otherwise, or for another format, specialize it. A codec
-// refuses by returning no value or by throwing.
+/// @file
+/// C++ objects over a structured transport: wtgram::typed, and wtgram::codec, which converts objects to bytes and back.
 #ifndef WTGRAM_TYPED_HPP
 #define WTGRAM_TYPED_HPP
 
@@ -15,7 +7,8 @@
 
 #include <cmath>
 
-// nlohmann/json ends a program without exceptions when a peer's object does not convert: no choice for a network.
+// Without exceptions, nlohmann/json ends the program when an object of the peer does not convert. A peer must not be
+// able to do that.
 #if defined(__cpp_exceptions) && !defined(WTGRAM_NO_NLOHMANN_JSON) && __has_include(<nlohmann/json.hpp>)
 #include <nlohmann/json.hpp>
 #define WTGRAM_HAS_NLOHMANN_JSON 1
@@ -30,7 +23,7 @@ namespace wtgram
 namespace detail
 {
 
-/// Whether all numbers are finite: dump() would write NaN and Infinity as null.
+// Whether all numbers are finite. Otherwise dump() would write NaN and Infinity as null.
 template <class Json> bool is_finite(const Json &value)
 {
     if (value.is_number_float()) return std::isfinite(value.template get<double>());
@@ -43,25 +36,30 @@ template <class Json> bool is_finite(const Json &value)
 } // namespace detail
 #endif
 
-/// A specialization has these two functions; no value, or an exception, refuses. The bytes are JSON text for the
-/// serializers of the library. `Enable` is for std::enable_if_t.
+/// Converts objects of type T to bytes and back. If nlohmann/json.hpp can be included and exceptions are enabled, it
+/// exists for each type with to_json and from_json. Otherwise, or for another format, specialize it with the two
+/// functions below.
+///
+/// A function refuses by returning no value or by throwing. The bytes are JSON text for the serializers of the library.
+/// `Enable` is for std::enable_if_t.
 template <class T, class Enable = void> struct codec {
 #if WTGRAM_HAS_NLOHMANN_JSON
-    /// Throws for text that is not UTF-8, and what a to_json throws.
+    /// Throws for text that is not UTF-8. Exceptions of a to_json pass through.
     static std::optional<std::string> encode(const T &object)
     {
         const nlohmann::json json(object);
         if (!detail::is_finite(json)) return std::nullopt;
         return json.dump();
     }
-    /// Throws for a missing member or one of another type, and what a from_json throws.
+    /// Throws if a member is missing or has another type. Exceptions of a from_json pass through.
     static std::optional<T> decode(std::string_view bytes) { return nlohmann::json::parse(bytes).template get<T>(); }
 #else
     static_assert(!std::is_same_v<T, T>, "specialize wtgram::codec for this type: there is no nlohmann/json here");
 #endif
 };
 
-/// An entry of the registry. `MaxBytes` limits the encoded size, 0 for no other limit than the path's.
+/// An entry in the list of types: the type id, the type, and the limit of its encoded size in bytes, 0 for no other
+/// limit than the path's.
 template <std::uint16_t Id, class T, std::uint64_t MaxBytes = 0> struct type {
     using object_type = T;
     static constexpr std::uint16_t id = Id;
@@ -71,7 +69,7 @@ template <std::uint16_t Id, class T, std::uint64_t MaxBytes = 0> struct type {
 namespace detail
 {
 
-/// The result of `convert`, or `refusal` if it throws: codecs are the program's, and the bytes a peer's.
+// The result of `convert`, or `refusal` if it throws. Codecs are code of the program, and the bytes come from a peer.
 template <class Convert> auto converted(errc refusal, Convert convert) noexcept -> decltype(convert())
 {
 #if defined(__cpp_exceptions)
@@ -97,14 +95,24 @@ template <class... Types> constexpr bool has_unique_ids() noexcept
 
 } // namespace detail
 
+/// A structured transport for C++ objects. Its template arguments are the types with their ids:
+///
+///     using channel = wtgram::typed<wtgram::type<1, position>, wtgram::type<2, chat>>;
+///     auto objects = channel::open(session.transport());
+///     objects.send(position{1, 2});
+///     std::visit(handler, objects.receive()); // a std::variant<position, chat>
+///
+/// wtgram::codec converts each object. The calls have the same forms as those of wtgram::structured.
 template <class... Types> class typed : public structured
 {
     static_assert(sizeof...(Types) > 0 && detail::has_unique_ids<Types...>(), "each type id once");
 
   public:
+    /// An object of any of the types.
     using any = std::variant<typename Types::object_type...>;
 
-    typed() noexcept = default; // none
+    typed() noexcept = default; ///< No structured transport: each call fails with errc::invalid_handle.
+    /// Takes over a handle.
     explicit typed(wtgram_structured handle) noexcept : structured(handle) {}
 
     /// Opens it over a transport, session or reliability layer; see structured::open.
@@ -122,11 +130,12 @@ template <class... Types> class typed : public structured
         return typed(opened->release());
     }
 
-    /// If there is no memory for the bytes, a noexcept form ends the program. (For objects as bytes use the forms of
-    /// structured.)
+    // Forms for objects as bytes.
     using structured::send;
     using structured::send_for;
     using structured::try_send;
+    /// Encodes an object and sends it, like structured::send. An object that the codec refuses fails with
+    /// errc::serialization. If there is no memory for the bytes, a noexcept form ends the program.
     template <class T> void send(const T &object, optional_send_options options = {}) const
     {
         detail::unwrap(encoded(object, [&](std::string_view bytes) {
@@ -147,10 +156,12 @@ template <class... Types> class typed : public structured
             object, [&](std::string_view bytes) { return structured::send_for(id_of<T>(), bytes, timeout, options); });
     }
 
-    /// An object that the codec refuses fails with errc::deserialization and is lost. (It counts as received.)
+    // Forms for objects as bytes.
     using structured::receive;
     using structured::receive_for;
     using structured::try_receive;
+    /// Waits for the next object and decodes it, like structured::receive. An object that the codec refuses fails with
+    /// errc::deserialization and is lost. (It counts as received.)
     any receive(duration timeout = forever) const { return detail::unwrap(receive_for(timeout)); }
     [[nodiscard]] expected<any> try_receive() const noexcept { return receive_for(duration::zero()); }
     [[nodiscard]] expected<any> receive_for(duration timeout) const noexcept
@@ -161,7 +172,7 @@ template <class... Types> class typed : public structured
         expected<object_info> got = structured::receive_for(buffer, timeout, &needed);
         if (got) return decoded(got->type_id, text(buffer, got->length));
         std::vector<std::uint8_t> larger;
-        // More than once only if another thread takes the object and the next is larger still.
+        // It repeats only if another thread takes the object and the next one is larger still.
         while (!got && got.error() == errc::buffer_too_small) {
             larger.resize(needed);
             got = structured::receive_for(larger, duration(left.us()), &needed);

@@ -13,17 +13,18 @@ use crate::link::h3::DatagramVerdict;
 use crate::link::h3::error::H3_DATAGRAM_ERROR;
 
 impl Connection {
-    /// Takes on the sink that the session's user has brought.
+    /// Takes the sink that the session's user has attached.
     pub(super) fn adopt(&mut self) {
         if self.sink.is_none() && !self.had_sink && self.quarter.is_some() {
             self.sink = self.session.take_sink();
             self.had_sink = self.sink.is_some();
-            // What QUIC dropped before is counted at the first look.
+            // Makes the first check count what QUIC dropped before.
             self.burst = usize::MAX / 2;
         }
     }
 
-    /// Takes what arrived out of QUIC's buffer and delivers it; whether the reader should be let run.
+    /// Takes the datagrams that arrived out of QUIC's buffer and delivers them. Returns whether the
+    /// reader should get time to run.
     pub(in crate::link::core) fn deliver(&mut self, now: Instant, batch: &mut Vec<Bytes>) -> bool {
         self.adopt();
         let Some(sink) = self.sink.clone() else {
@@ -77,9 +78,9 @@ impl Connection {
         Some(datagram)
     }
 
-    /// Empties QUIC's buffer although there is no reader. The first datagrams are kept for the reader to come,
-    /// once CONNECT has said for what session they are; all others, and those after the reader has
-    /// gone, are nobody's.
+    /// Empties QUIC's buffer although there is no reader. Once CONNECT has named the session, the
+    /// first datagrams are kept for the reader that will come. All others, and those that arrive
+    /// after the reader has gone, are dropped.
     pub(super) fn keep_first(&mut self) {
         while let Some(datagram) = self.next_datagram() {
             let is_wanted = !self.had_sink && self.h3.connect_stream_id().is_some();
@@ -99,8 +100,8 @@ impl Connection {
         early
     }
 
-    /// Counts what QUIC's receive buffer dropped, at a moment when that buffer is empty. A burst that fits the buffer
-    /// cannot have lost anything, and is not looked at.
+    /// Counts the datagrams that QUIC's receive buffer dropped, at a moment when that buffer is
+    /// empty. A burst that fits the buffer cannot have lost anything and is not checked.
     pub(super) fn count_receive_drops(&mut self) {
         if std::mem::take(&mut self.burst) >= QUIC_RECEIVE_BUFFER_BYTES / (2 * MAX_UDP_PAYLOAD_BYTES) {
             let arrived = self.quic.stats().frame_rx.datagram;

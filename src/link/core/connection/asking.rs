@@ -1,4 +1,4 @@
-//! From QUIC's handshake to the session: SETTINGS, CONNECT and its answer, on both sides.
+//! The way from QUIC's handshake to the session, on both sides: SETTINGS, CONNECT and its answer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,10 +14,10 @@ use crate::link::h3::error::{H3_NO_ERROR, WT_REQUIREMENTS_NOT_MET};
 use crate::link::h3::{Event, QuarterStreamId, Role};
 
 impl Connection {
-    /// A client asks for its session.
+    /// Asks for the session of a client.
     pub(in crate::link::core) fn ask(&mut self, now: Instant, request: Ask) {
         if self.stage != Stage::Asking {
-            // Lost meanwhile.
+            // The connection was lost in the meantime.
             let lost = || Error::Protocol("the connection was lost".into());
             (request.done)(Err(self.lost.take().map_or_else(lost, |reason| ending::lost(&reason))));
             return;
@@ -28,7 +28,7 @@ impl Connection {
         self.advance(now);
     }
 
-    /// Opens our control stream, which stays open: a critical stream may not end.
+    /// Opens our control stream. It stays open, because a critical stream must not end.
     pub(super) fn open_control(&mut self) {
         if self.stage == Stage::Asking
             && !self.control_is_open
@@ -41,12 +41,14 @@ impl Connection {
         }
     }
 
-    /// A client says nothing before it is sure that it wants this connection.
+    /// Whether the control stream may open. A client sends nothing before it is sure that it wants
+    /// this connection.
     pub(super) fn wants_control(&self) -> bool {
         !matches!(self.handshake.as_deref(), Some(Handshake::Client { ask: None, .. }))
     }
 
-    /// Sends a client's request as soon as the server's SETTINGS are there and a stream may be opened.
+    /// Sends a client's request as soon as the server's SETTINGS have arrived and a stream may be
+    /// opened.
     pub(super) fn ask_now(&mut self) {
         if self.stage != Stage::Asking || self.h3.peer_settings().is_none() || !self.control_is_open {
             return;
@@ -57,7 +59,7 @@ impl Connection {
             return;
         };
         let fits = self.h3.peer_settings().is_some_and(|settings| settings.problem(Role::Client).is_none());
-        // A problem is found when its event is looked at.
+        // The event of the SETTINGS reports a problem with them.
         let Some(id) = fits.then(|| self.quic.streams().open(Dir::Bi)).flatten() else { return };
         *asked = true;
         let bytes = self.h3.connect_bytes(id.into(), &ask.request);
@@ -72,7 +74,7 @@ impl Connection {
         }
     }
 
-    /// The next event, if this side may look at it: a client looks at nothing before it asks.
+    /// The next event, if this side may handle it. A client handles none before it asks.
     pub(super) fn next_event(&mut self) -> Option<Event> {
         if self.stage == Stage::Asking && !self.wants_control() {
             return None;
@@ -152,7 +154,7 @@ impl Connection {
         }
     }
 
-    /// Establishes the session that a server granted, once the stream has taken the answer.
+    /// Establishes the session that a server granted, as soon as the stream has taken the answer.
     pub(super) fn grant(&mut self) {
         let Some(Handshake::Server { granted: granted @ Some(_), .. }) = self.handshake.as_deref_mut() else {
             return;
@@ -163,13 +165,13 @@ impl Connection {
             return;
         }
         let Some(request) = granted.take() else { return };
-        // One that reads no answer gets no session, and its time runs out.
+        // A client that does not read the answer gets no session, and its deadline passes.
         if let Ok(None) = self.quic.send_stream(id).stopped() {
             self.establish(id.into(), request.path, request.authority);
         }
     }
 
-    /// The session is there: its users hear of it.
+    /// Establishes the session and notifies its users.
     pub(super) fn establish(&mut self, id: u64, path: String, authority: String) {
         let Some(handshake) = self.handshake.take() else { return };
         self.stage = Stage::Open;
@@ -197,7 +199,7 @@ impl Connection {
         }
     }
 
-    /// The attempt has failed, and nothing of it is left behind.
+    /// Ends an attempt that has failed, and leaves nothing of it behind.
     pub(super) fn fail(&mut self, now: Instant, error: Error) {
         self.give_up_handshake(None, error);
         self.close(now, H3_NO_ERROR, b"");

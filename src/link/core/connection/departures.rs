@@ -7,7 +7,8 @@ use quinn_proto::Transmit;
 use super::{Connection, MAX_TRAIN_BYTES, Stage};
 
 impl Connection {
-    /// Writes the next train; `false` when there is nothing to write. `woken` says that the sink has news.
+    /// Writes the next train; `None` when there is nothing to write. `woken` says that the sink has
+    /// something new.
     pub(in crate::link::core) fn transmit(
         &mut self,
         now: Instant,
@@ -32,7 +33,7 @@ impl Connection {
         transmit
     }
 
-    /// Feeds QUIC for one train; says how many packets that is at most.
+    /// Feeds QUIC for one train. Returns the most packets that the train may have.
     pub(super) fn feed(&mut self, now: Instant, segments: usize, woken: bool) -> usize {
         let mtu = usize::from(self.quic.current_mtu()).max(1);
         let train = segments.min(MAX_TRAIN_BYTES / mtu).max(1);
@@ -44,18 +45,19 @@ impl Connection {
         train
     }
 
-    /// Whether its sink has to be asked again in the next turn though nothing leaves in this one.
+    /// Whether its sink has to be asked again in the next turn although nothing leaves in this one.
     pub(in crate::link::core) fn take_ask_again(&mut self) -> bool {
         self.feeding.take_ask_again()
     }
 
-    /// Feeds QUIC before the turn that sends it.
+    /// Feeds QUIC before the turn that sends the datagrams.
     pub(in crate::link::core) fn feed_now(&mut self, now: Instant) {
         self.adopt();
         self.feed(now, usize::MAX, true);
     }
 
-    /// The socket took nothing: this goes first when it does.
+    /// Keeps a train that the socket did not take. It leaves first when the socket takes packets
+    /// again.
     pub(in crate::link::core) fn hold(&mut self, transmit: Transmit, bytes: Vec<u8>) {
         self.rare().blocked = Some((transmit, bytes));
     }

@@ -14,7 +14,7 @@ use crate::link::h3::error::{H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLE
 use crate::link::h3::{self, DatagramVerdict, Event, close_bytes};
 
 impl Connection {
-    /// What we said last on the CONNECT stream was acknowledged, or is not wanted.
+    /// The peer acknowledged our last bytes on the CONNECT stream, or does not want them.
     pub(super) fn words_arrived(&mut self, now: Instant) {
         match self.stage {
             Stage::Goodbye => self.enter_grace(now),
@@ -54,7 +54,8 @@ impl Connection {
         self.deadline = Some(now + GRACE);
     }
 
-    /// The peer broke the protocol: QUIC says so at once, the session ends when its last events were looked at.
+    /// Closes the connection because the peer broke the protocol. QUIC reports this at once, and
+    /// the session ends when its last events were handled.
     pub(super) fn break_off(&mut self, now: Instant, error: h3::ConnectionError) {
         if self.broken.is_none() {
             tracing::debug!(code = error.code, reason = %error.reason, "closing: the peer broke the protocol");
@@ -63,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// A defect of ours panicked.
+    /// Closes the connection after a panic, which is a defect of ours.
     pub(in crate::link::core) fn panicked(&mut self, now: Instant) {
         let reason = "a defect of the library, which panicked";
         self.break_off(now, h3::ConnectionError::new(H3_INTERNAL_ERROR, reason));
@@ -81,7 +82,7 @@ impl Connection {
         }
     }
 
-    /// QUIC lost the connection.
+    /// Ends the session because QUIC lost the connection.
     pub(super) fn lost(&mut self, reason: &ConnectionError) {
         if self.stage == Stage::Open {
             self.session.end(ending::epitaph(reason));
@@ -101,7 +102,7 @@ impl Connection {
         }
     }
 
-    /// Nothing more is said or heard; what had arrived is still delivered.
+    /// Stops sending and receiving. Datagrams that arrived before are still delivered.
     pub(super) fn leave(&mut self) {
         self.stage = Stage::Closed;
         self.deadline = None;
@@ -113,7 +114,7 @@ impl Connection {
         }
     }
 
-    /// The connection is no longer needed.
+    /// Closes a connection that is no longer needed and has no session.
     pub(in crate::link::core) fn abandon(&mut self, now: Instant, code: u64) {
         if self.stage < Stage::Open {
             self.give_up_handshake(None, Error::Closed);
@@ -121,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// What its user has to say to the peer.
+    /// Sends the peer the code and reason with which the user closed the session.
     pub(super) fn say_goodbye(&mut self, now: Instant) {
         if self.stage != Stage::Open {
             return;
@@ -133,7 +134,7 @@ impl Connection {
         if let Some(rare) = &mut self.rare {
             rare.give_up = None;
         }
-        // One that the peer has stopped reading hears nothing, and reports nothing either.
+        // A stream that the peer has stopped carries nothing more and reports nothing either.
         match self.quic.send_stream(id).stopped() {
             Ok(None) => self.write(id, close_bytes(code, &reason), true),
             _ => self.enter_grace(now),
@@ -166,7 +167,7 @@ impl Connection {
         }
     }
 
-    /// Lets go of the sink when it is closed or the connection is over, after the last delivery.
+    /// Releases the sink after a last delivery, if the sink is closed or the connection is over.
     pub(in crate::link::core) fn let_go(&mut self, now: Instant, batch: &mut Vec<Bytes>) {
         let over = self.stage == Stage::Closed;
         if self.sink.as_ref().is_some_and(|sink| over || sink.is_closed()) {
@@ -177,13 +178,13 @@ impl Connection {
             }
         }
         if over {
-            // After the last packet: shutdown waits for it.
+            // After the last packet, because shutdown waits for it.
             self.live = None;
             self.place = None;
         }
     }
 
-    /// The connection is gone: what is still asked about it, its session answers.
+    /// Ends a connection that is gone. From now on, its session answers questions about it.
     pub(in crate::link::core) fn gone(mut self, now: Instant, batch: &mut Vec<Bytes>, reason: &str) {
         self.give_up_handshake(None, Error::Protocol(reason.to_owned()));
         if self.stage == Stage::Open {

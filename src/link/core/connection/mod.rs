@@ -1,4 +1,5 @@
-//! A connection and its session, as state: events of QUIC go in, what the session sends comes out.
+//! The state of a connection and its session: events of QUIC go in, packets of the session come
+//! out.
 
 mod arrivals;
 mod asking;
@@ -23,32 +24,33 @@ use crate::link::h3::error::H3_NO_ERROR;
 use crate::link::h3::{self, QuarterStreamId};
 use crate::runtime::LiveGuard;
 
-/// How long a peer may take to acknowledge our CLOSE capsule before the connection is closed without waiting on.
+/// How long a peer may take to acknowledge our CLOSE capsule. After that, we go on to close the
+/// connection without the acknowledgement.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How long the peer may take after that to end the connection itself, so that its own words are not cut off; and how
-/// long a CLOSE capsule may follow a STOP_SENDING.
+/// How long the peer may then take to end the connection itself, so that its own close information
+/// is not cut off. A CLOSE capsule may follow a STOP_SENDING for as long.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// Bytes read from a stream at once; its flow-control window is the bound on what can wait.
+/// Bytes read from a stream at once. The stream's flow-control window limits how much can wait.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// What is kept between CONNECT and the session's reader: a peer may send datagrams together with
-/// CONNECT, and a server's first ones may overtake its answer.
+/// The most datagrams that are kept between CONNECT and the session's reader. A peer may send
+/// datagrams together with CONNECT, and a server's first ones may overtake its answer.
 const KEPT_DATAGRAMS: usize = 64;
 
-/// Datagrams delivered at once.
+/// The most datagrams that are delivered at once.
 const DELIVERED_AT_ONCE: usize = 512;
 
-/// The largest UDP payload we offer to receive: what Ethernet carries.
+/// The largest UDP payload that we offer to receive: the most that Ethernet carries.
 const MAX_UDP_PAYLOAD_BYTES: usize = 1472;
 
-/// Where a connection is in its life.
+/// The stage of a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     /// QUIC's handshake is under way.
     Connecting,
-    /// SETTINGS and CONNECT are.
+    /// SETTINGS and CONNECT are under way.
     Asking,
     /// A server refused the request; the answer is on its way.
     Refusing,
@@ -56,13 +58,13 @@ pub(super) enum Stage {
     Open,
     /// Our CLOSE capsule is on its way.
     Goodbye,
-    /// The peer may have more to say, or wants to be the one that closes.
+    /// The peer may have more to send, or wants to close the connection itself.
     Grace,
-    /// QUIC takes its leave.
+    /// QUIC ends the connection.
     Closed,
 }
 
-/// Bytes of ours that a stream did not take yet.
+/// Bytes of ours that a stream has not taken yet.
 struct Unsent {
     stream: StreamId,
     bytes: Vec<u8>,
@@ -70,15 +72,17 @@ struct Unsent {
     finish: bool,
 }
 
-/// What is rare in the life of a connection, and freed when it is over.
+/// State that a connection needs rarely. It is freed when it is no longer needed.
 #[derive(Default)]
 struct Rare {
     unsent: Vec<Unsent>,
-    /// The peer reads no more of the CONNECT stream, with this code; from then on only so long.
+    /// Set when the peer has stopped reading the CONNECT stream: the instant until which we still
+    /// wait, and the peer's code.
     give_up: Option<(Instant, u64)>,
     /// A transmit that the socket did not take.
     blocked: Option<(Transmit, Vec<u8>)>,
-    /// Copies of the first datagrams of a session that has no reader yet: the originals keep their packets alive.
+    /// Copies of the first datagrams of a session that has no reader yet. The originals would keep
+    /// their packets in memory.
     early: Vec<Bytes>,
 }
 
@@ -88,11 +92,11 @@ pub(super) struct Connection {
     pub(super) handle: ConnectionHandle,
     pub(super) quic: quinn_proto::Connection,
     pub(super) stage: Stage,
-    /// In the lane's list of those with work.
+    /// Whether it is in the lane's list of connections with work.
     pub(super) is_listed: bool,
-    /// Has datagrams of the message that is being taken apart.
+    /// Whether it got packets of the message that is being taken apart.
     pub(super) is_touched: bool,
-    /// Its sink or its user has news.
+    /// Whether its sink or its user has something new.
     pub(super) is_woken: bool,
     pub(super) armed: Option<Instant>,
     h3: h3::SessionMachine,
@@ -110,13 +114,13 @@ pub(super) struct Connection {
     deadline: Option<Instant>,
     feeding: Feeding,
     taken: u64,
-    /// Of those, the ones that nobody wanted; and those that QUIC dropped.
+    /// Of the datagrams taken, those that no reader wanted; then those that QUIC dropped.
     dropped: u64,
     lost_by_quic: u64,
-    /// Taken since QUIC's buffer was last seen empty.
+    /// Datagrams taken since QUIC's buffer was last seen empty.
     burst: usize,
     broken: Option<Box<h3::ConnectionError>>,
-    /// Why QUIC lost a client's connection before it asked for anything.
+    /// Why QUIC lost a client's connection before the client asked for anything.
     pub(super) lost: Option<Box<ConnectionError>>,
     rare: Option<Box<Rare>>,
     live: Option<Arc<LiveGuard>>,
@@ -124,7 +128,7 @@ pub(super) struct Connection {
     place: Option<Box<dyn Send>>,
 }
 
-/// What a new connection is made of.
+/// The parts of a new connection.
 pub(super) struct Parts {
     pub(super) key: ConnectionKey,
     pub(super) endpoint: usize,
@@ -193,7 +197,8 @@ impl Connection {
         SessionStats::of(&self.quic)
     }
 
-    /// Everything but datagrams and packets: timers, QUIC's events, and what follows from them.
+    /// Handles timers, QUIC's events, and what follows from them: everything but datagrams and
+    /// packets.
     pub(super) fn advance(&mut self, now: Instant) {
         while self.quic.poll_timeout().is_some_and(|due| due <= now) {
             self.quic.handle_timeout(now);
@@ -215,7 +220,7 @@ impl Connection {
         self.publish_size();
     }
 
-    /// Takes what QUIC reports; the reason if the connection is lost.
+    /// Handles QUIC's events. Returns the reason if the connection is lost.
     fn quic_events(&mut self, now: Instant) -> Option<ConnectionError> {
         let mut lost = None;
         while let Some(event) = self.quic.poll() {
@@ -251,7 +256,7 @@ impl Connection {
         }
     }
 
-    /// What the HTTP/3 state has found in the peer's streams.
+    /// Handles the events that the HTTP/3 state has found in the peer's streams.
     fn session_events(&mut self, now: Instant) {
         while let Some(event) = self.next_event() {
             match self.stage {
@@ -259,7 +264,7 @@ impl Connection {
                 Stage::Open => self.open_event(now, event),
                 _ => {}
             }
-            // A client's request, or a server's answer, may have waited for just this.
+            // A client's request or a server's answer may have waited for this event.
             self.ask_now();
             self.grant();
         }
@@ -269,10 +274,10 @@ impl Connection {
         }
     }
 
-    /// When it has to be looked at though nothing happens.
+    /// When the connection needs a turn although nothing happens.
     pub(super) fn due(&mut self) -> Option<Instant> {
         let give_up = self.rare.as_ref().and_then(|rare| rare.give_up).map(|(at, _)| at);
-        // Nothing is fed otherwise, and what feeding waited for may be long past.
+        // Otherwise nothing is fed, and the instant for which feeding waited may be long past.
         let feeds = self.stage == Stage::Open
             && self.sink.is_some()
             && self.rare.as_ref().is_none_or(|rare| rare.blocked.is_none());
@@ -280,12 +285,13 @@ impl Connection {
         [self.quic.poll_timeout(), self.deadline, give_up, feeding].into_iter().flatten().min()
     }
 
-    /// A command said that the session has news: the next one will be written again.
+    /// Notes that a command about the session was read: the next wake posts a command again.
     pub(super) fn hear(&self) {
         self.state.woken.store(false, Ordering::Release);
         std::sync::atomic::fence(Ordering::SeqCst);
     }
 }
 
-/// A train is one `sendmsg`, which takes no more than a UDP datagram's 65,507 bytes.
+/// The most bytes of a train. A train is one `sendmsg`, which takes at most the 65,507 bytes of a
+/// UDP datagram.
 const MAX_TRAIN_BYTES: usize = 65_000;

@@ -1,4 +1,4 @@
-//! Streams: bytes of the peer's go to the HTTP/3 state, bytes of ours go out.
+//! Streams: the peer's bytes go to the HTTP/3 state, and our bytes go out.
 
 use std::time::Instant;
 
@@ -22,19 +22,20 @@ impl Connection {
             StreamEvent::Writable { .. } => self.flush(),
             StreamEvent::Finished { id } if Some(id) == self.connect => self.words_arrived(now),
             StreamEvent::Stopped { id, error_code } if Some(id) == self.connect => match self.stage {
-                // That ends the session (draft-ietf-webtrans-http3 section 6), but peers do it together with their
-                // CLOSE capsule, which goes first if it comes.
+                // This ends the session (draft-ietf-webtrans-http3 section 6). But peers send it
+                // together with their CLOSE capsule, which goes first if it comes.
                 Stage::Open => {
                     self.rare().give_up.get_or_insert((now + GRACE, error_code.into_inner()));
                 }
                 _ => self.words_arrived(now),
             },
-            // Those of a kind become available when a control or CONNECT stream waits for it.
+            // A control or CONNECT stream may wait for `Available`. `advance` opens it after these
+            // events.
             _ => {}
         }
     }
 
-    /// Feeds what came on stream `id` to the HTTP/3 state.
+    /// Feeds the bytes that arrived on stream `id` to the HTTP/3 state.
     pub(super) fn read(&mut self, now: Instant, id: StreamId) {
         if self.broken.is_some() {
             return;
@@ -71,7 +72,7 @@ impl Connection {
                     break;
                 }
             }
-            // Credit is given with the next packet, which this turn writes if there is any.
+            // The next packet grants the credit. This turn writes that packet if there is one.
             let _ = chunks.finalize().should_transmit();
         }
         match verdict {
@@ -92,13 +93,13 @@ impl Connection {
         }
     }
 
-    /// Writes `bytes`, all of them in time, and then ends the stream if asked to.
+    /// Writes all of `bytes`, now or later, and then ends the stream if `finish` is set.
     pub(super) fn write(&mut self, stream: StreamId, bytes: Vec<u8>, finish: bool) {
         self.rare().unsent.push(Unsent { stream, bytes, sent: 0, finish });
         self.flush();
     }
 
-    /// Writes what streams did not take before.
+    /// Writes the bytes that streams did not take before.
     pub(super) fn flush(&mut self) {
         let Some(rare) = &mut self.rare else { return };
         let quic = &mut self.quic;
@@ -108,7 +109,7 @@ impl Connection {
                 match stream.write(&unsent.bytes[unsent.sent..]) {
                     Ok(count) => unsent.sent += count,
                     Err(WriteError::Blocked) => return true,
-                    // No longer needed; an event of its own reports it.
+                    // The bytes are no longer needed. A separate event reports why.
                     Err(_) => return false,
                 }
             }

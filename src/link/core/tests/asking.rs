@@ -1,4 +1,4 @@
-//! Clients that ask for their session when there is nobody to ask any longer.
+//! Tests of clients that ask for their session after the connection is gone.
 
 use super::*;
 

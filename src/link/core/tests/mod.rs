@@ -1,4 +1,4 @@
-//! Cores that talk to each other over a network of a few lines, in invented time.
+//! Tests with cores that talk to each other over a small simulated network, in simulated time.
 
 mod asking;
 mod paths;
@@ -26,20 +26,20 @@ use crate::link::tls::{self, ClientCrypto, Extensions, Identity, ServerCrypto};
 use crate::link::{DatagramPath, Lane, LinkSession, endpoint};
 use crate::runtime::lane::Next;
 
-/// The time that every packet takes.
+/// The time that every packet takes on its way.
 const DELAY: Duration = Duration::from_millis(1);
 
-/// A guard against hanging, in invented time.
+/// A limit against hanging tests, in simulated time.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Turns that a host takes at one instant at most; more is a host that never rests.
+/// The most turns that a host takes at one instant. A host that takes more never rests.
 const MOST_TURNS: usize = 10_000;
 
 fn at(host: u8, port: u16) -> SocketAddr {
     ([10, 0, 0, host], port).into()
 }
 
-/// What one `send` of a socket gave to the network.
+/// The packets that one `send` of a socket gave to the network.
 #[derive(Debug, Clone)]
 struct Train {
     from: SocketAddr,
@@ -78,7 +78,7 @@ impl Wire for Sockets {
     fn closed(&mut self, _: EndpointKey) {}
 }
 
-/// A machine with a lane and as many sockets as it likes.
+/// A machine with a lane and as many sockets as it needs.
 struct Host {
     lane: Arc<Lane>,
     secrets: Secrets,
@@ -133,7 +133,7 @@ impl Host {
     }
 }
 
-/// What the network does to a train; `false` loses it.
+/// What the network does to a train. It loses the train if this returns `false`.
 type Rule = Box<dyn FnMut(&mut Train) -> bool>;
 
 /// Hosts, and the trains between them.
@@ -156,7 +156,7 @@ fn server() -> SocketAddr {
 }
 
 impl Network {
-    /// A host for clients and one that serves at [`server`], whose door is returned.
+    /// A host for clients and one with a server at [`server`], whose door is returned.
     fn new() -> (Self, Arc<Door>) {
         let now = Instant::now();
         let identity = Identity::load(&IdentitySource::SelfSigned { names: Vec::new() }).unwrap();
@@ -183,7 +183,8 @@ impl Network {
         door
     }
 
-    /// Begins to connect from `from` to `to`; the first packets leave in the next turn of the clients.
+    /// Begins to connect from `from` to `to`. The first packets leave in the next turn of the
+    /// clients.
     fn attempt(&mut self, from: SocketAddr, to: SocketAddr) -> Attempt {
         let hash = self.identity.certificate_hash().unwrap();
         let (tls, _) = tls::client_config(&Trust::CertificateHashes(vec![hash])).unwrap();
@@ -212,7 +213,7 @@ impl Network {
         Attempt { key, session, state }
     }
 
-    /// A session from `from` to the server at `door`: the client's end and the server's.
+    /// A session from `from` to the server at `door`: the client's end and the server's end.
     fn session(&mut self, from: SocketAddr, to: SocketAddr, door: &Door) -> (Arc<Pipe>, Arc<Pipe>) {
         let attempt = self.attempt(from, to);
         self.run_until("QUIC is connected", |_| attempt.state.lock().connected);
@@ -226,7 +227,7 @@ impl Network {
         (Pipe::of(attempt.session), Pipe::of(door.sessions.lock().remove(0)))
     }
 
-    /// Delivers what is on its way; that takes its time.
+    /// Delivers the trains that are on their way, which takes [`DELAY`].
     fn deliver(&mut self) {
         self.now += DELAY;
         for mut train in std::mem::take(&mut self.flight) {
@@ -237,21 +238,21 @@ impl Network {
         self.collect();
     }
 
-    /// Puts on its way what the hosts have sent.
+    /// Puts the trains that the hosts have sent on their way.
     fn collect(&mut self) {
         for host in &mut self.hosts {
             self.flight.append(&mut host.sockets.sent);
         }
     }
 
-    /// Delivers what is on its way and lets all hosts do all there is to do.
+    /// Delivers the trains that are on their way and lets all hosts do all their work.
     fn step(&mut self) {
         self.deliver();
         self.hosts.iter_mut().for_each(|host| host.settle(self.now));
         self.collect();
     }
 
-    /// Steps until `holds`, from one thing that happens to the next.
+    /// Steps from one event to the next until `holds`.
     fn run_until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         while !holds(self) {
             assert!(self.now - self.started < PATIENCE, "not in time: {what}");
@@ -266,7 +267,7 @@ impl Network {
         }
     }
 
-    /// Lets so much time pass.
+    /// Lets `time` pass.
     fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
@@ -275,7 +276,7 @@ impl Network {
     }
 }
 
-/// A client's attempt, and how far it has come.
+/// A client's attempt and its progress.
 struct Attempt {
     key: super::ConnectionKey,
     session: Arc<LinkSession>,
@@ -288,7 +289,7 @@ struct Progress {
     established: bool,
 }
 
-/// A server that lets everybody in.
+/// A server that admits every client.
 struct Door {
     lane: Arc<Lane>,
     config: ServerConfig,
@@ -331,9 +332,9 @@ impl Acceptor for Door {
 struct Pipe {
     session: Arc<LinkSession>,
     path: OnceCell<DatagramPath>,
-    /// What there is to send, framed.
+    /// Datagrams to send, framed.
     outgoing: Mutex<VecDeque<Bytes>>,
-    /// What is sent again and again.
+    /// A datagram that is sent again and again.
     endless: Mutex<Option<Bytes>>,
     fed: AtomicU64,
     incoming: Mutex<Vec<Bytes>>,
@@ -364,7 +365,7 @@ impl Pipe {
         self.path().wake();
     }
 
-    /// Sends as many datagrams of `bytes` bytes as it is let.
+    /// Sends as many datagrams of `bytes` bytes as it may.
     fn flood(&self, bytes: usize) {
         *self.endless.lock() = Some(self.path().frame(&vec![7; bytes]));
         self.path().wake();

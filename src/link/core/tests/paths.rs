@@ -1,4 +1,5 @@
-//! What happens on the path: addresses that change, congestion marks, sockets that take and give packets one by one.
+//! Tests of the path: addresses that change, congestion marks, and sockets that take and give
+//! packets one by one.
 
 use super::*;
 
@@ -28,7 +29,7 @@ fn a_session_follows_its_client_to_another_address_and_another_network() {
             }
             is_back || train.to == server()
         });
-        // A server learns of it when the client speaks.
+        // The server learns of the move when the client sends.
         pipes.0.send(b"moved");
         network.run_until("the server follows", |_| pipes.1.remote() == outside);
         exchange(&mut network, &pipes, &[number as u8; 100]);
@@ -73,8 +74,8 @@ fn somebody_who_sends_a_packet_on_from_elsewhere_does_not_get_the_session() {
     let (mut network, door) = Network::new();
     let pipes = network.session(at(0, 1000), server(), &door);
     network.run_for(Duration::from_secs(1));
-    // The attacker is faster than the network: the client's own packet comes too late, and nothing
-    // comes to its end there.
+    // The attacker is faster than the network: the client's own packet comes too late. No packet
+    // arrives at the attacker's address.
     let stolen = Arc::new(Mutex::new(0));
     let seen = Arc::clone(&stolen);
     let mut is_first = true;
@@ -91,7 +92,7 @@ fn somebody_who_sends_a_packet_on_from_elsewhere_does_not_get_the_session() {
     network.run_until("the server is fooled at first", |_| pipes.1.remote() == at(66, 6));
     pipes.1.flood(1000);
     network.run_until("it finds out by itself", |_| pipes.1.remote() == at(0, 1000));
-    // RFC 9000 section 8: three times what came from there.
+    // RFC 9000 section 8: at most three times what came from there.
     assert!(*stolen.lock() <= 3 * 1200, "{} bytes went to an address that proved nothing", *stolen.lock());
     *pipes.1.endless.lock() = None;
     exchange(&mut network, &pipes, b"ours again");
@@ -117,7 +118,7 @@ fn a_client_takes_nothing_from_another_address_than_the_servers() {
     assert_eq!(pipes.0.remote(), server());
 }
 
-/// Figures of a flood over a path that marks one packet in 50.
+/// The figures of a flood over a path that marks every 50th train, if it goes to the server.
 fn flood_with_marks(mark: EcnCodepoint) -> crate::link::core::session::SessionStats {
     let (mut network, door) = Network::new();
     let pipes = network.session(at(0, 1000), server(), &door);
@@ -163,11 +164,11 @@ fn a_path_that_wipes_marks_out_carries_all_the_same() {
         true
     });
     exchange(&mut network, &pipes, b"still plain");
-    assert!(unmarked.load(Ordering::Relaxed) > 0, "it no longer says that marks are of use");
+    assert!(unmarked.load(Ordering::Relaxed) > 0, "its packets no longer say that they can be marked");
 }
 
-/// What arrives of 500 datagrams where sockets take `segments` packets at once, and where trains
-/// `come_apart` on the way.
+/// What arrives of 500 datagrams in each direction, and the longest train, where sockets take
+/// `segments` packets at once and where trains may `come_apart` on the way.
 fn carried(segments: usize, come_apart: bool) -> (Vec<Bytes>, Vec<Bytes>, usize) {
     let (mut network, door) = Network::new();
     network.hosts.iter_mut().for_each(|host| host.sockets.segments = segments);

@@ -1,9 +1,11 @@
-//! Packets that begin or belong to no connection: what a server answers, and what a client makes of the answers.
+//! Tests of packets that neither begin a connection nor belong to one: what a server answers, and
+//! what a client does with the answers.
 
 use super::*;
 use crate::link::core::session::{CloseInfo, ClosedBy};
 
-/// A packet of the client's after the handshake, as it was sent, and a server that knows nothing of its connection.
+/// A packet as the client sent it after the handshake, and a server that knows nothing of its
+/// connection.
 fn packet_of_a_forgotten_session() -> (Network, Arc<Pipe>, Train) {
     let (mut network, door) = Network::new();
     let (client, _) = network.session(at(0, 1000), server(), &door);
@@ -18,9 +20,9 @@ fn packet_of_a_forgotten_session() -> (Network, Arc<Pipe>, Train) {
     (network, client, packet)
 }
 
-/// What the server answers to `bytes`.
+/// The server's answer to `bytes`.
 fn answer(network: &mut Network, packet: &Train, bytes: Vec<u8>) -> Option<Vec<u8>> {
-    // No more than one reset leaves in 20 ms.
+    // A server sends at most one reset in 20 ms.
     network.now += Duration::from_secs(1);
     network.flight = vec![Train { stride: bytes.len(), bytes, ..packet.clone() }];
     network.deliver();
@@ -46,7 +48,7 @@ fn a_reset_is_shorter_than_what_it_answers_so_that_two_servers_never_answer_each
     let (mut network, _, packet) = packet_of_a_forgotten_session();
     for length in 1..packet.bytes.len() {
         let answer = answer(&mut network, &packet, packet.bytes[..length].to_vec());
-        // RFC 9000 section 10.3: none is shorter than 21 bytes.
+        // RFC 9000 section 10.3: no reset is shorter than 21 bytes.
         assert_eq!(answer.is_some(), length > 21, "{length} bytes");
         if let Some(answer) = answer {
             assert!((21..length).contains(&answer.len()), "{} bytes answer {length}", answer.len());
@@ -68,7 +70,7 @@ fn packets_for_ids_that_were_never_issued_and_handshakes_of_nobody_get_no_answer
     handshake.resize(1200, 7);
     assert_eq!(answer(&mut network, &packet, handshake), None);
     assert_eq!(answer(&mut network, &packet, vec![0; 1200]), None);
-    assert!(answer(&mut network, &packet, packet.bytes.clone()).is_some(), "its own id does");
+    assert!(answer(&mut network, &packet, packet.bytes.clone()).is_some(), "its own id gets an answer");
 }
 
 #[test]
@@ -104,7 +106,7 @@ fn a_client_that_must_prove_its_address_costs_no_state_before_it_has() {
         // A long header of type 3 (RFC 9000 section 17.2.5).
         let is_retry = train.bytes[0] & 0xf0 == 0xf0;
         seen.fetch_add(u64::from(is_retry), Ordering::Relaxed);
-        // Clients at this address never get it: somebody else sends in their name.
+        // Clients at this address never get it: another host sends in their name.
         !(is_retry && train.to.ip() == at(7, 0).ip())
     });
     let _forged: Vec<_> = (0..10).map(|port| network.attempt(at(7, port), server())).collect();
@@ -120,8 +122,8 @@ fn a_client_that_must_prove_its_address_costs_no_state_before_it_has() {
     assert_eq!(door.admitted.load(Ordering::Relaxed), 1);
 }
 
-/// Whether a client connects whose first packet is answered with a Version Negotiation packet of `versions`, beside the
-/// server's own answer.
+/// Whether a client connects if its first packet is answered with a Version Negotiation packet of
+/// `versions`, in addition to the server's own answer.
 fn connects_after_negotiation(versions: &[u32]) -> bool {
     let (mut network, _) = Network::new();
     let attempt = network.attempt(at(0, 1000), server());
@@ -143,5 +145,5 @@ fn connects_after_negotiation(versions: &[u32]) -> bool {
 #[test]
 fn a_negotiation_that_offers_the_clients_own_version_is_a_forgery_and_changes_nothing() {
     assert!(connects_after_negotiation(&[0x1a2a_3a4a, 1]));
-    assert!(!connects_after_negotiation(&[0x1a2a_3a4a]), "one that does not is believed");
+    assert!(!connects_after_negotiation(&[0x1a2a_3a4a]), "the client believes one that does not");
 }

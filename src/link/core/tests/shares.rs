@@ -1,4 +1,4 @@
-//! A turn is bounded, and everybody gets a share of it.
+//! Tests that a turn is bounded, and that each session and server gets a share of it.
 
 use super::*;
 use crate::link::core::endpoints::{ADMITTED_A_TURN, MOST_INCOMING};
@@ -26,7 +26,8 @@ fn of_hundreds_of_busy_sessions_each_gets_its_share_in_every_turn() {
         network.hosts[SERVER].turn(network.now);
         let sent = trains(&network);
         assert!(sent.values().all(|trains| *trains <= TRAINS_A_TURN), "round {round}: {sent:?}");
-        // Each has work in each turn: a window of ten packets, and a round trip of two rounds.
+        // Each session has work in each turn: a window of ten packets, and a round trip of two
+        // rounds.
         assert_eq!(sent.len(), usize::from(SESSIONS), "round {round}: each writes");
         network.hosts[CLIENT].settle(network.now);
         network.collect();
@@ -60,12 +61,12 @@ fn what_quic_refuses_keeps_nothing_waiting_that_is_behind_it() {
     network.run_for(Duration::from_secs(1));
     client.send(&[0; 5000]);
     client.send(b"small");
-    // Less than the interval of keep-alives, which would bring another turn.
+    // This is less than the interval of keep-alives, which would bring another turn.
     network.run_for(Duration::from_secs(1));
     assert_eq!(accepted.received(), [&b"small"[..]]);
 }
 
-/// First packets of so many clients, each from an address of its own.
+/// The first packets of `count` clients, each from its own address.
 fn first_packets(network: &mut Network, to: SocketAddr, count: u16) -> Vec<Train> {
     let attempts: Vec<_> = (0..count).map(|port| network.attempt(at(66, port), to)).collect();
     network.hosts[CLIENT].settle(network.now);
@@ -94,11 +95,11 @@ fn a_flood_of_first_packets_gets_a_bounded_part_of_each_turn_beside_a_running_se
         assert_eq!(accepted.received().len(), usize::from(number) + 1, "what came in the turn was delivered");
         assert!(trains(&network).contains_key(&at(0, 1)), "what was to leave in the turn has left");
         network.collect();
-        // Nobody is there to go on with those handshakes.
+        // No client is there to go on with those handshakes.
         network.flight.retain(|train| train.to == at(0, 1));
     }
     network.hosts[SERVER].settle(network.now);
-    // Those that had to wait in a line that was full are left to try again.
+    // Clients that found the queue of new connections full have to try again.
     assert_eq!(door.admitted.load(Ordering::Relaxed), 1 + MOST_INCOMING as u64);
 }
 

@@ -1,4 +1,4 @@
-//! The state machine: one connection, one session.
+//! The state machine of one connection and its one session.
 //!
 //! The driver passes in the bytes of peer streams and follows the verdicts; events come out of
 //! [`SessionMachine::poll_event`] in order. Nothing here waits, reads a clock or uses a socket.
@@ -20,64 +20,68 @@ use super::types::MAX_CAPSULE_BYTES;
 use super::uni::{self, Control, Keep, MAX_NAMELESS, UniStreams};
 use crate::error::{Error, Result};
 
-/// Request streams whose HEADERS are not complete that are tolerated at once.
+/// The most request streams at once whose HEADERS are not complete.
 pub const MAX_REQUESTS: usize = 4;
-/// Capsule bytes a client may send before its session is accepted.
+/// Capsule bytes that a client may send before its session is accepted.
 pub const MAX_EARLY_BYTES: usize = 4 * 1024;
-/// No more than this much of a peer's bytes is ever kept between calls: unfinished header blocks (a client's one
-/// response counts as a request here), early or unfinished capsules, unfinished SETTINGS, and integers cut in two.
-/// Besides, the one parsed request or response waits as an [`Event`]; its field section is limited to 64 KiB.
+/// The most bytes of a peer that are kept between calls: unfinished header blocks (a client's one
+/// response counts as a request here), early or unfinished capsules, unfinished SETTINGS, and
+/// integers cut in two. In addition, the one parsed request or response waits as an [`Event`]; its
+/// field section is limited to 64 KiB.
 pub const MAX_BUFFERED_BYTES: usize = MAX_REQUESTS * MAX_HEADERS_BYTES
     + MAX_EARLY_BYTES
     + MAX_CAPSULE_BYTES
     + MAX_SETTINGS_BYTES
     + (MAX_REQUESTS + MAX_NAMELESS + 4) * 8;
 
-/// What happened. Once [`Event::Closed`], [`Event::Aborted`] or a refusing [`Event::Response`] has come, nothing
-/// follows it.
+/// An event of the session. Nothing follows [`Event::Closed`], [`Event::Aborted`] or an
+/// [`Event::Response`] that refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The peer's SETTINGS; see [`PeerSettings::problem`] for whether they will do.
+    /// The peer's SETTINGS. [`PeerSettings::problem`] says whether a session can run with them.
     PeerSettings(PeerSettings),
-    /// A client asks for a session: [`SessionMachine::accept`] or [`SessionMachine::reject`]. Never
-    /// before its SETTINGS.
+    /// A client asks for a session: answer with [`SessionMachine::accept`] or
+    /// [`SessionMachine::reject`]. This never comes before the client's SETTINGS.
     Request {
         /// The CONNECT stream.
         stream_id: u64,
-        /// What it asks.
+        /// The request.
         request: Box<ConnectRequest>,
     },
-    /// The server answered; the session is established if the response says so.
+    /// The server answered. The session is established if the response says so.
     Response(ConnectResponse),
-    /// The peer wants the session wound down (GOAWAY or a DRAIN capsule); said once.
+    /// The peer wants to end the session soon (GOAWAY or a DRAIN capsule). Reported once.
     Draining,
-    /// The peer ended the session in order. An end without a CLOSE capsule means code 0 and no reason.
+    /// The peer ended the session in order. An end without a CLOSE capsule means code 0 and no
+    /// reason.
     Closed {
         /// The peer's code.
         code: u32,
         /// The peer's reason.
         reason: String,
     },
-    /// The session ended otherwise: the peer gave up the CONNECT stream, or broke the rules on it.
+    /// The session ended in another way: the peer gave up the CONNECT stream, or broke the rules on
+    /// it.
     Aborted {
-        /// The HTTP/3 code, the peer's or ours; ours is also the one to reset the stream with.
+        /// The HTTP/3 code, the peer's or ours. If it is ours, reset the stream with it, too.
         code: u64,
-        /// Who and why.
+        /// Which side ended it, and why.
         reason: Cow<'static, str>,
     },
 }
 
-/// What the driver does with a stream after it has handed in its data.
+/// What the driver does with a stream after it has passed in the stream's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamVerdict {
-    /// Go on reading (or, after the end of the stream, nothing).
+    /// Continue to read. After the end of the stream, do nothing.
     Continue,
-    /// STOP_SENDING and, if bidirectional, RESET_STREAM with this code; hand in no more of it.
+    /// Send STOP_SENDING and, if bidirectional, RESET_STREAM with this code. Pass in no more of it.
     Refuse {
         /// The code for both.
         code: u64,
     },
-    /// Write these bytes, finish the stream, STOP_SENDING with `H3_NO_ERROR`; hand in no more of it.
+    /// Write these bytes, finish the stream, and send STOP_SENDING with `H3_NO_ERROR`. Pass in no
+    /// more of it.
     Respond {
         /// A whole response.
         bytes: Vec<u8>,
@@ -87,11 +91,11 @@ pub enum StreamVerdict {
 /// How far the session has come.
 #[derive(Debug)]
 enum Phase {
-    /// Server: the request waits to be answered; capsules must wait with it (draft section 3.2).
+    /// Server: the request waits for an answer. Capsules must wait with it (draft section 3.2).
     Requested { choose_draft02: bool, early: Vec<u8> },
-    /// Client: CONNECT is sent.
+    /// Client: CONNECT was sent.
     Connecting,
-    /// 2xx was sent or received.
+    /// A 2xx status was sent or received.
     Established(CapsuleReader),
     /// The peer sent CLOSE; its stream must end now.
     Closed,
@@ -114,7 +118,8 @@ pub struct SessionMachine {
     requests: Vec<(u64, RequestStream)>,
     connect: Option<ConnectStream>,
     settings: Option<PeerSettings>,
-    /// A request, and what followed it, that arrived before the client's SETTINGS (draft section 3.1).
+    /// A request, and what followed it, if they arrived before the client's SETTINGS (draft section
+    /// 3.1).
     held: VecDeque<Event>,
     events: VecDeque<Event>,
     draining: bool,
@@ -144,12 +149,12 @@ impl SessionMachine {
         }
     }
 
-    /// Which end this is.
+    /// Which end of the connection this is.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// The peer's SETTINGS, once they have come.
+    /// The peer's SETTINGS, once they have arrived.
     pub(crate) fn peer_settings(&self) -> Option<&PeerSettings> {
         self.settings.as_ref()
     }
@@ -159,22 +164,23 @@ impl SessionMachine {
         self.connect.as_ref().map(|connect| connect.id)
     }
 
-    /// What to write, first thing, on a unidirectional stream of ours that is then kept open. We need no other.
+    /// The first bytes to write on a unidirectional stream of ours, which is then kept open. We
+    /// need no other.
     pub(crate) fn control_preface(&self) -> Vec<u8> {
         uni::control_preface()
     }
 
-    /// The next thing that happened.
+    /// The next event.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
-        // Most sessions have three events in their life, and would keep room for four.
+        // Most sessions have three events in their life, and would keep space for four.
         if self.events.is_empty() {
             self.events = VecDeque::new();
         }
         event
     }
 
-    /// Peer bytes kept for later; never more than [`MAX_BUFFERED_BYTES`].
+    /// Bytes of the peer that are kept for later; never more than [`MAX_BUFFERED_BYTES`].
     #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> usize {
         let requests: usize = self.requests.iter().map(|(_, stream)| stream.buffered_bytes()).sum();
@@ -189,7 +195,8 @@ impl SessionMachine {
         self.uni.buffered_bytes() + requests + connect
     }
 
-    /// Data of a unidirectional stream of the peer; `fin` with its last piece, which may be empty.
+    /// Handles data of a unidirectional stream of the peer. `fin` comes with its last piece, which
+    /// may be empty.
     pub(crate) fn uni_data(
         &mut self,
         id: u64,
@@ -214,12 +221,13 @@ impl SessionMachine {
         })
     }
 
-    /// The peer reset a unidirectional stream.
+    /// Handles the peer's reset of a unidirectional stream.
     pub(crate) fn uni_reset(&mut self, id: u64, _code: u64) -> Result<(), ConnectionError> {
         self.uni.reset(id)
     }
 
-    /// Data of a bidirectional stream: one the peer opened, or the client's own CONNECT stream.
+    /// Handles data of a bidirectional stream: one that the peer opened, or the client's own
+    /// CONNECT stream.
     pub(crate) fn bidi_data(
         &mut self,
         id: u64,
@@ -241,7 +249,7 @@ impl SessionMachine {
                 Ok(StreamVerdict::Continue)
             }
             Ok(Wants::Status(status)) => Ok(StreamVerdict::Respond { bytes: plain_response(status) }),
-            // One session per connection; draft section 5.2 leaves 429 or a reset.
+            // There is one session per connection. Draft section 5.2 leaves 429 or a reset.
             Ok(Wants::Session(..)) if self.connect.is_some() => {
                 Ok(StreamVerdict::Respond { bytes: plain_response(429) })
             }
@@ -257,19 +265,22 @@ impl SessionMachine {
         }
     }
 
-    /// The peer reset a bidirectional stream.
+    /// Handles the peer's reset of a bidirectional stream.
     ///
-    /// A STOP_SENDING on the CONNECT stream ends the session as well, but peers send it together with their CLOSE
-    /// capsule: read on to the end of the stream, and hand it in here only if that does not come.
+    /// A STOP_SENDING on the CONNECT stream ends the session as well. But peers send it together
+    /// with their CLOSE capsule. So read on to the end of the stream, and pass the STOP_SENDING in
+    /// here only if that end does not come.
     pub(crate) fn bidi_reset(&mut self, id: u64, code: u64) {
         self.requests.retain(|stream| stream.0 != id);
         if self.connect_stream_id() == Some(id) && !self.is_over() {
-            // draft section 6: the session ends with its stream, on whichever side that is closed.
+            // draft section 6: the session ends with its stream, on whichever side the stream is
+            // closed.
             self.end(Event::Aborted { code, reason: "the peer gave up the CONNECT stream".into() });
         }
     }
 
-    /// Client: what to write on a new bidirectional stream, whose id is `stream_id`, to ask for the session.
+    /// Client: the bytes that ask for the session, to be written on a new bidirectional stream with
+    /// the id `stream_id`.
     pub(crate) fn connect_bytes(&mut self, stream_id: u64, request: &ConnectRequest) -> Result<Vec<u8>> {
         let settings = match (self.role, &self.connect, &self.settings) {
             (Role::Client, None, Some(settings)) => settings,
@@ -292,7 +303,8 @@ impl SessionMachine {
         Ok(headers_frame(request.fields(protocol)))
     }
 
-    /// Server: what to write on the CONNECT stream to accept the request; the stream stays open.
+    /// Server: the bytes that accept the request, to be written on the CONNECT stream, which stays
+    /// open.
     pub fn accept(&mut self, headers: &[(String, String)]) -> Result<Vec<u8>> {
         let (response, early) = self.answer(200, headers)?;
         if let Some(connect) = &mut self.connect {
@@ -304,8 +316,9 @@ impl SessionMachine {
         Ok(response.frame())
     }
 
-    /// Server: what to write on the CONNECT stream to reject the request; the stream is then to be finished, and
-    /// stopped with `H3_NO_ERROR`. Any final status that is not a success will do.
+    /// Server: the bytes that reject the request, to be written on the CONNECT stream. Then the
+    /// stream must be finished, and stopped with `H3_NO_ERROR`. `status` may be any final status
+    /// that is not a success.
     pub(crate) fn reject(&mut self, status: u16, headers: &[(String, String)]) -> Result<Vec<u8>> {
         if !(300..=599).contains(&status) {
             return Err(Error::InvalidArgument(format!("{status} does not reject a request").into()));
@@ -340,7 +353,7 @@ impl SessionMachine {
             let Some(connect) = &mut self.connect else { return Ok(()) };
             match connect.phase {
                 Phase::Over => return Ok(()),
-                // draft section 6: any further data is answered with a reset of this code.
+                // draft section 6: the answer to any further data is a reset with this code.
                 Phase::Closed if !data.is_empty() => {
                     return Err(malformed("data after a CLOSE capsule").into());
                 }
@@ -356,7 +369,7 @@ impl SessionMachine {
                         return Err(StreamFault { code: H3_EXCESSIVE_LOAD, reason }.into());
                     };
                     let response = ConnectResponse::parse(fields).map_err(malformed)?;
-                    // 1xx: the final response is still to come.
+                    // 1xx: the final response follows later.
                     if response.status >= 200 {
                         connect.reader.enter_tunnel();
                         self.set_phase(if response.is_accepted() {
@@ -376,13 +389,13 @@ impl SessionMachine {
                 }
                 (Phase::Established(_), Frame::Data(payload)) => self.capsules(payload)?,
                 (Phase::Established(_), Frame::Capsule(bytes)) => self.capsules(&bytes)?,
-                // HEADERS in other phases the reader does not let through.
+                // The reader lets no HEADERS through in other phases.
                 _ => return Err(ConnectionError::new(H3_FRAME_UNEXPECTED, "DATA before HEADERS").into()),
             }
         }
     }
 
-    /// The peer finished the CONNECT stream.
+    /// Handles the end of the CONNECT stream.
     fn connect_end(&mut self) -> Result<(), Fault> {
         let Some(connect) = &mut self.connect else { return Ok(()) };
         if !connect.reader.at_boundary() {
@@ -393,7 +406,7 @@ impl SessionMachine {
             Phase::Established(capsules) if !capsules.at_boundary() => {
                 return Err(malformed("the stream ends within a capsule").into());
             }
-            // A request withdrawn before it was answered; its early capsules are discarded.
+            // A request may be withdrawn before it is answered. Its early capsules are discarded.
             Phase::Established(_) | Phase::Requested { .. } => {
                 self.end(Event::Closed { code: 0, reason: String::new() });
             }
@@ -419,7 +432,7 @@ impl SessionMachine {
         Ok(())
     }
 
-    /// Whether the session has ended, in the peer's or our eyes.
+    /// Whether the session has ended, for the peer or for us.
     fn is_over(&self) -> bool {
         self.connect.as_ref().is_some_and(|connect| matches!(connect.phase, Phase::Closed | Phase::Over))
     }
@@ -455,7 +468,7 @@ impl SessionMachine {
         if held { &mut self.held } else { &mut self.events }.push_back(event);
     }
 
-    /// Streams of a session that has ended are refused as such.
+    /// The code that refuses a stream. Streams of a session that has ended get their own code.
     fn refusal(&self, code: u64) -> u64 {
         if code == WT_BUFFERED_STREAM_REJECTED && self.is_over() { WT_SESSION_GONE } else { code }
     }
@@ -467,7 +480,7 @@ fn malformed(reason: &'static str) -> StreamFault {
 
 fn plain_response(status: u16) -> Vec<u8> {
     let headers = match status {
-        // RFC 9110 section 15.5.6 wants the methods named.
+        // RFC 9110 section 15.5.6 requires a list of the methods.
         405 => vec![("allow".to_owned(), "CONNECT".to_owned())],
         _ => Vec::new(),
     };

@@ -1,4 +1,4 @@
-//! The rules of the state machine, one test each.
+//! Tests of the state machine, one for each rule.
 
 use super::super::error::*;
 use super::super::frame::put_frame;
@@ -47,7 +47,7 @@ fn closed(code: u32, reason: &str) -> Event {
     Event::Closed { code, reason: reason.into() }
 }
 
-/// A server that has heard the client's SETTINGS and its request.
+/// A server that has received the client's SETTINGS and its request.
 fn requested() -> SessionMachine {
     let mut session = SessionMachine::server();
     let preface = session.control_preface();
@@ -60,14 +60,14 @@ fn requested() -> SessionMachine {
     session
 }
 
-/// A server that has accepted.
+/// A server that has accepted the session.
 fn accepted() -> SessionMachine {
     let mut session = requested();
     session.accept(&[]).unwrap();
     session
 }
 
-/// A client that has heard the server's SETTINGS and sent CONNECT.
+/// A client that has received the server's SETTINGS and sent CONNECT.
 fn connecting() -> SessionMachine {
     let mut session = SessionMachine::client();
     let preface = session.control_preface();
@@ -77,7 +77,7 @@ fn connecting() -> SessionMachine {
     session
 }
 
-/// A client whose session stands.
+/// A client whose session is established.
 fn connected() -> SessionMachine {
     let mut session = connecting();
     assert_eq!(session.bidi_data(CONNECT, &response_frame("200"), false), CONTINUE);
@@ -119,7 +119,7 @@ fn a_rejection_reaches_the_client_as_it_is() {
     assert_eq!(client.bidi_data(CONNECT, &answer, false), CONTINUE);
     let Some(Event::Response(response)) = client.poll_event() else { panic!() };
     assert_eq!((response.status, response.header("why")), (403, Some("because")));
-    // A body, and even broken frames after it, concern nobody.
+    // A body, and even broken frames after it, are ignored.
     assert_eq!(client.bidi_data(CONNECT, &data_frame(b"sorry"), false), CONTINUE);
     assert_eq!(client.bidi_data(CONNECT, &[0x02], true), CONTINUE);
     assert_eq!(server.bidi_data(CONNECT, &[0x02], true), CONTINUE);
@@ -283,7 +283,7 @@ fn data_before_headers_is_unexpected() {
 #[test]
 fn trailers_do_not_exist_on_the_stream_of_a_session() {
     for mut session in [requested(), accepted(), connected()] {
-        // By their type alone: nothing of them is waited for, kept or decoded.
+        // They are refused by their type alone: nothing of them is awaited, kept or decoded.
         assert_eq!(code(session.bidi_data(CONNECT, &[0x01], false)), H3_FRAME_UNEXPECTED);
         assert_eq!(session.buffered_bytes(), 0);
     }
