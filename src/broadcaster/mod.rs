@@ -1,5 +1,5 @@
-//! One datagram to many channels: prefixed once for each session id, shared by reference, without
-//! waiting for any.
+//! A broadcaster: one datagram to many channels. It adds the prefix once for each session id,
+//! shares the bytes by reference, and does not wait for any channel.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::runtime::wait::Deadline;
 
-/// Members whose memory is asked for before the first of them is sent to. What a broadcast reads of
-/// a thousand members is in no cache; one after the other, the waits for it are a tenth of its
-/// time.
+/// How many members have their memory fetched before the first of them gets the datagram. What a
+/// broadcast reads of a thousand members is in no cache; waiting for it one after the other takes a
+/// tenth of the time of a broadcast.
 const LOOK_AHEAD: usize = 16;
 
 /// What happens to a member that does not keep up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SlowPolicy {
-    /// It misses what it had no room for.
+    /// It misses the datagrams for which it had no space.
     #[default]
     Drop,
     /// It is removed after this many broadcasts in a row for which its queue dropped something.
     RemoveAfter(u32),
 }
 
-/// Where a member's datagrams go.
+/// Where the datagrams of a member go.
 #[derive(Clone)]
 pub enum Target {
     /// A transport: it shares the framed bytes with others.
@@ -53,34 +53,34 @@ impl Target {
     }
 }
 
-/// What a broadcast came to for one member.
+/// The result of a broadcast for one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberResult {
     /// The number under which it was added.
     pub member: u64,
     /// Accepted, or why not.
     pub result: Result<()>,
-    /// How many older datagrams made room for this one in its queue.
+    /// How many older datagrams its queue evicted for this one.
     pub evicted: usize,
     /// It is no longer a member: it was closed, or too slow for too long.
     pub removed: bool,
 }
 
-/// What has happened so far.
+/// The counts of a broadcaster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Broadcasts.
     pub broadcasts: u64,
     /// Members' queues that took a datagram.
     pub accepted: u64,
-    /// Members' queues that had no room.
+    /// Members' queues that had no space.
     pub dropped: u64,
     /// Members for which the payload was too large.
     pub too_large: u64,
     /// Members that refused for any other reason.
     pub failed: u64,
-    /// Members that were found closed, which removes them; again, when several broadcasts find one
-    /// at once.
+    /// Members that were found closed, which removes them. A member counts again if several
+    /// broadcasts find it at once.
     pub closed: u64,
     /// Members that were removed because they were slow.
     pub removed_slow: u64,
@@ -107,7 +107,7 @@ pub struct Broadcaster {
 #[derive(Default)]
 struct State {
     members: BTreeMap<u64, Arc<Member>>,
-    /// What a broadcast goes through; rebuilt after a change.
+    /// The members that a broadcast goes through; rebuilt after a change.
     snapshot: Option<Arc<[Arc<Member>]>>,
     statistics: Statistics,
     shut_down: bool,
@@ -116,7 +116,7 @@ struct State {
 struct Member {
     number: u64,
     target: Target,
-    /// Broadcasts in a row for which something of it was dropped.
+    /// Broadcasts in a row for which its queue dropped something.
     drops_in_a_row: AtomicU32,
 }
 
@@ -126,7 +126,8 @@ impl Broadcaster {
         Self { policy, state: Mutex::default() }
     }
 
-    /// Adds a member under a number of the caller's; one that is there already stays as it is.
+    /// Adds a member under a number of the caller's choice; a member that has this number already
+    /// stays.
     pub fn add(&self, number: u64, target: Target) -> Result<()> {
         if target.is_closed() {
             return Err(Error::Closed);
@@ -143,7 +144,7 @@ impl Broadcaster {
         Ok(())
     }
 
-    /// Removes a member; whether it was one.
+    /// Removes a member; returns whether there was one.
     pub fn remove(&self, number: u64) -> bool {
         let mut state = self.state.lock();
         let found = state.members.remove(&number).is_some();
@@ -153,30 +154,30 @@ impl Broadcaster {
         found
     }
 
-    /// How many members there are that are not closed.
+    /// The number of members that are not closed.
     pub fn count(&self) -> usize {
         self.members().map_or(0, |members| members.iter().filter(|member| !member.target.is_closed()).count())
     }
 
-    /// A snapshot of everything counted.
+    /// A snapshot of all counts.
     pub fn statistics(&self) -> Statistics {
         self.state.lock().statistics
     }
 
-    /// Removes all members and takes no more.
+    /// Removes all members and accepts no more.
     pub fn shutdown(&self) {
         let mut state = self.state.lock();
         state.shut_down = true;
         let gone = (std::mem::take(&mut state.members), state.snapshot.take());
         drop(state);
-        // Objects may end here; not under the lock.
+        // Objects may end here, so not under the lock.
         drop(gone);
     }
 
-    /// Gives `payload` to every member, waiting for none of them; returns how many accepted it.
+    /// Gives `payload` to every member and waits for none of them; returns how many accepted it.
     /// `on_result` gets the result of each.
     ///
-    /// A member that is closed is removed. No member's trouble is another's.
+    /// A closed member is removed. The failure of a member does not affect the others.
     pub fn broadcast(
         &self,
         payload: &[u8],
@@ -226,8 +227,8 @@ impl Broadcaster {
         member.drops_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= most
     }
 
-    /// Removes a member; false when another broadcast was faster, or another member has its number
-    /// by now.
+    /// Removes a member. Returns false if another broadcast was faster, or if another member has
+    /// its number by now.
     fn forget(&self, member: &Arc<Member>) -> bool {
         let mut state = self.state.lock();
         let still = state.members.get(&member.number).is_some_and(|held| Arc::ptr_eq(held, member));
@@ -249,8 +250,8 @@ impl Broadcaster {
     }
 }
 
-/// A payload and what it looks like behind each session prefix met so far. Most sessions are the
-/// first of their connection and share one.
+/// A payload, and its framed form for each session prefix so far. Most sessions are the first of
+/// their connection and share one.
 struct FramedOnce<'a> {
     payload: &'a [u8],
     by_session: HashMap<u64, Prefixed>,
@@ -258,7 +259,7 @@ struct FramedOnce<'a> {
 }
 
 impl FramedOnce<'_> {
-    /// Sends to one member; returns how many datagrams of its queue made room.
+    /// Sends to one member; returns how many datagrams its queue evicted.
     fn send(&mut self, target: &Target, options: &SendOptions) -> Result<usize> {
         match target {
             Target::Channel(channel) if channel.is_closed() => Err(Error::Closed),

@@ -6,7 +6,7 @@ use super::*;
 use crate::datagram::message::Metadata;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 
-/// A channel that holds so many datagrams, each of so many bytes.
+/// A channel that holds so many datagrams, each of at most so many bytes.
 #[derive(Default)]
 struct Bounded {
     held: Lock<Vec<Vec<u8>>>,
@@ -40,7 +40,7 @@ impl Pollable for Bounded {
 
 impl Channel for Bounded {
     fn send(&self, payload: &[u8], _: &SendOptions, deadline: Deadline) -> Result<()> {
-        assert_eq!(deadline, Deadline::Now, "a broadcast waits for nobody");
+        assert_eq!(deadline, Deadline::Now, "a broadcast does not wait");
         if payload.len() > self.largest {
             return Err(Error::TooLarge { size: payload.len(), limit: self.largest });
         }
@@ -129,7 +129,7 @@ fn a_slow_member_is_removed_after_so_many_drops_in_a_row_and_one_success_forgive
     }
     slow.held.lock().clear();
     assert_eq!(broadcast(&broadcaster, b"taken").0, 1);
-    // A payload that is too large is not its slowness.
+    // A payload that is too large does not count as slowness.
     for _ in 0..2 {
         assert!(!broadcast(&broadcaster, b"dropped").1[&7].removed);
         broadcast(&broadcaster, &[0; 200]);

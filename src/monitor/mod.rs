@@ -1,5 +1,5 @@
-//! Monitors a transport: samples at an interval, and alerts when a condition starts and when it
-//! ends.
+//! A monitor of a transport: it takes samples at an interval, and reports when a condition starts
+//! and when it ends.
 //!
 //! - [`sample`]: the figures of a sample; [`rules`]: the conditions, without clock and threads;
 //!   [`trend`]: the direction of a figure.
@@ -26,7 +26,7 @@ use crate::runtime::wait::{Deadline, wait_for};
 use rules::{Alert, Rules, Thresholds};
 use sample::{Observer, Sample};
 
-/// The most samples or alerts that can be asked to be kept: 11 MiB of samples.
+/// The most samples or alerts that a monitor can keep: 11 MiB of samples.
 pub const MAX_KEPT: usize = 1 << 16;
 
 /// The shortest time between samples. Each takes some microseconds of the service thread.
@@ -39,9 +39,9 @@ pub struct MonitorOptions {
     pub interval: Duration,
     /// Samples that are kept.
     pub samples: usize,
-    /// Alerts that are kept, and that wait for being fetched.
+    /// Alerts that are kept, and alerts that wait to be fetched.
     pub alerts: usize,
-    /// What is worth an alert.
+    /// When to raise an alert.
     pub thresholds: Thresholds,
 }
 
@@ -71,13 +71,13 @@ struct State {
     samples: VecDeque<Sample>,
     alerts: VecDeque<Alert>,
     unread: VecDeque<Alert>,
-    /// Alerts that nobody fetched in time, since the last that was.
+    /// Alerts that were not fetched in time, since the last one that was.
     missed: u64,
     rules: Rules,
 }
 
 impl Monitor {
-    /// Begins to watch `transport`. The first sample comes after one interval.
+    /// Starts to watch `transport`. The first sample comes after one interval.
     pub fn open(transport: Arc<Transport>, options: MonitorOptions) -> Result<Arc<Self>> {
         if options.interval < MIN_INTERVAL {
             let least = MIN_INTERVAL.as_millis();
@@ -115,7 +115,7 @@ impl Monitor {
             shared,
             _subscription: subscription,
         });
-        // The transport may have closed before the watch was there.
+        // The transport may have closed before the watch was added.
         watch.changed();
         timer::start(&monitor)?;
         Ok(monitor)
@@ -146,8 +146,8 @@ impl Monitor {
         newest(&self.shared.state.lock().alerts, limit)
     }
 
-    /// Waits until `deadline` for an alert that was not fetched yet; and how many before it nobody
-    /// fetched in time.
+    /// Waits until `deadline` for an alert that was not fetched yet. Also returns how many alerts
+    /// before it were not fetched in time.
     pub fn next_alert(&self, deadline: Deadline) -> Result<(Alert, u64)> {
         wait_for(&mut self.shared.state.lock(), &self.shared.changed, deadline, |state| {
             match state.unread.pop_front() {
@@ -157,12 +157,13 @@ impl Monitor {
         })
     }
 
-    /// Takes no more samples; who waits for an alert is told. What it has can still be read.
+    /// Takes no more samples, and notifies threads that wait for an alert. Samples and alerts can
+    /// still be read.
     pub fn close(&self) {
         self.shared.end();
     }
 
-    /// Takes a sample and looks at it.
+    /// Takes a sample and checks it.
     fn sample(&self, now: Instant) {
         let sample = {
             let mut observer = self.observer.lock();
@@ -187,7 +188,7 @@ impl Monitor {
     }
 }
 
-/// Adds to a ring; whether its oldest had to go.
+/// Adds to a ring; returns whether the oldest item was removed.
 fn keep<T>(ring: &mut VecDeque<T>, item: T, most: usize) -> bool {
     let full = ring.len() >= most;
     if full {
@@ -208,7 +209,7 @@ impl Shared {
 
     fn end(&self) {
         {
-            // Under the lock, so that nobody begins to wait between the look and the sleep.
+            // Under the lock, so that no thread starts to sleep between its look and this.
             let _state = self.state.lock();
             self.ended.store(true, Ordering::Relaxed);
         }

@@ -17,7 +17,7 @@ use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
 use crate::link::session::SessionStats;
 
-/// The figures of one transport and its path, labelled with the peer's address.
+/// The figures of one transport and its path, labeled with the peer's address.
 pub fn transport(transport: &Transport) -> Result<String> {
     let totals = Totals { transports: 1, ..Totals::default().plus(&transport.stats()) };
     let session = transport.session();
@@ -26,7 +26,7 @@ pub fn transport(transport: &Transport) -> Result<String> {
     encode(registry, Figures { totals, path: Some(session.stats()?) })
 }
 
-/// The sums over all transports there are and were in this process.
+/// The sums over all transports that exist and existed in this process.
 pub fn process() -> Result<String> {
     encode(Registry::default(), Figures { totals: totals::totals(), path: None })
 }

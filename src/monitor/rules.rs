@@ -8,25 +8,24 @@ use std::time::Duration;
 use super::sample::Sample;
 use super::trend::{Series, Trend};
 
-/// Whole numbers of these are what a [`Series`] adds up: nanoseconds, and as fine a part of all
-/// packets.
+/// A [`Series`] adds up whole numbers of these: nanoseconds, and equally fine parts of all packets.
 const BILLIONTHS: f64 = 1e9;
 
 /// When conditions hold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
-    /// Of the high-water mark, the part above which the outgoing queue is high. Default 0.9.
+    /// The part of the high-water mark above which the outgoing queue is high. Default 0.9.
     pub queue_size: f64,
     /// The send success rate below which it is low. Default 0.8.
     pub success_rate: f64,
     /// The fewest samples that make a trend. Default 10.
     pub trend_window: usize,
-    /// The least rise of the round-trip time that is worth a word. Default 10 ms.
+    /// The least rise of the round-trip time that raises an alert. Default 10 ms.
     pub rtt_rise: Duration,
-    /// The least rise of the loss, as a part of all packets, that is worth a word. Default 0.01.
+    /// The least rise of the loss, as a part of all packets, that raises an alert. Default 0.01.
     pub loss_rise: f64,
-    /// The peer is silent when nothing arrived for this long; zero for never. Default 15 s, which
-    /// is longer than the keep-alive interval.
+    /// The peer is silent when nothing has arrived for this long; zero means never. Default 15 s,
+    /// which is longer than the keep-alive interval.
     pub silence: Duration,
 }
 
@@ -49,13 +48,13 @@ impl Default for Thresholds {
 pub enum Kind {
     /// The outgoing queue is nearly full.
     HighQueueSize = 1,
-    /// Too many sends fail, counted from the transport's beginning.
+    /// Too many sends fail, counted since the transport was created.
     LowSuccessRate = 2,
-    /// Sending takes longer and longer.
+    /// Sending takes more and more time.
     IncreasingSendTime = 3,
-    /// Outgoing datagrams made room for others since the previous sample.
+    /// Outgoing datagrams were evicted since the previous sample.
     Evictions = 4,
-    /// Outgoing datagrams became too old since the previous sample.
+    /// Outgoing datagrams expired since the previous sample.
     Expiries = 5,
     /// Incoming datagrams were dropped since the previous sample.
     InboundDrops = 6,
@@ -97,24 +96,24 @@ impl Kind {
     }
 }
 
-/// A condition began or ended.
+/// A condition started or ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
     /// What it is about.
     pub kind: Kind,
-    /// It began; else it ended.
+    /// It started; otherwise it ended.
     pub began: bool,
     /// When the sample was taken, Unix microseconds.
     pub timestamp_us: u64,
     /// The figure: datagrams, a part of 1, or seconds, whichever `kind` is about.
     pub value: f64,
-    /// What it was compared with.
+    /// The figure or limit that it was compared with.
     pub threshold: f64,
     /// The same in words.
     pub message: String,
 }
 
-/// Which conditions stand.
+/// Which conditions hold.
 #[derive(Debug)]
 pub struct Rules {
     thresholds: Thresholds,
@@ -126,14 +125,14 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// No condition stands; `before` is what was counted when watching began. Trends are those of
-    /// the newest `kept` samples.
+    /// No condition holds at first; `before` has the counts from when watching started. Trends
+    /// cover the newest `kept` samples.
     pub fn new(thresholds: Thresholds, before: Sample, kept: usize) -> Self {
         let [send_time, rtt, loss] = std::array::from_fn(|_| Series::new(kept));
         Self { thresholds, standing: [false; Kind::ALL.len()], previous: before, send_time, rtt, loss }
     }
 
-    /// Looks at the next sample.
+    /// Checks the next sample.
     pub fn check(&mut self, current: &Sample) -> Vec<Alert> {
         self.send_time.push(nanoseconds(current.avg_send_time));
         self.rtt.push(nanoseconds(current.rtt));
@@ -158,7 +157,7 @@ impl Rules {
         alerts
     }
 
-    /// Whether a condition holds, the figure, and what it is compared with.
+    /// Whether a condition holds, its figure, and what the figure is compared with.
     fn judge(&self, kind: Kind, current: &Sample) -> (bool, f64, f64) {
         let Self { thresholds, previous, .. } = self;
         let rise = |total: fn(&Sample) -> u64| {
@@ -224,8 +223,8 @@ mod tests {
         Sample { timestamp_us: number, send_success_rate: 1.0, outgoing_high_water: 100, ..Sample::default() }
     }
 
-    /// Feeds samples one by one, as a monitor does, and collects what was told: at which sample,
-    /// what, began or ended.
+    /// Feeds samples one by one, as a monitor does, and collects the alerts: at which sample, what
+    /// kind, whether it started.
     fn told(change: impl Fn(u64, &mut Sample), count: u64) -> Vec<(u64, Kind, bool)> {
         let mut rules = Rules::new(Thresholds::default(), quiet(0), 100);
         let mut told = Vec::new();
@@ -262,7 +261,7 @@ mod tests {
     #[test]
     fn totals_alert_while_they_rise() {
         let evicted = |number: u64, sample: &mut Sample| sample.evicted = number.min(4);
-        // One with each of the first four samples, and then no more.
+        // One with each of the first four samples, and then none.
         assert_eq!(told(evicted, 8), [(1, Kind::Evictions, true), (5, Kind::Evictions, false)]);
         let expired = |number: u64, sample: &mut Sample| sample.expired = u64::from(number >= 3);
         assert_eq!(told(expired, 5), [(3, Kind::Expiries, true), (4, Kind::Expiries, false)]);
@@ -279,7 +278,7 @@ mod tests {
             move |number: u64, sample: &mut Sample| sample.rtt = Duration::from_millis(20 + step_ms * number)
         };
         assert_eq!(told(rtt(10), 12), [(10, Kind::RttRise, true)]);
-        // Three times as long, but still nothing that anybody would notice.
+        // Three times as long, but still too little to notice.
         let tiny = |number, sample: &mut Sample| sample.rtt = Duration::from_micros(100 * number);
         assert_eq!(told(tiny, 12), []);
         let loss = |number, sample: &mut Sample| sample.loss = if number > 5 { 0.2 } else { 0.0 };

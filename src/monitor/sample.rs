@@ -5,10 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::datagram::transport::Transport;
 use crate::error::Result;
 
-/// One look at a transport. Counts are totals since the transport was created.
+/// A snapshot of a transport. Counts are totals since the transport was created.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Sample {
-    /// When, in Unix microseconds.
+    /// When it was taken, in Unix microseconds.
     pub timestamp_us: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
@@ -22,17 +22,17 @@ pub struct Sample {
     pub send_success_rate: f64,
     /// Mean time in a send operation.
     pub avg_send_time: Duration,
-    /// Datagrams that wait for being sent.
+    /// Datagrams that wait to be sent.
     pub outgoing_queue_size: u64,
-    /// The high-water mark of those.
+    /// The high-water mark of the outgoing queue.
     pub outgoing_high_water: u64,
-    /// Datagrams that wait for being received.
+    /// Datagrams that wait to be received.
     pub incoming_queue_size: u64,
-    /// Outgoing datagrams that made room for others.
+    /// Outgoing datagrams that were evicted for newer ones.
     pub evicted: u64,
-    /// Outgoing datagrams that became too old.
+    /// Outgoing datagrams that expired.
     pub expired: u64,
-    /// Incoming datagrams that were dropped: no room, too old, or in QUIC's buffer.
+    /// Incoming datagrams that were dropped: no space, too old, or in QUIC's buffer.
     pub inbound_dropped: u64,
     /// Smoothed round-trip time.
     pub rtt: Duration,
@@ -40,13 +40,13 @@ pub struct Sample {
     pub packets_sent: u64,
     /// QUIC packets lost.
     pub packets_lost: u64,
-    /// Of the packets sent since the previous sample, the part that was lost.
+    /// The lost part of the packets sent since the previous sample.
     pub loss: f64,
-    /// How long nothing at all has arrived from the peer, as far as samples can tell.
+    /// How long nothing at all has arrived from the peer, as far as samples can show.
     pub silence: Duration,
 }
 
-/// What must be remembered from one look to the next.
+/// What must be remembered from one sample to the next.
 #[derive(Debug)]
 pub struct Observer {
     packets_sent: u64,
@@ -56,7 +56,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Begins to look; what was there before is the sample that is returned.
+    /// Starts to observe. The returned sample has the counts from before.
     pub fn new(transport: &Transport) -> Result<(Self, Sample)> {
         let path = transport.session().stats()?;
         let now = Instant::now();
@@ -70,10 +70,10 @@ impl Observer {
         Ok((observer, sample))
     }
 
-    /// Looks.
+    /// Takes a sample.
     pub fn look(&mut self, transport: &Transport, now: Instant) -> Sample {
         let stats = transport.stats();
-        // A session that was established once has figures for good.
+        // A session that was once established always has figures.
         let path = transport.session().stats().unwrap_or_default();
         let lost = path.packets_lost.saturating_sub(self.packets_lost);
         let sent = path.packets_sent.saturating_sub(self.packets_sent);
@@ -102,7 +102,7 @@ impl Observer {
             rtt: path.rtt,
             packets_sent: path.packets_sent,
             packets_lost: path.packets_lost,
-            // Losses are noticed later than their packets were sent: never more than all.
+            // QUIC notices losses after it sent the packets, so the result is at most 1.
             loss: (lost as f64 / sent.max(1) as f64).min(1.0),
             silence: now.saturating_duration_since(self.last_arrival),
         }

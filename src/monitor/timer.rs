@@ -13,13 +13,13 @@ use super::Monitor;
 use crate::error::Result;
 use crate::runtime;
 
-/// The timer; it begins with the first monitor.
+/// The timer; the first monitor starts it.
 static TIMER: OnceCell<Arc<Timer>> = OnceCell::new();
 
 #[derive(Default)]
 struct Timer {
     due: Mutex<Due>,
-    /// Something was added that may be due sooner than what the task sleeps for.
+    /// A new entry may be due before the sleep of the task ends.
     sooner: Notify,
 }
 
@@ -28,11 +28,11 @@ struct Due {
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
     monitors: std::collections::HashMap<u64, Weak<Monitor>>,
     next: u64,
-    /// With so many entries it is time to look for those that are gone.
+    /// With this many entries it is time to look for those that are gone.
     sweep_at: usize,
 }
 
-/// Fewer entries are not worth a sweep.
+/// With fewer entries a sweep is not worth it.
 const SWEEP_LEAST: usize = 64;
 
 /// Lets `monitor` take samples until it ends.
@@ -55,8 +55,8 @@ pub(super) fn start(monitor: &Arc<Monitor>) -> Result<()> {
 }
 
 impl Due {
-    /// Forgets monitors that are gone, which could be due hours from now. After a sweep as many
-    /// must come as were left.
+    /// Forgets monitors that are gone, which may be due only hours from now. The next sweep comes
+    /// when as many were added as were left.
     fn sweep(&mut self) {
         if self.monitors.len() < self.sweep_at.max(SWEEP_LEAST) {
             return;
@@ -70,7 +70,7 @@ impl Due {
     fn add(&mut self, number: u64, monitor: &Monitor, now: Instant) {
         match now.checked_add(monitor.options.interval) {
             Some(when) => self.heap.push(Reverse((when, number))),
-            // Beyond what the clock can express: never.
+            // Beyond the range of the clock: never.
             None => drop(self.monitors.remove(&number)),
         }
     }
@@ -98,8 +98,8 @@ impl Timer {
                 continue;
             };
             monitor.sample(now);
-            // From now, not from when it was due: after a pause there is one sample, not all that
-            // were missed.
+            // From now, not from when it was due: after a pause there is one sample, not all those
+            // missed.
             self.due.lock().add(number, &monitor, now);
         }
     }

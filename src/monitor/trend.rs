@@ -5,13 +5,13 @@
 
 use std::collections::VecDeque;
 
-/// From which change between the halves of a series it counts as a trend, as in the reference.
+/// A change between the halves of a series counts as a trend above this, as in the reference.
 const TREND: f64 = 0.25;
 
-/// Where a series goes.
+/// The direction of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trend {
-    /// Nowhere, or there are too few values to tell.
+    /// No direction, or too few values to tell.
     Stable,
     /// The second half is more than a quarter above the first.
     Increasing,
@@ -19,12 +19,12 @@ pub enum Trend {
     Decreasing,
 }
 
-/// The newest values of something.
+/// The newest values of a figure.
 #[derive(Debug)]
 pub struct Series {
     most: usize,
     first: Half,
-    /// As long as the first, or one value longer.
+    /// As long as the first half, or one value longer.
     second: Half,
 }
 
@@ -57,7 +57,7 @@ impl Series {
         Self { most, first: Half::default(), second: Half::default() }
     }
 
-    /// Adds a value; the oldest leaves when there are too many.
+    /// Adds a value; removes the oldest if there are too many.
     pub fn push(&mut self, value: i64) {
         self.second.push(value);
         self.balance();
@@ -67,8 +67,8 @@ impl Series {
         }
     }
 
-    /// The means of both halves, the middle value being in the second; nothing when there are fewer
-    /// than `window` values.
+    /// The means of both halves; the middle value is in the second. Nothing if there are fewer than
+    /// `window` values.
     pub fn means(&self, window: usize) -> Option<(f64, f64)> {
         let enough = self.len() >= window && !self.first.values.is_empty();
         enough.then(|| (self.first.mean(), self.second.mean()))

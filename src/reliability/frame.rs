@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `DATA` | sequence `u32`, message | the reference |
 //! | `ACK` | the sequence in ASCII decimal | the reference |
-//! | `WTGRAM` | version `u8` = 1, generation `u32`, own epoch `u64`, peer's `u64` (0 = unknown) | here |
+//! | `WTGRAM` | version `u8` = 1, generation `u32`, epoch `u64`, peer's `u64` (0: unknown) | here |
 //! | `D` | transmission `u4`, tag `u20`, sequence `u32`, message | here, once negotiated |
 //! | `R` | flags `u4`, tag `u20`, ranges ([`super::ack`]) | here, once negotiated |
 //!

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::datagram::message::Metadata;
 use crate::error::{Error, Result};
 
-/// Datagrams that wait for being read and decoded on a caller's thread.
+/// Datagrams that wait to be read and decoded on a caller's thread.
 pub struct Inbox {
     state: Mutex<State>,
     capacity: usize,
@@ -16,7 +16,7 @@ pub struct Inbox {
 
 #[derive(Default)]
 struct State {
-    /// Copies: what arrives shares its memory with the packet it came in.
+    /// Copies, because a datagram that arrives shares its memory with its packet.
     waiting: VecDeque<(Instant, Metadata, Box<[u8]>)>,
     next_sequence: u64,
     dropped_full: u64,
@@ -29,8 +29,8 @@ impl Inbox {
         Self { state: Mutex::default(), capacity: capacity.max(1) }
     }
 
-    /// Takes a datagram; when the queue is full, or has ended, it is dropped, as in the reference.
-    /// Returns how many wait now, nothing when it was dropped.
+    /// Takes a datagram. If the queue is full or has ended, the datagram is dropped, as in the
+    /// reference. Returns how many wait now, or nothing if it was dropped.
     pub fn put(&self, now: Instant, payload: &[u8]) -> Option<usize> {
         let mut state = self.state.lock();
         let sequence = state.next_sequence;
@@ -46,8 +46,8 @@ impl Inbox {
         Some(state.waiting.len())
     }
 
-    /// Takes the next datagram and puts it in place of what `buffer` holds: [`Error::WouldBlock`]
-    /// if there is none, [`Error::Closed`] if none will come.
+    /// Takes the next datagram, which replaces the content of `buffer`. [`Error::WouldBlock`] if
+    /// there is none, [`Error::Closed`] if none will come.
     pub fn take(&self, buffer: &mut Vec<u8>) -> Result<Metadata> {
         let mut state = self.state.lock();
         let Some((arrived, metadata, payload)) = state.waiting.pop_front() else {
@@ -58,7 +58,7 @@ impl Inbox {
         Ok(Metadata { age: arrived.elapsed(), ..metadata })
     }
 
-    /// No more datagrams are taken in; those that wait can still be received.
+    /// Takes no more datagrams; those that wait can still be received.
     pub fn end(&self) {
         self.state.lock().ended = true;
     }
@@ -73,7 +73,7 @@ impl Inbox {
         self.len() == 0
     }
 
-    /// How many were dropped because there was no room.
+    /// How many were dropped because there was no space.
     pub fn dropped_full(&self) -> u64 {
         self.state.lock().dropped_full
     }

@@ -1,4 +1,5 @@
-//! Sends and receives typed objects over a channel, or beside other readers of a session.
+//! Structured transports: they send and receive typed objects over a channel, or beside other
+//! readers of a session.
 //!
 //! On the wire: the type id as two bytes in network order, then the object as the serializer writes
 //! it.
@@ -25,8 +26,8 @@ use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers
 use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::{Lead, Waiters};
 
-/// Datagrams that wait in a structured transport's own queue, unless asked otherwise: the
-/// reference's `queue_size`.
+/// The default size of a structured transport's own queue, in datagrams: the reference's
+/// `queue_size`.
 pub const DEFAULT_QUEUE: usize = 100;
 
 /// Bytes of the type id.
@@ -44,26 +45,26 @@ pub struct Structured {
     _subscription: Subscription,
 }
 
-/// Where datagrams come from.
+/// The source of datagrams.
 enum Source {
     /// The channel, all of them.
     Channel,
-    /// Our own queue, filled by the route under this token.
+    /// An own queue, filled by the route with this token.
     Inbox { transport: Arc<Transport>, route: u64 },
 }
 
-/// What those who hear of arrivals and changes need.
+/// State that the route and the watch share with the structured transport.
 struct Shared {
     registry: Registry,
     inbox: Option<Inbox>,
     watchers: Watchers,
-    /// Counts notifications, so that a receiver that found nothing notices what came since.
+    /// Counts notifications, so that a receiver that found nothing notices later ones.
     news: Mutex<u64>,
     told: Waiters,
     closed: AtomicBool,
 }
 
-/// What a receiver gets to deal with.
+/// What a receiver gets.
 enum Next {
     /// An object that did not fit another receiver's buffer.
     Returned(Received, Vec<u8>),
@@ -78,7 +79,7 @@ pub struct Received {
     pub type_id: u16,
     /// Bytes of the object.
     pub size: usize,
-    /// What is known about its datagram; `size` there is that of the datagram.
+    /// The metadata of its datagram; `size` there is that of the datagram.
     pub metadata: Metadata,
 }
 
@@ -91,7 +92,7 @@ pub struct Slot {
     pub result: Result<Received>,
 }
 
-/// What became of objects and datagrams.
+/// Counts of objects and datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Objects given to the channel.
@@ -121,12 +122,12 @@ pub struct Statistics {
 }
 
 thread_local! {
-    /// Datagrams and objects on their way through a caller's thread. Taken out while in use: a
-    /// serializer of the program may send and receive itself.
+    /// The buffer of a thread for a datagram or an object in progress. It is taken out while in
+    /// use, because a serializer of the program may itself send and receive.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Larger buffers are not kept by threads.
+/// Threads do not keep larger buffers.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
 fn with_scratch<R>(body: impl FnOnce(&mut Vec<u8>) -> R) -> R {
@@ -140,7 +141,8 @@ fn with_scratch<R>(body: impl FnOnce(&mut Vec<u8>) -> R) -> R {
 }
 
 impl Structured {
-    /// Over a channel, whose datagrams it reads: all of them. Closing it closes the channel.
+    /// A structured transport over a channel. It reads all datagrams of the channel, and closing it
+    /// closes the channel.
     pub fn over_channel(
         channel: Arc<dyn Channel>,
         registry: Registry,
@@ -154,8 +156,9 @@ impl Structured {
         Ok(Self::new(channel, Source::Channel, shared, serializer, watch))
     }
 
-    /// Beside other readers of a session: it takes the datagrams with registered type ids into a
-    /// queue of `queue` datagrams and leaves the others. Closing it only ends that.
+    /// A structured transport beside other readers of a session. It takes the datagrams with
+    /// registered type ids into a queue of `queue` datagrams and leaves the others. Closing it only
+    /// ends that.
     pub fn over_session(
         transport: &Arc<Transport>,
         registry: Registry,
@@ -172,7 +175,7 @@ impl Structured {
         let source = Source::Inbox { transport: Arc::clone(transport), route };
         let structured =
             Self::new(Arc::clone(transport) as _, source, shared, serializer, Arc::clone(&watch) as _);
-        // The session may have ended before the watch was there.
+        // The session may have ended before the watch was added.
         watch.changed();
         Ok(structured)
     }
@@ -196,7 +199,7 @@ impl Structured {
         })
     }
 
-    /// Sends an object, waiting for room until `deadline` where the channel waits at all.
+    /// Sends an object. Waits for space until `deadline` if the channel waits at all.
     pub fn send(&self, type_id: u32, object: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
         let result = self.try_to_send(type_id, object, options, deadline);
         let mut statistics = self.statistics.lock();
@@ -234,9 +237,9 @@ impl Structured {
 
     /// Waits until `deadline` for the next object and writes it to the beginning of `buffer`.
     ///
-    /// [`Error::BufferTooSmall`] keeps the object for the next call. A datagram that is no
-    /// registered object is counted and reported by its error; the next call goes on with the next
-    /// one.
+    /// [`Error::BufferTooSmall`] keeps the object for the next call. A datagram that is not a
+    /// registered object is counted and returned as its error; the next call continues with the
+    /// next datagram.
     pub fn receive(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Received> {
         let called = Instant::now();
         let mut datagram = Vec::new();
@@ -247,7 +250,8 @@ impl Structured {
         self.channel.record_waited(metadata.waited);
         with_scratch(|object| {
             let received = self.decoded(&datagram, metadata, object)?;
-            // The common case copies; only an object that must be kept takes the memory with it.
+            // The common case copies the object; only an object that must be kept takes the memory
+            // with it.
             let object = if object.len() > buffer.len() {
                 std::mem::take(object)
             } else {
@@ -257,11 +261,11 @@ impl Structured {
         })
     }
 
-    /// Waits until `deadline` for an object, then takes all that are there and fit, back to back
-    /// into `arena`.
+    /// Waits until `deadline` for an object, then takes all objects that are there and fit, back to
+    /// back into `arena`.
     ///
-    /// Datagrams that are no registered objects take a slot each, with their error.
-    /// [`Error::BufferTooSmall`] only when the first object does not fit.
+    /// Each datagram that is not a registered object takes a slot, with its error.
+    /// [`Error::BufferTooSmall`] is returned only if the first object does not fit.
     pub fn receive_batch(
         &self,
         arena: &mut [u8],
@@ -294,8 +298,8 @@ impl Structured {
         }
         let needed = object.len();
         self.returned.lock().push_front((received, object));
-        // Others may have looked while it was in this thread's hands, and nothing else need ever
-        // arrive.
+        // Other threads may have looked while this thread held the object, and perhaps nothing else
+        // will arrive.
         self.shared.tell();
         Err(Error::BufferTooSmall { needed })
     }
@@ -306,10 +310,11 @@ impl Structured {
         Ok(received)
     }
 
-    /// Waits until `deadline` for an object that was put back, or for a datagram, which goes to
-    /// `datagram`.
+    /// Waits until `deadline` for an object that was put back, or for a datagram, which it writes
+    /// to `datagram`.
     ///
-    /// It waits here and not in the channel, which knows nothing of objects that are put back.
+    /// It waits here and not in the channel, because the channel does not know objects that are put
+    /// back.
     fn wait_for_next(&self, datagram: &mut Vec<u8>, deadline: Deadline) -> Result<Next> {
         loop {
             let known = *self.shared.news.lock();
@@ -328,7 +333,7 @@ impl Structured {
         }
     }
 
-    /// A datagram decoded into `object`; what it is not is counted.
+    /// Decodes a datagram into `object`; counts failures.
     fn decoded(&self, datagram: &[u8], metadata: Metadata, object: &mut Vec<u8>) -> Result<Received> {
         let result = self.decode(datagram, object);
         let mut statistics = self.statistics.lock();
@@ -353,12 +358,12 @@ impl Structured {
         Ok(type_id)
     }
 
-    /// Whether it is closed for sending. What has arrived can still be received.
+    /// Whether it is closed for sending. Datagrams that have arrived can still be received.
     pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Relaxed) || self.channel.is_closed()
     }
 
-    /// A snapshot of everything counted.
+    /// A snapshot of all counts.
     pub fn statistics(&self) -> Statistics {
         let statistics = *self.statistics.lock();
         match &self.shared.inbox {
@@ -369,8 +374,8 @@ impl Structured {
         }
     }
 
-    /// Ends it, and with it the channel, unless it is one of several readers of a session. Who
-    /// waits is told; what has arrived can still be received.
+    /// Ends it, and also the channel, unless it is one of several readers of a session. Waiting
+    /// threads are notified; datagrams that have arrived can still be received.
     pub fn close(&self) {
         self.shared.closed.store(true, Ordering::Relaxed);
         match &self.source {
@@ -434,7 +439,7 @@ impl Shared {
         }
     }
 
-    /// Receivers and pollers look again.
+    /// Makes receivers and pollers look again.
     fn tell(&self) {
         *self.news.lock() += 1;
         self.told.notify_all();
@@ -460,10 +465,10 @@ impl Route for Shared {
     }
 }
 
-/// Passes on what happens below.
+/// Passes on changes of the channel.
 struct Watch {
     shared: Arc<Shared>,
-    /// Only where there is an inbox that must end with it.
+    /// Only if there is an inbox that must end with it.
     transport: Option<Weak<Transport>>,
 }
 

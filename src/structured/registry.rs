@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 
-/// Type ids and what is known of each; fixed once it is made.
+/// Type ids and what is known of each; it does not change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     limits: HashMap<u16, usize>,
@@ -20,7 +20,7 @@ pub struct ObjectType {
 }
 
 impl Registry {
-    /// A registry of these types; each id once.
+    /// A registry of these types; each id may occur once.
     pub fn new(types: impl IntoIterator<Item = ObjectType>) -> Result<Self> {
         let mut limits = HashMap::new();
         for ObjectType { id, max_bytes } in types {
@@ -38,8 +38,8 @@ impl Registry {
         self.limits.contains_key(&id)
     }
 
-    /// The most bytes a serialized object of type `id` may have; [`Error::UnknownType`] if there is
-    /// none.
+    /// The most bytes a serialized object of type `id` may have; [`Error::UnknownType`] if the id
+    /// is not registered.
     pub fn limit(&self, id: u32) -> Result<(u16, usize)> {
         u16::try_from(id)
             .ok()

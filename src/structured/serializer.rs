@@ -1,24 +1,23 @@
-//! How objects become bytes and bytes become objects.
+//! Serializers: how objects become bytes and bytes become objects.
 //!
-//! To the library an object is bytes too: JSON text for the two serializers that come with it,
-//! whatever the program likes for its own. All of it runs on the thread that sends or receives,
-//! never on a lane.
+//! For the library an object is bytes, too: JSON text for its own two serializers, any form for
+//! those of the program. Serializers run on the thread that sends or receives, never on a lane.
 
 use crate::error::{Error, Result};
 
 use super::{json, message_pack};
 
-/// Turns objects into what travels, and back.
+/// Turns objects into bytes for the wire, and back.
 pub trait Serializer: Send + Sync {
-    /// Appends what travels for `object` to `wire`; [`Error::Serialization`] when it is none.
+    /// Appends the wire form of `object` to `wire`; [`Error::Serialization`] if it has none.
     fn serialize(&self, type_id: u16, object: &[u8], wire: &mut Vec<u8>) -> Result<()>;
 
-    /// Appends the object that `wire` stands for to `object`; [`Error::Deserialization`] when it
-    /// stands for none.
+    /// Appends the object of the wire form `wire` to `object`; [`Error::Deserialization`] if there
+    /// is none.
     fn deserialize(&self, type_id: u16, wire: &[u8], object: &mut Vec<u8>) -> Result<()>;
 }
 
-/// JSON on both sides. What travels, and what is received, is checked and compact.
+/// JSON on both sides. What is sent and received is checked and compact.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json;
 

@@ -1,4 +1,4 @@
-//! A lane as a thread sees it that leads it: nothing of its work, and all of its sleep.
+//! A lane as the thread that leads it sees it: none of its work, and all of its sleep.
 
 use crate::runtime::sync::{AtomicBool, Condvar, Mutex, Ordering};
 use crate::runtime::wait::Deadline;

@@ -1,10 +1,10 @@
-//! The poller's rules, and the poller under a scheduler that draws every interleaving of its
-//! threads.
+//! A model of the poller: the poller must keep its rules under a scheduler that draws every
+//! interleaving of its threads.
 //!
 //! The files of the poller are compiled here once more, over the locks of [`runtime::sync`], which
-//! is the scheduler. The rules are in [`rules`]; this file has the threads that provoke it: they
-//! change objects, change what is watched, wait, wake and free. `WTGRAM_MODEL_SEED` repeats one
-//! run, `WTGRAM_MODEL_STEPS` sets how many steps are taken (a million and a half).
+//! is the scheduler. The rules are in [`rules`]; this file has the threads that exercise the
+//! poller: they change objects, change what is watched, wait, wake and free. `WTGRAM_MODEL_SEED`
+//! repeats one run, `WTGRAM_MODEL_STEPS` sets the number of steps (a million and a half).
 
 #[allow(dead_code, reason = "the library's own file, of which the model uses a part")]
 #[path = "../../src/poller/mod.rs"]
@@ -20,7 +20,7 @@ mod error {
 mod runtime {
     pub use wtgram::runtime::{CloseOnShutdown, close_on_shutdown};
 
-    /// Tests of other programs make threads wait there.
+    /// Tests of other programs make threads wait here.
     pub mod hand_over {
         pub fn place() {}
     }
@@ -77,7 +77,7 @@ fn the_real_poller_keeps_its_rules_in_a_million_steps_of_random_interleavings() 
 
 fn one_run(seed: u64) {
     let mut dice = Dice::new(!seed);
-    // Threads that wait can lead none, one or two lanes.
+    // The threads that wait can lead no lane, one or two.
     let lanes = std::array::from_fn(|_| dice.one_in(2).then(|| Arc::new(Lane::new())));
     let world =
         Arc::new(World { poller: Poller::new().expect("a descriptor"), rules: Rules::new(OBJECTS, lanes) });
@@ -86,7 +86,7 @@ fn one_run(seed: u64) {
         let sleeping = quiesce();
         world.rules.check_descriptor_and_look(&world.poller, sleeping);
     }
-    // Closed while everything is going on.
+    // The poller closes while everything goes on.
     start_threads(&world, &mut dice);
     if dice.one_in(2) {
         quiesce();
@@ -106,7 +106,7 @@ fn start_threads(world: &Arc<World>, dice: &mut Dice) {
     }
 }
 
-/// The world below: conditions begin, sizes change.
+/// Changes the objects: conditions begin, sizes change.
 fn change_objects(world: &World, dice: &mut Dice) {
     for _ in 0..dice.below(8) {
         let object = world.rules.object(dice.below(OBJECTS));
@@ -164,7 +164,7 @@ fn manage(world: &World, dice: &mut Dice) {
     }
 }
 
-/// Waits, and takes what it is told of, or leaves it to others.
+/// Waits, and ends the conditions that it gets, or leaves them to others.
 fn wait(world: &World, dice: &mut Dice) {
     for _ in 0..dice.below(8) {
         let mut events = [NO_EVENT; 3];

@@ -1,20 +1,21 @@
-//! The rules, against which every wait of every thread is held, and the whole poller whenever all
-//! threads are at rest.
+//! The rules of the poller. Every wait of every thread is checked against them, and the whole
+//! poller whenever all threads are at rest.
 //!
 //! 1. **Entries.** An object is in a poller from `add` to `remove` or to its end (`retire`),
-//!    whichever comes first. What is not in the poller is not reported by a wait that begins later,
-//!    and is not held.
-//! 2. **Interest.** A report has the cookie of the latest `add` or `modify` and says nothing that
-//!    was not asked for, except `CLOSED`. The three may run in parallel: then either may be the
+//!    whichever comes first. If it is not in the poller, a wait that begins later does not report
+//!    it, and the poller does not hold it.
+//! 2. **Interest.** A report has the cookie of the latest `add` or `modify` and only readiness that
+//!    was asked for, except `CLOSED`. The three calls may run in parallel: then either may be the
 //!    latest, but a `modify` that succeeded beside a `remove` came before it.
-//! 3. **Level.** What is reported was so during the wait. What is so all through a wait, and was
-//!    told of before it, is reported by it or leaves no room for itself; in particular no wait ends
-//!    empty-handed then, and at rest no thread sleeps.
+//! 3. **Level.** Reported readiness was there during the wait. Readiness that lasts for a whole
+//!    wait, and was notified before it, is reported unless the array of events is full. In
+//!    particular such a wait does not end without events, and at rest no thread sleeps.
 //! 4. **One shot.** One report for each `add` or `modify`.
-//! 5. **Edges.** A change of size is reported once to each entry that asks for it, also later.
-//! 6. **Wakes.** Each ends one wait; waits end with nothing only by one.
-//! 7. **Descriptor.** Readable while something is ready; not after a wait without time that found
-//!    nothing, at rest.
+//! 5. **Edges.** A change of size is reported once to each entry that asks for it, also if it asks
+//!    later.
+//! 6. **Wakes.** Each wake ends one wait; a wait ends with nothing only by a wake.
+//! 7. **Descriptor.** It is readable while something is ready. At rest, it is not readable after a
+//!    wait without time that found nothing.
 //! 8. **Close.** Every wait ends, nothing is held.
 
 use std::collections::{HashMap, HashSet};
@@ -50,12 +51,12 @@ impl Object {
         })
     }
 
-    /// As carelessly as objects may: a relaxed store, then the notice.
+    /// As careless as objects may be: a relaxed store, then the notice.
     pub fn begin(&self, which: usize) {
         self.conditions[which].store(1, Ordering::Relaxed);
     }
 
-    /// Nobody needs to know.
+    /// This needs no notice.
     pub fn end(&self, which: usize) {
         self.conditions[which].store(0, Ordering::Relaxed);
     }
@@ -105,7 +106,7 @@ struct Call {
     began: u64,
     /// When, and whether it succeeded.
     ended: Option<(u64, bool)>,
-    /// Waits that reported its cookie.
+    /// How many waits reported its cookie.
     reports: usize,
 }
 
@@ -129,7 +130,7 @@ struct SizeReport {
 /// The history of a run.
 #[derive(Default)]
 struct History {
-    /// A cookie is a call's place.
+    /// A cookie is the place of a call here.
     calls: Vec<Call>,
     objects: HashMap<u64, Arc<Object>>,
     slots: Vec<u64>,
@@ -151,7 +152,7 @@ enum Must {
 pub struct Rules(parking_lot::Mutex<History>, [Option<Arc<Lane>>; 2]);
 
 impl Rules {
-    /// The rules of so many objects, which are of two lanes, or of none where that is `None`.
+    /// The rules of so many objects. They belong to two lanes in turn; `None` is no lane.
     pub fn new(objects: usize, lanes: [Option<Arc<Lane>>; 2]) -> Self {
         let rules = Self(parking_lot::Mutex::default(), lanes);
         for slot in 0..objects {
@@ -170,7 +171,8 @@ impl Rules {
         Arc::clone(&self.0.lock().objects[&number])
     }
 
-    /// A new object in the place of one that is about to go, unless another thread was faster.
+    /// Puts a new object in the place of one that is about to end, unless another thread was
+    /// faster.
     pub fn replace(&self, slot: usize, number: u64) {
         let mut history = self.0.lock();
         if history.slots[slot] == number {
@@ -180,7 +182,7 @@ impl Rules {
         }
     }
 
-    /// Runs a change of an object and the notice of it.
+    /// Runs a change of an object, and its notice.
     pub fn during_notice(&self, object: &Object, change: impl FnOnce()) {
         self.0.lock().notices.entry(object.number).or_default().0 += 1;
         change();
@@ -213,7 +215,7 @@ impl Rules {
         poller.wake();
     }
 
-    /// Waits, and holds what comes back against the rules.
+    /// Waits, and checks the result against the rules.
     pub fn wait(&self, poller: &Poller, events: &mut [Event], deadline: Deadline) -> Result<usize> {
         let began = now();
         let result = poller.wait(events, deadline);
@@ -221,7 +223,7 @@ impl Rules {
         match &result {
             Ok(0) => {
                 history.empty_waits += 1;
-                assert!(history.empty_waits <= history.wakes, "rule 6: nothing, and nobody woke it");
+                assert!(history.empty_waits <= history.wakes, "rule 6: no events, and no wake");
             }
             Ok(count) => {
                 let events = &events[..*count];
@@ -238,7 +240,8 @@ impl Rules {
         result
     }
 
-    /// All other threads are at rest, `sleeping` of them in a wait: everything is known exactly.
+    /// Checks while all other threads are at rest, `sleeping` of them in a wait: everything is
+    /// known exactly.
     pub fn check_descriptor_and_look(&self, poller: &Poller, sleeping: usize) {
         let mut events = [Event { object: 0, cookie: 0, ready: Ready::NONE }; 64];
         let mut rest = None;
@@ -253,11 +256,11 @@ impl Rules {
                 assert!(options.contains(&said), "at rest {object} is {said:?}, not one of {options:?}");
             }
             assert!(found.iter().all(|event| expected.contains_key(&event.object)));
-            assert!(result.is_err() || readable, "rule 7: ready, and the descriptor does not say so");
+            assert!(result.is_err() || readable, "rule 7: ready, but the descriptor is not readable");
             assert!(result.is_err() || sleeping == 0, "rule 3: {found:?}, and {sleeping} sleep");
             if let Err(error) = result {
                 assert_eq!(error, Error::WouldBlock);
-                assert!(!is_readable(poller), "rule 7: nothing is ready, and the descriptor says otherwise");
+                assert!(!is_readable(poller), "rule 7: nothing is ready, but the descriptor is readable");
                 rest = None;
                 break;
             }
@@ -306,8 +309,8 @@ impl History {
         }
     }
 
-    /// A wait has ended without events: no condition that was so from its begin to its end may be
-    /// watched.
+    /// A wait has ended without events: no watched condition may have held from its beginning to
+    /// its end.
     fn check_nothing_was_missed(&self, began: u64) {
         for (number, object) in &self.objects {
             let told =
@@ -329,8 +332,8 @@ impl History {
         }
     }
 
-    /// The calls that may have been the latest about an object; nothing stands for one that is not
-    /// in the poller.
+    /// The calls that may have been the latest for an object; `None` means that it is not in the
+    /// poller.
     fn latest(&self, object: u64) -> Vec<Option<&Call>> {
         let succeeded: Vec<_> =
             self.calls.iter().filter(|call| call.object == object && !call.failed()).collect();
@@ -352,7 +355,7 @@ impl History {
         watching.map(|call| Some(*call)).chain(absent).collect()
     }
 
-    /// What a look may say about each object, when everything is at rest.
+    /// What a look may report for each object when everything is at rest.
     fn expected(&self) -> HashMap<u64, Vec<Option<(u64, Ready)>>> {
         let mut expected = HashMap::new();
         for (number, object) in &self.objects {
@@ -387,7 +390,7 @@ impl History {
         expected
     }
 
-    /// Whether a change of size is still to be reported for an object that is in the poller.
+    /// Whether a change of size must still be reported for an object in the poller.
     fn edge(&self, object: u64, changes: u64, changed_at: u64) -> Must {
         if changes == 0 {
             return Must::NotBe;
@@ -418,7 +421,7 @@ impl History {
     }
 }
 
-/// What `poll` would say, without a call that needs `unsafe`.
+/// What `poll` would return, without a call that needs `unsafe`.
 fn is_readable(poller: &Poller) -> bool {
     let path = format!("/proc/self/fdinfo/{}", poller.descriptor());
     let info = std::fs::read_to_string(path).expect("an open descriptor");

@@ -1,5 +1,4 @@
-//! A machine with a lane of ours and one socket: the real core, with the simulated network for its
-//! wire.
+//! A host with a lane of ours and one socket: the real core over the simulated network.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -24,10 +23,10 @@ use support::invented::world::{Host, Record};
 /// How long a handshake may take.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a socket that took nothing stays full.
+/// How long a full socket stays full.
 const FULL_FOR: Duration = Duration::from_millis(1);
 
-/// The machine.
+/// The host.
 pub struct LaneHost {
     address: SocketAddr,
     pub lane: Arc<Lane>,
@@ -53,8 +52,8 @@ struct AttemptState {
 }
 
 impl LaneHost {
-    /// A machine at `address`, whose socket takes trains of `segments` packets and is full one time
-    /// in `full_one_in`.
+    /// A host at `address`. Its socket takes trains of `segments` packets and is full one time in
+    /// `full_one_in`.
     pub fn new(
         address: SocketAddr,
         config: EndpointConfig,
@@ -77,7 +76,7 @@ impl LaneHost {
         Self { address, lane, endpoint, wire, attempts: Vec::new() }
     }
 
-    /// Begins to connect; [`Self::news`] says what comes of it.
+    /// Starts to connect; [`Self::news`] returns the result.
     pub fn connect(&mut self, now: Instant, mut config: ClientConfig, server: SocketAddr, path: String) {
         let (transport, view) =
             endpoint::transport_config(&ConnectionOptions::default(), false).expect("default options");
@@ -105,8 +104,8 @@ impl LaneHost {
         self.attempts.push(Attempt { key, path, session, state });
     }
 
-    /// Attempts that have come to an end since the last call: what they asked for, and the session
-    /// or the error.
+    /// The attempts that have ended since the last call: the path that each asked for, and the
+    /// session or the error.
     pub fn news(&mut self) -> Vec<(String, Result<Arc<LinkSession>, Error>)> {
         let mut news = Vec::new();
         self.attempts.retain(|attempt| {
@@ -122,7 +121,7 @@ impl LaneHost {
         news
     }
 
-    /// Asks for the sessions of connections that are open.
+    /// Asks for sessions on connections that are open.
     fn ask(&mut self, now: Instant) {
         for attempt in &self.attempts {
             let mut state = attempt.state.lock().expect("state");
@@ -137,12 +136,12 @@ impl LaneHost {
         }
     }
 
-    /// Lets nobody new in; sessions that are there go on.
+    /// Accepts no new sessions; existing ones continue.
     pub fn stop_listening(&mut self) {
         self.lane.stop_listening(self.endpoint);
     }
 
-    /// Connections and timers that are left.
+    /// The connections and timers that are left.
     pub fn leftovers(&self) -> (usize, usize) {
         let core = self.lane.core();
         (core.connections(), core.timers())
@@ -180,7 +179,7 @@ impl Host for LaneHost {
             Next::Never => None,
         };
         out.append(&mut self.wire.packets);
-        // What the turn brought may be worth asking for in another.
+        // The turn may have opened connections, whose sessions another turn asks for.
         let asks = self.attempts.iter().any(|attempt| {
             let state = attempt.state.lock().expect("state");
             state.connected == Some(true) && !state.asked
@@ -189,7 +188,7 @@ impl Host for LaneHost {
     }
 }
 
-/// Where the core's packets go.
+/// Collects the core's packets.
 struct SimulatedWire {
     address: SocketAddr,
     segments: usize,
@@ -226,20 +225,20 @@ impl Wire for SimulatedWire {
     fn closed(&mut self, _: EndpointKey) {}
 }
 
-/// A server: whom it lets in, and the sessions it has.
+/// A server: the requests it accepts, and the sessions it has.
 pub struct Listener {
     config: ServerConfig,
     lane: Arc<Lane>,
     demands_retry: bool,
     established: Established,
-    /// Sessions that were established since somebody looked.
+    /// Sessions that were established since the last look.
     pub arrived: Mutex<Vec<Arc<LinkSession>>>,
 }
 
-/// What a server does with a session at once.
+/// What a server does at once with a new session.
 pub type Established = Box<dyn Fn(&Arc<LinkSession>) + Send + Sync>;
 
-/// Requests for this path and what is below it are refused.
+/// Requests for this path and paths below it are refused.
 pub const FORBIDDEN: &str = "/forbidden";
 
 impl Listener {

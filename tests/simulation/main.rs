@@ -1,16 +1,16 @@
-//! Clients, servers and a network in invented time, all from one seed.
+//! A simulation of clients, servers and a network in invented time, all from one seed.
 //!
-//! - [`weather`]: what the network is like, and how it changes;
+//! - [`weather`]: the conditions of the network, and how they change;
 //! - [`sessions`]: sessions of ours over the real core, `link/h3`, queues and reliability machines;
-//! - [`lane_host`]: a machine with a lane and one simulated socket; [`user`]: a program that uses a
+//! - [`lane_host`]: a host with a lane and one simulated socket; [`user`]: a program that uses a
 //!   session, and its book;
-//! - [`panics`]: those that a lane contained;
+//! - [`panics`]: panics that a lane contained;
 //! - [`plain`]: plain QUIC over our crypto session, which tests network and seeds without the
-//!   layers above.
+//!   modules above.
 //!
 //! `WTGRAM_SIMULATION_SEED=17 cargo test --test simulation one_seed -- --ignored --nocapture` runs
-//! one seed and prints all that happens. `scripts/simulate` runs many, for as long as it is let,
-//! and goes on where it was stopped.
+//! one seed and prints all that happens. `scripts/simulate` runs many, for as long as it may, and
+//! continues where it was stopped.
 
 mod lane_host;
 mod panics;
@@ -25,7 +25,7 @@ use std::panic::catch_unwind;
 use std::process::Command;
 use std::time::Duration;
 
-/// What a seed must give in every process.
+/// Seeds that must give the same run in every process.
 const REPEATED: Range<u64> = 0..20;
 
 #[test]
@@ -36,7 +36,7 @@ fn plain_quic_keeps_its_promises_in_every_weather() {
     }
 }
 
-/// The tests run side by side: each takes a quarter of the first seeds.
+/// The tests run in parallel: each takes a quarter of the first seeds.
 fn quarter(first: u64) {
     let (mut established, mut lasted) = (0, Duration::ZERO);
     for seed in (first..200).step_by(4) {
@@ -68,8 +68,7 @@ fn sessions_keep_their_promises_in_every_weather_4() {
     quarter(3);
 }
 
-/// Seeds that have failed once. 30605: a liar's request named another path than the liar took it
-/// for.
+/// Seeds that failed once. 30605: a liar's request named another path than the liar believed.
 const MENDED: &[u64] = &[30605];
 
 #[test]
@@ -118,7 +117,7 @@ fn prints_the_hash_of_each_seed() {
     }
 }
 
-/// A number in the environment.
+/// A number from the environment.
 fn number(name: &str) -> Option<u64> {
     std::env::var(name)
         .ok()

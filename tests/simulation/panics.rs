@@ -1,5 +1,5 @@
-//! Panics that were caught on this thread. A lane contains them, so that one session cannot end the
-//! others; a run that had one has failed all the same.
+//! The panics that were caught on this thread. A lane contains them, so that one session cannot end
+//! the others; a run that had one has still failed.
 
 use std::cell::Cell;
 use std::sync::Once;
@@ -8,7 +8,7 @@ thread_local! {
     static SEEN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Panics on this thread since the last call, from the second call on.
+/// Returns the panics on this thread since the last call, from the second call on.
 pub fn take() -> u64 {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -19,7 +19,7 @@ use support::invented::world::{Record, World};
 /// How long clients talk.
 const TALK: Duration = Duration::from_secs(10);
 
-/// Until then everything has ended: idle timeouts are 30 s.
+/// By then everything has ended: idle timeouts are 30 s.
 const END: Duration = Duration::from_secs(200);
 
 /// The place of the server among the hosts; clients follow.
@@ -115,7 +115,7 @@ impl Client {
     }
 }
 
-/// The server sends back what has come since the last time.
+/// Makes the server send back the datagrams that arrived since the last time.
 fn echo(world: &mut World<QuicHost>) {
     for peer in world.hosts[SERVER].peers.values_mut() {
         let Peer { quic, datagrams, echoed, .. } = peer;
@@ -127,7 +127,7 @@ fn echo(world: &mut World<QuicHost>) {
     world.nudge(SERVER);
 }
 
-/// A datagram that can be told from every other, and from itself when a bit of it is wrong.
+/// A datagram that differs from all others, and in which a wrong bit is noticed.
 fn payload(client: usize, number: u64, filler: usize) -> Bytes {
     let mut bytes = vec![client as u8];
     bytes.extend_from_slice(&number.to_be_bytes());
@@ -136,7 +136,7 @@ fn payload(client: usize, number: u64, filler: usize) -> Bytes {
     bytes.into()
 }
 
-/// The client and the number in a datagram that arrived as it was sent.
+/// The client and the number in a datagram; the datagram must have arrived unchanged.
 fn read(datagram: &[u8]) -> (usize, u64) {
     let (client, rest) = datagram.split_first().expect("a client");
     let (number, filler) = rest.split_first_chunk().expect("a number");

@@ -25,10 +25,11 @@ use support::invented::world::{Host, Record, World};
 /// How long programs use their sessions.
 const TALK: Duration = Duration::from_secs(6);
 
-/// How long calm weather lasts before everybody closes: what was under way arrives or is given up.
+/// How long calm weather lasts before all sessions close: meanwhile, what was under way arrives or
+/// is given up.
 const CALM: Duration = Duration::from_secs(40);
 
-/// Until then everything has ended: idle timeouts are 30 s.
+/// By then everything has ended: idle timeouts are 30 s.
 const END: Duration = Duration::from_secs(300);
 
 /// Servers come first among the hosts; clients follow.
@@ -41,12 +42,12 @@ struct Client {
     is_honest: bool,
     attempts_left: u64,
     weather_until: Duration,
-    /// Refusals that the server must have meant.
+    /// Refusals that the server must have intended.
     forbidden: u64,
     refused: u64,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub struct Outcome {
     pub record: Record,
     /// Invented time.
@@ -126,7 +127,7 @@ struct Server {
     /// Its transports, by the path of their sessions.
     transports: Arc<Mutex<BTreeMap<String, Arc<Transport>>>>,
     is_honest: bool,
-    /// When it lets nobody in any longer, if ever.
+    /// When it stops listening, if ever.
     closes_at: Option<Duration>,
 }
 
@@ -154,7 +155,7 @@ impl Server {
     }
 }
 
-/// Programs may have called for their lanes between two turns.
+/// Gives each host a turn, because programs may have called for their lanes since the last one.
 fn everybody(world: &mut World<LaneHost>) {
     for host in 0..world.hosts.len() {
         world.nudge(host);
@@ -231,8 +232,8 @@ impl Users {
                 let options = User::transport_options(dice);
                 let Ok(transport) = Transport::open(Arc::clone(&session), &options) else { continue };
                 let tag = tag(&path);
-                // A liar may have asked for another path than it thinks, and be answered under
-                // that.
+                // A liar may have asked for another path than it believes, and gets its answer
+                // under that path.
                 let server = number_in(&path, 2).and_then(|number| self.servers.get(number));
                 let honest = client.is_honest && server.is_some_and(|server| server.is_honest);
                 let user = User::new(client.address, tag, session, transport, honest, dice);
@@ -261,12 +262,12 @@ impl Users {
         self.ours.keys().filter(|path| self.theirs.contains_key(*path) && both(path)).cloned().collect()
     }
 
-    /// The weather was calm for long: nothing is stuck.
+    /// Checks that nothing is stuck after the long calm.
     fn check_calm(&self, seed: u64, path: &str) {
         let sides = [&self.ours[path], &self.theirs[path]];
         for user in sides {
             let waiting = user.transport.waiting().total_outgoing();
-            assert_eq!(waiting.datagrams, 0, "seed {seed}: {path}: datagrams wait for nothing");
+            assert_eq!(waiting.datagrams, 0, "seed {seed}: {path}: datagrams still wait");
             if sides.iter().all(|side| side.layer.is_some()) {
                 let (submitted, settled) = (user.book.submitted.len(), user.book.outcomes.len());
                 assert_eq!(submitted, settled, "seed {seed}: {path}: messages without an outcome");
@@ -319,7 +320,7 @@ fn check(seed: u64, world: &mut World<LaneHost>, clients: &[Client], users: &mut
             theirs.check_against(ours);
         }
         if living.contains(path) {
-            // The weather was calm: whoever did not close heard the other's words.
+            // The weather was calm, so the side that did not close received the other's words.
             let ends = [ours, theirs].map(|user| user.book.ended.as_ref().map(|info| info.by));
             let heard = [ClosedBy::Local, ClosedBy::Peer].map(Some);
             assert!(ends == heard || ends == [heard[1], heard[0]], "{context}: {path}: {ends:?}");
@@ -335,13 +336,13 @@ fn check(seed: u64, world: &mut World<LaneHost>, clients: &[Client], users: &mut
     }
 }
 
-/// What the crypto sessions of a peer carry that follows the rules, or does not.
+/// The extensions of the crypto sessions of a peer that follows the rules, or does not.
 fn extensions(is_honest: bool, dice: &mut Dice) -> Extensions {
     let liar = || -> Arc<dyn FrameFilter> { Arc::new(Liar(Mutex::new(Dice::new(dice.next())))) };
     Extensions { frame_filter: (!is_honest).then(liar), ..Extensions::default() }
 }
 
-/// A peer that replaces frames it sends by others: now and then one bit, now and then anything.
+/// A peer that changes frames before it sends them: now and then one bit, now and then everything.
 struct Liar(Mutex<Dice>);
 
 impl FrameFilter for Liar {

@@ -1,5 +1,5 @@
-//! One side of a session, and the program that uses it: it sends, reads, and keeps a book that the
-//! other side's must fit.
+//! One side of a session, and the program that uses it: it sends, reads, and keeps a book that must
+//! fit the other side's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use wtgram::runtime::wait::Deadline;
 use support::invented::Dice;
 use support::invented::world::Record;
 
-/// What payloads begin with. A reliability frame with so long a type would not fit a packet.
+/// The first byte of payloads. A reliability frame with such a long type would not fit a packet.
 const DATAGRAM: u8 = 0xfe;
 const MESSAGE: u8 = 0xfd;
 
@@ -35,7 +35,7 @@ pub struct Book {
     pub submitted: BTreeSet<u64>,
     pub outcomes: BTreeMap<u64, MessageOutcome>,
     pub messages: BTreeSet<u64>,
-    /// Datagrams handed in, whatever came of them.
+    /// Datagrams handed in, whatever became of them.
     pub handed_in: u64,
     /// The words this side closed with, if it closed.
     pub said: Option<(u32, String)>,
@@ -55,7 +55,7 @@ pub struct User {
     /// Reads seldom, so that its queue overflows.
     is_slow: bool,
     pub book: Book,
-    /// A book is kept only of peers that follow the rules: what others send is not expected to fit.
+    /// The book covers only peers that follow the rules: what others send is not expected to fit.
     pub peer_is_honest: bool,
     next: u64,
     buffer: Vec<u8>,
@@ -70,7 +70,7 @@ impl User {
         peer_is_honest: bool,
         dice: &mut Dice,
     ) -> Self {
-        // Both sides of a session agree about the layer by its path.
+        // The path tells both sides of a session whether there is a layer.
         let wants_layer = session.established().is_ok_and(|facts| facts.path.ends_with("/layer"));
         let is_slow = dice.one_in(5);
         let book = Book::default();
@@ -184,7 +184,7 @@ impl User {
                 Ok(metadata) => {
                     count += 1;
                     let payload = &self.buffer[..metadata.size];
-                    // Frames of a peer's layer come here as long as this side has none.
+                    // As long as this side has no layer, frames of the peer's layer arrive here.
                     if self.peer_is_honest && payload.first() == Some(&DATAGRAM) {
                         let number = number(payload, self.tag ^ 1);
                         assert!(self.book.read.insert(number), "{}: datagram {number} came twice", self.host);
@@ -229,7 +229,7 @@ impl User {
         record.note(self.host, "closes", u64::from(code));
     }
 
-    /// Writes down how the session ended, once it has; whether it has.
+    /// Records how the session ended, if it has ended; returns whether it has.
     pub fn note_end(&mut self, record: &mut Record) -> bool {
         let info = self.session.close_info();
         if self.book.ended.is_none()
@@ -254,7 +254,7 @@ impl User {
         }
     }
 
-    /// The end of the run: nothing waits, and everything has its outcome.
+    /// Checks the end of the run: nothing waits, and every message has its outcome.
     pub fn check_end(&self) {
         self.check_counters();
         let stats = self.transport.stats();
@@ -273,7 +273,7 @@ impl User {
         }
     }
 
-    /// What this side has seen fits what `peer` has done.
+    /// Checks that what this side has seen fits what `peer` has done.
     pub fn check_against(&self, peer: &Self) {
         assert!(self.book.read.is_subset(&peer.book.sent), "{}: a datagram that was never sent", self.host);
         let messages = &self.book.messages;
@@ -295,7 +295,7 @@ impl User {
             + outside.dropped_in_quic;
         assert!(arrived <= sent.datagrams, "{}: {arrived} arrived of {}", self.host, sent.datagrams);
         if let Some(CloseInfo { by: ClosedBy::Peer, code, reason, .. }) = &self.book.ended {
-            // Words that do not arrive within a second are left behind: then the peer just leaves.
+            // If words do not arrive within a second, the peer leaves without them.
             let silence = (0, String::new());
             let said = peer.book.said.clone().unwrap_or(silence.clone());
             let heard = (*code, reason.clone());
@@ -304,7 +304,7 @@ impl User {
     }
 }
 
-/// A payload that can be told from every other, and from itself when a bit of it is wrong.
+/// A payload that differs from all others, and in which a wrong bit is noticed.
 fn payload(kind: u8, tag: u64, number: u64, filler: usize) -> Vec<u8> {
     let mut bytes = vec![kind];
     bytes.extend_from_slice(&tag.to_be_bytes());
@@ -314,7 +314,7 @@ fn payload(kind: u8, tag: u64, number: u64, filler: usize) -> Vec<u8> {
     bytes
 }
 
-/// The number of a payload that `tag` has sent, and that is as it was sent.
+/// The number of a payload that `tag` has sent; the payload must be unchanged.
 fn number(bytes: &[u8], tag: u64) -> u64 {
     let (head, filler) = bytes.split_first_chunk::<17>().expect("a payload of ours");
     let number = u64::from_be_bytes(head[9..].try_into().expect("8 bytes"));

@@ -1,4 +1,4 @@
-//! What a network is like, and how it changes, drawn from a seed.
+//! The conditions of a network, and how they change, drawn from a seed.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use support::simulator::{Bursts, Conditions};
 /// The smallest UDP payload that every path carries (RFC 9000 section 14).
 const SMALLEST_MTU: u64 = 1200;
 
-/// A link that does nothing but delay.
+/// A link that only delays.
 pub fn calm() -> (Conditions, Interference) {
     (Conditions::latency(Duration::from_millis(5)), Interference::default())
 }
 
-/// A link with some of the faults that links have; seldom with all.
+/// A link with some of the faults that links have; rarely with all.
 pub fn drawn(dice: &mut Dice) -> (Conditions, Interference) {
     let mut conditions = Conditions::latency(Duration::from_micros(
         dice.pick(&[0, 100, 1_000, 10_000, 40_000, 100_000, 300_000]),

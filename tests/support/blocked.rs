@@ -1,4 +1,4 @@
-//! A session whose client's path carries nothing more: what it sends stays in its queue.
+//! A pair whose client's path carries nothing more: what the client sends stays in its queue.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use wtgram::runtime::wait::Deadline;
 use crate::pair::{Pair, eventually, receive, soon};
 use crate::slow_link::SlowLink;
 
-/// A pair behind a link that has been stopped, and the link. QUIC's FIFO is full of what arrives
-/// first, if the link ever carries again: the largest datagrams, all zeroes.
+/// A pair behind a stopped link, and the link. QUIC's FIFO is full of the datagrams that arrive
+/// first if the link ever carries again: the largest datagrams, all zeroes.
 pub fn blocked(options: &TransportOptions) -> (Pair, SlowLink) {
     const BITS_PER_SECOND: u64 = 100_000_000;
     let mut link = None;
@@ -21,8 +21,8 @@ pub fn blocked(options: &TransportOptions) -> (Pair, SlowLink) {
     receive(pair.to());
     link.stop();
     // The queue drains until the congestion window is used up and QUIC's FIFO holds what it may.
-    // After a second in which nothing moves, what is in flight is doubted, once, and another window
-    // leaves. Then nothing does, however long a test takes.
+    // After a second without movement, QUIC doubts once what is in flight, and another window
+    // leaves. After that nothing leaves, however long a test takes.
     let size = pair.from().outgoing.max_datagram_size().unwrap();
     let (mut sent, mut quiet_since) = (0, Instant::now());
     eventually("the path is full", || {

@@ -1,5 +1,5 @@
-//! What several test programs need: pairs of sessions, raw peers, links that lose packets, invented
-//! time.
+//! Helpers of several test programs: pairs of sessions, raw peers, links that lose packets,
+//! invented time.
 
 #![allow(clippy::new_without_default, clippy::should_implement_trait, reason = "helpers, not an interface")]
 

@@ -1,5 +1,5 @@
-//! Reads the OpenMetrics text format 1.0 as its specification has it, counters and gauges only, and
-//! panics at whatever is not in it.
+//! A reader of the OpenMetrics text format 1.0 as its specification defines it, for counters and
+//! gauges only. It panics at anything else.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Our own server and client on loopback.
+//! A server and a client of ours on loopback.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,12 +68,12 @@ pub fn soon() -> Deadline {
     after(PATIENCE)
 }
 
-/// A deadline so far from now.
+/// A deadline this long from now.
 pub fn after(time: Duration) -> Deadline {
     Timeout::After(time).deadline()
 }
 
-/// Waits until `condition` holds; fails when it does not in time.
+/// Waits until `condition` holds; fails if it does not in time.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -82,7 +82,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The next datagram, which must come.
+/// The next datagram, which must arrive.
 pub fn receive(transport: &Transport) -> Vec<u8> {
     let mut buffer = vec![0; 65536];
     let metadata = transport.incoming.receive(&mut buffer, soon()).expect("a datagram comes");
@@ -142,7 +142,7 @@ pub fn pair(server: &Server) -> (Session, Session) {
     (client, server.accept(soon()).expect("the same session"))
 }
 
-/// Sends until one arrives, and checks that it is what was sent.
+/// Sends a datagram, and checks that it arrives as it was sent.
 pub fn exchange(from: &Session, to: &Session) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let payload = NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -156,7 +156,7 @@ pub fn wait_closed(session: &Session) -> CloseInfo {
     session.link.wait_closed(soon()).expect("the session ends in time")
 }
 
-/// A wire between one client and a server that can be cut: packets then vanish in both directions.
+/// A wire between one client and a server. After it is cut, packets vanish in both directions.
 pub struct Wire {
     pub address: SocketAddr,
     cut: Arc<AtomicBool>,
@@ -217,8 +217,7 @@ impl Wire {
     }
 }
 
-/// Runs each of `waits` on a thread of its own, lets them block, and checks that `wake` ends them
-/// all.
+/// Runs each of `waits` on its own thread, lets them block, and checks that `wake` ends them all.
 pub fn wakes_all(waits: Vec<Box<dyn FnOnce() + Send>>, wake: impl FnOnce()) {
     let threads: Vec<_> = waits.into_iter().map(std::thread::spawn).collect();
     std::thread::sleep(Duration::from_millis(100));

@@ -1,4 +1,4 @@
-//! An HTTP/3 peer made of hand-written bytes over quinn, for either side: it says exactly what a
+//! An HTTP/3 peer made of hand-written bytes over quinn, for either side: it sends exactly what a
 //! test tells it to.
 //!
 //! All raw peers of a test program run on one thread of their own; every call waits for at most
@@ -23,12 +23,12 @@ pub const DATA: u64 = 0x00;
 pub const HEADERS: u64 = 0x01;
 pub const SETTINGS: u64 = 0x04;
 pub const GOAWAY: u64 = 0x07;
-/// `0x1f * N + 0x21`: reserved for greasing as frame, stream, setting and capsule alike.
+/// `0x1f * N + 0x21`: reserved for greasing of frames, streams, settings and capsules.
 pub const GREASE: u64 = 0x1f * 0x1234 + 0x21;
 pub const CLOSE_CAPSULE: u64 = 0x2843;
 pub const DRAIN_CAPSULE: u64 = 0x78ae;
 
-/// What a peer of the first generation announces, and one of the newest.
+/// The settings of a peer of the first generation, and of one of the newest.
 pub const OLD_SETTINGS: &[(u64, u64)] = &[(0x08, 1), (0x33, 1), (0x2b60_3742, 1), (0xc671_706a, 1)];
 pub const NEW_SETTINGS: &[(u64, u64)] = &[(0x08, 1), (0x33, 1), (0x2c7c_f000, 1)];
 
@@ -115,7 +115,7 @@ pub fn connect_request(protocol: &str, authority: &str) -> Vec<u8> {
     ])
 }
 
-/// A response with nothing but a status.
+/// A response with only a status.
 pub fn response(status: u16) -> Vec<u8> {
     headers(&[(":status", &status.to_string())])
 }
@@ -140,7 +140,7 @@ pub struct RawSession {
 }
 
 impl Raw {
-    /// Connects to our server, and says nothing.
+    /// Connects to our server, and sends nothing.
     pub fn client(server: SocketAddr) -> Self {
         Self::client_with(server, |_| {})
     }
@@ -205,8 +205,8 @@ impl Raw {
         run(self.quic.accept_bi()).expect("a bidirectional stream of the peer")
     }
 
-    /// Waits for the connection's end: the HTTP/3 code it was closed with by our library, if it
-    /// was.
+    /// Waits for the end of the connection; returns the HTTP/3 code if our library closed it with
+    /// one.
     pub fn closed(&self) -> Option<u64> {
         match run(self.quic.closed()) {
             ConnectionError::ApplicationClosed(close) => Some(close.error_code.into_inner()),
@@ -241,8 +241,8 @@ impl RawSession {
         self.send.finish().expect("not finished before");
     }
 
-    /// Reads frames of the CONNECT stream up to HEADERS; its status, which our library encodes by
-    /// the static table.
+    /// Reads frames of the CONNECT stream up to HEADERS; returns the status, which our library
+    /// encodes with the static table.
     pub fn read_status(&mut self) -> u16 {
         loop {
             let (kind, payload) = read_frame(&mut self.receive).expect("a frame");
@@ -252,8 +252,7 @@ impl RawSession {
         }
     }
 
-    /// Reads the rest of the CONNECT stream and returns the DATA in it, or the code it was reset
-    /// with.
+    /// Reads the rest of the CONNECT stream; returns the DATA in it, or the code it was reset with.
     pub fn read_data_to_end(&mut self) -> Result<Vec<u8>, u64> {
         let mut data = Vec::new();
         while let Some((kind, payload)) = read_frame_or_end(&mut self.receive)? {
@@ -274,7 +273,7 @@ pub fn stopped(stream: &SendStream) -> Option<u64> {
     run(stream.stopped()).ok().flatten().map(VarInt::into_inner)
 }
 
-/// The code with which the other side reset `stream`, after whatever it wrote.
+/// The code with which the other side reset `stream`, after everything it wrote.
 pub fn reset_code(stream: &mut RecvStream) -> Option<u64> {
     run(async {
         loop {
@@ -365,7 +364,7 @@ impl RawServer {
         })
     }
 
-    /// The next connection, its request answered with `answer` after SETTINGS of `pairs`.
+    /// The next connection: sends SETTINGS of `pairs` and answers the request with `answer`.
     pub fn serve(&self, pairs: &[(u64, u64)], answer: &[u8]) -> RawSession {
         let raw = self.accept();
         let control = raw.open_uni(control(pairs));

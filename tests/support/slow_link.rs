@@ -1,5 +1,5 @@
-//! A UDP relay that carries so many bits a second from client to server, with a bounded queue, and
-//! can be stopped. The way back is as fast as it comes.
+//! A UDP relay that carries so many bits per second from client to server, with a bounded queue,
+//! and can be stopped. It carries the other direction at full speed.
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Time that packets may wait in the relay; more are dropped, as a router's buffer does.
+/// How long packets may wait in the relay; more are dropped, as in a router's buffer.
 const BUFFER: Duration = Duration::from_millis(50);
 
 pub struct SlowLink {
@@ -22,7 +22,7 @@ struct Shared {
 }
 
 impl SlowLink {
-    /// Carries to `server`.
+    /// A link to `server`.
     pub fn to(server: SocketAddr, bits_per_second: u64) -> Self {
         let near = UdpSocket::bind("127.0.0.1:0").unwrap();
         let far = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -38,12 +38,12 @@ impl SlowLink {
         Self { address, shared }
     }
 
-    /// Where the client connects to.
+    /// The address for clients to connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on nothing passes, either way, and what comes is lost.
+    /// From now on nothing passes in either direction; packets that arrive are lost.
     pub fn stop(&self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
     }
@@ -69,7 +69,7 @@ fn carry(near: &UdpSocket, far: &UdpSocket, shared: &Shared) {
     far.set_nonblocking(true).unwrap();
     let mut buffer = [0; 65536];
     let mut client = None;
-    // Packets with the time at which each has left the link.
+    // Packets with the time at which each leaves the link.
     let mut queue: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
     let mut busy_until = Instant::now();
     while !shared.ended.load(Ordering::SeqCst) {

@@ -322,5 +322,5 @@ fn a_range_that_covers_a_wide_span_costs_what_it_newly_acknowledges() {
     for _ in 0..1000 {
         sender.on_range_ack(start + ms(60), &wide);
     }
-    assert!(sender.outstanding.looked_at() - looked_at <= 10_000, "each looks at nothing that is resolved");
+    assert!(sender.outstanding.looked_at() - looked_at <= 10_000, "none looks at resolved messages");
 }

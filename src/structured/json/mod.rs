@@ -1,15 +1,15 @@
-//! JSON as RFC 8259 has it and nothing beside: read in one pass, without a tree, without recursion,
-//! without loss.
+//! JSON as RFC 8259 defines it and nothing more, read in one pass, without a tree, without
+//! recursion, without loss.
 //!
-//! Numbers keep their digits, objects the order and the number of their members. Strings are
-//! decoded by `serde_json`, which refuses lone surrogates and bad escapes. (A `serde_json::Value`
-//! would not do: it drops repeated members, and with arbitrary precision it takes an object with
-//! one particular key for a number.)
+//! Numbers keep their digits; objects keep the order and the number of their members. `serde_json`
+//! decodes strings, and refuses lone surrogates and bad escapes. (A `serde_json::Value` would not
+//! work: it drops repeated members, and with arbitrary precision it takes an object with one
+//! particular key for a number.)
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Arrays and objects within each other: what `serde_json` and others with a limit accept.
+/// The most arrays and objects within each other, as in `serde_json` and others with a limit.
 pub const MAX_DEPTH: usize = 127;
 
 /// Why bytes are not acceptable.
@@ -50,8 +50,8 @@ pub enum Event<'a> {
     ObjectEnd,
 }
 
-/// Appends `text` to `out` without the spaces between its tokens and with the shortest spelling of
-/// its strings. What `out` held stays, also when the text is refused.
+/// Appends `text` to `out` without spaces between tokens and with the shortest spelling of its
+/// strings. `out` keeps its content, also if the text is refused.
 pub fn compact(text: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
     let start = out.len();
     let mut reader = Reader::new(text)?;
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
         Ok(Self { text, at: 0, open: Vec::new(), expect: Expect::Value })
     }
 
-    /// The next piece; nothing at the end of the text.
+    /// The next piece, or nothing at the end of the text.
     #[allow(clippy::should_implement_trait)] // An iterator would go on after an error.
     pub fn next(&mut self) -> Result<Option<Event<'a>>, Refused> {
         self.skip_space();
@@ -277,10 +277,11 @@ impl<'o> Writer<'o> {
         Self { start: out.len(), out }
     }
 
-    /// Writes one piece, with the comma before it where one belongs.
+    /// Writes one piece, with a comma before it if it needs one.
     pub fn write(&mut self, event: &Event<'_>) {
         let ends = matches!(event, Event::ArrayEnd | Event::ObjectEnd);
-        // No value ends in one of these three, so the last byte tells whether one has just ended.
+        // No value ends with one of these three bytes, so the last byte shows whether a value has
+        // just ended.
         let after_value = self.out[self.start..].last().is_some_and(|last| !b"[{:".contains(last));
         if after_value && !ends {
             self.out.push(b',');

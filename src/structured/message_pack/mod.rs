@@ -1,12 +1,12 @@
-//! JSON text for the program, MessagePack on the wire.
+//! MessagePack on the wire, JSON text for the program.
 //!
-//! What JSON says, MessagePack says too, and what comes back is the same: members in their order,
-//! repeated ones as well, integers from -2^63 to 2^64 - 1. Other numbers become the nearest IEEE
-//! 754 double (RFC 8259 section 6 names it as what can be relied on); integers beyond 64 bits and
+//! MessagePack can express all that JSON can, and the same JSON comes back: members in their order,
+//! also repeated ones, and integers from -2^63 to 2^64 - 1. Other numbers become the nearest IEEE
+//! 754 double (RFC 8259 section 6 says that programs can rely on it); integers beyond 64 bits and
 //! numbers beyond a double's range are refused.
 //!
-//! MessagePack says more than JSON. On the way in it is mapped as in the JSON form of Protocol
-//! Buffers:
+//! MessagePack can express more than JSON. Received MessagePack is mapped as in the JSON form of
+//! Protocol Buffers:
 //!
 //! | MessagePack | JSON |
 //! |---|---|
@@ -27,11 +27,11 @@ use rmp::encode;
 
 use super::json::{Event, MAX_DEPTH, Reader, Refused, Writer};
 
-/// Appends the MessagePack of a JSON text to `out`. What `out` held stays, also when the text is
-/// refused.
+/// Appends the MessagePack form of a JSON text to `out`. `out` keeps its content, also if the text
+/// is refused.
 pub fn from_json(text: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
-    // MessagePack writes counts first, JSON tells them last: one pass to count and check, one to
-    // write.
+    // MessagePack writes counts first, and JSON shows them last. So one pass counts and checks, and
+    // one writes.
     let counts = counts(text)?;
     let start = out.len();
     let written = write(text, &counts, out);
@@ -51,7 +51,7 @@ fn counts(text: &[u8]) -> Result<Vec<u32>, Refused> {
         match event {
             Event::ArrayEnd | Event::ObjectEnd => drop(open.pop()),
             event => {
-                // A member is counted by its name.
+                // A member counts once, with its name.
                 if let Some(place) = open.last()
                     && !after_name
                 {
@@ -105,7 +105,7 @@ fn number(digits: &str, out: &mut Vec<u8>) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Appends the JSON text of one MessagePack object to `out`. What `out` held stays, also when the
+/// Appends the JSON text of one MessagePack object to `out`. `out` keeps its content, also if the
 /// object is refused.
 pub fn to_json(wire: &[u8], out: &mut Vec<u8>) -> Result<(), Refused> {
     let start = out.len();
@@ -147,7 +147,7 @@ fn read(rest: &mut &[u8], writer: &mut Writer<'_>) -> Result<(), &'static str> {
                 writer.write(&Event::Name(key(&other)?));
                 None
             }
-            // In JSON it is an object.
+            // An extension is an object in JSON.
             Object::Extension(..) if open.len() == MAX_DEPTH => return Err(DEPTH),
             other => {
                 scalar(&other, writer);
@@ -200,7 +200,7 @@ fn scalar(object: &Object<'_>, writer: &mut Writer<'_>) {
             writer.write(&Event::Text(STANDARD.encode(data).into()));
             writer.write(&Event::ObjectEnd);
         }
-        // The caller begins these itself.
+        // The caller starts these itself.
         Object::Array(_) | Object::Map(_) => {}
     }
 }
@@ -211,7 +211,7 @@ fn float(value: f64, writer: &mut Writer<'_>) {
         f64::INFINITY => "Infinity",
         f64::NEG_INFINITY => "-Infinity",
         value => {
-            // The shortest digits that mean this double, always with a point or an exponent. It
+            // The shortest digits that mean this double, always with a point or an exponent. This
             // cannot fail.
             let digits = serde_json::to_string(&value).unwrap_or_default();
             return writer.write(&Event::Number(&digits));
@@ -236,7 +236,7 @@ enum Object<'a> {
 const DEPTH: &str = "too many arrays and maps within each other";
 const ENDS: &str = "the object ends early";
 
-/// Takes the next object off `rest`; of an array or map only its header.
+/// Takes the next object from `rest`; of an array or map only the header.
 fn next<'a>(rest: &mut &'a [u8]) -> Result<Object<'a>, &'static str> {
     let marker = Marker::from_u8(rest.read_u8().map_err(|_| ENDS)?);
     macro_rules! number {

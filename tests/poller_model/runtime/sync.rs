@@ -1,10 +1,10 @@
-//! Locks and atomics under a seeded scheduler: threads run one at a time, and which one goes on is
-//! drawn before each lock, atomic access and sleep. The same seed gives the same run.
+//! Locks and atomics under a seeded scheduler: one thread runs at a time, and the scheduler draws
+//! the next one before each lock, atomic access and sleep. The same seed gives the same run.
 //!
-//! What a thread stores stays in a buffer of its own until a fence, an exchange, a sleep or chance
-//! takes it out, in order; giving a lock back is such a store too. Loads come from memory
+//! The stores of a thread stay in its own buffer until a fence, an exchange, a sleep or chance
+//! takes them out, in order; releasing a lock is such a store too. Loads come from memory
 //! meanwhile, and only a sequentially consistent load waits for the sequentially consistent stores
-//! before it. What is correct only without such a buffer fails here.
+//! before it. Code that is correct only without such a buffer fails here.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -20,14 +20,14 @@ enum Status {
     Runnable,
     /// Waits for the lock at this address.
     Blocked(usize),
-    /// Waits on the condition variable at this address; the second says whether it may give up.
+    /// Sleeps on the condition variable at this address; the second says whether it may give up.
     Sleeping(usize, bool),
-    /// Goes on when no other thread can.
+    /// Continues when no other thread can.
     Quiet,
     Done,
 }
 
-/// Numbers that look random (splitmix64).
+/// Pseudorandom numbers (SplitMix64).
 pub struct Dice(u64);
 
 impl Dice {
@@ -65,7 +65,7 @@ struct Thread {
     turn: Arc<parking_lot::Condvar>,
 }
 
-/// A number in memory, and the step at which it last became another.
+/// A number in memory, and the step at which it last changed.
 #[derive(Default)]
 struct Memory {
     value: AtomicU64,
@@ -96,9 +96,9 @@ thread_local! {
 }
 
 impl State {
-    /// Draws who goes on. In every second run anybody does, and whoever runs stays with a chance of
-    /// one half; in the others the thread of the highest priority, and priorities change now and
-    /// then: that leaves some threads behind for long.
+    /// Draws the next thread. In every second run it can be any thread, and the present one stays
+    /// with a chance of one half. In the others it is the thread of the highest priority, and
+    /// priorities change now and then: that leaves some threads behind for long.
     fn draw(&mut self, me: usize) -> Option<usize> {
         if !self.by_priority && self.threads[me].status == Status::Runnable && self.dice.one_in(2) {
             return Some(me);
@@ -143,8 +143,8 @@ impl Scheduler {
         state.steps
     }
 
-    /// Goes on as `status` says; returns when this thread is drawn, and whether it gave up
-    /// sleeping.
+    /// Lets another thread run, with `status` for this one; returns when this thread is drawn, and
+    /// whether it gave up sleeping.
     fn switch(&self, me: usize, status: Status) -> bool {
         if status != Status::Runnable {
             take_out(usize::MAX);
@@ -154,7 +154,7 @@ impl Scheduler {
         state.threads[me].status = status;
         let Some(next) = state.draw(me) else {
             panic!(
-                "everybody waits for everybody: {:?}",
+                "all threads wait for one another: {:?}",
                 state.threads.iter().map(|it| it.status).collect::<Vec<_>>()
             );
         };
@@ -189,7 +189,7 @@ fn me() -> Option<(Arc<Scheduler>, usize)> {
     ME.with_borrow(Clone::clone)
 }
 
-/// A place where another thread may go on.
+/// A place where another thread may continue.
 fn point() {
     if let Some((scheduler, me)) = me() {
         scheduler.switch(me, Status::Runnable);
@@ -209,7 +209,7 @@ fn take_out(most: usize) {
     }
 }
 
-/// How many of them there are up to the last that is `which`.
+/// How many stores are pending up to the last that is `which`.
 fn pending_through(which: impl Fn(&Pending) -> bool) -> usize {
     PENDING.with_borrow(|pending| pending.iter().rposition(which).map_or(0, |last| last + 1))
 }
@@ -250,8 +250,8 @@ pub fn spawn(body: impl FnOnce() + Send + 'static) {
     });
 }
 
-/// Returns when no other thread can go on, with how many of them sleep. A thread that waits for a
-/// lock then waits for ever.
+/// Returns when no other thread can continue; returns how many of them sleep. A thread that waits
+/// for a lock then waits for ever.
 pub fn quiesce() -> usize {
     let (scheduler, me) = me().expect("under a scheduler");
     take_out(usize::MAX);
@@ -269,7 +269,7 @@ pub fn quiesce() -> usize {
     sleeping
 }
 
-/// What a mutex is without its data.
+/// A mutex without its data.
 #[derive(Default)]
 struct Lock(std::sync::atomic::AtomicBool);
 
@@ -308,7 +308,7 @@ impl<T> Mutex<T> {
             |pending: &Pending| matches!(pending, Pending::Release { lock } if Arc::ptr_eq(lock, &self.lock));
         take_out(pending_through(own));
         while self.lock.0.swap(true, Ordering::SeqCst) {
-            let (scheduler, me) = me().expect("nobody holds it outside of a scheduler");
+            let (scheduler, me) = me().expect("no thread holds it outside of a scheduler");
             scheduler.switch(me, Status::Blocked(self.lock.address()));
         }
         MutexGuard { mutex: self, data: Some(self.data.lock()) }
@@ -385,7 +385,7 @@ impl Condvar {
         self.sleep(guard, false);
     }
 
-    /// Gives up whenever chance wants it.
+    /// Gives up at random.
     pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> Slept {
         Slept(self.sleep(guard, true))
     }
@@ -441,12 +441,12 @@ impl Word {
         before
     }
 
-    /// What is in memory, for the model: without a step.
+    /// The value in memory, for the model: without a step.
     pub fn peek(&self) -> u64 {
         self.0.get()
     }
 
-    /// When that last became another.
+    /// When that value last changed.
     pub fn changed_at(&self) -> u64 {
         self.0.changed_at.load(Ordering::SeqCst)
     }

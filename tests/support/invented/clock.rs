@@ -1,4 +1,4 @@
-//! The invented time.
+//! The clock of invented time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +13,13 @@ const BEGINS: Duration = Duration::from_secs(1_780_000_000);
 /// A clock that stands still until it is moved. Clones show the same time.
 #[derive(Debug, Clone)]
 pub struct Clock {
-    /// Where the invented time lies in the system's. Only differences matter.
+    /// The start of the invented time in the system's time. Only differences matter.
     start: Instant,
     elapsed_ns: Arc<AtomicU64>,
 }
 
 impl Clock {
-    /// A clock that this thread goes by from now on.
+    /// A clock that this thread uses from now on.
     pub fn new() -> Self {
         let start = Instant::now();
         wtgram::runtime::clock::invent(Some(start));
@@ -40,7 +40,7 @@ impl Clock {
         instant.duration_since(self.start)
     }
 
-    /// The instant so long after the beginning.
+    /// The instant this long after the beginning.
     pub fn at(&self, elapsed: Duration) -> Instant {
         self.start + elapsed
     }

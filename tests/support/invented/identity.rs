@@ -1,7 +1,7 @@
 //! An identity whose every byte is fixed, signed by an authority whose every byte is fixed.
 //!
-//! Ed25519: its signatures have one length and no random numbers in them. ECDSA's differ by a byte
-//! or two, and with them the sizes of packets.
+//! They use Ed25519: its signatures have one length and no random numbers in them. ECDSA signatures
+//! differ by a byte or two, and so do the sizes of packets.
 
 use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519, SerialNumber, date_time_ymd,
@@ -13,7 +13,7 @@ use wtransport::tls::{Certificate, PrivateKey};
 /// The name that the certificate is for.
 pub const NAME: &str = "simulation.test";
 
-/// The identity, and what clients trust it by.
+/// The identity, and the certificate by which clients trust it.
 pub fn fixed() -> (IdentitySource, Trust) {
     let authority_key = key(1);
     let mut authority = params(Vec::new(), 1);

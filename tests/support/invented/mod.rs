@@ -12,7 +12,7 @@ pub mod network;
 pub mod quic;
 pub mod world;
 
-/// Random numbers from a seed (SplitMix64), for what is not a packet's own.
+/// Random numbers from a seed (SplitMix64), beside those that a link draws for each packet.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
@@ -31,7 +31,7 @@ impl Dice {
         self.next() % bound
     }
 
-    /// Whether something happens that happens in one of `times` cases.
+    /// Whether something happens that has a chance of one in `times`.
     pub fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }

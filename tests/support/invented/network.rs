@@ -1,8 +1,8 @@
 //! The network: what becomes of each packet, from one seed.
 //!
-//! Each client has a link of its own to the servers, with the conditions of the link simulator in
-//! both directions, and stands behind a NAT that can give it another address. Beyond loss, delay
-//! and the like, packets can be damaged, invented, and marked as congested.
+//! Each client has its own link to the servers, with the conditions of the link simulator in both
+//! directions. It is behind a NAT that can give it another address. Besides loss, delay and the
+//! like, packets can be damaged, invented, and marked as congested.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -27,18 +27,18 @@ pub struct Packet {
 /// What is done to packets beyond [`Conditions`]. Shares are between 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Interference {
-    /// Share of packets of which a bit arrives wrong, or of which the end is missing.
+    /// Share of packets in which a bit arrives wrong, or whose end is missing.
     pub damaged: f64,
-    /// Share of packets after which one arrives that nobody sent.
+    /// Share of packets after which a packet arrives that no host sent.
     pub invented: f64,
-    /// Share of packets that say they can be marked as congested, and are.
+    /// Share of packets that are marked as congested, of those that allow it.
     pub marked: f64,
-    /// Such marks are lost on the way.
+    /// Whether such marks are lost on the way.
     pub bleached: bool,
 }
 
-/// Damage lies behind this byte, or in the last [`TAG`] of a shorter packet. In front of it are the
-/// parts of a header that are in the clear: damage there would have QUIC read ciphertext as a
+/// Damage is behind this byte, or in the last [`TAG`] of a shorter packet. The bytes before it
+/// contain the unencrypted parts of a header. With damage there, QUIC would read ciphertext as a
 /// header, and that differs between runs.
 const CLEAR: usize = 64;
 
@@ -50,7 +50,7 @@ struct Path {
     up: Link,
     down: Link,
     interference: Interference,
-    /// The address that the world sees.
+    /// The address that others see.
     outside: SocketAddr,
     packets: u64,
 }
@@ -60,7 +60,7 @@ pub struct Network {
     seed: u64,
     /// By the address that the client itself has.
     paths: BTreeMap<SocketAddr, Path>,
-    /// Which client has an outside address.
+    /// The client behind each outside address.
     inside: BTreeMap<SocketAddr, SocketAddr>,
     next_port: u16,
     on_the_way: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -88,8 +88,7 @@ impl Network {
         }
     }
 
-    /// Connects the client at `address`, which the world sees under that address until it is
-    /// rebound.
+    /// Connects the client at `address`; others see it under that address until it is rebound.
     pub fn add_client(&mut self, address: SocketAddr, conditions: Conditions, interference: Interference) {
         let seed = mix(self.seed ^ mix(u64::from(address.port()) << 16));
         let link = |direction| Link::new(seed, direction, conditions);
@@ -106,8 +105,8 @@ impl Network {
         path.interference = interference;
     }
 
-    /// The client's NAT forgets it: the world sees it under another port, and what comes to the old
-    /// one is lost.
+    /// The client's NAT forgets it: others see it under another port, and packets to the old one
+    /// are lost.
     pub fn rebind(&mut self, client: SocketAddr) {
         let path = self.paths.get_mut(&client).expect("a client of this network");
         self.inside.remove(&path.outside);
@@ -189,8 +188,8 @@ impl Network {
             Some(Direction::Down) => Some(packet.to),
             None => None,
         };
-        // A client that was rebound meanwhile has no link for what it sent before; that is only a
-        // matter of counting.
+        // A client that was rebound meanwhile has no link for packets from before; this affects
+        // only the counts.
         if let Some(path) = client.and_then(|client| self.paths.get_mut(&client)) {
             let link = if direction == Some(Direction::Up) { &mut path.up } else { &mut path.down };
             link.left(packet.bytes.len(), true);

@@ -28,9 +28,9 @@ pub struct Peer {
     pub lost: Option<ConnectionError>,
     /// Datagrams that arrived.
     pub datagrams: Vec<Bytes>,
-    /// How many of them have been sent back, by whoever does.
+    /// How many of them were sent back.
     pub echoed: usize,
-    /// What came on each stream; whether it has ended.
+    /// The bytes of each stream, and whether it has ended.
     pub streams: BTreeMap<StreamId, (Vec<u8>, bool)>,
 }
 
@@ -41,7 +41,7 @@ pub struct QuicHost {
     pub peers: BTreeMap<usize, Peer>,
     /// Connections that ended and were forgotten.
     pub forgotten: Vec<Peer>,
-    /// Every client must prove its address first.
+    /// Whether every client must prove its address first.
     pub demands_retry: bool,
     /// Handshakes that failed at their first packet.
     pub refused: Vec<ConnectionError>,
@@ -61,7 +61,7 @@ impl QuicHost {
         }
     }
 
-    /// Begins to connect.
+    /// Starts to connect.
     pub fn connect(&mut self, now: Instant, config: ClientConfig, server: SocketAddr) -> usize {
         let (handle, quic) = self.endpoint.connect(now, config, server, identity::NAME).expect("an attempt");
         self.add(handle, quic);
@@ -86,7 +86,7 @@ impl QuicHost {
         self.peers.values_mut().next().expect("one")
     }
 
-    /// Why the first connection that failed did.
+    /// Why the first failed connection failed.
     pub fn failure(&self) -> Option<&ConnectionError> {
         let peers = self.forgotten.iter().chain(self.peers.values());
         peers.filter_map(|peer| peer.lost.as_ref()).chain(&self.refused).next()
@@ -221,7 +221,8 @@ impl Peer {
         record.note(host, "reads a stream", (bytes.len() - before) as u64);
     }
 
-    /// Writes all of `bytes`, as far as flow control lets it, on a stream of its own, which ends.
+    /// Writes all of `bytes`, as far as flow control allows, on a stream of its own, and finishes
+    /// it.
     pub fn write_stream(&mut self, bytes: &[u8]) -> StreamId {
         let id = self.quic.streams().open(Dir::Uni).expect("a stream may be opened");
         let mut stream = self.quic.send_stream(id);
@@ -235,7 +236,7 @@ impl Peer {
     }
 }
 
-/// What hosts of one run are made from: the time and the secrets of all of them.
+/// What all hosts of a run share: the clock, the identity and the trust in it.
 pub struct Setup {
     pub clock: Clock,
     pub identity: rustls::ServerConfig,

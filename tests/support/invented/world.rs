@@ -12,8 +12,7 @@ pub trait Host {
     fn address(&self) -> SocketAddr;
     /// A packet for it has arrived. The turn that follows does the rest.
     fn receive(&mut self, now: Instant, packet: Packet);
-    /// Does what there is to do at `now`; says what of that is worth recording, and when to come
-    /// again.
+    /// Does what is due at `now`; records what is worth it, and returns when the next turn is due.
     fn turn(&mut self, now: Instant, out: &mut Vec<Packet>, record: &mut Record) -> Option<Instant>;
 }
 
@@ -24,8 +23,7 @@ pub struct Record {
     hash: u64,
     /// Things recorded.
     pub events: u64,
-    /// All of them in words, if somebody wants to read them: runs that differ can be compared line
-    /// by line.
+    /// All of them in words, if wanted: runs that differ can be compared line by line.
     pub lines: Option<Vec<String>>,
 }
 
@@ -49,7 +47,7 @@ impl Record {
     }
 }
 
-/// How often hosts may take turns at one instant; more is a host that never rests.
+/// The most turns of hosts at one instant; more means that a host never rests.
 const MOST_TURNS_AT_ONCE: usize = 100_000;
 
 /// The hosts, the network between them, and the time.
@@ -82,12 +80,12 @@ impl<H: Host> World<H> {
         self.hosts.len() - 1
     }
 
-    /// Something was asked of the host: it takes a turn at once.
+    /// Something was asked of the host, so it takes a turn at once.
     pub fn nudge(&mut self, host: usize) {
         self.due[host] = Some(self.clock.now());
     }
 
-    /// Moves everything until `until`; whether something will happen after that.
+    /// Runs everything until `until`; returns whether something will happen after that.
     pub fn run(&mut self, until: Instant) -> bool {
         loop {
             let next = self.due.iter().flatten().copied().chain(self.network.next()).min();
@@ -110,7 +108,7 @@ impl<H: Host> World<H> {
         self.record.now = self.clock.elapsed();
     }
 
-    /// Delivers what has arrived, and has everybody take a turn who has a reason to.
+    /// Delivers packets that have arrived, and gives a turn to each host that is due.
     fn step(&mut self) {
         let now = self.clock.now();
         while let Some(packet) = self.network.arrived(now) {

@@ -1,4 +1,4 @@
-//! What is done to the packets of one direction.
+//! The conditions of one direction: what is done to its packets.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use serde_json::{Map, Value, json};
 pub struct Conditions {
     /// Share of packets lost, each independently of the others.
     pub loss: f64,
-    /// Loss in bursts, beside the other.
+    /// Loss in bursts, in addition to the other.
     pub bursts: Option<Bursts>,
     /// Share of packets that arrive twice.
     pub duplicate: f64,
     /// Share of packets held back by `reorder_delay`, so that later ones overtake them.
     pub reorder: f64,
-    /// How long those are held back.
+    /// How long they are held back.
     pub reorder_delay: Duration,
     /// Delay of every packet.
     pub latency: Duration,
     /// Up to this much more, drawn evenly for each packet; packets may overtake each other.
     pub jitter: Duration,
-    /// Bits of UDP payload a second; 0 is no limit.
+    /// Bits of UDP payload per second; 0 is no limit.
     pub rate_bits_per_s: u64,
     /// Bytes that may wait for the line; more are dropped. 0 is no limit. Without a rate nothing
     /// waits.
@@ -35,9 +35,9 @@ pub struct Conditions {
 /// Gilbert's model: the line is good or bad; in the bad state it loses most packets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bursts {
-    /// Chance of becoming bad, a packet.
+    /// Chance per packet of becoming bad.
     pub enter: f64,
-    /// Chance of becoming good again, a packet; its inverse is the mean length of a burst.
+    /// Chance per packet of becoming good again; its inverse is the mean length of a burst.
     pub leave: f64,
     /// Share of packets lost while bad.
     pub loss: f64,
@@ -49,8 +49,8 @@ impl Conditions {
         Self { latency, ..Self::default() }
     }
 
-    /// Changes what `fields` names, by the names of [`Conditions::to_json`]; nothing if something
-    /// is wrong with one.
+    /// Changes the conditions in `fields`, by the names of [`Conditions::to_json`]; changes nothing
+    /// if one of them is wrong.
     pub fn update(&mut self, fields: &Map<String, Value>) -> Result<(), String> {
         let mut changed = *self;
         for (name, value) in fields {
@@ -85,7 +85,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// All of them.
+    /// All conditions.
     pub fn to_json(self) -> Value {
         let bursts = self.bursts.unwrap_or(Bursts { enter: 0.0, leave: 1.0, loss: 1.0 });
         let micros = |time: Duration| time.as_micros() as u64;

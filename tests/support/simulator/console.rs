@@ -1,4 +1,4 @@
-//! The simulator by JSON: one command a line in, one answer a line out.
+//! The simulator by JSON: one command per line in, one answer per line out.
 //!
 //! ```text
 //! {"event":"listening","port":40001,"seed":7}
@@ -9,8 +9,8 @@
 //! > {"command":"quit"}
 //! ```
 //!
-//! `direction` is `up` (client to server), `down` or `both`. A command that is wrong changes
-//! nothing and is answered with `{"event":"error","message":…}`. The end of the input is a `quit`.
+//! `direction` is `up` (client to server), `down` or `both`. A wrong command changes nothing and is
+//! answered with `{"event":"error","message":…}`. The end of the input is a `quit`.
 
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Conditions, Direction, Simulator};
 
-/// Runs until told to quit.
+/// Runs until a `quit`.
 pub fn run(server: SocketAddr, seed: u64, input: impl BufRead, mut output: impl Write) -> io::Result<()> {
     let simulator = Simulator::start(server, seed, Conditions::default())?;
     let mut say = |value: Value| {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::conditions::Conditions;
 
-/// Which way packets go.
+/// The direction of packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the server.
@@ -15,14 +15,14 @@ pub enum Direction {
     Down,
 }
 
-/// What became of the packets. At every snapshot `received + duplicated` is the sum of `delivered`,
-/// `send_failed`, `waiting` and everything `lost_…`, `too_large` and `queue_full`.
+/// What became of the packets. In every snapshot `received + duplicated` is the sum of `delivered`,
+/// `send_failed`, `waiting`, `too_large`, `queue_full` and everything `lost_…`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Packets that came in, and their bytes of UDP payload.
+    /// Packets that arrived, and their bytes of UDP payload.
     pub received: u64,
     pub received_bytes: u64,
-    /// Copies (also of the copied packet's bytes) and packets that went out.
+    /// Packets and copies that left, and the bytes of both.
     pub delivered: u64,
     pub delivered_bytes: u64,
     /// Copies made.
@@ -43,7 +43,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Everything that did not get through.
+    /// All packets that did not get through.
     pub fn lost(&self) -> u64 {
         self.lost_random + self.lost_in_bursts + self.lost_in_black_hole + self.too_large + self.queue_full
     }
@@ -77,12 +77,12 @@ pub struct Link {
     conditions: Conditions,
     seed: u64,
     bad: bool,
-    /// When the line will have sent what waits for it.
+    /// When the line has sent everything that waits for it.
     line_free_at: Option<Instant>,
     pub counters: Counters,
 }
 
-/// What a random number is for; each packet has one for each.
+/// The purpose of a random number; each packet has one for each.
 #[derive(Clone, Copy)]
 enum Purpose {
     Loss,
@@ -104,7 +104,7 @@ impl Link {
         self.conditions
     }
 
-    /// For packets from now on; those on their way arrive as decided.
+    /// Changes the conditions for later packets; those on their way arrive as decided.
     pub fn set_conditions(&mut self, conditions: Conditions) {
         self.conditions = conditions;
         if conditions.rate_bits_per_s == 0 {
@@ -125,7 +125,7 @@ impl Link {
         arrivals
     }
 
-    /// A copy has left the link; `taken` by the operating system, or not.
+    /// A copy has left the link; `taken` says whether the operating system took it.
     pub fn left(&mut self, bytes: usize, taken: bool) {
         self.counters.waiting -= 1;
         if taken {
@@ -162,7 +162,7 @@ impl Link {
         [None; 2]
     }
 
-    /// When the line has sent the packet; `None` when too much waits for it already.
+    /// When the line has sent the packet; `None` if too much waits for it already.
     fn line(&mut self, now: Instant, bytes: usize) -> Option<Instant> {
         let rate = self.conditions.rate_bits_per_s;
         if rate == 0 {

@@ -1,5 +1,5 @@
 //! The link simulator as a program, for tests in any language: `link_simulator SERVER [SEED]`, then
-//! JSON commands on standard input (`console.rs` describes them).
+//! JSON commands on standard input (described in `console.rs`).
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The link between UDP sockets: clients send to [`Simulator::address`], the server sees each of
-//! them on a socket of its own.
+//! The link between UDP sockets: clients send to [`Simulator::address`], and the server sees each
+//! of them on a socket of its own.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use super::conditions::Conditions;
 use super::link::{Counters, Direction, Link};
 
-/// How often threads that wait for packets look whether they are to end.
+/// How often threads that wait for packets check whether to end.
 const LOOK: Duration = Duration::from_millis(50);
-/// Client addresses at most; packets of more are ignored. A client that migrates takes another.
+/// The most client addresses; packets of more are ignored. A client that migrates takes another.
 const MAX_CLIENTS: usize = 4096;
 
 /// A running link. Dropping it ends it.
@@ -41,7 +41,7 @@ struct State {
     entered: u64,
 }
 
-/// Ordered by when it arrives, then by when it came.
+/// Ordered by when it arrives, then by when it was sent.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Packet {
     at: Instant,
@@ -84,7 +84,7 @@ impl Simulator {
         Ok(Self { shared, threads })
     }
 
-    /// Where clients connect to.
+    /// The address for clients to connect to.
     pub fn address(&self) -> SocketAddr {
         self.shared.front.local_addr().expect("the socket is bound")
     }
@@ -104,8 +104,8 @@ impl Simulator {
         link.set_conditions(conditions);
     }
 
-    /// Does what a NAT does that has forgotten its clients: the server sees each of them under
-    /// another port from now on, and what it sends to the old one is lost.
+    /// Acts like a NAT that has forgotten its clients: from now on the server sees each of them
+    /// under another port, and what it sends to the old one is lost.
     pub fn rebind(&self) {
         self.shared.rebinds.fetch_add(1, Ordering::SeqCst);
     }
@@ -122,7 +122,7 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        // Under the lock, or the timer could look before and wait after.
+        // Under the lock: otherwise the timer could look before this and wait after it.
         drop(self.shared.state());
         self.shared.due.notify_all();
         for thread in self.threads.drain(..) {
@@ -140,7 +140,7 @@ impl Shared {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Takes what clients send.
+    /// Receives what clients send.
     fn read_clients(self: &Arc<Self>) {
         let mut clients: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
         let mut readers = Vec::new();
@@ -177,7 +177,7 @@ impl Shared {
         Ok(Arc::new(socket))
     }
 
-    /// Takes what the server sends to one client.
+    /// Receives what the server sends to one client.
     fn read_server(&self, socket: &UdpSocket, client: SocketAddr, binding: u64) {
         let mut buffer = vec![0; 65_536];
         while !self.has_ended() {
@@ -196,7 +196,7 @@ impl Shared {
         let arrivals = state.link(way.direction).pass(now, payload.len());
         let mut earliest = false;
         for at in arrivals.into_iter().flatten() {
-            // Nothing waits that should go before it: it goes from here, which saves waking a
+            // No waiting packet should go before it, so it goes from here, which saves waking a
             // thread.
             if at <= now && state.waiting.peek().is_none_or(|Reverse(first)| first.at > now) {
                 let taken = way.send(payload);
@@ -276,7 +276,7 @@ impl Ord for Way {
     }
 }
 
-/// So that a burst is lost only where the link decides it.
+/// Enlarges the buffers, so that a burst is lost only where the link decides it.
 fn enlarge_buffers(socket: &UdpSocket) -> io::Result<()> {
     let socket = socket2::SockRef::from(socket);
     socket.set_recv_buffer_size(4 << 20)?;
