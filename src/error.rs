@@ -2,19 +2,19 @@
 
 use std::borrow::Cow;
 
-/// What a core operation returns.
+/// The result of a core operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong, one variant for each thing a caller would do something different about.
+/// Everything that can go wrong: one variant for each error that a caller would handle differently.
 ///
-/// Variants that occur on hot paths carry no heap data.
+/// Variants of hot paths carry no heap data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A wait with a finite timeout elapsed; nothing was lost.
+    /// A wait with a finite timeout has ended; nothing was lost.
     #[error("timed out")]
     TimedOut,
-    /// The operation would have had to wait and was asked not to.
+    /// The operation would have to wait, but the caller does not allow that.
     #[error("would block")]
     WouldBlock,
     /// The object, or the object below it, is closed.
@@ -23,13 +23,13 @@ pub enum Error {
     /// The library was shut down.
     #[error("the library is shut down")]
     ShutDown,
-    /// This process is a `fork` child of the one that started the library.
+    /// This process is a forked child of the one that started the library.
     #[error("used in a forked child")]
     Forked,
-    /// An argument is outside what the function documents.
+    /// An argument is outside of the documented range.
     #[error("invalid argument: {0}")]
     InvalidArgument(Cow<'static, str>),
-    /// The object is not in a state in which this can be done.
+    /// The object is in a state that does not allow this.
     #[error("invalid state: {0}")]
     InvalidState(Cow<'static, str>),
     /// A datagram is larger than the path, the peer or the object carries.
@@ -40,7 +40,7 @@ pub enum Error {
         /// Payload bytes possible now.
         limit: usize,
     },
-    /// A caller's buffer cannot hold the result; nothing was consumed.
+    /// A caller's buffer is too small for the result; nothing was consumed.
     #[error("the buffer is too small: {needed} bytes are needed")]
     BufferTooSmall {
         /// Bytes needed.
@@ -67,19 +67,19 @@ pub enum Error {
     /// The peer refused the QUIC connection.
     #[error("connection refused: {0}")]
     ConnectionRefused(String),
-    /// No trust anchor vouches for the certificate.
+    /// No trusted authority signed the certificate.
     #[error("certificate not trusted: {0}")]
     CertificateUntrusted(String),
-    /// The certificate's validity period does not include now.
+    /// The certificate is not valid now.
     #[error("certificate expired or not yet valid: {0}")]
     CertificateExpired(String),
-    /// The certificate names another host.
+    /// The certificate is for another host.
     #[error("certificate is for another name: {0}")]
     CertificateNameMismatch(String),
-    /// The certificate's SHA-256 is none of those given.
+    /// The certificate's SHA-256 is not one of the given hashes.
     #[error("certificate hash mismatch: {0}")]
     CertificateHashMismatch(String),
-    /// Any other reason a certificate or TLS handshake was refused.
+    /// The certificate or the TLS handshake was refused for another reason.
     #[error("TLS handshake failed: {0}")]
     Tls(String),
     /// The server answered CONNECT with a status other than 2xx.
@@ -88,7 +88,7 @@ pub enum Error {
         /// The HTTP status.
         status: u16,
     },
-    /// The peer broke, or does not speak, the protocol.
+    /// The peer violated the protocol, or does not speak it.
     #[error("protocol error: {0}")]
     Protocol(String),
     /// A certificate, key or PEM source cannot be used.
@@ -97,27 +97,27 @@ pub enum Error {
     /// Certificate and key do not belong together.
     #[error("the private key does not match the certificate: {0}")]
     KeyMismatch(String),
-    /// Text that is not acceptable JSON, or bytes that do not decode as the expected object.
+    /// Text that is not acceptable JSON, or bytes that do not decode to the expected object.
     #[error("serialization: {0}")]
     Serialization(String),
-    /// A structured datagram whose object does not decode.
+    /// The object of a structured datagram does not decode.
     #[error("deserialization: {0}")]
     Deserialization(String),
-    /// A structured datagram too short to carry a type id.
+    /// A structured datagram is too short for a type id.
     #[error("a datagram of {0} bytes carries no type id")]
     Truncated(usize),
-    /// A type id that the registry does not know.
+    /// The registry does not know the type id.
     #[error("type id {0} is not registered")]
     UnknownType(u32),
-    /// The operating system said no.
+    /// The operating system returned an error.
     #[error("{context}: {message}")]
     Io {
-        /// What was being done.
+        /// The operation that failed.
         context: &'static str,
-        /// The operating system's words.
+        /// The error message of the operating system.
         message: String,
     },
-    /// A defect of this library; the panic was contained.
+    /// A bug in this library; the panic was contained.
     #[error("internal error: {0}")]
     Internal(Cow<'static, str>),
 }

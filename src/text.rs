@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Write};
 
-/// `text` with all that would not show, escaped: control characters, which forge lines and drive
-/// terminals, and marks that turn the direction of what follows. What is escaped once stays as it
-/// is.
+/// Returns `text` with invisible characters escaped: control characters, which forge lines and
+/// drive terminals, and marks that change the direction of text. Text that was escaped once does
+/// not change again.
 pub fn readable(text: impl AsRef<str>) -> String {
     let mut escaped = String::new();
-    // A String takes everything.
+    // Writing to a String cannot fail.
     let _ = Readable(&mut escaped).write_str(text.as_ref());
     escaped
 }
@@ -28,7 +28,7 @@ impl Write for Readable<'_> {
     }
 }
 
-/// Whether it ends a line or has the property `Bidi_Control` of Unicode.
+/// Whether the character ends a line or has the Unicode property `Bidi_Control`.
 fn breaks_or_turns(character: char) -> bool {
     matches!(
         character,

@@ -12,21 +12,22 @@ use crate::runtime::wait::Deadline;
 
 /// Carries datagrams of a session.
 pub trait Channel: Pollable {
-    /// Sends one, waiting for room until `deadline` where the channel waits at all.
+    /// Sends one datagram. A channel that can wait for space waits until `deadline`.
     fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()>;
 
-    /// Waits until `deadline` for the next one and puts it in place of what `buffer` holds.
+    /// Waits until `deadline` for the next datagram and replaces the contents of `buffer` with it.
     fn receive(&self, buffer: &mut Vec<u8>, deadline: Deadline) -> Result<Metadata>;
 
-    /// Counts the time that a reader of this channel has waited elsewhere for what it then received without waiting.
+    /// Counts the time that a reader of this channel waited elsewhere before it received a datagram
+    /// without waiting.
     fn record_waited(&self, waited: Duration);
 
-    /// Whether it is closed for sending.
+    /// Whether the channel is closed for sending.
     fn is_closed(&self) -> bool;
 
     /// The largest payload that can be sent now, in bytes.
     fn max_datagram_size(&self) -> Result<usize>;
 
-    /// Closes it and wakes the threads that wait on it.
+    /// Closes the channel and wakes the threads that wait on it.
     fn close(&self);
 }

@@ -11,27 +11,27 @@ use serde_json::{Number, Value, json};
 use super::transport::Snapshot;
 use crate::link::session::Phase;
 
-/// Below this share of successful sends something is wrong.
+/// The lowest share of successful sends that is normal.
 const LOW_SUCCESS_RATE: f64 = 0.9;
-/// Above this share of dropped datagrams something is wrong.
+/// The highest share of dropped datagrams that is normal.
 const HIGH_DROP_RATE: f64 = 0.1;
-/// Above this share of its limit a queue is nearly full.
+/// A queue is nearly full above this share of its limit.
 const HIGH_USAGE: f64 = 0.9;
-/// Above this average time in a send call something is wrong.
+/// The highest average time in a send call that is normal.
 const HIGH_SEND_TIME: Duration = Duration::from_millis(100);
 
-/// One thing that looks wrong.
+/// One problem that a rule has found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// Stable name of the rule.
     pub code: &'static str,
-    /// In English, with the figure in it.
+    /// A sentence in English that contains the figure.
     pub message: String,
-    /// The figure that the rule looked at.
+    /// The figure that the rule compared.
     pub figure: f64,
 }
 
-/// Everything that looks wrong, in the order of the rules.
+/// All problems, in the order of the rules.
 pub fn diagnose(seen: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |holds: bool, code: &'static str, figure: f64, message: String| {
@@ -109,7 +109,7 @@ pub fn to_json(findings: &[Finding]) -> String {
     Value::from(findings.iter().map(of).collect::<Vec<_>>()).to_string()
 }
 
-/// Whole figures without a fraction: they are counts.
+/// Prints integral figures without a fraction, because they are counts.
 fn number(figure: f64) -> Option<Number> {
     if figure.fract() == 0.0 && figure.abs() < 9e15 {
         Some((figure as i64).into())
@@ -153,7 +153,7 @@ mod tests {
         Tally { datagrams, bytes: 0 }
     }
 
-    /// The one finding that `change` brings about.
+    /// The one finding that `change` causes.
     fn finding(change: impl FnOnce(&mut Snapshot)) -> (&'static str, String, f64) {
         let mut snapshot = healthy();
         change(&mut snapshot);

@@ -10,13 +10,13 @@ use bytes::Bytes;
 
 use crate::runtime::clock;
 
-/// What every heartbeat begins with.
+/// The beginning of every heartbeat.
 pub const PREFIX: &[u8] = b"HEARTBEAT:";
 
-/// No heartbeat is longer, in bytes.
+/// The length of the longest heartbeat, in bytes.
 pub const MAX_LENGTH: usize = 30;
 
-/// Shorter intervals are refused: a heartbeat is no load generator.
+/// The shortest interval: a heartbeat is not a load generator.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The heartbeat of the second `unix_secs`.
@@ -24,12 +24,13 @@ pub(crate) fn create_heartbeat(unix_secs: u64) -> Bytes {
     Bytes::from(format!("HEARTBEAT:{unix_secs}"))
 }
 
-/// The heartbeat of now.
+/// The heartbeat of the present second.
 pub(crate) fn create_heartbeat_now() -> Bytes {
     create_heartbeat(clock::unix_us() / 1_000_000)
 }
 
-/// Whether a payload is a heartbeat. As in the reference only the beginning counts: what follows is not examined.
+/// Whether a payload is a heartbeat. As in the reference, only the beginning counts; the rest is
+/// not examined.
 pub fn is_heartbeat(data: &[u8]) -> bool {
     data.starts_with(PREFIX)
 }
@@ -39,8 +40,8 @@ pub fn is_heartbeat(data: &[u8]) -> bool {
 pub struct HeartbeatOptions {
     /// Time between two heartbeats; default 30 s. The first is sent at once.
     pub interval: Duration,
-    /// After so many intervals in which no datagram of any kind arrived the peer is silent; 0, the default, watches
-    /// nothing.
+    /// The peer is silent after this many intervals without a datagram of any kind; 0, the default,
+    /// turns the watch off.
     pub silent_after: u32,
 }
 

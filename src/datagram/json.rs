@@ -9,24 +9,25 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// Text longer than that is not even looked at; no datagram can hold it, white space apart.
+/// Longer text is refused unread: no datagram can hold it, except for its white space.
 pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
-/// Checks JSON text and takes its insignificant white space out.
+/// Checks JSON text and removes its insignificant white space.
 ///
-/// [`Error::Serialization`] says what is wrong and where; [`Error::TooLarge`] is more than [`MAX_TEXT_BYTES`].
+/// [`Error::Serialization`] says what is wrong and where; [`Error::TooLarge`] means more than
+/// [`MAX_TEXT_BYTES`].
 pub fn compact(text: &[u8]) -> Result<String> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(Error::TooLarge { size: text.len(), limit: MAX_TEXT_BYTES });
     }
     let text = std::str::from_utf8(text)
         .map_err(|error| Error::Serialization(format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
-    // The parser's own limit of nesting keeps a hostile text from using up the stack.
+    // The parser limits nesting, so that hostile text cannot use up the stack.
     let _: Value = serde_json::from_str(text).map_err(|error| Error::Serialization(error.to_string()))?;
     Ok(without_white_space(text))
 }
 
-/// Of text that is known to be JSON.
+/// Removes insignificant white space from text that is known to be JSON.
 fn without_white_space(text: &str) -> String {
     let mut compact = String::with_capacity(text.len());
     let (mut in_string, mut escaped) = (false, false);

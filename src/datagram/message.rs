@@ -1,4 +1,4 @@
-//! One datagram: on its way out, and what is known about one that arrived.
+//! One datagram: its contents on the way out, and what is known about it after it arrived.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,15 @@ use sha2::{Digest, Sha256};
 pub struct Priority(u8);
 
 impl Priority {
-    /// How many priorities there are.
+    /// The number of priorities.
     pub const COUNT: usize = 3;
-    /// The default, and the first to be evicted.
+    /// The default; evicted first.
     pub const LOWEST: Self = Self(0);
-    /// Leaves before everything else.
+    /// Leaves first.
     pub const HIGHEST: Self = Self(2);
 
-    /// The nearest priority there is: callers' numbers are clamped, as in the reference, not refused.
+    /// The nearest valid priority: numbers of callers are clamped, as in the reference, and not
+    /// refused.
     pub fn clamped(value: i64) -> Self {
         Self(u8::try_from(value.clamp(0, 2)).unwrap_or(0))
     }
@@ -45,7 +46,7 @@ impl From<i64> for Priority {
     }
 }
 
-/// How much a queue may hold.
+/// The limits of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Datagrams; a limit of 0 is taken as 1.
@@ -54,37 +55,37 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// What a datagram on its way out consists of.
+/// The bytes of an outgoing datagram.
 #[derive(Debug, Clone, Copy)]
 pub enum Content<'a> {
-    /// Is copied.
+    /// Bytes that the queue copies.
     Copied {
         /// The session prefix.
         prefix: &'a [u8],
-        /// What the caller sends.
+        /// The payload.
         payload: &'a [u8],
     },
-    /// Is shared with others.
+    /// Bytes that several queues share.
     Shared {
         /// Session prefix and payload.
         framed: &'a Bytes,
-        /// How many bytes of it are the prefix.
+        /// The length of the prefix.
         prefix_len: usize,
     },
 }
 
-/// A datagram that wants to go out.
+/// An outgoing datagram.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
     /// Its bytes.
     pub content: Content<'a>,
     /// Its urgency.
     pub priority: Priority,
-    /// When the caller handed it in; its age counts from here.
+    /// When the caller submitted it. Its age counts from here.
     pub enqueued_at: Instant,
-    /// From this instant on it is not worth sending.
+    /// When it expires.
     pub expires_at: Option<Instant>,
-    /// The caller wants to hear, under this number, what became of it.
+    /// The number under which the caller wants its outcome.
     pub report_id: Option<u64>,
 }
 
@@ -98,23 +99,26 @@ impl Outgoing<'_> {
     }
 }
 
-/// When a datagram handed in at `now` expires. A TTL of none or zero, or beyond what the clock can express, is never.
+/// When a datagram that was submitted at `now` expires. Without a TTL, with a TTL of zero or beyond
+/// the range of the clock: never.
 pub(crate) fn expiry(now: Instant, ttl: Option<Duration>) -> Option<Instant> {
     ttl.filter(|ttl| !ttl.is_zero()).and_then(|ttl| now.checked_add(ttl))
 }
 
-/// What is known about a datagram that came in.
+/// What is known about a datagram that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Metadata {
     /// Wall-clock time of arrival, Unix microseconds.
     pub timestamp_us: u64,
     /// Payload bytes.
     pub size: usize,
-    /// Its place in the order of arrival, counted from 0; gaps are datagrams that were dropped here.
+    /// Its place in the order of arrival, counted from 0. Gaps are datagrams that this transport
+    /// dropped.
     pub sequence: u64,
     /// Time between arrival and being received, on the monotonic clock.
     pub age: Duration,
-    /// How long the receiving call waited. The queue does not know; the transport fills it in.
+    /// How long the receiving call waited. The transport fills it in, because the queue does not
+    /// know it.
     pub waited: Duration,
 }
 

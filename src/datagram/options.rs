@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use super::message::{Limits, Priority};
 
-/// Places for outcomes where the program does not say how many.
+/// Places for outcomes by default.
 pub const DEFAULT_OUTCOME_CAPACITY: usize = 1024;
 
-/// How a transport behaves; each can be changed while it runs, except for the places for outcomes.
+/// Settings of a transport. Each can be changed at any time, except for the places for outcomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportOptions {
-    /// What may wait for sending. Default 100 datagrams and 4 MiB.
+    /// The limits of the outgoing queue. Default 100 datagrams and 4 MiB.
     pub outgoing_limits: Limits,
     /// Age at which a datagram is dropped instead of sent.
     pub outgoing_max_age: Option<Duration>,
     /// What happens when the outgoing queue is full.
     pub outgoing_policy: FullPolicy,
-    /// High and low water of the outgoing queue; by default at its limit and at half of it.
+    /// High-water and low-water marks of the outgoing queue. Default: its limit and half of it.
     pub outgoing_marks: Option<Marks>,
-    /// Places for outcomes, fetched or to come. Default 1024.
+    /// The most outcomes that can be waiting or still to come. Default 1024.
     pub outcome_capacity: usize,
-    /// What may wait for being received. Default 4096 datagrams and 1 MiB.
+    /// The limits of the incoming queue. Default 4096 datagrams and 1 MiB.
     pub incoming_limits: Limits,
     /// Age at which a datagram is dropped instead of delivered.
     pub incoming_max_age: Option<Duration>,
-    /// Which datagram goes when the incoming queue is full.
+    /// Which datagram is dropped when the incoming queue is full.
     pub incoming_policy: DropPolicy,
 }
 
@@ -43,51 +43,54 @@ impl Default for TransportOptions {
     }
 }
 
-/// What happens to a newcomer when there is no room.
+/// What happens to a new datagram when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FullPolicy {
-    /// The oldest of the lowest priority not above the newcomer's make room; the newcomer is rejected only if what
-    /// outranks it fills the queue.
+    /// The queue evicts its oldest datagrams of the lowest priority that is not above the new
+    /// one's. It rejects the new one only if datagrams of higher priority fill the queue.
     #[default]
     Evict,
-    /// The newcomer is rejected.
+    /// The queue rejects the new datagram.
     Reject,
-    /// The newcomer goes back to the caller, who waits for room and tries again.
+    /// The caller waits for space and tries again.
     Wait,
 }
 
-/// Which datagram goes when there is no room.
+/// Which datagram is dropped when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DropPolicy {
-    /// The one that waited longest: what arrives later is worth more.
+    /// The one that waited longest: newer data is worth more.
     #[default]
     Oldest,
-    /// The one that just arrived.
+    /// The one that has just arrived.
     Newest,
 }
 
-/// Where the edges are. Bytes at `usize::MAX` (both marks) means that only datagrams matter.
+/// The marks of a queue. With both byte marks at `usize::MAX`, only the number of datagrams
+/// matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
-    /// At this many datagrams or more the queue is above.
+    /// The queue is above its mark with this many datagrams or more.
     pub high_datagrams: usize,
-    /// At this many datagrams or fewer (and bytes, too) it is no longer above.
+    /// The queue is below its mark again with this many datagrams or fewer, if its bytes are low,
+    /// too.
     pub low_datagrams: usize,
-    /// At this many bytes or more the queue is above.
+    /// The queue is above its mark with this many bytes or more.
     pub high_bytes: usize,
-    /// At this many bytes or fewer (and datagrams, too) it is no longer above.
+    /// The queue is below its mark again with this many bytes or fewer, if its datagrams are few,
+    /// too.
     pub low_bytes: usize,
 }
 
 impl Marks {
-    /// High at `high` datagrams, low at half of it.
+    /// A high mark of `high` datagrams and a low mark of half of it.
     pub fn of_datagrams(high: usize) -> Self {
         let high = high.max(1);
         Self { high_datagrams: high, low_datagrams: high / 2, high_bytes: usize::MAX, low_bytes: usize::MAX }
     }
 
-    /// A low mark at or above its high one would flip on every look; it is lowered to just below, and a high mark of
-    /// 0 (above when empty) is raised to 1.
+    /// A low mark that is not below its high mark would change the level on every look. It is
+    /// lowered to just below. A high mark of 0 (above even when empty) is raised to 1.
     pub(super) fn sane(self) -> Self {
         let high_datagrams = self.high_datagrams.max(1);
         let high_bytes = self.high_bytes.max(1);
@@ -100,13 +103,13 @@ impl Marks {
     }
 }
 
-/// How one datagram is sent.
+/// Options of one datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SendOptions {
     /// Urgency.
     pub priority: Priority,
-    /// From this age on it is not worth sending.
+    /// The age at which it expires.
     pub ttl: Option<Duration>,
-    /// Report what becomes of it under this number.
+    /// Report its outcome under this number.
     pub report_id: Option<u64>,
 }

@@ -1,17 +1,17 @@
-//! Memory that the queues of all transports of a lane share. An idle transport holds none, and a
-//! busy one gets what another just returned, which is still in the cache.
+//! Memory that the queues of all transports of a lane share. An idle transport holds none. A busy
+//! one gets what another has just returned, which is still in the cache.
 
 use parking_lot::Mutex;
 
 /// Spare memory that a shelf keeps, in bytes.
 const KEPT_BYTES: usize = 2 * 1024 * 1024;
 
-/// Lanes with shelves of their own; further ones share them.
+/// Lanes that have their own shelves. Further lanes share these.
 const LANES: usize = 16;
 
-/// Memory that can be used again.
+/// Memory that can be reused.
 pub trait Reusable: Default {
-    /// How much there is of it, in bytes.
+    /// Its size in bytes.
     fn capacity_bytes(&self) -> usize;
 }
 
@@ -20,18 +20,18 @@ pub struct Pool<T>([Shelf<T>; LANES]);
 
 #[allow(clippy::new_without_default, reason = "a pool is a static")]
 impl<T> Pool<T> {
-    /// Nothing yet.
+    /// Empty shelves.
     pub const fn new() -> Self {
         Self([const { Shelf::new() }; LANES])
     }
 
-    /// What the transports of a lane share.
+    /// The shelf of a lane.
     pub(crate) const fn of_lane(&self, lane: usize) -> &Shelf<T> {
         &self.0[lane % LANES]
     }
 }
 
-/// Spare memory of one kind. What is on it is empty.
+/// Spare memory of one kind. It has no contents.
 pub struct Shelf<T>(Mutex<Spare<T>>);
 
 struct Spare<T> {
@@ -46,12 +46,12 @@ impl<T> Shelf<T> {
 }
 
 impl<T: Reusable> Shelf<T> {
-    /// Spare memory, the last that was given back, or none.
+    /// Takes the memory that was returned last, if there is any.
     pub fn take(&self) -> Option<T> {
         self.take_if(|_| true)
     }
 
-    /// The same, unless it does not fit.
+    /// Takes it only if it fits.
     pub fn take_if(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
         let mut spare = self.0.lock();
         let item = spare.items.pop_if(|item| fits(item))?;
@@ -59,7 +59,7 @@ impl<T: Reusable> Shelf<T> {
         Some(item)
     }
 
-    /// Takes memory back, which must be empty; frees it if there is enough of it.
+    /// Returns memory, which must be empty. Frees it if the shelf is full.
     pub fn give(&self, item: T) {
         let bytes = item.capacity_bytes();
         let mut spare = self.0.lock();

@@ -5,8 +5,8 @@ use proptest::test_runner::TestRunner;
 
 const STEPS_PER_CASE: usize = 1000;
 
-/// Small numbers from one random one (Knuth's linear congruential generator), so that a step is one number to
-/// proptest, and a failing list of them shrinks fast.
+/// Makes small numbers from one random number (Knuth's linear congruential generator). So proptest
+/// sees one number per step, and a failing list of steps shrinks fast.
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
@@ -20,8 +20,8 @@ impl Dice {
     }
 }
 
-/// Calls `case` with random configurations and dice for each of its steps. `WTGRAM_MODEL_STEPS` sets how many steps
-/// there are in all; by default a million.
+/// Calls `case` with random configurations, and with random numbers for each step.
+/// `WTGRAM_MODEL_STEPS` is the number of all steps; default one million.
 pub(super) fn run<C: std::fmt::Debug>(configs: impl Strategy<Value = C>, case: impl Fn(C, Vec<Dice>)) {
     let steps = match std::env::var("WTGRAM_MODEL_STEPS") {
         Ok(steps) => steps.parse().expect("WTGRAM_MODEL_STEPS is a number"),

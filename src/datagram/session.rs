@@ -1,4 +1,4 @@
-//! A session with the one transport that reads its datagrams, and a server that makes both.
+//! A session with its transport, and a server that makes both.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Establishes a client session; waits until it is there or the attempt has failed.
+    /// Establishes a client session. Waits until it is established or the attempt has failed.
     pub fn connect(url: &str, connect: &ConnectOptions, transport: &TransportOptions) -> Result<Self> {
         let transport = transport.clone();
         client::connect(url, connect, move |link| Self::of(link, &transport))
@@ -32,15 +32,15 @@ impl Session {
     }
 }
 
-/// A server whose sessions come with their transports, which take in datagrams from the moment a
-/// session is established.
+/// A server whose sessions have transports, which receive datagrams as soon as a session is
+/// established.
 pub struct Server {
     /// The server.
     pub link: Arc<link::Server<Session>>,
 }
 
 impl Server {
-    /// Begins to listen.
+    /// Starts to listen.
     pub fn listen(listen: &ListenOptions, transport: &TransportOptions) -> Result<Self> {
         let transport = transport.clone();
         let link = link::Server::listen_with(listen, move |link| Session::of(link, &transport))?;

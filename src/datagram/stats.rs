@@ -1,25 +1,26 @@
-//! What became of every datagram, and the reference's `DatagramStats` derived from it.
+//! The fate of every datagram, and the reference's `DatagramStats` derived from it.
 //!
-//! The counters here are complete: every datagram handed in is in exactly one of them at every instant
-//! ([`OutboundCounters::is_balanced`], [`InboundCounters::is_balanced`]). The summary figures of the reference are
-//! sums over them:
+//! The counters here are complete: at every instant, every submitted datagram is in exactly one of
+//! them ([`OutboundCounters::is_balanced`], [`InboundCounters::is_balanced`]). The summary figures
+//! of the reference are sums of them:
 //!
 //! | figure | is |
 //! |---|---|
 //! | `datagrams_sent`, `bytes_sent` | `sent`: handed to QUIC (the reference counts what was enqueued) |
-//! | `send_failures` | `too_large` + `failed` + `rejected`: the caller's datagram was refused or QUIC would not have it |
-//! | `send_drops` | `expired` + `evicted` + `cleared`: was queued and no longer wanted |
+//! | `send_failures` | `too_large` + `failed` + `rejected`: the queue or QUIC refused it |
+//! | `send_drops` | `expired` + `evicted` + `cleared`: it was queued and then dropped |
 //! | `datagrams_received`, `bytes_received` | `delivered` to a receive call + `routed` to a layer that reads from this transport |
 //! | `receive_drops` | `expired` + `dropped_full` + `cleared` + `dropped_in_quic` |
-//! | `receive_errors` | `malformed` + `foreign`: arrived, but not a datagram of this session |
+//! | `receive_errors` | `malformed` + `foreign`: it arrived, but not as one of this session |
 //! | sizes | of `sent`, `delivered` and `routed` |
-//! | receive time | waited in receive calls: the transport's own, and those of what reads from it |
+//! | receive time | waited in receive calls of the transport and of its readers |
 //!
-//! Each means the same wherever a datagram ends up: what a layer or a structured transport takes is received, and what
-//! it has no room for is `dropped_full`, as in the transport's own queue.
+//! Each has the same meaning for all readers: what a layer or a structured transport takes is
+//! received, and what it has no space for is `dropped_full`, as in the transport's own queue.
 //!
-//! A datagram that waits is in none of these figures. What QUIC dropped after it was handed over
-//! (`ArrivalsAndLosses::dropped_after_sent`) stays in `datagrams_sent`, as it does in the reference.
+//! A datagram that waits is in none of these figures. A datagram that QUIC dropped after the
+//! hand-over (`ArrivalsAndLosses::dropped_after_sent`) stays in `datagrams_sent`, as in the
+//! reference.
 
 use std::time::Duration;
 
@@ -39,14 +40,14 @@ impl Tally {
         self.bytes = self.bytes.saturating_add(size as u64);
     }
 
-    /// Takes one datagram of `size` bytes back out.
+    /// Removes one datagram of `size` bytes.
     pub fn remove(&mut self, size: usize) {
         debug_assert!(self.datagrams >= 1 && self.bytes >= size as u64, "more left than came: {self:?}");
         self.datagrams = self.datagrams.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(size as u64);
     }
 
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
@@ -62,20 +63,20 @@ impl std::iter::Sum for Tally {
     }
 }
 
-/// The life of everything handed in for sending.
+/// The fates of all datagrams that were submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboundCounters {
-    /// Everything the caller gave us, except what was handed straight back to it to try again.
+    /// All that the caller submitted, except for those that were returned for another attempt.
     pub handed_in: Tally,
     /// Handed to QUIC.
     pub sent: Tally,
     /// Waiting.
     pub queued: Tally,
-    /// Its TTL or the transport's max age passed first.
+    /// Its TTL or the maximum age passed first.
     pub expired: Tally,
-    /// Made room for a newcomer.
+    /// Evicted for a newer one.
     pub evicted: Tally,
-    /// Found no room.
+    /// The queue had no space.
     pub rejected: Tally,
     /// Larger than the path carries.
     pub too_large: Tally,
@@ -86,7 +87,7 @@ pub struct OutboundCounters {
 }
 
 impl OutboundCounters {
-    /// Everything handed in is accounted for, once.
+    /// Whether every submitted datagram is counted exactly once.
     pub fn is_balanced(&self) -> bool {
         let Self { handed_in, sent, expired, evicted, rejected, too_large, failed, cleared, queued } = *self;
         handed_in
@@ -96,17 +97,17 @@ impl OutboundCounters {
     }
 }
 
-/// The life of everything that came in and was not taken by a layer or structured transport.
+/// The fates of all datagrams that arrived and that no layer or structured transport took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InboundCounters {
-    /// Everything offered to the transport's own queue, and what found no room elsewhere.
+    /// All that came to the transport's own queue, and those for which another reader had no space.
     pub received: Tally,
     /// Given to a receive call.
     pub delivered: Tally,
-    /// Older than the incoming max age before anybody took it.
+    /// Older than the incoming maximum age before a call took it.
     pub expired: Tally,
-    /// Dropped because the queue was full: the transport's own, oldest or newest by policy, or that of a layer or
-    /// structured transport.
+    /// Dropped because the queue was full: the transport's own (oldest or newest, by policy), or
+    /// that of a layer or structured transport.
     pub dropped_full: Tally,
     /// Removed by the caller's `clear_receive_buffer`.
     pub cleared: Tally,
@@ -115,26 +116,26 @@ pub struct InboundCounters {
 }
 
 impl InboundCounters {
-    /// Everything received is accounted for, once.
+    /// Whether every datagram that arrived is counted exactly once.
     pub fn is_balanced(&self) -> bool {
         let Self { received, delivered, expired, dropped_full, cleared, queued } = *self;
         received == [delivered, expired, dropped_full, cleared, queued].into_iter().sum::<Tally>()
     }
 }
 
-/// What happens outside the two queues; the transport counts it.
+/// What happens outside of the two queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ArrivalsAndLosses {
-    /// Arrived and taken by a reliability layer or structured transport instead of the queue.
+    /// Arrived, and a reliability layer or structured transport took it.
     pub routed: Tally,
-    /// Arrived under another session's id.
+    /// Arrived with another session's id.
     pub foreign: Tally,
     /// Arrived without a readable session id.
     pub malformed: Tally,
-    /// Datagrams that were dropped below the queue: QUIC's receive buffer was full, the client had
-    /// not asked for the session yet, or the transport was closed. Their sizes are not known.
+    /// Dropped below the queue: QUIC's receive buffer was full, the client had not asked for the
+    /// session yet, or the transport was closed. Their sizes are not known.
     pub dropped_in_quic: u64,
-    /// Datagrams that QUIC dropped after we had handed them over (smaller path, close). They stay in `sent`.
+    /// Datagrams that QUIC dropped after the hand-over (smaller path, close). They stay in `sent`.
     pub dropped_after_sent: u64,
 }
 
@@ -152,7 +153,7 @@ impl SizeRange {
         self.largest = self.largest.max(size);
     }
 
-    /// The range over both.
+    /// The range of both.
     #[must_use]
     pub(crate) fn merged(self, other: Self) -> Self {
         Self {
@@ -175,7 +176,7 @@ impl SizeRange {
 /// Sum and maximum of many durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimeSpent {
-    /// All of them together.
+    /// Their sum.
     pub total: Duration,
     /// The longest.
     pub max: Duration,
@@ -187,7 +188,7 @@ impl TimeSpent {
         self.record_part(spent, spent);
     }
 
-    /// Counts the next part of a duration that is `so_far` long with it.
+    /// Adds the next part of one duration, which is `so_far` long with it.
     pub(crate) fn record_part(&mut self, part: Duration, so_far: Duration) {
         self.total = self.total.saturating_add(part);
         self.max = self.max.max(so_far);
@@ -202,10 +203,10 @@ impl TimeSpent {
     }
 }
 
-/// A snapshot of one transport, every part of it taken under the same lock.
+/// A snapshot of one transport. All parts are from the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// The session these figures are about.
+    /// The id of the session.
     pub session_id: u64,
     /// When the transport was created, Unix microseconds.
     pub created_at_us: u64,
@@ -213,11 +214,11 @@ pub struct Stats {
     pub outbound: OutboundCounters,
     /// The receive side.
     pub inbound: InboundCounters,
-    /// What happened before, beside and after the two queues.
+    /// What happened outside of the two queues.
     pub outside: ArrivalsAndLosses,
     /// Time spent in send operations.
     pub send_time: TimeSpent,
-    /// Time spent waiting in receive operations, also of what reads from the transport.
+    /// Time spent waiting in receive operations of the transport and its readers.
     pub receive_time: TimeSpent,
     /// Sizes of everything sent and received.
     pub sizes: SizeRange,
@@ -256,13 +257,13 @@ impl Stats {
         self.inbound.delivered.plus(self.outside.routed).bytes
     }
 
-    /// Datagrams that arrived and were dropped: expired, no room here or in QUIC, or cleared.
+    /// Datagrams that arrived and were dropped: expired, no space here or in QUIC, or cleared.
     pub fn receive_drops(&self) -> u64 {
         let InboundCounters { expired, dropped_full, cleared, .. } = self.inbound;
         expired.plus(dropped_full).plus(cleared).datagrams.saturating_add(self.outside.dropped_in_quic)
     }
 
-    /// Datagrams that arrived and were not ours to read: malformed or another session's.
+    /// Datagrams that arrived but could not be read: malformed, or another session's.
     pub(crate) fn receive_errors(&self) -> u64 {
         self.outside.malformed.plus(self.outside.foreign).datagrams
     }
@@ -272,7 +273,7 @@ impl Stats {
         self.bytes_sent().saturating_add(self.bytes_received())
     }
 
-    /// Mean payload bytes of what was sent and received, 0 with none.
+    /// Mean payload bytes of sent and received datagrams, 0 without any.
     pub fn avg_datagram_size(&self) -> f64 {
         let count = self.datagrams_sent().saturating_add(self.datagrams_received());
         self.total_datagram_size() as f64 / count.max(1) as f64
@@ -288,12 +289,13 @@ impl Stats {
         self.receive_time.average(self.datagrams_received())
     }
 
-    /// Sent over sent and failed; 1.0 with no attempts. Drops are no failures, as in the reference.
+    /// Sent / (sent + failed); 1.0 without attempts. Drops are not failures, as in the reference.
     pub fn send_success_rate(&self) -> f64 {
         success_rate(self.datagrams_sent(), self.send_failures())
     }
 
-    /// Received over received and errors; 1.0 with no attempts. Drops are no errors, as in the reference.
+    /// Received / (received + errors); 1.0 without attempts. Drops are not errors, as in the
+    /// reference.
     pub fn receive_success_rate(&self) -> f64 {
         success_rate(self.datagrams_received(), self.receive_errors())
     }

@@ -1,8 +1,8 @@
 //! The throughput test: datagrams at full speed for a while, with a report.
 //!
-//! The reference pauses a millisecond between datagrams, and so measures its pauses. This one keeps
-//! the queue full and never drops its own datagrams: it waits for space whatever the transport's
-//! policy is.
+//! The reference pauses for a millisecond between datagrams, and so measures its pauses. This test
+//! keeps the queue full and never drops its own datagrams: it waits for space, whatever the
+//! transport's policy is.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
-/// Datagrams brought under one lock.
+/// Datagrams queued under one lock.
 const BATCH: usize = 64;
 
-/// The test can be ended within this time, however blocked the path is.
+/// The test can be cancelled within this time, even if the path is blocked.
 const CANCEL_WITHIN: Duration = Duration::from_millis(50);
 
 /// The longest test.
 pub const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
 
-/// What to try.
+/// Options of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThroughputOptions {
     /// How long; default 10 s.
@@ -33,7 +33,7 @@ pub struct ThroughputOptions {
     pub datagram_size: usize,
     /// How they are sent.
     pub send: SendOptions,
-    /// Time between two looks at the progress; default 1 s.
+    /// Time between two progress reports; default 1 s.
     pub progress_interval: Duration,
 }
 
@@ -48,7 +48,8 @@ impl Default for ThroughputOptions {
     }
 }
 
-/// What came of it. The figures are of the transport while the test ran: what others sent on it is among them.
+/// The result. The figures are the transport's, so they include datagrams that other threads sent
+/// during the test.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ThroughputReport {
     /// How long it took.
@@ -57,9 +58,9 @@ pub struct ThroughputReport {
     pub datagrams_sent: u64,
     /// Payload bytes of those.
     pub bytes_sent: u64,
-    /// Datagrams that were refused or dropped.
+    /// Datagrams that failed or were dropped.
     pub errors: u64,
-    /// Somebody wanted it to end early.
+    /// Whether the test was cancelled.
     pub cancelled: bool,
 }
 
@@ -75,17 +76,17 @@ impl ThroughputReport {
         }
     }
 
-    /// Datagrams in a second.
+    /// Datagrams per second.
     pub(crate) fn datagrams_per_second(&self) -> f64 {
         per_second(self.datagrams_sent, self.duration)
     }
 
-    /// Payload bits in a second.
+    /// Payload bits per second.
     pub fn bits_per_second(&self) -> f64 {
         per_second(self.bytes_sent.saturating_mul(8), self.duration)
     }
 
-    /// Errors over errors and datagrams sent; 0 with neither.
+    /// Errors / (errors + datagrams sent); 0 without any.
     pub(crate) fn error_rate(&self) -> f64 {
         self.errors as f64 / self.errors.saturating_add(self.datagrams_sent).max(1) as f64
     }
@@ -95,10 +96,11 @@ fn per_second(count: u64, duration: Duration) -> f64 {
     if duration.is_zero() { 0.0 } else { count as f64 / duration.as_secs_f64() }
 }
 
-/// Sends flat out on the calling thread. `progress` hears in every interval how it goes;
-/// `is_cancelled` is asked all the time.
+/// Sends at full speed on the calling thread. Calls `progress` in every interval, and
+/// `is_cancelled` all the time.
 ///
-/// [`Error::TooLarge`] when such a datagram cannot be sent; [`Error::Closed`] when the transport closes meanwhile.
+/// Fails with [`Error::TooLarge`] if such a datagram cannot be sent, and with [`Error::Closed`] if
+/// the transport is closed meanwhile.
 pub fn run(
     transport: &Transport,
     options: &ThroughputOptions,
@@ -139,20 +141,20 @@ pub fn run(
             Err(error) => return Err(error),
         }
     }
-    // Until the path had the time to take it, what waits is neither sent nor lost.
+    // Datagrams that wait are neither sent nor lost until the path had time to take them.
     let report = ThroughputReport::since(&before, &transport.stats(), started.elapsed());
     Ok(ThroughputReport { cancelled: is_cancelled(), ..report })
 }
 
-/// As many as there is room for, at most a batch: nothing is evicted or refused for them.
+/// Queues as many as fit, at most a batch. Nothing is evicted or refused for them.
 fn fill(transport: &Transport, payload: &[u8], send: &SendOptions) -> Result<()> {
     let room = transport.outgoing.free_places(payload.len()).min(BATCH);
     let mut first_error = Ok(());
     let payloads = std::iter::repeat_n(payload, room).map(Ok);
     transport.outgoing.send_batch(payloads, send, Deadline::Now, |result| match result {
-        // Somebody else's datagram was faster: there is a next round.
+        // A datagram of another thread took the space: the next round tries again.
         Ok(()) | Err(Error::QueueFull | Error::WouldBlock | Error::TimedOut) => {}
-        // The path shrank under the test: counted, and the report shows it.
+        // The path's MTU shrank during the test. It is counted, and the report shows it.
         Err(Error::TooLarge { .. }) => {}
         Err(error) => first_error = Err(error),
     });

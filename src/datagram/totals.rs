@@ -19,7 +19,7 @@ pub struct Totals {
     pub outbound: OutboundCounters,
     /// The receive side.
     pub inbound: InboundCounters,
-    /// What happened before, beside and after the queues.
+    /// What happened outside of the queues.
     pub outside: ArrivalsAndLosses,
     /// Time spent in send operations.
     pub send_time: TimeSpent,
@@ -74,7 +74,7 @@ fn longer(one: TimeSpent, other: TimeSpent) -> TimeSpent {
     TimeSpent { total: one.total.saturating_add(other.total), max: one.max.max(other.max) }
 }
 
-/// A transport, as the census sees it.
+/// A transport as the totals see it.
 pub(super) trait Counted: Send + Sync {
     /// Its figures now.
     fn figures(&self) -> Stats;
@@ -90,11 +90,11 @@ struct Census {
 
 struct Living {
     transport: Weak<dyn Counted>,
-    /// As of the last look, for the moment in which it has ended and not yet left.
+    /// Its last figures, for the time between its end and its removal.
     last: Stats,
 }
 
-/// A transport's place in the census.
+/// A transport's place in the totals.
 #[derive(Debug)]
 pub(super) struct Ticket(u64);
 
@@ -109,7 +109,7 @@ impl Ticket {
         CENSUS.lock().living.insert(self.0, living);
     }
 
-    /// With the last figures it will ever have.
+    /// With the transport's final figures.
     pub(super) fn leave(&self, last: &Stats) {
         let mut census = CENSUS.lock();
         // Datagrams that no one can receive no longer count as queued.
@@ -121,11 +121,12 @@ impl Ticket {
     }
 }
 
-/// Everything that all transports of the process have counted.
+/// The totals of all transports of the process.
 pub(crate) fn totals() -> Totals {
     let living: Vec<_> =
         CENSUS.lock().living.iter().map(|(ticket, living)| (*ticket, living.transport.clone())).collect();
-    // Not under the census' lock: looking takes the transports' own, and the last reference to one may end here.
+    // Not under the lock of the totals: this takes the transports' own locks, and the last
+    // reference to one may end here.
     let looked: Vec<_> = living
         .into_iter()
         .filter_map(|(ticket, transport)| transport.upgrade().map(|transport| (ticket, transport)))

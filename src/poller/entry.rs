@@ -7,14 +7,15 @@ use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready};
 use crate::runtime::sync::{AtomicBool, Mutex};
 
-/// An object that is watched.
+/// An object in the poller.
 pub(super) struct Entry {
     pub(super) object: u64,
     pub(super) pollable: Arc<dyn Pollable>,
-    /// On the ready list, or not in the poller: in either case nobody needs to put it on the list.
-    /// Changed only under the poller's lock; read without it to make a repeated change cheap.
+    /// Whether it is on the ready list or no longer in the poller: in both cases no thread needs to
+    /// add it to the list. Changed only under the poller's lock; read without it, so that repeated
+    /// changes are cheap.
     pub(super) listed: AtomicBool,
-    /// Held during a look, so that a look and a change of interest never mix.
+    /// Held during a look, so that a look and a change of interest exclude each other.
     watch: Mutex<Watch>,
 }
 
@@ -22,20 +23,21 @@ struct Watch {
     interest: Interest,
     cookie: u64,
     armed: bool,
-    /// The number of size changes that was reported. It begins with 0: a change before the object was added is reported
-    /// too, so that a program which asks for the size and then adds the object misses nothing.
+    /// The number of size changes at the last report. It begins with 0, so that a change before the
+    /// object was added is reported, too. A program that asks for the size and then adds the object
+    /// misses nothing.
     size_changes: u64,
 }
 
-/// What a look has found.
+/// The result of a look.
 pub(super) struct Found {
     pub(super) event: Event,
-    /// Whether it is to be reported as long as it is ready.
+    /// Whether to report it again as long as it is ready.
     pub(super) again: bool,
 }
 
 impl Entry {
-    /// One that is not in a poller yet.
+    /// Makes one that is not in a poller yet.
     pub(super) fn new(
         object: u64,
         pollable: Arc<dyn Pollable>,
@@ -47,7 +49,7 @@ impl Entry {
         Ok(Self { object, pollable, listed: AtomicBool::new(true), watch: Mutex::new(watch) })
     }
 
-    /// Changes what it is watched for, and arms it again.
+    /// Changes its interest and arms it again.
     pub(super) fn watch_for(&self, interest: Interest, cookie: u64) -> Result<()> {
         check(&*self.pollable, interest)?;
         let mut watch = self.watch.lock();
@@ -55,7 +57,7 @@ impl Entry {
         Ok(())
     }
 
-    /// Looks at the object; reports it if it is ready for what it is watched for.
+    /// Looks at the object, and reports it if one of its conditions is of interest.
     pub(super) fn look(&self) -> Option<Found> {
         let mut watch = self.watch.lock();
         if !watch.armed || self.pollable.watchers().is_retired() {

@@ -6,8 +6,8 @@
 //! and tests these rules.
 //!
 //! One thread at a time looks, without the lock of the list. So lanes that list objects never wait
-//! for a look, and a look may notify others. One of the threads that wait leads a lane meanwhile,
-//! one of those whose objects are watched.
+//! for a look, and a look may notify others. One of the waiting threads leads a lane meanwhile, one
+//! of those whose objects are watched.
 
 mod entry;
 mod signal;
@@ -26,21 +26,21 @@ use crate::runtime::{CloseOnShutdown, close_on_shutdown};
 use entry::{Entry, Found};
 use signal::Signal;
 
-/// What an object is watched for.
+/// The interest in an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interest {
     /// Conditions to report; [`Ready::CLOSED`] is reported in any case.
     pub ready: Ready,
-    /// After one report, say nothing until the interest is set again.
+    /// Report once, then not again until the interest is set again.
     pub one_shot: bool,
 }
 
-/// One object that is ready.
+/// An object that is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     /// The number under which the object was added.
     pub object: u64,
-    /// What the caller wanted to find again.
+    /// The caller's data.
     pub cookie: u64,
     /// What it is ready for.
     pub ready: Ready,
@@ -51,29 +51,30 @@ pub struct Poller {
     state: Mutex<State>,
     changed: Condvar,
     leader: Leader,
-    /// Held by the thread that looks, so that nobody takes "being looked at" for "not ready". Its memory is kept.
+    /// Held by the thread that looks, so that no other thread takes "being looked at" for "not
+    /// ready". The memory is reused.
     looking: Mutex<Vec<Arc<Entry>>>,
 }
 
 struct State {
     members: HashMap<u64, Member>,
     listed: VecDeque<Arc<Entry>>,
-    /// Waits that [`Poller::wake`] has still to end.
+    /// The number of waits that [`Poller::wake`] still has to end.
     wakes: usize,
     closed: bool,
-    /// The lane that one of the threads that wait leads meanwhile.
+    /// The lane that one of the waiting threads leads.
     led: Option<Arc<dyn Lead>>,
     signal: Signal,
 }
 
-/// Dropped without the poller's lock: it may be the last owner of its object.
+/// Must be dropped without the poller's lock: it may be the last owner of its object.
 struct Member {
     entry: Arc<Entry>,
     _subscription: Subscription,
 }
 
 impl Poller {
-    /// A poller that watches nothing yet.
+    /// A poller without objects.
     pub fn new() -> Result<Arc<Self>> {
         let poller = Arc::new(Self {
             state: Mutex::new(State {
@@ -92,7 +93,7 @@ impl Poller {
         Ok(poller)
     }
 
-    /// Watches `pollable` under the number `object`. One that is ready already is reported.
+    /// Adds `pollable` under the number `object`. It is reported if it is ready already.
     pub fn add(
         self: &Arc<Self>,
         object: u64,
@@ -102,7 +103,7 @@ impl Poller {
     ) -> Result<()> {
         let entry = Arc::new(Entry::new(object, Arc::clone(&pollable), interest, cookie)?);
         let hook = Hook { poller: Arc::downgrade(self), entry: Arc::downgrade(&entry) };
-        // Subscribed first: what changes before it is a member is seen by the first look.
+        // Subscribes first: the first look sees changes from before the object is a member.
         let subscription = Subscription::new(pollable, Arc::new(hook));
         let member = Member { entry: Arc::clone(&entry), _subscription: subscription };
         self.admit(member).map_err(|(refused, _)| refused)?;
@@ -113,7 +114,7 @@ impl Poller {
         Ok(())
     }
 
-    /// Takes it in; what is refused is dropped by the caller, without the lock.
+    /// Adds an entry. If that is refused, the caller drops it without the lock.
     fn admit(&self, member: Member) -> std::result::Result<(), (Error, Member)> {
         let mut state = self.state.lock();
         if state.closed {
@@ -131,7 +132,7 @@ impl Poller {
         }
     }
 
-    /// Changes what `object` is watched for, and arms a one-shot interest again.
+    /// Changes the interest in `object`, and arms a one-shot interest again.
     pub fn modify(&self, object: u64, interest: Interest, cookie: u64) -> Result<()> {
         let entry = self.state.lock().member(object)?;
         entry.watch_for(interest, cookie)?;
@@ -139,7 +140,7 @@ impl Poller {
         Ok(())
     }
 
-    /// Stops watching `object`. A wait that has begun before may still report it.
+    /// Removes `object`. A wait that has begun before may still report it.
     pub fn remove(&self, object: u64) -> Result<()> {
         let removed = {
             let mut state = self.state.lock();
@@ -150,8 +151,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits until `deadline` for something to be ready and fills `events`; returns how many. 0 only after
-    /// [`Poller::wake`].
+    /// Waits until `deadline` for something to be ready, fills `events`, and returns the number of
+    /// events: 0 only after [`Poller::wake`].
     pub fn wait(&self, events: &mut [Event], deadline: Deadline) -> Result<usize> {
         if events.is_empty() {
             return Err(Error::InvalidArgument("there is no room for events".into()));
@@ -171,14 +172,14 @@ impl Poller {
             }
             state.settle();
             state = self.lead(state, deadline);
-            // What was listed since the look is looked at before anybody sleeps.
+            // Objects that were listed since the look are looked at before a thread sleeps.
             last =
                 if state.has_news() { deadline.is_over() } else { deadline.sleep(&mut state, &self.changed) };
         }
     }
 
-    /// Has this thread lead the lane of something that is watched until there is news. One lane at
-    /// most is led for a poller.
+    /// Leads the lane of a watched object on this thread until the list has entries. Only one lane
+    /// is led for a poller.
     fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>, deadline: Deadline) -> MutexGuard<'a, State> {
         if state.led.is_some() || state.has_news() {
             return state;
@@ -195,7 +196,7 @@ impl Poller {
         state
     }
 
-    /// Wakes one of the threads that wait, and the one that leads; not with the lock held.
+    /// Wakes one of the waiting threads, and the leading one. Call it without the lock.
     fn wake_one(&self) {
         self.changed.notify_one();
         self.wake_leader();
@@ -205,8 +206,8 @@ impl Poller {
         self.leader.wake(|| self.state.lock().led.clone());
     }
 
-    /// Looks at everything on the list until `events` is full. What is still ready goes to the end
-    /// of the list, so that no object can starve the others.
+    /// Looks at all listed objects until `events` is full. Objects that are still ready go to the
+    /// end of the list, so that none starves the others.
     fn collect(&self, events: &mut [Event]) -> (usize, MutexGuard<'_, State>) {
         let mut batch = self.looking.lock();
         let mut state = self.state.lock();
@@ -220,11 +221,12 @@ impl Poller {
                 entry.listed.store(false, Ordering::SeqCst);
             }
             drop(state);
-            // Off the list before the look: a change that the look does not see lists the object again.
+            // Removed from the list before the look: a change that the look does not see lists the
+            // object again.
             fence(Ordering::SeqCst);
             let reported = count;
             batch.retain(|entry| {
-                // Its turn comes again only where another one has left the list meanwhile.
+                // It is looked at again only if another one has left the list meanwhile.
                 if events[..reported].iter().any(|event| event.object == entry.object) {
                     return true;
                 }
@@ -236,7 +238,8 @@ impl Poller {
             state = self.state.lock();
             batch.retain(|entry| !state.list(entry));
             if !batch.is_empty() {
-                // Changed or removed meanwhile. What was removed may be dropped by this: not under the lock.
+                // It was changed or removed meanwhile. This may drop a removed object, so it must
+                // not run under the lock.
                 drop(state);
                 batch.clear();
                 state = self.state.lock();
@@ -245,7 +248,8 @@ impl Poller {
         (count, state)
     }
 
-    /// Whoever leaves tells the next one that waits, if anything is left: no thread sleeps while an object is ready.
+    /// A thread that leaves notifies the next waiting one if anything is left: no thread sleeps
+    /// while an object is ready.
     fn leave(&self, state: MutexGuard<'_, State>) {
         let more = !state.listed.is_empty() || state.wakes > 0;
         drop(state);
@@ -263,12 +267,13 @@ impl Poller {
         self.wake_one();
     }
 
-    /// The descriptor that is readable while something is ready. Owned by the poller: only to be polled.
+    /// The descriptor that is readable while something is ready. The poller owns it: callers only
+    /// poll it.
     pub fn descriptor(&self) -> RawFd {
         self.state.lock().signal.descriptor()
     }
 
-    /// Ends every wait; nothing can be added from now on.
+    /// Ends every wait. Objects can no longer be added.
     pub fn close(&self) {
         let members = {
             let mut state = self.state.lock();
@@ -295,13 +300,14 @@ impl Poller {
             if !state.list(entry) {
                 return;
             }
-            // Also when others are on the list: an edge-triggered loop above must hear of every newcomer.
+            // Also when others are on the list: an edge-triggered event loop must be notified of
+            // each new object.
             state.signal.ring();
         }
         self.wake_one();
     }
 
-    /// The object's handle is gone.
+    /// The object's handle was released.
     fn forget(&self, entry: &Arc<Entry>) {
         let removed = self.state.lock().remove(entry);
         drop(removed);
@@ -309,7 +315,7 @@ impl Poller {
 }
 
 impl State {
-    /// Whether a thread that waits has something to look at.
+    /// Whether there is something to look at for a waiting thread.
     fn has_news(&self) -> bool {
         !self.listed.is_empty() || self.wakes > 0 || self.closed
     }
@@ -323,7 +329,7 @@ impl State {
         member.map(|member| Arc::clone(&member.entry)).ok_or_else(unknown)
     }
 
-    /// Puts it at the end of the list, if it is a member and not there.
+    /// Adds it to the end of the list, if it is a member and not listed.
     fn list(&mut self, entry: &Arc<Entry>) -> bool {
         let new = !entry.listed.swap(true, Ordering::SeqCst);
         if new {
@@ -332,7 +338,7 @@ impl State {
         new
     }
 
-    /// Takes it out, if it is a member. The caller drops what comes back when the lock is free.
+    /// Removes it, if it is a member. The caller drops the returned entry without the lock.
     fn remove(&mut self, entry: &Arc<Entry>) -> Option<Member> {
         if !self.members.get(&entry.object).is_some_and(|member| Arc::ptr_eq(&member.entry, entry)) {
             return None;
@@ -344,7 +350,7 @@ impl State {
         self.members.remove(&entry.object)
     }
 
-    /// The descriptor says what the list says.
+    /// Makes the descriptor readable if and only if the list is not empty.
     fn settle(&mut self) {
         self.signal.set(self.has_news());
     }

@@ -1,10 +1,11 @@
-//! The clocks: the monotonic one, which a test can invent, and the wall clock.
+//! The clocks: the monotonic clock, which a test can replace, and the wall clock.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Whether any thread has ever invented the time. Programs never do, and pay one load for the question.
+/// Whether any thread has ever replaced the clock. Programs never do, and pay one load for the
+/// check.
 static IS_INVENTED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
@@ -22,8 +23,8 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Has this thread see `time` as the time now, until it says otherwise; `None` gives it the system's clock again. For
-/// simulations.
+/// Sets the time that this thread sees as now, until the next call; `None` returns to the system's
+/// clock. For simulations.
 pub fn invent(time: Option<Instant>) {
     IS_INVENTED.store(true, Ordering::Relaxed);
     INVENTED.set(time);

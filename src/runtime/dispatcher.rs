@@ -1,4 +1,4 @@
-//! The thread that runs callbacks of the program, so that none runs on a lane.
+//! The thread that runs callbacks of the program, so that no lane runs them.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use once_cell::sync::OnceCell;
 use super::thread;
 use crate::error::{Error, Result};
 
-/// Calls that may wait; beyond that, new ones are refused so that a slow callback cannot grow memory.
+/// The most calls that may wait. More are refused, so that a slow callback cannot use up memory.
 const CAPACITY: usize = 4096;
 
 const THREAD: &str = "wtgram-callback";
@@ -17,7 +17,7 @@ type Call = Box<dyn FnOnce() + Send>;
 
 static DISPATCHER: OnceCell<Sender<Call>> = OnceCell::new();
 
-/// Runs `call` on the dispatcher thread, after those before it.
+/// Runs `call` on the dispatcher thread, after all earlier calls.
 ///
 /// Errors: the thread cannot be started, or [`Error::LimitReached`] when too many calls wait.
 pub fn dispatch(call: Call) -> Result<()> {
@@ -25,7 +25,8 @@ pub fn dispatch(call: Call) -> Result<()> {
     sender.try_send(call).map_err(|_| Error::LimitReached(Cow::Borrowed("callbacks waiting to run")))
 }
 
-/// Whether this is the dispatcher thread: what waits for callbacks must not be called on it.
+/// Whether this is the dispatcher thread. A function that waits for callbacks must not be called on
+/// it.
 pub fn on_dispatcher() -> bool {
     std::thread::current().name() == Some(THREAD)
 }

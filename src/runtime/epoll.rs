@@ -12,7 +12,7 @@ use nix::sys::time::TimeSpec;
 
 use crate::error::{Error, Result};
 
-/// Sockets that are reported at once; the others follow in the next turn.
+/// The number of sockets that one wait reports. The others follow in the next turn.
 const MOST_EVENTS: usize = 64;
 
 /// The token of the eventfd that wakes the lane's thread.
@@ -26,21 +26,21 @@ const SOCKETS: u64 = u64::MAX - 1;
 pub struct Event {
     /// The token that the socket was added with.
     pub token: usize,
-    /// Something has arrived, or an error waits to be read.
+    /// A packet has arrived, or an error can be read.
     pub readable: bool,
-    /// There is room in the socket's buffer again.
+    /// The socket's buffer has space again.
     pub writable: bool,
 }
 
-/// Time-outs below this are kept to the nanosecond; longer ones are rounded up to milliseconds,
-/// which costs a system call less.
+/// Shorter time-outs are exact to the nanosecond. Longer ones are rounded up to milliseconds, which
+/// saves a system call.
 const EXACT_BELOW: Duration = Duration::from_millis(10);
 
 /// Two epolls, one in the other. The inner one has the sockets. The lane's thread sleeps in the
-/// outer one, which has the inner one and the eventfd that wakes the lane; a thread that leads the lane
-/// takes the inner one out of it, in one system call however many sockets there are, and sleeps on
-/// the inner one and an eventfd of its own. That is in no epoll: the lane's thread, which looks at
-/// the sockets too when a command has woken it, would take the wake away.
+/// outer one, which has the inner one and the eventfd that wakes the lane. A thread that leads the
+/// lane removes the inner one from the outer one, in one system call for any number of sockets, and
+/// sleeps on the inner one and its own eventfd. That eventfd is in no epoll: the lane's thread,
+/// which also looks at the sockets when a command has woken it, would take the wake-up away.
 pub struct Sleep {
     outer: Epoll,
     sockets: Epoll,
@@ -53,7 +53,7 @@ fn failed(context: &'static str) -> impl Fn(Errno) -> Error {
 }
 
 impl Sleep {
-    /// Without sockets.
+    /// Makes both, without sockets.
     pub fn new() -> Result<Self> {
         let epoll =
             || Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed("making an epoll for a lane"));
@@ -62,7 +62,7 @@ impl Sleep {
                 .map_err(failed("making an eventfd for a lane"))
         };
         let sleep = Self { outer: epoll()?, sockets: epoll()?, wake: eventfd()?, wake_leader: eventfd()? };
-        // Edge-triggered: each write is reported once, and nobody has to read it.
+        // Edge-triggered: each write is reported once, and no thread has to read it.
         let wake = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, WAKE);
         let adding = failed("adding the eventfd of a lane");
         sleep.outer.add(&sleep.wake, wake).map_err(&adding)?;
@@ -70,13 +70,13 @@ impl Sleep {
         Ok(sleep)
     }
 
-    /// Ends the sleep of the lane's thread, or keeps its next one from beginning.
+    /// Ends the sleep of the lane's thread, or prevents its next one.
     pub fn wake(&self) {
-        // It cannot be full: it is written only while the lane sleeps.
+        // The counter cannot be full: it is written only while the lane sleeps.
         let _ = self.wake.write(1);
     }
 
-    /// The same for the thread that leads the lane.
+    /// Does the same for the thread that leads the lane.
     pub fn wake_leader(&self) {
         let _ = self.wake_leader.write(1);
     }
@@ -88,24 +88,25 @@ impl Sleep {
             .map_err(failed("adding a socket to a lane"))
     }
 
-    /// Whether room in the buffer of `socket` is reported too.
+    /// Sets whether space in the buffer of `socket` is reported, too.
     pub fn watch_writable(&self, socket: impl AsFd, token: usize, watch: bool) {
         let out = if watch { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
         let _ = self.sockets.modify(socket, &mut EpollEvent::new(EpollFlags::EPOLLIN | out, token as u64));
     }
 
-    /// Reports `socket` no more.
+    /// Stops reports of `socket`.
     pub fn remove(&self, socket: impl AsFd) {
         let _ = self.sockets.delete(socket);
     }
 
-    /// Whether the sockets wake the lane's thread. What is ready when they do again is reported then.
+    /// Sets whether the sockets wake the lane's thread. Sockets that are ready when this is turned
+    /// on again are reported then.
     pub fn set_attached(&self, attached: bool) {
         let events = if attached { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
         let _ = self.outer.modify(&self.sockets.0, &mut EpollEvent::new(events, SOCKETS));
     }
 
-    /// What is ready now.
+    /// Returns what is ready now.
     pub fn look(&self, events: &mut Vec<Event>) {
         events.clear();
         let mut raw = [EpollEvent::empty(); MOST_EVENTS];
@@ -120,7 +121,7 @@ impl Sleep {
         }
     }
 
-    /// The lane's thread sleeps until a socket is ready, a thread calls [`Self::wake`], or
+    /// Sleeps on the lane's thread until a socket is ready, a thread calls [`Self::wake`], or
     /// `timeout` has passed; `None` is for ever.
     pub fn wait(&self, timeout: Option<Duration>, events: &mut Vec<Event>) {
         if timeout != Some(Duration::ZERO) {
@@ -139,8 +140,9 @@ impl Sleep {
         self.look(events);
     }
 
-    /// The thread that leads the lane does the same, and until a thread calls [`Self::wake_leader`]
-    /// or a signal that `mask` does not block has been handled.
+    /// Sleeps on the thread that leads the lane, until a socket is ready, a thread calls
+    /// [`Self::wake_leader`], `timeout` has passed, or a signal that `mask` does not block was
+    /// handled.
     pub fn wait_leading(&self, timeout: Option<Duration>, mask: &SigSet, events: &mut Vec<Event>) {
         let mut both =
             [self.sockets.0.as_fd(), self.wake_leader.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
@@ -180,7 +182,7 @@ mod tests {
         let sleep = Sleep::new().unwrap();
         sleep.wake();
         assert_eq!(wait(&sleep, None), []);
-        // The next one sleeps: nothing but its time-out can end it.
+        // The next one sleeps: only its time-out can end it.
         let started = std::time::Instant::now();
         assert_eq!(wait(&sleep, Some(Duration::from_millis(20))), []);
         assert!(started.elapsed() >= Duration::from_millis(20));
@@ -200,7 +202,7 @@ mod tests {
         let patience = Duration::from_secs(60);
         sleep.wait_leading(Some(patience), &SigSet::empty(), &mut events);
         assert!(started.elapsed() < patience);
-        // It was one wake, and no wake of the lane's thread.
+        // This was one wake-up, and not for the lane's thread.
         for _ in 0..2 {
             let started = std::time::Instant::now();
             sleep.wait_leading(Some(Duration::from_millis(20)), &SigSet::empty(), &mut events);

@@ -13,24 +13,24 @@ use super::hand_over;
 use super::thread;
 use crate::error::{Error, Result};
 
-/// When a lane is to take its next turn, if nothing happens before.
+/// When a lane takes its next turn, if no event comes before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// At once: there is more to do.
+    /// At once, because there is more to do.
     Now,
-    /// At once, but others who run on this core go first: they have to take what was delivered.
+    /// At once, but after other threads of this core: they have to take what was delivered.
     AfterOthers,
     /// At that instant.
     At(Instant),
-    /// When something happens.
+    /// Only after an event.
     Never,
 }
 
-/// What a lane does in a turn.
+/// The work of a lane.
 pub trait Turn: Send + Sync {
-    /// Does all there is to do now; `events` says which sockets are ready.
+    /// Takes one turn. `events` says which sockets are ready.
     fn turn(&self, events: &[Event]) -> Next;
-    /// The lane takes no further turn, so nothing may wait for one.
+    /// The lane takes no more turns, so no thread may wait for one.
     fn stopped(&self);
 }
 
@@ -42,7 +42,7 @@ pub struct LaneThread {
 }
 
 impl LaneThread {
-    /// Starts the thread `wtgram-<index>`, which takes the turns of `turn` and sleeps in `sleep`.
+    /// Starts the thread `wtgram-<index>`, which takes turns of `turn` and sleeps in `sleep`.
     pub fn start(index: usize, sleep: Arc<Sleep>, turn: Arc<dyn Turn>) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (asleep, stopping) = (Arc::clone(&sleep), Arc::clone(&stop));
@@ -54,7 +54,7 @@ impl LaneThread {
         Ok(Self { sleep, stop, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Lets it take a last turn, and waits for its end.
+    /// Stops the thread after a last turn, and waits for its end.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
         self.sleep.wake();
@@ -67,9 +67,10 @@ impl LaneThread {
 fn run(sleep: &Sleep, stop: &AtomicBool, turn: &dyn Turn) {
     let mut events = Vec::new();
     loop {
-        // Looked at before the turn: what was wanted before the stop is done in it.
+        // Read before the turn, so that the last turn does what was requested before the stop.
         let last = stop.load(Ordering::SeqCst);
-        // A panic is contained where it happens; one that comes as far as this ends the turn and not the lane.
+        // Panics are contained where they happen. One that gets here ends the turn and not the
+        // lane.
         let next = catch_unwind(AssertUnwindSafe(|| turn.turn(&events))).unwrap_or(Next::AfterOthers);
         if last {
             return;

@@ -1,7 +1,7 @@
 //! Log lines of the library and of the protocol stack below it, for the program's callback.
 //!
-//! It uses `tracing`. The first [`configure`] installs the subscriber; until then logging costs
-//! nothing.
+//! It uses `tracing`. The first call of [`configure`] installs the subscriber; before that, logging
+//! costs nothing.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::runtime::dispatch;
 use crate::text::Readable;
 
-/// Receives a line: its level, the module it comes from, its text. Runs on the callback thread.
+/// Receives a line: level, module, and text. Runs on the callback thread.
 pub type Sink = Arc<dyn Fn(Level, &str, &str) + Send + Sync>;
 
 static LEVEL: AtomicU8 = AtomicU8::new(0);
@@ -25,9 +25,9 @@ static SINK: RwLock<Option<Sink>> = RwLock::new(None);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 static INSTALLED: OnceCell<()> = OnceCell::new();
 
-/// Sends lines up to `level` to `sink`; `None` or [`LevelFilter::OFF`] ends it.
+/// Sends lines up to `level` to `sink`; `None` or [`LevelFilter::OFF`] stops them.
 ///
-/// Fails when a Rust host has installed a `tracing` subscriber of its own: then the lines are already there.
+/// Fails if a Rust program has installed its own `tracing` subscriber, which then gets the lines.
 pub fn configure(level: LevelFilter, sink: Option<Sink>) -> Result<()> {
     let level = if sink.is_some() { level } else { LevelFilter::OFF };
     *SINK.write() = sink;
@@ -42,7 +42,7 @@ pub fn configure(level: LevelFilter, sink: Option<Sink>) -> Result<()> {
     Ok(())
 }
 
-/// Lines dropped because the callback did not keep up.
+/// The number of lines that were dropped because the callback was too slow.
 pub fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
@@ -90,7 +90,7 @@ impl Subscriber for Forwarder {
         }
     }
 
-    // Spans are never enabled; lines stand alone.
+    // Spans are never enabled; each line stands by itself.
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
     }

@@ -1,8 +1,8 @@
-//! Lanes, log, shutdown, and what objects need for waiting.
+//! Lanes, log, shutdown, and readiness of objects.
 //!
 //! A *lane* is an OS thread that moves sessions in turns (`link::core`) and sleeps in its own epoll
-//! in between. Callers' threads push to queues and pop from them, and lead a lane while they wait.
-//! One lane is the default: it was faster for datagrams than a work-stealing pool, because a
+//! between them. Callers' threads push to queues and pop from them, and may lead a lane while they
+//! wait. One lane is the default: it was faster for datagrams than a work-stealing pool, because a
 //! connection's packets, timers and queues never change core. Work that may wait and is not part of
 //! a turn runs on the `service` thread.
 //!
@@ -35,20 +35,20 @@ pub use dispatcher::{dispatch, on_dispatcher};
 use lane::LaneThread;
 use service::Service;
 
-/// The most lanes that can be asked for.
+/// The most lanes.
 pub const MAX_LANES: u32 = 256;
 
-/// The longest that a thread can be asked to look for something before it sleeps.
+/// The longest time that a thread may spin before it sleeps.
 pub const MAX_SPIN: Duration = Duration::from_millis(1);
 
-/// How the library runs; fixed by the first use.
+/// How the library runs. The first use fixes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeOptions {
     /// Number of lanes, 1 to [`MAX_LANES`].
     pub lanes: u32,
-    /// Whether threads that wait take turns of their lane meanwhile.
+    /// Whether waiting threads take turns of their lane meanwhile.
     pub lead: bool,
-    /// How long such a thread looks again and again before it sleeps, as long as that has paid lately.
+    /// How long such a thread spins before it sleeps, as long as that has helped recently.
     pub spin: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Default for RuntimeOptions {
     }
 }
 
-/// The process-wide state that every entry point checks first: one relaxed load.
+/// The state of the process, which every entry point checks first with one relaxed load.
 static USABLE: AtomicU8 = AtomicU8::new(Usable::Yes as u8);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,17 +69,17 @@ enum Usable {
     Forked = 2,
 }
 
-/// Held while threads start, and taken by [`shutdown`] before it looks for them.
+/// Held while threads start. [`shutdown`] takes it before it looks for them.
 static OPTIONS: Mutex<Option<RuntimeOptions>> = Mutex::new(None);
 static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 static LIVE: Live = Live { count: Mutex::new(0), zero: Condvar::new() };
 
-/// Also while no lane runs: a poller needs none.
+/// Exists even without lanes: a poller needs none.
 static CLOSERS: Mutex<Vec<Weak<dyn CloseOnShutdown>>> = Mutex::new(Vec::new());
 
-/// What must hear of a shutdown: servers, client sessions and pollers.
+/// An object that is closed at shutdown: a server, a client session or a poller.
 pub trait CloseOnShutdown: Send + Sync {
-    /// Begins closing; returns at once.
+    /// Begins to close the object; returns at once.
     fn close_on_shutdown(&self);
 }
 
@@ -87,7 +87,7 @@ pub trait CloseOnShutdown: Send + Sync {
 pub struct Runtime {
     options: RuntimeOptions,
     service: Service,
-    /// Lanes begin with the first endpoint.
+    /// The lanes start with the first endpoint.
     lanes: Mutex<Vec<LaneThread>>,
     ending: watch::Sender<bool>,
 }
@@ -101,12 +101,14 @@ pub fn check_usable() -> Result<()> {
     }
 }
 
-/// Marks this process as a forked child: its lanes do not exist, so nothing may be used. Async-signal-safe.
+/// Marks this process as a forked child. It has no lanes, so it may not use the library.
+/// Async-signal-safe.
 pub fn mark_forked() {
     USABLE.store(Usable::Forked as u8, Ordering::Relaxed);
 }
 
-/// Sets how the library runs. Only before first use; afterwards [`Error::InvalidState`].
+/// Sets how the library runs. Works only before first use; later it fails with
+/// [`Error::InvalidState`].
 pub fn configure(options: RuntimeOptions) -> Result<()> {
     check_usable()?;
     if options.lanes == 0 || options.lanes > MAX_LANES {
@@ -123,14 +125,14 @@ pub fn configure(options: RuntimeOptions) -> Result<()> {
     Ok(())
 }
 
-/// The runtime, started on first use. A failed start is reported and can be tried again.
+/// The runtime, started on first use. A failed start is reported, and the next call tries again.
 pub fn get() -> Result<&'static Runtime> {
     check_usable()?;
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime);
     }
     let options = OPTIONS.lock();
-    // Looked at under the lock: a shutdown that has been here already stops no thread that starts now.
+    // Read under the lock: a shutdown that was here before does not stop threads that start now.
     check_usable()?;
     RUNTIME.get_or_try_init(|| {
         Ok(Runtime {
@@ -143,36 +145,36 @@ pub fn get() -> Result<&'static Runtime> {
 }
 
 impl Runtime {
-    /// How it was configured.
+    /// Its configuration.
     pub fn options(&self) -> &RuntimeOptions {
         &self.options
     }
 
-    /// Where everything runs that is not a lane's turn.
+    /// The thread for all work that is not a lane's turn.
     pub fn service(&self) -> &Service {
         &self.service
     }
 
-    /// Stops the threads of `lanes` at shutdown; at once if that has been.
+    /// Adds `lanes`, whose threads end at shutdown, or at once after a shutdown.
     pub fn stop_at_shutdown(&self, lanes: Vec<LaneThread>) -> Result<()> {
         let mut kept = self.lanes.lock();
         kept.extend(lanes);
-        // Looked at under the lock: a shutdown that has been here already will not come again.
+        // Read under the lock: a shutdown that was here before does not come again.
         check_usable().inspect_err(|_| kept.iter().for_each(LaneThread::stop))
     }
 
-    /// Resolves when the library is being shut down, for what nobody else can end.
+    /// Resolves at shutdown, for tasks that nothing else can end.
     pub async fn ending(&self) {
         // An error means that the sender is gone, and the runtime with it.
         let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 }
 
-/// Asks that `closer` be told of a shutdown as long as it lives.
+/// Makes a shutdown close `closer`, as long as that lives.
 pub fn close_on_shutdown(closer: Weak<dyn CloseOnShutdown>) {
     {
         let mut closers = CLOSERS.lock();
-        // Looked at under the lock: a shutdown that has been here already will not come again.
+        // Read under the lock: a shutdown that was here before does not come again.
         if check_usable().is_ok() {
             if closers.len() == closers.capacity() {
                 closers.retain(|closer| closer.strong_count() > 0);
@@ -186,10 +188,11 @@ pub fn close_on_shutdown(closer: Weak<dyn CloseOnShutdown>) {
     }
 }
 
-/// Closes everything, waits up to `timeout` for goodbyes to leave, then ends the lanes.
+/// Closes everything, waits up to `timeout` until all sessions have sent their close, then ends the
+/// lanes.
 ///
-/// Returns [`Error::TimedOut`] when the lanes were ended before every session had said goodbye. Every later call
-/// of the library finds it shut down. Calling it again does nothing.
+/// Returns [`Error::TimedOut`] if the lanes ended before every session had sent its close. After
+/// this, every call of the library finds it shut down. A second call does nothing.
 pub fn shutdown(timeout: Duration) -> Result<()> {
     match USABLE.compare_exchange(
         Usable::Yes as u8,
@@ -206,7 +209,7 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
     for closer in closers.iter().filter_map(Weak::upgrade) {
         closer.close_on_shutdown();
     }
-    // What is starting now is there then.
+    // Waits for objects that are starting now.
     drop(OPTIONS.lock());
     let Some(runtime) = RUNTIME.get() else { return Ok(()) };
     runtime.ending.send_replace(true);
@@ -218,11 +221,11 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
     if clean { Ok(()) } else { Err(Error::TimedOut) }
 }
 
-/// Held by every session until its goodbye has left; [`shutdown`] waits for the last one.
+/// Every session holds one until its close was sent. [`shutdown`] waits for the last one.
 pub struct LiveGuard(());
 
 impl LiveGuard {
-    /// Counts one more.
+    /// Counts one more session.
     pub fn new() -> Arc<Self> {
         *LIVE.count.lock() += 1;
         Arc::new(Self(()))

@@ -1,4 +1,4 @@
-//! The readiness of an object, and the watchers that are notified when it may have changed.
+//! The readiness of an object, and watchers that are notified of changes.
 
 use std::ops::{BitAnd, BitOr, BitOrAssign};
 use std::sync::Arc;
@@ -7,32 +7,32 @@ use std::sync::atomic::AtomicU64;
 use super::sync::{AtomicBool, Mutex, Ordering, fence};
 use super::waiters::Lead;
 
-/// A set of conditions that an object can be in; the bits of the C constants.
+/// A set of conditions of an object, with the bits of the C constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ready(pub u32);
 
 impl Ready {
-    /// Nothing.
+    /// The empty set.
     pub const NONE: Self = Self(0);
     /// A server has a session to accept.
     pub const ACCEPT: Self = Self(1);
-    /// Something can be received.
+    /// A datagram, message or object can be received.
     pub const READABLE: Self = Self(1 << 1);
     /// A datagram can be queued without evicting, rejecting or waiting.
     pub const WRITABLE: Self = Self(1 << 2);
-    /// Closed, or for a session: its last words are known.
+    /// Closed. For a session: its close information is known.
     pub const CLOSED: Self = Self(1 << 3);
-    /// A session is established.
+    /// The session is established.
     pub const CONNECTED: Self = Self(1 << 4);
     /// The outgoing queue fell to its low-water mark.
     pub const LOW_WATER: Self = Self(1 << 5);
-    /// The largest possible datagram changed.
+    /// The largest possible datagram has changed.
     pub const SIZE_CHANGED: Self = Self(1 << 6);
-    /// An outcome waits.
+    /// An outcome can be fetched.
     pub const OUTCOME: Self = Self(1 << 7);
-    /// An alert waits.
+    /// An alert can be fetched.
     pub const ALERT: Self = Self(1 << 8);
-    /// The heartbeat's watch has not heard from the peer for too long.
+    /// The heartbeat's watch reports a silent peer.
     pub const PEER_SILENT: Self = Self(1 << 9);
 
     /// Whether no condition holds.
@@ -68,31 +68,33 @@ impl BitOrAssign for Ready {
 
 /// An object that a poller can wait for.
 pub trait Pollable: Send + Sync {
-    /// What it is ready for now. A look changes nothing that another look would see.
+    /// The present readiness. The call changes nothing that another call would see.
     fn ready(&self) -> Ready;
     /// How often the largest possible datagram has changed. Each poller reports a change once.
     fn size_changes(&self) -> u64 {
         0
     }
-    /// Everything it can ever be ready for.
+    /// All conditions that it can have.
     fn possible(&self) -> Ready;
-    /// Those who hear of changes.
+    /// The watchers to notify of changes.
     fn watchers(&self) -> &Watchers;
-    /// What a thread can lead that waits for a change.
+    /// The lane that a thread may lead while it waits for a change, if there is one.
     fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
         None
     }
 }
 
-/// Hears that the readiness of an object may have changed.
+/// Is notified when the readiness of an object may have changed.
 ///
-/// Called with no lock of the object held, from lanes and callers alike; must be quick and must not call back.
+/// Called without a lock of the object, by lanes and callers. Must be quick and must not call the
+/// object.
 pub trait Watcher: Send + Sync {
-    /// Look again.
+    /// The readiness may have changed.
     fn changed(&self);
 }
 
-/// Names one watcher among those of all objects. Only [`Watchers::add`] makes them, so no two are equal.
+/// Identifies one watcher among those of all objects. Only [`Watchers::add`] makes them, so no two
+/// are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token(u64);
 
@@ -103,14 +105,14 @@ impl Token {
     }
 }
 
-/// A watcher on an object that others watch too; it ends when this is dropped.
+/// Removes a watcher when it is dropped.
 pub struct Subscription {
     object: Arc<dyn Pollable>,
     token: Token,
 }
 
 impl Subscription {
-    /// Lets `watcher` hear of changes of `object`.
+    /// Notifies `watcher` of changes of `object`.
     pub fn new(object: Arc<dyn Pollable>, watcher: Arc<dyn Watcher>) -> Self {
         let token = object.watchers().add(watcher);
         Self { object, token }
@@ -126,25 +128,26 @@ impl Drop for Subscription {
 /// A watcher and the token that removes it.
 type Listed = (Token, Arc<dyn Watcher>);
 
-/// The watchers of one object. Notifying costs a fence and a load while there are none.
+/// The watchers of one object. With none, a notification costs a fence and a load.
 #[derive(Default)]
 pub struct Watchers {
     any: AtomicBool,
     retired: AtomicBool,
-    /// Replaced when it changes, so that nobody is told with the lock held: a watcher may be the
-    /// last owner of a poller, which takes itself off this list.
+    /// Replaced on each change, so that watchers are notified without the lock: a watcher may be
+    /// the last owner of a poller, which removes itself from this list.
     list: Mutex<Arc<Vec<Listed>>>,
 }
 
 impl Watchers {
-    /// Adds a watcher, which is notified of every change that a look from now on does not see.
+    /// Adds a watcher. It is notified of every change that a look after this call does not see.
     pub fn add(&self, watcher: Arc<dyn Watcher>) -> Token {
         let token = Token::next();
         let mut list = self.list.lock();
         Arc::make_mut(&mut list).push((token, watcher));
         self.any.store(true, Ordering::SeqCst);
         drop(list);
-        // With the one in `notify`: either the change finds the watcher, or the watcher's next look finds the change.
+        // Pairs with the fence in `notify`: the change finds the watcher, or the watcher's next
+        // look finds the change.
         fence(Ordering::SeqCst);
         token
     }
@@ -160,7 +163,7 @@ impl Watchers {
         drop(before);
     }
 
-    /// The object's handle is released: all watchers drop it.
+    /// Says that the object's handle was released. All watchers are notified and remove the object.
     pub fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
         self.notify();
@@ -171,9 +174,9 @@ impl Watchers {
         self.retired.load(Ordering::SeqCst)
     }
 
-    /// Tells all watchers of a change that has been made, by whatever means: a relaxed store will do.
+    /// Notifies all watchers of a change that was made before, even by a relaxed store.
     pub fn notify(&self) {
-        // A store may otherwise still be under way while what follows is read.
+        // Otherwise the store could still be under way when the list is read.
         fence(Ordering::SeqCst);
         if self.any.load(Ordering::SeqCst) {
             let list = Arc::clone(&self.list.lock());

@@ -1,5 +1,5 @@
-//! The service thread: tokio, for work that is not part of a lane's turn. It waits for name
-//! resolution, staggers attempts to connect and takes samples of monitors.
+//! The service thread: tokio, for work that is not part of a lane's turn. It resolves names,
+//! staggers attempts to connect, and takes samples for monitors.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Service {
     pub(super) fn start() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            // Name look-ups are the only blocking work; a few threads that leave when idle are enough.
+            // Only name look-ups block. A few threads that end when idle are enough.
             .max_blocking_threads(8)
             .thread_name("wtgram-resolver")
             .build()
@@ -42,7 +42,7 @@ impl Service {
         Ok(Self { handle, stop, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Runs `task` on the service thread. A panic ends this task only.
+    /// Runs `task` on the service thread. A panic ends only this task.
     pub fn spawn<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -50,8 +50,8 @@ impl Service {
         drop(self.handle.spawn(task));
     }
 
-    /// Runs `task` on the service thread and waits for its result on the calling thread, which is
-    /// neither this one nor a lane's. It leads `lane` meanwhile, if it can.
+    /// Runs `task` on the service thread and waits for its result on the calling thread, which must
+    /// be neither this one nor a lane's. Meanwhile the calling thread leads `lane` if it can.
     pub fn run<F, T>(&self, lane: Option<Arc<dyn Lead>>, task: F) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -71,13 +71,14 @@ impl Service {
     }
 }
 
-/// The result of a task, when it is there, and the thread that waits for it.
+/// The result of a task, and the thread that waits for it.
 struct Awaited<T> {
     result: Mutex<Option<Result<T>>>,
     waiters: Waiters,
 }
 
-/// What the task has of it. Dropped with the task, when that panicked or the thread was stopped, it says so.
+/// The task's side of it. If it is dropped without a result (a panic, or the end of the thread),
+/// the waiting thread gets an error.
 struct Promise<T>(Arc<Awaited<T>>);
 
 impl<T> Promise<T> {

@@ -1,6 +1,6 @@
 //! The locks and atomics of the poller and of readiness. Only this module names them, because the
-//! model of the poller (`tests/poller_model`) compiles the same files with those of its own
-//! scheduler.
+//! model of the poller (`tests/poller_model`) compiles the same files with the locks and atomics of
+//! its scheduler.
 
 pub use std::sync::atomic::{AtomicBool, Ordering, fence};
 

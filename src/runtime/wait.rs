@@ -5,23 +5,23 @@ use std::time::{Duration, Instant};
 use super::sync::{Condvar, MutexGuard};
 use crate::error::{Error, Result};
 
-/// A caller's patience.
+/// How long a caller wants to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timeout {
-    /// Do not wait: [`Error::WouldBlock`].
+    /// Do not wait; fails with [`Error::WouldBlock`].
     Now,
-    /// Wait so long: [`Error::TimedOut`].
+    /// Wait at most this long; fails with [`Error::TimedOut`].
     After(Duration),
-    /// Wait until it happens or the object closes.
+    /// Wait until the event happens or the object is closed.
     Forever,
 }
 
 impl Timeout {
-    /// The moment at which patience ends.
+    /// The deadline of a wait that begins now.
     pub fn deadline(self) -> Deadline {
         match self {
             Self::Now => Deadline::Now,
-            // A duration beyond what the clock can express is as good as forever.
+            // A duration beyond the range of the clock means for ever.
             Self::After(duration) => {
                 Instant::now().checked_add(duration).map_or(Deadline::Never, Deadline::At)
             }
@@ -30,19 +30,19 @@ impl Timeout {
     }
 }
 
-/// A [`Timeout`] pinned to the clock, so that several waits can share it.
+/// A [`Timeout`] as a point in time, so that several waits can share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
-    /// Already over; no waiting at all.
+    /// Has passed; does not allow any wait.
     Now,
-    /// Over at that instant.
+    /// Passes at this instant.
     At(Instant),
-    /// Never over.
+    /// Never passes.
     Never,
 }
 
 impl Deadline {
-    /// The earlier of this one and `moment`; one that allows no waiting stays that.
+    /// The earlier of this and `moment`. A deadline that allows no wait does not change.
     pub fn at_most(self, moment: Option<Instant>) -> Self {
         match (self, moment) {
             (Self::Never, Some(moment)) => Self::At(moment),
@@ -51,7 +51,7 @@ impl Deadline {
         }
     }
 
-    /// Sleeps until `condvar` is notified or the deadline is over; says whether it is over.
+    /// Sleeps until `condvar` is notified or the deadline passes. Returns whether it has passed.
     pub fn sleep<T>(self, guard: &mut MutexGuard<'_, T>, condvar: &Condvar) -> bool {
         match self {
             Self::Now => true,
@@ -63,7 +63,7 @@ impl Deadline {
         }
     }
 
-    /// Whether it is over.
+    /// Whether it has passed.
     pub fn is_over(self) -> bool {
         match self {
             Self::Now => true,
@@ -72,13 +72,13 @@ impl Deadline {
         }
     }
 
-    /// The error of a wait that ended without a result.
+    /// The error of a wait without a result.
     pub fn missed(self) -> Error {
         if self == Self::Now { Error::WouldBlock } else { Error::TimedOut }
     }
 }
 
-/// Waits on `condvar` until `attempt` yields something, with the lock held whenever `attempt` runs.
+/// Waits on `condvar` until `attempt` returns something. It runs with the lock held.
 pub fn wait_for<T, R>(
     guard: &mut MutexGuard<'_, T>,
     condvar: &Condvar,

@@ -9,35 +9,38 @@ use crate::error::{Error, Result};
 
 /// The work that waiting threads wait for: a lane, whose turns any thread may take.
 pub trait Lead: Send + Sync {
-    /// Takes turns on this thread until `is_done` says so or `deadline` is over. Returns at once if
-    /// another thread leads, or none may.
+    /// Takes turns on this thread until `is_done` returns true or `deadline` passes. Returns at
+    /// once if another thread leads or none may.
     ///
-    /// `is_asleep` is set while this thread sleeps or is about to; a thread that changes what `is_done`
-    /// looks at clears it and calls [`Self::wake_leader`]. No lock that a turn takes may be held.
+    /// `is_asleep` is set while this thread sleeps or is about to. A thread that changes what
+    /// `is_done` reads clears it and calls [`Self::wake_leader`]. The caller must not hold a lock
+    /// that a turn takes.
     fn lead(&self, deadline: Deadline, is_asleep: &AtomicBool, is_done: &mut dyn FnMut() -> bool);
 
     /// Ends the sleep of the thread that leads.
     fn wake_leader(&self);
 }
 
-/// The one among the threads that wait for an object which leads a lane meanwhile.
+/// The one of the threads waiting for an object that leads a lane.
 #[derive(Default)]
 pub struct Leader {
     is_asleep: AtomicBool,
 }
 
 impl Leader {
-    /// Has this thread lead `lane` until `is_done` says so, `deadline` is over, or it cannot.
+    /// Leads `lane` on this thread until `is_done` returns true, `deadline` passes, or it cannot
+    /// lead.
     pub fn lead(&self, lane: &dyn Lead, deadline: Deadline, is_done: &mut dyn FnMut() -> bool) {
         lane.lead(deadline, &self.is_asleep, is_done);
         hand_over::place();
     }
 
-    /// Something has changed that `is_done` looks at. If the thread sleeps it is woken, in the lane that `lane` names.
+    /// Says that something has changed that `is_done` reads. Wakes the leading thread in `lane` if
+    /// it sleeps.
     pub fn wake(&self, lane: impl FnOnce() -> Option<Arc<dyn Lead>>) {
         hand_over::place();
-        // Either the leader's last look before its sleep sees the change, or this sees that it
-        // sleeps: it says so, then locks.
+        // Either the leader's last look before its sleep sees the change, or this thread sees that
+        // the leader sleeps: the leader sets the flag first, then locks.
         fence(Ordering::SeqCst);
         if self.is_asleep.load(Ordering::SeqCst)
             && self.is_asleep.swap(false, Ordering::SeqCst)
@@ -56,19 +59,19 @@ pub struct Waiters {
 }
 
 impl Waiters {
-    /// Nobody yet. Without a `lane` nobody leads.
+    /// No threads. Without a `lane` none of them leads.
     pub fn new(lane: Option<Arc<dyn Lead>>) -> Self {
         Self { condvar: Condvar::new(), lane, leader: Leader::default() }
     }
 
-    /// Something has come that one of them can take. To be said after the change was made, under
-    /// the lock that they look with.
+    /// Wakes one thread, because there is something that one can take. Call it after the change,
+    /// under the lock that they look with.
     pub fn notify_one(&self) {
         self.condvar.notify_one();
         self.wake_leader();
     }
 
-    /// Something has changed for all of them.
+    /// Wakes all threads, because of a change for all.
     pub fn notify_all(&self) {
         self.condvar.notify_all();
         self.wake_leader();
@@ -78,8 +81,8 @@ impl Waiters {
         self.leader.wake(|| self.lane.clone());
     }
 
-    /// Waits until `attempt` yields something, with the lock of `mutex` held whenever it runs. This
-    /// thread leads the lane meanwhile if it can. No lock that a turn takes may be held.
+    /// Waits until `attempt` returns something. It runs with the lock of `mutex` held. This thread
+    /// leads the lane meanwhile if it can. The caller must not hold a lock that a turn takes.
     pub fn wait_for<T, R>(
         &self,
         mutex: &Mutex<T>,

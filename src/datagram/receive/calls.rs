@@ -14,13 +14,14 @@ use crate::runtime::wait::Deadline;
 impl ReceiveHalf {
     /// Receives the next datagram into `buffer`, waiting for one until `deadline`.
     ///
-    /// [`Error::BufferTooSmall`] leaves the datagram where it is.
+    /// On [`Error::BufferTooSmall`] the datagram stays in the queue.
     pub fn receive(&self, buffer: &mut [u8], deadline: Deadline) -> Result<Metadata> {
         let (metadata, waited) = self.receive_with(deadline, |queue, now| queue.pop_into(now, buffer))?;
         Ok(Metadata { waited, ..metadata })
     }
 
-    /// The same for callers that only need the number of bytes: if a datagram is there, the clock is not read.
+    /// Like [`Self::receive`], for callers that only need the length: if a datagram waits, the
+    /// clock is not read.
     pub(crate) fn receive_bare(&self, buffer: &mut [u8], deadline: Deadline) -> Result<usize> {
         if let Ok(size) = self.state.lock().queue.pop_unexpiring(buffer) {
             return Ok(size);
@@ -28,12 +29,14 @@ impl ReceiveHalf {
         self.receive(buffer, deadline).map(|metadata| metadata.size)
     }
 
-    /// Waits for a datagram until `deadline`, then takes all that are there and fit, back to back into `arena`.
+    /// Waits for a datagram until `deadline`, then takes all that fit, one after the other, into
+    /// `arena`.
     pub fn receive_batch(&self, arena: &mut [u8], slots: &mut [Slot], deadline: Deadline) -> Result<usize> {
         self.receive_each(arena, slots.len(), deadline, |index, slot| slots[index] = slot)
     }
 
-    /// The same for up to `most` of them; `put` hears where each lies, in order from 0, and must be quick.
+    /// Takes up to `most` datagrams. Calls `put` with the place of each, in order from 0; `put`
+    /// must be quick.
     pub(crate) fn receive_each(
         &self,
         arena: &mut [u8],
@@ -53,7 +56,8 @@ impl ReceiveHalf {
         .map(|(taken, _)| taken)
     }
 
-    /// Receives the next datagram in place of what `buffer` holds, waiting for one until `deadline`.
+    /// Receives the next datagram, waiting for one until `deadline`, and replaces the contents of
+    /// `buffer` with it.
     pub(in crate::datagram) fn receive_to(
         &self,
         buffer: &mut Vec<u8>,
@@ -68,8 +72,9 @@ impl ReceiveHalf {
 
     /// Receives the next datagram as JSON text without insignificant white space, at most `most` bytes long.
     ///
-    /// [`Error::Serialization`]: it is not acceptable JSON; it is taken out, as it would block all others.
-    /// [`Error::BufferTooSmall`]: it is longer than `most` and stays where it is.
+    /// [`Error::Serialization`]: the text is not acceptable JSON. The datagram is removed, because
+    /// it would block all others.
+    /// [`Error::BufferTooSmall`]: the text is longer than `most`. The datagram stays in the queue.
     pub fn receive_json(&self, most: usize, deadline: Deadline) -> Result<String> {
         let (text, _) = self.receive_with(deadline, |queue, now| {
             let mut payload = vec![0; queue.front_len(now).ok_or(PopError::Empty)?];
@@ -83,17 +88,19 @@ impl ReceiveHalf {
         text
     }
 
-    /// Drops everything that waits; returns how many that were.
+    /// Drops all datagrams that wait, and returns their number.
     pub fn clear(&self) -> usize {
         self.state.lock().queue.clear(clock::now())
     }
 
-    /// The sequence number the next datagram to arrive will get: how many arrived so far.
+    /// The sequence number of the next datagram to arrive, which is the number of those that have
+    /// arrived.
     pub fn sequence(&self) -> u64 {
         self.state.lock().queue.next_sequence()
     }
 
-    /// Takes from the queue, waiting until `deadline` for something to take; says how long it waited.
+    /// Waits until `deadline` for `take` to take something from the queue. Returns how long it
+    /// waited, too.
     fn receive_with<R>(
         &self,
         deadline: Deadline,
@@ -110,7 +117,7 @@ impl ReceiveHalf {
                     Some(Ok((taken, waited)))
                 }
                 Err(PopError::TooSmall { needed }) => {
-                    // It stays, and another that waits may have the room.
+                    // The datagram stays, and another waiting thread may have space for it.
                     self.readable.notify_one();
                     Some(Err(Error::BufferTooSmall { needed }))
                 }

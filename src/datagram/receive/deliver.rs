@@ -17,7 +17,7 @@ impl State {
 }
 
 impl ReceiveHalf {
-    /// Takes what arrived.
+    /// Takes the datagrams that arrived.
     pub(in crate::datagram) fn deliver(&self, now: Instant, batch: &[Bytes]) {
         let routes = self.routes.read().clone();
         let mut offered = Vec::new();
@@ -51,7 +51,7 @@ impl ReceiveHalf {
         }
     }
 
-    /// Whether more than half of what may wait does.
+    /// Whether the queue is more than half full.
     pub(in crate::datagram) fn reader_is_behind(&self) -> bool {
         let state = self.state.lock();
         let (queued, limits) = (state.queue.queued(), state.queue.config().limits);

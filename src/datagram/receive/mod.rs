@@ -37,7 +37,7 @@ pub struct ReceiveHalf {
 pub(super) struct State {
     pub queue: ReceiveQueue,
     pub time: TimeSpent,
-    /// What others than the queue have taken.
+    /// Counts of datagrams that never entered the queue.
     pub routed: Tally,
     pub routed_sizes: SizeRange,
     pub last_arrival: Option<Instant>,
@@ -45,7 +45,7 @@ pub(super) struct State {
 }
 
 impl ReceiveHalf {
-    /// An open half of a transport on this lane, which threads that wait may lead; `watchers` are
+    /// An open half of a transport on this lane. Waiting threads may lead the lane. `watchers` are
     /// those of the transport.
     pub(super) fn new(
         config: ReceiveConfig,
@@ -74,13 +74,14 @@ impl ReceiveHalf {
         self.state.lock().ended
     }
 
-    /// Whether something can be received, or may yet come.
+    /// Whether a datagram can be received, now or later.
     pub fn is_readable(&self) -> bool {
         let mut state = self.state.lock();
         !state.ended || state.queue.front_len(clock::now()).is_some()
     }
 
-    /// Counts the time that a reader has waited elsewhere for what it then received without waiting.
+    /// Counts the time that a reader waited elsewhere before it received a datagram without
+    /// waiting.
     pub(super) fn record_waited(&self, waited: Duration) {
         self.state.lock().time.record(waited);
     }
@@ -90,12 +91,12 @@ impl ReceiveHalf {
         self.state.lock().last_arrival
     }
 
-    /// What a poller reports of it.
+    /// The readiness that a poller reports.
     pub(super) fn ready(&self) -> Ready {
         Ready::READABLE.when(self.state.lock().queue.front_len(clock::now()).is_some())
     }
 
-    /// To look at it, with what is expired by now out of the way.
+    /// Locks the queue for reading, after it has dropped expired datagrams.
     pub(super) fn look<R>(&self, now: Instant, look: impl FnOnce(&State) -> R) -> R {
         let mut state = self.state.lock();
         state.queue.expire(now);

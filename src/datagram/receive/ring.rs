@@ -8,9 +8,9 @@ use std::time::Instant;
 use crate::datagram::message::Limits;
 use crate::datagram::pool::{Pool, Reusable};
 
-/// Room for bytes that a ring begins with.
+/// Memory for bytes that a ring begins with.
 pub(super) const FIRST_BYTES: usize = 16 * 1024;
-/// Room for datagrams that a ring may have whatever the limits are.
+/// Memory for datagrams that a ring may always have, whatever the limits are.
 pub(super) const FIRST_ENTRIES: usize = 256;
 
 static MEMORY: Pool<Memory> = Pool::new();
@@ -49,28 +49,28 @@ impl Ring {
         Self { memory: Memory::default(), lane }
     }
 
-    /// Datagrams.
+    /// The number of datagrams.
     pub fn len(&self) -> usize {
         self.memory.entries.len()
     }
 
-    /// Their bytes.
+    /// The number of their bytes.
     pub fn bytes(&self) -> usize {
         self.memory.bytes.len()
     }
 
-    /// The next.
+    /// The next datagram.
     pub fn front(&self) -> Option<&Entry> {
         self.memory.entries.front()
     }
 
-    /// All of them, in order.
+    /// All datagrams, in order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.memory.entries.iter()
     }
 
-    /// Copies a datagram in, behind all others. Memory doubles like any vector's, but never past
-    /// the limits, which bound memory and not only contents.
+    /// Copies a datagram to the end. Memory doubles as in any vector, but never beyond the limits:
+    /// these bound memory and not only contents.
     pub fn push(&mut self, entry: Entry, payload: &[u8], limits: Limits) {
         let (most_bytes, most_entries) = (limits.bytes.max(FIRST_BYTES), limits.datagrams.max(FIRST_ENTRIES));
         if self.memory.entries.capacity() == 0 {
@@ -86,7 +86,7 @@ impl Ring {
         entries.push_back(entry);
     }
 
-    /// Copies the first bytes out; they stay.
+    /// Copies the first bytes out. They stay in the ring.
     pub(crate) fn copy_front(&self, target: &mut [u8]) {
         let (head, tail) = self.memory.bytes.as_slices();
         let (from_head, from_tail) = target.split_at_mut(head.len().min(target.len()));
@@ -94,7 +94,7 @@ impl Ring {
         from_tail.copy_from_slice(&tail[..from_tail.len()]);
     }
 
-    /// Takes the first `count` datagrams out, which have `bytes` bytes.
+    /// Removes the first `count` datagrams, which have `bytes` bytes.
     pub(crate) fn remove_front(&mut self, count: usize, bytes: usize) {
         if count == self.len() {
             return self.clear();
@@ -111,7 +111,7 @@ impl Ring {
         (self.memory.bytes.capacity(), self.memory.entries.capacity())
     }
 
-    /// Drops all of them.
+    /// Drops all datagrams.
     pub fn clear(&mut self) {
         let mut memory = std::mem::take(&mut self.memory);
         memory.entries.clear();

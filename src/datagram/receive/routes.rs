@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::ReceiveHalf;
 
 impl ReceiveHalf {
-    /// Lets `route` read datagrams before the transport's own queue; returns what [`Self::remove_route`] takes.
+    /// Lets `route` read datagrams before the transport's own queue. Returns the token for
+    /// [`Self::remove_route`].
     pub fn add_route(&self, order: RouteOrder, route: Arc<dyn Route>) -> u64 {
         let token = self.next_route.fetch_add(1, Ordering::Relaxed);
         let mut routes = self.routes.write();
@@ -18,41 +19,42 @@ impl ReceiveHalf {
         token
     }
 
-    /// Takes a route out again.
+    /// Removes a route.
     pub(crate) fn remove_route(&self, token: u64) {
         let mut routes = self.routes.write();
         *routes = routes.without(token);
     }
 }
 
-/// Reads datagrams before the transport's own queue does: one datagram has one reader.
+/// Reads datagrams before the transport's own queue. Each datagram has one reader.
 pub trait Route: Send + Sync {
-    /// Takes the datagram, or leaves it to the next reader. Runs on the lane, with no lock of the
-    /// transport held; must be quick.
+    /// Takes the datagram, or leaves it to the next reader. Runs on the lane without a lock of the
+    /// transport. Must be quick.
     fn offer(&self, now: Instant, payload: &Bytes) -> Offered;
 }
 
-/// What a route did with a datagram.
+/// A route's answer for one datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offered {
-    /// It is not for this route.
+    /// The route does not want it.
     Left,
-    /// It is for this route.
+    /// The route has taken it.
     Taken,
-    /// It is for this route, which had no room for it.
+    /// The route wanted it but had no space.
     Dropped,
 }
 
-/// In which order routes are asked.
+/// The order in which routes are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RouteOrder {
-    /// Reliability layers: well-formed frames of theirs.
+    /// Reliability layers take well-formed frames of their own.
     Reliability,
-    /// Structured transports over a session: registered type ids.
+    /// Structured transports over a session take registered type ids.
     Structured,
 }
 
-/// The routes of one transport, in the order in which they are asked; within one order the earlier opened first.
+/// The routes of one transport in the order in which they are asked; within one order, the oldest
+/// first.
 #[derive(Default, Clone)]
 pub(super) struct Routes(Arc<[Registered]>);
 
@@ -63,7 +65,7 @@ impl Routes {
         self.0.is_empty()
     }
 
-    /// These and one more, under a `token` that [`Routes::without`] takes.
+    /// These routes and one more, under a `token` for [`Routes::without`].
     pub(super) fn with(&self, order: RouteOrder, token: u64, route: Arc<dyn Route>) -> Self {
         let mut routes = self.0.to_vec();
         let place = routes.partition_point(|(held, _, _)| *held <= order);
@@ -75,7 +77,7 @@ impl Routes {
         Self(self.0.iter().filter(|(_, held, _)| *held != token).cloned().collect())
     }
 
-    /// What the first of them that did not leave it did with it.
+    /// Asks one route after the other until one does not answer `Left`; returns its answer.
     pub(super) fn offer(&self, now: Instant, payload: &Bytes) -> Offered {
         let mut offered = self.0.iter().map(|(_, _, route)| route.offer(now, payload));
         offered.find(|offered| *offered != Offered::Left).unwrap_or(Offered::Left)

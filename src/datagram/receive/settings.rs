@@ -14,20 +14,20 @@ impl ReceiveHalf {
         self.state.lock().queue.config()
     }
 
-    /// How much may wait. Under [`DropPolicy::Oldest`] what is too much now is dropped;
-    /// [`DropPolicy::Newest`] keeps what it took.
+    /// Sets the limits. Under [`DropPolicy::Oldest`] the queue drops what exceeds them now; under
+    /// [`DropPolicy::Newest`] it keeps what it has.
     pub fn set_limits(&self, limits: Limits) {
         let mut state = self.state.lock();
         state.queue.set_limits(limits);
         state.queue.drop_beyond_limits(clock::now());
     }
 
-    /// Which datagram goes when there is no room for one that arrives.
+    /// Sets which datagram is dropped when the queue is full.
     pub fn set_policy(&self, policy: DropPolicy) {
         self.state.lock().queue.set_policy(policy);
     }
 
-    /// Age at which a datagram is dropped instead of delivered; none or zero: never.
+    /// Sets the age at which a datagram is dropped instead of delivered; none or zero: never.
     pub fn set_max_age(&self, max_age: Option<Duration>) {
         let mut state = self.state.lock();
         state.queue.set_max_age(max_age);

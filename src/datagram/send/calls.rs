@@ -13,26 +13,28 @@ use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
-/// Of datagrams that are sent in quick succession and do not wait, one in so many is timed, for all
-/// of them: reading the clock takes a tenth of what a send does.
+/// Of the datagrams that are sent in quick succession without waiting, one in this many is timed,
+/// for all of them: to read the clock takes a tenth of the time of a send.
 const TIMED_ONE_IN: u64 = 8;
 
-/// Datagrams of a batch that are queued before the lane may have the lock.
+/// Datagrams of a batch that are queued before the lane may get the lock.
 const QUEUED_AT_ONCE: usize = 64;
 
 impl SendHalf {
     /// Sends one datagram.
     ///
-    /// It is queued; with [`FullPolicy::Wait`] the call waits for room
-    /// until `deadline`. A datagram with a report id has exactly one outcome when this returns `Ok`,
-    /// [`Error::TooLarge`], [`Error::QueueFull`] or [`Error::TimedOut`], and none on any other error: it was not taken.
+    /// Queues the datagram. With [`FullPolicy::Wait`] the call waits for space until `deadline`. A
+    /// datagram with a report id has exactly one outcome if this returns `Ok`, [`Error::TooLarge`],
+    /// [`Error::QueueFull`] or [`Error::TimedOut`], and none on other errors: the queue has not
+    /// taken it.
     ///
-    /// A lone one leaves on this thread if it can. Not with a lock held that a turn takes; see [`Self::send_later`].
+    /// A lone datagram leaves on this thread if possible. Not to be called with a lock that a turn
+    /// takes; see [`Self::send_later`].
     pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
         self.send_calling(Call::Send, payload, options, deadline)
     }
 
-    /// The same, and the lane sends it.
+    /// Like [`Self::send`], but the lane always sends the datagram.
     pub(crate) fn send_later(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
         self.send_calling(Call::Wake, payload, options, deadline)
     }
@@ -67,10 +69,10 @@ impl SendHalf {
         result
     }
 
-    /// Sends many datagrams, as many as [`QUEUED_AT_ONCE`] under one lock and with one wake-up;
-    /// `on_result` gets the result of each, in order.
+    /// Sends many datagrams, up to [`QUEUED_AT_ONCE`] under one lock and with one wake-up. Calls
+    /// `on_result` with the result of each, in order.
     ///
-    /// One that fails does not keep the others from going. `deadline` is for the whole batch.
+    /// A failure does not stop the others. `deadline` is for the whole batch.
     pub fn send_batch<'a>(
         &self,
         payloads: impl IntoIterator<Item = Result<&'a [u8]>>,
@@ -96,15 +98,16 @@ impl SendHalf {
         }
     }
 
-    /// Sends JSON text, checked strictly and without its insignificant white space.
+    /// Sends JSON text after a strict check, without its insignificant white space.
     pub fn send_json(&self, text: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
         self.send(json::compact(text)?.as_bytes(), options, deadline)
     }
 
-    /// Sends what is shared with other transports, without copying it and without waiting for room:
-    /// when the policy is to wait, a full queue is counted as a rejection.
+    /// Sends bytes that transports share, without a copy and without a wait: with the policy to
+    /// wait, a full queue counts as a rejection.
     ///
-    /// Where nothing waits and the lane is free, it goes to QUIC on the calling thread. Not in a turn.
+    /// If nothing waits and the lane is free, the bytes go to QUIC on the calling thread. Not to be
+    /// called in a turn.
     pub(super) fn send_shared(&self, content: Content<'_>, options: &SendOptions) -> Result<Pushed> {
         let started = clock::now();
         let datagram = outgoing(content, options, started);
@@ -116,10 +119,10 @@ impl SendHalf {
         result
     }
 
-    /// Waits until `deadline` for outcomes of datagrams that were sent with a report id, and moves up to `most` of them
-    /// to the end of `target`; returns how many.
+    /// Waits until `deadline` for outcomes of datagrams with report ids. Moves up to `most` of them
+    /// to the end of `target` and returns their number.
     ///
-    /// [`Error::Closed`] when the transport is closed and every outcome was fetched.
+    /// Fails with [`Error::Closed`] if the transport is closed and every outcome was fetched.
     pub fn next_outcomes(&self, most: usize, target: &mut Vec<Outcome>, deadline: Deadline) -> Result<usize> {
         if most == 0 {
             return Err(Error::InvalidArgument(Cow::Borrowed("there is no room for outcomes")));
@@ -134,7 +137,7 @@ impl SendHalf {
         })
     }
 
-    /// Waits until `deadline` until a datagram of `size` bytes would find a place without anybody leaving for it.
+    /// Waits until `deadline` for space for a datagram of `size` bytes without an eviction.
     pub fn wait_writable(&self, size: usize, deadline: Deadline) -> Result<()> {
         self.lock().wait_for(For::Room, deadline, |state| {
             state.queue.expire(clock::now());
@@ -146,8 +149,8 @@ impl SendHalf {
         })
     }
 
-    /// How many datagrams of `size` bytes would find a place without anybody leaving for them. With 0, as far as their
-    /// number goes.
+    /// How many datagrams of `size` bytes fit without an eviction. With 0, only the number of
+    /// datagrams counts.
     pub fn free_places(&self, size: usize) -> usize {
         let (closed, Limits { datagrams, bytes }, waiting) = self.look(|state| {
             let queue = &state.queue;
@@ -162,12 +165,13 @@ impl SendHalf {
         free(datagrams, waiting.datagrams).min(by_bytes)
     }
 
-    /// Drops everything that waits; returns how many that were.
+    /// Drops all datagrams that wait, and returns their number.
     pub fn clear(&self) -> usize {
         self.lock().queue.clear(clock::now())
     }
 
-    /// The sequence number the next datagram handed in will get: how many were handed in so far.
+    /// The sequence number of the next datagram to be submitted, which is the number of those that
+    /// were submitted.
     pub fn sequence(&self) -> u64 {
         self.look(|state| state.queue.counters().handed_in.datagrams)
     }
@@ -178,7 +182,8 @@ fn outgoing<'a>(content: Content<'a>, options: &SendOptions, now: std::time::Ins
     Outgoing { content, priority, enqueued_at: now, expires_at: expiry(now, ttl), report_id }
 }
 
-/// Queues a datagram; if the policy says so, it waits for room. Its size was `checked` before the lock was taken.
+/// Queues a datagram, waiting for space if the policy says so. Its size was `checked` before the
+/// lock was taken.
 fn push(
     state: &mut Guard<'_>,
     checked: Result<()>,
@@ -186,7 +191,7 @@ fn push(
     deadline: Deadline,
 ) -> Result<Pushed> {
     let size = datagram.size();
-    // The clock was read when the datagram came; it is read again only after a wait.
+    // The clock was read when the datagram was submitted; it is read again only after a wait.
     let mut now = datagram.enqueued_at;
     if checked.is_err() {
         return refuse(state, checked, datagram);
@@ -197,7 +202,7 @@ fn push(
             Err(PushError::Full) => {}
             Err(error) => return Err(refusal(error)),
         }
-        // No longer than the datagram is worth: it then expires in the next round.
+        // Waits no longer than the TTL. Then the datagram expires in the next round.
         let until = deadline.at_most(datagram.expires_at);
         let waited = state.wait_for(For::Room, until, |state| {
             let config = state.queue.config();
@@ -228,7 +233,7 @@ fn push_or_reject(state: &mut Guard<'_>, checked: Result<()>, datagram: &Outgoin
     })
 }
 
-/// A closed queue refuses everything; what is too large is counted.
+/// A closed queue refuses everything. A datagram that is too large is counted.
 fn refuse(state: &mut Guard<'_>, checked: Result<()>, datagram: &Outgoing<'_>) -> Result<Pushed> {
     if state.queue.is_closed() {
         return Err(Error::Closed);

@@ -11,9 +11,9 @@ use crate::link::core::datagrams::MOST_FED;
 use crate::link::{Feeder, HandOverError, Left};
 use crate::runtime::clock;
 
-/// Looking for expired datagrams takes a few nanoseconds for each that waits. While the path is
-/// blocked ten times as much passes between two looks, so that a queue as long as the caller likes
-/// cannot keep the lane busy.
+/// The search for expired datagrams takes a few nanoseconds for each that waits. While the path is
+/// blocked, ten times that passes between two searches, so that a queue of any length cannot keep
+/// the lane busy.
 const EXPIRY_REST_PER_DATAGRAM: Duration = Duration::from_nanos(100);
 
 impl Taker for Feeder<'_> {
@@ -34,7 +34,8 @@ impl Taker for Feeder<'_> {
 impl SendHalf {
     pub(in crate::datagram) fn feed(&self, feeder: &mut Feeder<'_>) -> Left {
         let mut state = self.lock();
-        // Not the turn's time: what was queued since the turn began may have expired since, too.
+        // Not the time of the turn: datagrams that were queued since the turn began may have
+        // expired, too.
         let now = clock::now();
         let queue = &mut state.queue;
         if queue.is_closed() {
@@ -44,7 +45,7 @@ impl SendHalf {
         queue.expire(now);
         let any = queue.hand_over(now, MOST_FED, feeder) > 0;
         let waiting = !queue.is_empty();
-        // Nobody else looks at the clock while the path is blocked, and an outcome should be on time.
+        // While the path is blocked, only this looks at the clock, and outcomes should be on time.
         let until = if !any && waiting { queue.next_expiry() } else { None };
         let rest = EXPIRY_REST_PER_DATAGRAM.saturating_mul(before.try_into().unwrap_or(u32::MAX));
         let look_at = until.map(|until| until.max(now + rest));

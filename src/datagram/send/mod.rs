@@ -33,28 +33,29 @@ pub(super) use state::State;
 
 /// The send half of a transport.
 ///
-/// What a datagram touches that does not have to wait comes first, in the order written: a broadcast to a thousand
-/// transports finds none of this in a cache, and pays for each line.
+/// The fields that are used without waiting come first, in the order written: a broadcast to a
+/// thousand transports finds none of them in a cache and pays for each line.
 #[repr(C)]
 pub struct SendHalf {
     path: DatagramPath,
-    /// Largest payload when the lane last looked; [`Self::check_size`] asks again before it refuses.
+    /// The largest payload when the lane last looked. [`Self::check_size`] asks again before it
+    /// refuses.
     max_payload: AtomicUsize,
     watchers: Arc<Watchers>,
     state: Mutex<State>,
-    /// There may be room.
+    /// Threads that wait for space.
     writable: Condvar,
-    /// There may be outcomes.
+    /// Threads that wait for outcomes.
     reported: Condvar,
-    /// No more datagrams are sent.
+    /// No more datagrams are accepted.
     is_ending: AtomicBool,
-    /// The largest payload that there ever was.
+    /// The largest payload that was ever possible.
     largest_payload: AtomicUsize,
     size_changes: AtomicU64,
 }
 
 impl SendHalf {
-    /// An open half, whose datagrams take this path; `watchers` are those of the transport.
+    /// An open half that sends on `path`. `watchers` are those of the transport.
     pub(super) fn new(path: DatagramPath, watchers: Arc<Watchers>, config: SendConfig) -> Self {
         let max_payload = path.max_payload().unwrap_or(0);
         Self {
@@ -70,32 +71,33 @@ impl SendHalf {
         }
     }
 
-    /// The way its datagrams take.
+    /// The datagram path of the session.
     pub fn path(&self) -> &DatagramPath {
         &self.path
     }
 
-    /// Whether it accepts nothing more.
+    /// Whether the queue accepts nothing more.
     pub fn is_closed(&self) -> bool {
         self.look(|state| state.queue.is_closed())
     }
 
-    /// Whether it is closed, or about to be.
+    /// Whether the transport is closed, or about to be.
     pub(super) fn is_ending(&self) -> bool {
         self.is_ending.load(Ordering::SeqCst)
     }
 
-    /// Accepts nothing from now on; what waits is over.
+    /// Accepts nothing from now on, and drops what waits.
     pub(super) fn close(&self) {
-        // Before those who watch hear of it: the lane delivers what has arrived before a layer above takes its leave.
+        // Before watchers are notified: the lane delivers what has arrived before an upper layer
+        // detaches.
         self.is_ending.store(true, Ordering::SeqCst);
         self.path.wake();
         self.lock().queue.close();
     }
 
-    /// The largest payload that can be sent now, in bytes; it follows the path's MTU.
+    /// The largest payload that can be sent now, in bytes. It follows the path's MTU.
     ///
-    /// [`Error::Unsupported`] when the peer takes no datagrams.
+    /// Fails with [`Error::Unsupported`] if the peer takes no datagrams.
     pub fn max_datagram_size(&self) -> Result<usize> {
         if self.is_closed() {
             return Err(Error::Closed);
@@ -103,12 +105,12 @@ impl SendHalf {
         self.path.max_payload()
     }
 
-    /// The same as of when the lane last looked, at least 1, and without a lock.
+    /// The largest payload when the lane last looked, at least 1. Takes no lock.
     pub(crate) fn recent_max_payload(&self) -> usize {
         self.max_payload.load(Ordering::Relaxed).max(1)
     }
 
-    /// The largest payload that there ever was.
+    /// The largest payload that was ever possible.
     pub(super) fn largest_payload(&self) -> usize {
         self.largest_payload.load(Ordering::Relaxed)
     }
@@ -118,7 +120,7 @@ impl SendHalf {
         self.size_changes.load(Ordering::Relaxed)
     }
 
-    /// The largest payload may be another.
+    /// Notes that the largest payload may have changed.
     pub(super) fn refresh_size(&self) {
         let now = self.path.max_payload().unwrap_or(0);
         self.largest_payload.fetch_max(now, Ordering::Relaxed);
@@ -128,13 +130,14 @@ impl SendHalf {
         }
     }
 
-    /// What a poller reports of it.
+    /// The readiness that a poller reports.
     pub(super) fn ready(&self) -> Ready {
-        // What has expired still counts here: the lane drops it in time, and tells.
+        // Expired datagrams still count here. The lane drops them in time and notifies.
         self.look(|state| {
             let queue = &state.queue;
             let closed = queue.is_closed();
-            // For any datagram: who is told of room for one byte, and has more to send, asks again and again.
+            // For any datagram: a program that is told of space for one byte, and has more to send,
+            // would ask again and again.
             let most = self.recent_max_payload().min(queue.config().limits.bytes);
             Ready::CLOSED.when(closed)
                 | Ready::WRITABLE.when(!closed && queue.has_room(most))
@@ -143,18 +146,20 @@ impl SendHalf {
         })
     }
 
-    /// To change it. When the guard is dropped and the lock is free, those who wait hear of what has changed.
+    /// Locks the state to change it. When the guard is dropped and the lock is free, waiting
+    /// threads are notified of the changes.
     pub(super) fn lock(&self) -> Guard<'_> {
         Guard::new(self)
     }
 
-    /// To look at it. A poller does that with its own lock held, so nobody is told of anything, and nothing may change.
+    /// Locks the state to read it. A poller does that with its own lock held, so nothing may change
+    /// and no thread is notified.
     fn look<R>(&self, look: impl FnOnce(&State) -> R) -> R {
         look(&self.state.lock())
     }
 
     fn check_size(&self, size: usize) -> Result<()> {
-        // An empty one is looked at in any case: 0 also stands for a peer that takes none at all.
+        // An empty datagram is always checked: 0 also stands for a peer that takes no datagrams.
         if size > 0 && size <= self.max_payload.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -162,7 +167,7 @@ impl SendHalf {
         if size <= limit { Ok(()) } else { Err(Error::TooLarge { size, limit }) }
     }
 
-    /// The last send call of a lone datagram has ended.
+    /// The end of the last send call of a lone datagram.
     fn note_sent(&self, now: Instant) {
         self.state.lock().note_sent(now);
     }

@@ -1,22 +1,23 @@
 //! The outcomes of datagrams that were sent with a report id: exactly one for each.
 //!
-//! The buffer is bounded, and nothing in it is overwritten: accepting such a datagram reserves a
-//! place, so its outcome always fits. When all places are taken, the next such datagram is refused.
+//! The buffer is bounded, and nothing in it is overwritten. A datagram with a report id reserves a
+//! place when it is accepted, so its outcome always fits. When all places are taken, the next such
+//! datagram is refused.
 
 use std::collections::VecDeque;
 
-/// What became of a datagram.
+/// The fate of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutcomeKind {
     /// Handed to QUIC.
     Handed,
-    /// Its TTL or the max age passed first.
+    /// Its TTL or the maximum age passed first.
     Expired,
-    /// It made room for a newcomer.
+    /// The queue evicted it for a newer one.
     Evicted,
-    /// It found no room.
+    /// The queue had no space.
     Rejected,
-    /// It is larger than the path carries.
+    /// It was larger than the path carries.
     TooLarge,
     /// QUIC refused it.
     Failed,
@@ -26,27 +27,28 @@ pub enum OutcomeKind {
     Closed,
 }
 
-/// The news of one datagram.
+/// The outcome of one datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// The number its sender gave it.
+    /// The report id that its sender chose.
     pub report_id: u64,
-    /// What became of it.
+    /// Its fate.
     pub kind: OutcomeKind,
 }
 
-/// All places for outcomes are taken, by outcomes nobody fetched and by datagrams on their way.
+/// All places for outcomes are taken, by outcomes that were not fetched and by datagrams on their
+/// way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no room for another outcome: fetch those that wait first")]
 pub struct OutcomesFull;
 
-/// Outcomes that wait to be fetched, and the places kept for those to come.
+/// Outcomes that were not fetched, and places for those to come.
 #[derive(Debug)]
 pub(super) struct Outcomes {
     ready: VecDeque<Outcome>,
     reserved: usize,
     capacity: usize,
-    /// Outcomes there were so far, fetched or not.
+    /// The number of all outcomes so far.
     told: u64,
 }
 
@@ -59,7 +61,7 @@ impl Outcomes {
         self.ready.len() + self.reserved < self.capacity
     }
 
-    /// Keeps a place; only after [`Self::has_room`].
+    /// Reserves a place. Call it only after [`Self::has_room`].
     pub(super) fn reserve(&mut self, report_id: Option<u64>) {
         if report_id.is_some() {
             debug_assert!(self.has_room());
@@ -67,7 +69,7 @@ impl Outcomes {
         }
     }
 
-    /// The outcome of a datagram for which a place was reserved.
+    /// Adds the outcome of a datagram with a reserved place.
     pub(super) fn fulfil(&mut self, report_id: Option<u64>, kind: OutcomeKind) {
         if let Some(report_id) = report_id {
             debug_assert!(self.reserved > 0);
@@ -77,7 +79,7 @@ impl Outcomes {
         }
     }
 
-    /// The outcome of a datagram that never entered.
+    /// Adds the outcome of a datagram that was not queued.
     pub(super) fn report(&mut self, report_id: Option<u64>, kind: OutcomeKind) -> Result<(), OutcomesFull> {
         if report_id.is_some() && !self.has_room() {
             return Err(OutcomesFull);

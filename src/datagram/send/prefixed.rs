@@ -1,5 +1,5 @@
-//! One payload for many transports: prefixed once for each session id, shared by reference, never
-//! waiting.
+//! One payload for many transports: prefixed once for each session id, shared by reference, sent
+//! without waiting.
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,8 @@ use crate::datagram::message::Content;
 use crate::datagram::options::SendOptions;
 use crate::error::Result;
 
-/// A payload behind its session prefix. Transports of the same session id can share it; clones share the bytes.
+/// A payload with its session prefix. Transports with the same session id can share it; clones
+/// share the bytes.
 #[derive(Debug, Clone)]
 pub struct Prefixed {
     bytes: Bytes,
@@ -20,21 +21,22 @@ pub struct Prefixed {
 }
 
 impl SendHalf {
-    /// Reads from each part of memory that [`Self::send_framed`] uses, and does nothing with it: reads that do not wait
-    /// for each other are served at once.
+    /// Reads from each part of memory that [`Self::send_framed`] uses and ignores the values. Reads
+    /// that do not wait for each other are served together.
     pub(crate) fn look_ahead(&self) {
         black_box((self.path.session_id(), self.max_payload.load(Ordering::Relaxed), self.state.is_locked()));
     }
 
-    /// Frames `payload` for this transport, and for others of the same session id.
+    /// Frames `payload` for this transport and all others with the same session id.
     pub fn frame(&self, payload: &[u8]) -> Prefixed {
         Prefixed { bytes: self.path.frame(payload), prefix_len: self.path.prefix().len() }
     }
 
-    /// Sends what [`Self::frame`] made, without copying it and without waiting for room: when the policy is to wait, a
-    /// full queue is counted as a rejection.
+    /// Sends the result of [`Self::frame`] without a copy and without a wait: with the policy to
+    /// wait, a full queue counts as a rejection.
     ///
-    /// Where nothing waits and the lane is free, it goes to QUIC on the calling thread. Not in a turn.
+    /// If nothing waits and the lane is free, the bytes go to QUIC on the calling thread. Not to be
+    /// called in a turn.
     pub fn send_framed(&self, framed: &Prefixed, options: &SendOptions) -> Result<Pushed> {
         self.send_shared(Content::Shared { framed: &framed.bytes, prefix_len: framed.prefix_len }, options)
     }

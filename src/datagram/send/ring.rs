@@ -2,9 +2,9 @@
 //!
 //! A caller copies prefix and payload to the end of the last chunk. When the first byte of a chunk
 //! is about to go to QUIC, the chunk is sealed: it is not written to again, and all its datagrams
-//! are slices of one [`Bytes`]. When the last of these is gone, the next transport of the lane that
-//! needs a chunk uses it. A chunk is owned either by this ring, which writes, or by that `Bytes`,
-//! which is read; the compiler enforces it.
+//! are slices of one [`Bytes`]. When the last of these slices is dropped, the next transport of the
+//! lane that needs a chunk uses it. A chunk is owned either by this ring, which writes, or by that
+//! `Bytes`, which is read; the compiler enforces it.
 //!
 //! An empty ring holds no memory.
 
@@ -17,10 +17,11 @@ use crate::datagram::message::{Content, Outgoing};
 use crate::datagram::pool::{Pool, Reusable, Shelf};
 use crate::datagram::stats::Tally;
 
-/// Bytes of a chunk; what is larger gets one of its own. A datagram that stays behind keeps its whole chunk.
+/// Bytes of a chunk. A larger datagram gets its own. One datagram that stays keeps its whole chunk.
 pub(super) const CHUNK_BYTES: usize = 16 * 1024;
 
-/// When datagrams left from the middle, the chunks may be so many times as large as what is in them.
+/// After datagrams left from the middle, the chunks may be this many times as large as their
+/// contents.
 const MOST_SLACK: usize = 4;
 
 static CHUNKS: Pool<Chunk> = Pool::new();
@@ -29,11 +30,11 @@ static LISTS: Pool<Lists> = Pool::new();
 /// A datagram that waits.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// When the caller handed it in.
+    /// When the caller submitted it.
     pub enqueued_at: Instant,
-    /// From this instant on it is not worth sending.
+    /// When it expires.
     pub expires_at: Option<Instant>,
-    /// The number under which its sender wants to hear of it.
+    /// The number under which its sender wants its outcome.
     pub report_id: Option<u64>,
     chunk: u32,
     start: u32,
@@ -42,17 +43,17 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Bytes with the session prefix.
+    /// Its length with the session prefix.
     pub(crate) fn framed_len(&self) -> usize {
         self.framed_len as usize
     }
 
-    /// Bytes without it.
+    /// Its length without the prefix.
     pub fn size(&self) -> usize {
         (self.framed_len - u32::from(self.prefix_len)) as usize
     }
 
-    /// Where in its chunk.
+    /// Its place in the chunk.
     fn range(&self) -> (usize, usize) {
         (self.start as usize, (self.start + self.framed_len) as usize)
     }
@@ -68,7 +69,7 @@ impl Reusable for Chunk {
     }
 }
 
-/// A chunk that QUIC reads; returns to its shelf when QUIC has read it.
+/// A chunk that QUIC reads. It returns to its shelf when QUIC has read it.
 struct Lent {
     chunk: Chunk,
     shelf: &'static Shelf<Chunk>,
@@ -87,17 +88,17 @@ impl Drop for Lent {
 }
 
 fn give_back(shelf: &Shelf<Chunk>, mut chunk: Chunk) {
-    // One that was made for a large datagram is of no use to others.
+    // A chunk that was made for a large datagram does not fit others.
     if chunk.0.capacity() == CHUNK_BYTES {
         chunk.0.clear();
         shelf.give(chunk);
     }
 }
 
-/// A chunk, and how many entries lie in it. A payload that is shared is a chunk of its own.
+/// A chunk and the number of its entries. A shared payload is its own chunk.
 #[derive(Debug, Default)]
 struct Held {
-    /// Has room for more, until it is sealed.
+    /// Has space until it is sealed.
     open: Chunk,
     sealed: Option<Bytes>,
     entries: u32,
@@ -113,7 +114,7 @@ impl Held {
     }
 }
 
-/// What a ring needs while it is not empty.
+/// The memory of a ring that is not empty.
 #[derive(Debug, Default)]
 struct Lists {
     entries: VecDeque<Entry>,
@@ -129,7 +130,7 @@ impl Reusable for Lists {
 /// The datagrams of one priority.
 pub(super) struct Ring {
     lists: Lists,
-    /// The number of the first chunk; entries name theirs by number.
+    /// The number of the first chunk. Entries refer to chunks by number.
     first_chunk: u32,
     tally: Tally,
     lane: usize,
@@ -152,27 +153,27 @@ impl Ring {
         self.tally
     }
 
-    /// Datagrams that wait.
+    /// The number of datagrams.
     pub fn len(&self) -> usize {
         self.lists.entries.len()
     }
 
-    /// Whether nothing waits.
+    /// Whether the ring is empty.
     pub fn is_empty(&self) -> bool {
         self.lists.entries.is_empty()
     }
 
-    /// What waits, in order.
+    /// All datagrams, in order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.lists.entries.iter()
     }
 
-    /// What leaves next.
+    /// The next datagram to leave.
     pub fn front(&self) -> Option<&Entry> {
         self.lists.entries.front()
     }
 
-    /// Puts a datagram behind all others.
+    /// Adds a datagram at the end.
     pub fn push(&mut self, datagram: &Outgoing<'_>) {
         if self.lists.entries.capacity() == 0 {
             self.lists = LISTS.of_lane(self.lane).take().unwrap_or_default();
@@ -191,7 +192,7 @@ impl Ring {
         self.lists.entries.push_back(entry);
     }
 
-    /// Takes out what leaves next, with its bytes.
+    /// Removes the next datagram and returns its bytes.
     pub fn pop_front(&mut self) -> Option<(Entry, Bytes)> {
         let entry = self.lists.entries.pop_front()?;
         self.tally.remove(entry.size());
@@ -203,7 +204,7 @@ impl Ring {
         held.entries -= 1;
         let (start, end) = entry.range();
         let bytes = if held.entries == 0 {
-            // The last one takes the chunk along: no reference is counted.
+            // The last entry takes the chunk itself: no reference is counted.
             let mut bytes = std::mem::take(sealed);
             bytes.truncate(end);
             bytes.advance(start);
@@ -215,7 +216,7 @@ impl Ring {
         Some((entry, bytes))
     }
 
-    /// Drops what leaves next.
+    /// Drops the next datagram.
     pub(crate) fn drop_front(&mut self) -> Option<Entry> {
         let entry = self.lists.entries.pop_front()?;
         self.tally.remove(entry.size());
@@ -224,7 +225,7 @@ impl Ring {
         Some(entry)
     }
 
-    /// Keeps those of which `keep` says so, wherever they are.
+    /// Keeps only the datagrams for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
         let Self { lists: Lists { entries, chunks }, first_chunk, tally, .. } = self;
         entries.retain(|entry| {
@@ -239,7 +240,7 @@ impl Ring {
         self.compact();
     }
 
-    /// Finds a place for a datagram's bytes.
+    /// Finds a place for the bytes of a datagram.
     fn place(&mut self, content: Content<'_>, entry: &mut Entry) {
         let (start, framed_len, prefix_len) = match content {
             Content::Copied { prefix, payload } => {
@@ -262,7 +263,7 @@ impl Ring {
         entry.prefix_len = prefix_len as u8;
     }
 
-    /// A chunk that has room for `needed` bytes; the last.
+    /// The last chunk, if it has space for `needed` bytes, or a new one.
     fn open(&mut self, needed: usize) -> &mut Chunk {
         if self.lists.chunks.back().is_none_or(|last| last.sealed.is_some() || last.room() < needed) {
             let spare = if needed <= CHUNK_BYTES { CHUNKS.of_lane(self.lane).take() } else { None };
@@ -273,7 +274,7 @@ impl Ring {
         &mut self.lists.chunks[last].open
     }
 
-    /// Gives chunks back in which nothing lies, and all memory when nothing is left.
+    /// Returns chunks without entries, and all memory when the ring is empty.
     fn let_go(&mut self) {
         while let Some(held) = self.lists.chunks.front()
             && held.entries == 0
@@ -288,7 +289,7 @@ impl Ring {
         }
     }
 
-    /// Moves what is left closer together if much has left from the middle.
+    /// Compacts the chunks if many datagrams have left from the middle.
     fn compact(&mut self) {
         let used: usize = self.entries().map(Entry::framed_len).sum();
         if self.lists.chunks.len() * CHUNK_BYTES <= MOST_SLACK * (used + CHUNK_BYTES) {

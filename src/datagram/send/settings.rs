@@ -15,8 +15,9 @@ impl SendHalf {
         self.look(|state| state.queue.config())
     }
 
-    /// How much may wait. Under [`FullPolicy::Evict`] what is too much now is evicted; the other policies
-    /// keep what they accepted. A high-water mark at or above the old limit follows to the new one.
+    /// Sets the limits. Under [`FullPolicy::Evict`] the queue evicts what exceeds them now; the
+    /// other policies keep what they accepted. A high-water mark at or above the old limit moves to
+    /// the new one.
     pub fn set_limits(&self, limits: Limits) {
         let mut state = self.lock();
         let SendConfig { limits: old, marks, .. } = state.queue.config();
@@ -32,24 +33,25 @@ impl SendHalf {
         state.queue.evict_beyond_limits(clock::now());
     }
 
-    /// What happens to a datagram when the queue is full. It also applies to those that already wait for space.
+    /// Sets what happens when the queue is full. It also applies to datagrams that already wait for
+    /// space.
     pub fn set_policy(&self, policy: FullPolicy) {
         self.lock().queue.set_policy(policy);
     }
 
-    /// Age at which a datagram is dropped instead of sent; none or zero: never.
+    /// Sets the age at which a datagram is dropped instead of sent; none or zero: never.
     pub fn set_max_age(&self, max_age: Option<Duration>) {
         let mut state = self.lock();
         state.queue.set_max_age(max_age);
         state.queue.expire(clock::now());
     }
 
-    /// High and low water of what waits.
+    /// Sets the high-water and low-water marks.
     pub fn set_marks(&self, marks: Marks) {
         self.lock().queue.set_marks(marks);
     }
 
-    /// The level, in datagrams, from which the queue counts as full of waiting work.
+    /// The high-water mark, in datagrams.
     pub(crate) fn high_water_datagrams(&self) -> usize {
         self.config().marks.high_datagrams
     }

@@ -12,34 +12,34 @@ use crate::datagram::stats::TimeSpent;
 use crate::error::{Error, Result};
 use crate::runtime::wait::Deadline;
 
-/// What the lane does about the queue, so that nobody rings for it without need.
+/// What the lane knows about the queue, so that it is woken only when necessary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attention {
-    /// It looks at the queue again by itself.
+    /// It will look at the queue again without a wake-up.
     Busy,
     /// The queue was empty.
     Idle,
-    /// QUIC has no room. It looks again when it has, or at `until`, when something expires.
+    /// QUIC has no space. The lane looks again when it has, or at `until`, when a datagram expires.
     Blocked {
         /// The earliest expiry it knows of.
         until: Option<Instant>,
     },
 }
 
-/// In the order written, for the reason that [`SendHalf`] gives.
+/// The order of the fields matters, as in [`SendHalf`].
 #[repr(C)]
 pub(in crate::datagram) struct State {
     pub(super) lane: Attention,
     pub time: TimeSpent,
     /// When a datagram was sent last.
     sent_at: Option<Instant>,
-    /// What the queue said when the lock was last given back.
+    /// The state of the queue when the lock was last released.
     told: Signs,
     pub queue: SendQueue,
 }
 
-/// A datagram is sent by itself if the one before it was sent that long ago: a train of many costs
-/// less than as many packets.
+/// A datagram is a lone one if the one before it was sent this long ago: a train of many costs less
+/// than as many packets.
 const LONE_AFTER: Duration = Duration::from_micros(5);
 
 impl State {
@@ -58,7 +58,7 @@ impl State {
         self.sent_at = Some(now);
     }
 
-    /// Whether the lane has to be called for what is in the queue now.
+    /// Whether the lane has to be called because of what is in the queue now.
     fn lane_has_news(&mut self) -> bool {
         let news = match self.lane {
             Attention::Busy => false,
@@ -74,7 +74,7 @@ impl State {
         news
     }
 
-    /// What has to be told now; once it is asked for, it has to be.
+    /// Computes who has to be notified. The caller must notify them.
     fn news(&mut self) -> News {
         let signs = self.queue.signs();
         let others = signs.invite_after(self.told);
@@ -83,22 +83,23 @@ impl State {
     }
 }
 
-/// How a lane that does not look at the queue by itself is called for what is there.
+/// How a lane that does not look at the queue by itself is called.
 #[derive(Clone, Copy)]
 pub(super) enum Call {
     /// It is woken.
     Wake,
-    /// What is there is fed to QUIC on this thread, if the lane is free, and sent in its next turn.
+    /// The queue is fed to QUIC on this thread, if the lane is free, and its next turn sends the
+    /// packets.
     Feed,
-    /// What is there is sent on this thread, if the lane is free.
+    /// The queue is sent on this thread, if the lane is free.
     Send,
 }
 
-/// Who has to look again.
+/// Who has to be notified.
 #[derive(Clone, Copy, Default)]
 struct News {
     lane: bool,
-    /// Those who wait for room or outcomes, and watchers.
+    /// Threads that wait for space or outcomes, and watchers.
     others: bool,
 }
 
@@ -111,7 +112,7 @@ pub(super) enum For {
 
 /// The state, locked.
 pub(in crate::datagram) struct Guard<'a> {
-    // In this order: the lock is free when the others are told.
+    // In this order: the lock is free when the others are notified.
     state: MutexGuard<'a, State>,
     has_waited: bool,
     telling: Telling<'a>,
@@ -128,14 +129,14 @@ impl<'a> Guard<'a> {
         self.has_waited
     }
 
-    /// If the lane has to be called for what is in the queue when the guard is dropped, that is
-    /// done in this way. Not in a turn.
+    /// If the lane has to be called when the guard is dropped, does so in this way. Not to be used
+    /// in a turn.
     pub(super) fn call_lane(&mut self, call: Call) {
         self.telling.call = call;
     }
 
-    /// Waits until `attempt` yields something, with the lock held whenever it runs. Before this
-    /// thread sleeps, the others hear of what it has changed.
+    /// Waits until `attempt` returns something. It runs with the lock held. Before this thread
+    /// sleeps, the others are notified of its changes.
     pub(super) fn wait_for<R>(
         &mut self,
         what: For,

@@ -12,7 +12,7 @@ pub enum Edge {
     Low,
 }
 
-/// The state of one queue: above or not.
+/// The level of one queue: above the marks or not.
 #[derive(Debug)]
 pub struct Watermark {
     marks: Marks,
@@ -20,7 +20,7 @@ pub struct Watermark {
 }
 
 impl Watermark {
-    /// Starts not above.
+    /// Starts below.
     pub fn new(marks: Marks) -> Self {
         Self { marks: marks.sane(), above: false }
     }
@@ -35,12 +35,12 @@ impl Watermark {
         self.marks
     }
 
-    /// New marks; what they mean for the present level is judged by the next [`Self::update`].
+    /// Sets new marks. The next [`Self::update`] compares the level with them.
     pub fn set_marks(&mut self, marks: Marks) {
         self.marks = marks.sane();
     }
 
-    /// Tells the level; returns the crossing, if this is one.
+    /// Notes the level. Returns the crossing, if there is one.
     pub fn update(&mut self, datagrams: usize, bytes: usize) -> Option<Edge> {
         let marks = &self.marks;
         if self.above {

@@ -15,7 +15,7 @@ use crate::link::{After, Job, JobHandle};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
-/// A heartbeat that runs, until it is stopped or its transport ends.
+/// A heartbeat that runs until it is stopped or its transport ends.
 pub(super) struct Beating {
     beat: Arc<Beat>,
     handle: Arc<JobHandle>,
@@ -29,8 +29,8 @@ impl Beating {
 }
 
 impl Transport {
-    /// Sends a heartbeat now and in every interval, and watches the peer if asked to. One that already beats goes over
-    /// to these options.
+    /// Sends a heartbeat now and in every interval, and watches the peer if asked to. If one runs,
+    /// it gets these options.
     pub fn start_heartbeat(self: &Arc<Self>, options: HeartbeatOptions) -> Result<()> {
         if options.interval < MIN_INTERVAL {
             return Err(Error::InvalidArgument("a heartbeat's interval is at least a millisecond".into()));
@@ -50,7 +50,8 @@ impl Transport {
         let handle = self.session().add_job(Arc::clone(&beat) as Arc<dyn Job>)?;
         let beating = Beating { beat, handle };
         let mut heartbeat = self.heartbeat.lock();
-        // Under the lock that closing takes after it has closed the queue, so that none is left behind.
+        // Under the lock that closing takes after it has closed the queue, so that no heartbeat is
+        // left behind.
         if self.is_closed() {
             beating.stop();
             return Err(Error::Closed);
@@ -61,26 +62,26 @@ impl Transport {
         Ok(())
     }
 
-    /// Ends the heartbeat and the watch; whether there was one.
+    /// Stops the heartbeat and the watch. Returns whether there was one.
     pub fn stop_heartbeat(&self) -> bool {
         let stopped = self.heartbeat.lock().take().map(Beating::stop).is_some();
         self.peer_silent.store(false, Ordering::Relaxed);
         stopped
     }
 
-    /// Whether the watch has not heard from the peer for the number of intervals it was given.
+    /// Whether the watch reports a silent peer.
     pub fn is_peer_silent(&self) -> bool {
         self.peer_silent.load(Ordering::Relaxed)
     }
 
-    /// Something arrived.
+    /// Notes that a datagram arrived.
     pub(super) fn peer_spoke(&self) {
         if self.is_peer_silent() {
             self.peer_silent.store(false, Ordering::Relaxed);
         }
     }
 
-    /// When the peer has been silent for too long, by what has arrived so far.
+    /// When the peer will count as silent, if nothing more arrives.
     fn silent_at(&self, started: Instant, patience: Duration) -> Option<Instant> {
         let heard = self.incoming.last_arrival().unwrap_or(started).max(started);
         heard.checked_add(patience)
@@ -95,13 +96,13 @@ impl Transport {
     }
 }
 
-/// What a lane does for a heartbeat.
+/// The lane's job for a heartbeat.
 struct Beat {
     transport: Weak<Transport>,
     options: HeartbeatOptions,
     started: Instant,
     stopped: AtomicBool,
-    /// When the next heartbeat is due; beyond what the clock can express there is none.
+    /// When the next heartbeat is due; none beyond the range of the clock.
     next: Mutex<Option<Instant>>,
 }
 
@@ -114,7 +115,8 @@ impl Job for Beat {
         let mut next = self.next.lock();
         if next.is_some_and(|at| at <= now) {
             send_one(&transport);
-            // From now, not from when it was due: after a pause of the machine there is no burst of heartbeats.
+            // Counted from now and not from when it was due: after a pause of the machine there is
+            // no burst of heartbeats.
             *next = now.checked_add(self.options.interval);
         }
         let patience = self.options.interval.saturating_mul(self.options.silent_after);
@@ -130,7 +132,8 @@ impl Job for Beat {
 
 fn send_one(transport: &Transport) {
     let options = SendOptions { priority: Priority::clamped(1), ..SendOptions::default() };
-    // Never waits: this is a turn. One that finds no room is counted like any other, and the next one comes.
+    // Never waits, because this is a turn. If the queue is full, the heartbeat is counted like any
+    // other datagram.
     if let Err(error) = transport.outgoing.send_later(&create_heartbeat_now(), &options, Deadline::Now) {
         tracing::debug!(%error, "a heartbeat was not sent");
     }

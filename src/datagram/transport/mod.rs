@@ -32,16 +32,16 @@ pub use snapshot::{Snapshot, WaitingSizes};
 
 /// The datagrams of one session.
 pub struct Transport {
-    /// What goes out.
+    /// The send half.
     pub outgoing: SendHalf,
-    /// What comes in.
+    /// The receive half.
     pub incoming: ReceiveHalf,
     session: Arc<LinkSession>,
     pub(super) watchers: Arc<Watchers>,
     created_at: Instant,
     created_at_us: u64,
     heartbeat: Mutex<Option<Beating>>,
-    /// The heartbeat's watch has not heard from the peer for too long.
+    /// Whether the watch reports a silent peer.
     peer_silent: AtomicBool,
     census: totals::Ticket,
 }
@@ -94,17 +94,18 @@ impl Transport {
         let watch = SessionWatch(Arc::downgrade(&transport));
         transport.session.watchers().add(Arc::new(watch));
         transport.session.attach(Arc::clone(&transport) as Arc<dyn Datagrams>)?;
-        // The session may have ended before the watch was there.
+        // The session may have ended before the watcher was added.
         transport.follow_session();
         Ok(transport)
     }
 
-    /// The session it belongs to.
+    /// Its session.
     pub fn session(&self) -> &Arc<LinkSession> {
         &self.session
     }
 
-    /// The id of its session, the same for most transports: that of the first stream of a connection.
+    /// The id of its session. Most transports have the same, that of the first stream of a
+    /// connection.
     pub fn session_id(&self) -> u64 {
         self.outgoing.path().session_id()
     }

@@ -10,55 +10,55 @@ use crate::datagram::stats::{ArrivalsAndLosses, Stats, Tally};
 use crate::link::session::{Phase, SessionStats};
 use crate::runtime::clock;
 
-/// What waits in both queues now.
+/// What waits in both queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WaitingSizes {
-    /// For being sent, by priority.
+    /// In the outgoing queue, by priority.
     pub outgoing: [Tally; Priority::COUNT],
-    /// For being received.
+    /// In the incoming queue.
     pub incoming: Tally,
 }
 
-/// Everything there is to see of a transport at one moment.
+/// The whole state of a transport at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// What was counted.
+    /// The counters.
     pub stats: Stats,
     /// What waits.
     pub waiting: WaitingSizes,
-    /// Settings of the sending side.
+    /// Settings of the send half.
     pub outgoing: SendConfig,
-    /// Settings of the receiving side.
+    /// Settings of the receive half.
     pub incoming: ReceiveConfig,
-    /// Outcomes that wait to be fetched.
+    /// The number of outcomes that were not fetched.
     pub outcomes: usize,
-    /// Where the session is in its life.
+    /// The state of the session.
     pub phase: Phase,
     /// Figures of the connection.
     pub session: SessionStats,
-    /// The transport, or its session, is closed.
+    /// Whether the transport or its session is closed.
     pub is_closed: bool,
-    /// Something can be or may yet be received.
+    /// Whether a datagram can be received, now or later.
     pub is_readable: bool,
     /// The largest payload that can be sent now; 0 when none can.
     pub max_payload: usize,
-    /// The largest that it ever was.
+    /// The largest payload that was ever possible.
     pub largest_payload: usize,
-    /// How long ago the last datagram arrived, or, before the first, the transport was made.
+    /// Time since the last datagram arrived, or since the transport was made if none has.
     pub silence: Duration,
-    /// The heartbeat's watch has not heard from the peer for too long.
+    /// Whether the watch reports a silent peer.
     pub is_peer_silent: bool,
 }
 
 impl WaitingSizes {
-    /// For being sent, in all priorities.
+    /// What waits in the outgoing queue, in all priorities.
     pub fn total_outgoing(&self) -> Tally {
         self.outgoing.iter().copied().sum()
     }
 }
 
 impl Transport {
-    /// A snapshot of everything counted; both halves are looked at together.
+    /// A snapshot of the counters. Both halves are locked together.
     pub fn stats(&self) -> Stats {
         self.look(|_, _, stats| stats)
     }
@@ -68,7 +68,7 @@ impl Transport {
         self.look(|outgoing, incoming, _| waiting(outgoing, incoming))
     }
 
-    /// Everything there is to see.
+    /// The whole state.
     pub fn snapshot(&self) -> Snapshot {
         let session = self.session.stats().unwrap_or_default();
         let phase = self.session.phase();
@@ -90,13 +90,14 @@ impl Transport {
         })
     }
 
-    /// Looks at both halves with what is expired by now out of the way.
+    /// Locks both halves, after both have dropped expired datagrams.
     fn look<R>(&self, look: impl FnOnce(&send::State, &receive::State, Stats) -> R) -> R {
         let now = clock::now();
         let below = self.outgoing.path().counts();
         let mut outgoing = self.outgoing.lock();
         outgoing.queue.expire(now);
-        // The lock of the other is free first: who is told when this one is free looks at both.
+        // The other lock is released first: a watcher that is notified when this one is released
+        // looks at both.
         self.incoming.look(now, |incoming| {
             let stats = Stats {
                 session_id: self.session_id(),

@@ -11,14 +11,14 @@ use crate::datagram::message::{Limits, Metadata};
 pub use crate::datagram::options::DropPolicy;
 use crate::datagram::stats::{InboundCounters, SizeRange, Tally};
 
-/// How a [`ReceiveQueue`] behaves.
+/// The settings of a [`ReceiveQueue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiveConfig {
-    /// What it may hold.
+    /// Its limits.
     pub limits: Limits,
-    /// Datagrams this old are dropped instead of delivered; none or zero: never.
+    /// Datagrams of this age are dropped instead of delivered; none or zero: never.
     pub max_age: Option<Duration>,
-    /// Who goes when it is full.
+    /// Which datagram is dropped when the queue is full.
     pub policy: DropPolicy,
 }
 
@@ -32,24 +32,24 @@ impl Default for ReceiveConfig {
     }
 }
 
-/// Why nothing was taken.
+/// Why no datagram was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PopError {
-    /// Nothing waits.
+    /// The queue is empty.
     Empty,
     /// The next datagram does not fit; it stays where it is.
     TooSmall {
-        /// Bytes it needs.
+        /// The length of the datagram.
         needed: usize,
     },
 }
 
-/// Where in the arena a datagram of a batch lies.
+/// The place of a datagram of a batch in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Slot {
-    /// Its first byte.
+    /// Offset of its first byte.
     pub offset: usize,
-    /// Its bytes.
+    /// Its length.
     pub len: usize,
     /// What is known about it.
     pub metadata: Metadata,
@@ -71,7 +71,7 @@ impl Entry {
     }
 }
 
-/// The queue: first in, first out. Expiry is judged when a datagram is at the front.
+/// The queue: first in, first out. A datagram expires when it is at the front and too old.
 #[derive(Debug)]
 pub struct ReceiveQueue {
     config: ReceiveConfig,
@@ -96,23 +96,23 @@ impl ReceiveQueue {
         inbound
     }
 
-    /// New limits. What is too much now leaves when the next datagram comes.
+    /// Sets new limits. A queue above them shrinks when the next datagram arrives.
     pub fn set_limits(&mut self, limits: Limits) {
         self.config.limits = Limits { datagrams: limits.datagrams.max(1), bytes: limits.bytes };
     }
 
-    /// A new max age (none or zero: no limit), which holds for what is already queued, too.
+    /// Sets a new maximum age (none or zero: no limit). It also applies to datagrams in the queue.
     pub fn set_max_age(&mut self, max_age: Option<Duration>) {
         self.config.max_age = max_age.filter(|max_age| !max_age.is_zero());
     }
 
-    /// A new policy for what arrives from now on.
+    /// Sets a new policy for datagrams that arrive from now on.
     pub fn set_policy(&mut self, policy: DropPolicy) {
         self.config.policy = policy;
     }
 
-    /// Drops the oldest of what the limits no longer allow, under [`DropPolicy::Oldest`] only: the other policy keeps
-    /// what it took. Returns how many.
+    /// Drops the oldest datagrams until the limits hold, and returns their number. Does so only
+    /// under [`DropPolicy::Oldest`]: with the other policy, the queue keeps what it has.
     pub(crate) fn drop_beyond_limits(&mut self, now: Instant) -> usize {
         self.expire(now);
         let before = self.ring.len();
@@ -131,27 +131,28 @@ impl ReceiveQueue {
         self.config
     }
 
-    /// The counters; `queued` may include datagrams whose age nobody has looked at since ([`Self::expire`]).
+    /// The counters. `queued` may include datagrams that have expired since the last look
+    /// ([`Self::expire`]).
     pub fn counters(&self) -> InboundCounters {
         self.counters
     }
 
-    /// Sizes of what was delivered.
+    /// Sizes of delivered datagrams.
     pub(crate) fn delivered_sizes(&self) -> SizeRange {
         self.delivered_sizes
     }
 
-    /// What waits.
+    /// What waits in the queue.
     pub fn queued(&self) -> Tally {
         self.counters.queued
     }
 
-    /// The sequence number the next datagram will get, which is how many came so far.
+    /// The sequence number of the next datagram, which is the number of those that have come.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
 
-    /// The sequence number for a datagram that arrived but is read by a route.
+    /// The sequence number of a datagram that a route has taken.
     pub(crate) fn claim_sequence(&mut self) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
@@ -165,8 +166,8 @@ impl ReceiveQueue {
         self.counters.dropped_full.add(size);
     }
 
-    /// Takes in what arrived at `now`, in order; returns how many of these found room. Each gets the next sequence
-    /// number, whether it is kept or not.
+    /// Takes the datagrams that arrived at `now`, in order. Returns how many of them the queue has
+    /// kept. Each gets the next sequence number, kept or not.
     pub(crate) fn push_batch<'a>(
         &mut self,
         now: Instant,
@@ -189,13 +190,13 @@ impl ReceiveQueue {
         kept
     }
 
-    /// Bytes of the next datagram, if one waits.
+    /// The length of the next datagram, if one waits.
     pub(crate) fn front_len(&mut self, now: Instant) -> Option<usize> {
         self.expire(now);
         self.ring.front().map(|entry| entry.len)
     }
 
-    /// Copies the beginning of the next datagram, which stays, to `buffer`: as much as both have.
+    /// Copies the beginning of the next datagram, as much as fits, to `buffer`. The datagram stays.
     pub(crate) fn front_into(&self, buffer: &mut [u8]) {
         let len = self.ring.front().map_or(0, |entry| entry.len).min(buffer.len());
         self.ring.copy_front(&mut buffer[..len]);
@@ -209,7 +210,8 @@ impl ReceiveQueue {
         Ok(metadata)
     }
 
-    /// The same for callers that only need the number of bytes; without a maximum age it needs no time.
+    /// Like [`Self::pop`], for callers that only need the length. Without a maximum age, it needs
+    /// no time.
     pub(crate) fn pop_unexpiring(&mut self, buffer: &mut [u8]) -> Result<usize, PopError> {
         if self.config.max_age.is_some() { Err(PopError::Empty) } else { self.pop_regardless_of_age(buffer) }
     }
@@ -225,9 +227,9 @@ impl ReceiveQueue {
         Ok(len)
     }
 
-    /// Copies up to `most` datagrams, as many as there is room for, back to back, into `arena`;
-    /// `put` hears where each lies, in order from 0. Returns how many there were (0 when nothing
-    /// waits). Only when not even the first fits this is [`PopError::TooSmall`].
+    /// Copies up to `most` datagrams, as many as fit, one after the other into `arena`. Calls `put`
+    /// with the place of each, in order from 0. Returns their number, 0 if the queue is empty.
+    /// Fails with [`PopError::TooSmall`] only if not even the first fits.
     pub(crate) fn pop_batch(
         &mut self,
         now: Instant,
@@ -269,7 +271,7 @@ impl ReceiveQueue {
         Ok(filled)
     }
 
-    /// Drops what is too old by now; returns how many.
+    /// Drops expired datagrams and returns their number.
     pub fn expire(&mut self, now: Instant) -> usize {
         let mut dropped = 0;
         while let Some(entry) = self.ring.front()
@@ -282,7 +284,7 @@ impl ReceiveQueue {
         dropped
     }
 
-    /// Drops everything that waits; returns how many.
+    /// Drops all datagrams and returns their number.
     pub fn clear(&mut self, now: Instant) -> usize {
         self.expire(now);
         let cleared = self.ring.len();
@@ -291,13 +293,13 @@ impl ReceiveQueue {
         cleared
     }
 
-    /// Whether `extra` bytes have, or were given, a place.
+    /// Whether there is space for `extra` bytes, if necessary after drops.
     fn make_room(&mut self, now: Instant, extra: usize) -> bool {
         if self.has_room(extra) {
             return true;
         }
         self.expire(now);
-        // One that could never fit does not empty the queue first.
+        // A datagram that can never fit must not empty the queue first.
         if self.config.policy == DropPolicy::Newest || extra > self.config.limits.bytes {
             return self.has_room(extra);
         }
@@ -313,7 +315,7 @@ impl ReceiveQueue {
         self.ring.len() < datagrams && self.ring.bytes().saturating_add(extra) <= bytes
     }
 
-    /// Removes the front datagram from the queue and from `queued`; the caller counts where it went.
+    /// Removes the front datagram from the queue and from `queued`. The caller counts its fate.
     fn drop_front(&mut self) -> usize {
         let Some(&Entry { len, .. }) = self.ring.front() else { return 0 };
         self.ring.remove_front(1, len);

@@ -16,7 +16,7 @@ struct Datagram {
     arrived_at: Instant,
 }
 
-/// One vector for each datagram, one operation after the other.
+/// The model: one vector for each datagram, and one operation after the other.
 struct Model {
     config: ReceiveConfig,
     queue: Vec<Datagram>,
@@ -76,7 +76,7 @@ impl Model {
         dropped
     }
 
-    /// What a buffer with `room` gets.
+    /// What a buffer of `room` bytes gets.
     fn pop(&mut self, now: Instant, room: usize) -> Result<Datagram, PopError> {
         self.expire(now);
         match self.queue.first() {
@@ -93,7 +93,7 @@ impl Model {
     }
 }
 
-/// Mostly small, sometimes more than what an empty queue keeps room for, sometimes nothing.
+/// Sizes: mostly small, sometimes more than an empty queue has memory for, sometimes zero.
 fn any_size(dice: &mut Dice) -> usize {
     let bound = dice.one_of([1, 40, 40, 40, 40, 300, 300, 9000]);
     dice.below(bound) as usize
@@ -103,7 +103,7 @@ struct Run {
     real: ReceiveQueue,
     model: Model,
     now: Instant,
-    /// Payloads are pieces of this, so that no two of them look the same.
+    /// Payloads are slices of this, so that no two are equal.
     noise: Vec<u8>,
     arena: Vec<u8>,
     largest_limits: Limits,

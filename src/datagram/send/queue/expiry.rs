@@ -1,4 +1,4 @@
-//! Expiry without a timer: one lower bound of all deadlines tells when it is worth looking.
+//! Expiry without a timer: one lower bound of all deadlines says when a search can find something.
 
 use std::time::{Duration, Instant};
 
@@ -7,25 +7,26 @@ use crate::datagram::message::Priority;
 use crate::datagram::send::OutcomeKind;
 use crate::datagram::send::ring::Ring;
 
-/// Up to this many waiting datagrams, a full queue is searched for expired ones on every push. A longer one is searched
-/// once per eighth of its length, so that a push stays cheap however long the caller lets the queue become.
+/// Up to this many waiting datagrams, each push searches a full queue for expired ones. A longer
+/// queue is searched once per eighth of its length, so that a push is cheap however long the queue
+/// is.
 const ALWAYS_SEARCHED: usize = 256;
 const SEARCHED_PER_PUSH: usize = 8;
 
 impl SendQueue {
-    /// Drops everything that is expired by now, wherever it waits; returns how many.
+    /// Drops all expired datagrams and returns their number.
     pub fn expire(&mut self, now: Instant) -> usize {
         let dropped = self.drop_expired(now);
         self.tell_level();
         dropped
     }
 
-    /// Nothing that waits expires before this. The datagram it was about may have left already.
+    /// No datagram in the queue expires before this. The datagram that set it may have left.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.next_expiry
     }
 
-    /// When anything is expected to expire after the max age changed.
+    /// Computes the bound again after a change of the maximum age.
     pub(super) fn find_next_expiry(&mut self) {
         let max_age = self.config.max_age;
         let entries = self.rings.iter().flat_map(Ring::entries);
@@ -33,12 +34,12 @@ impl SendQueue {
             entries.filter_map(|entry| deadline(entry.enqueued_at, entry.expires_at, max_age)).min();
     }
 
-    /// One more push, which pays for searching a part of a long queue.
+    /// Notes one more push, which pays for a search of a part of a long queue.
     pub(super) fn earn_search(&mut self) {
         self.search_credit = self.search_credit.saturating_add(SEARCHED_PER_PUSH);
     }
 
-    /// Whether dropping expired datagrams makes the room that is missing.
+    /// Whether a search for expired datagrams may make enough space.
     pub(super) fn make_room_by_expiry(&mut self, now: Instant, size: usize) -> bool {
         if !is_past(self.next_expiry, now) {
             return false;
@@ -94,9 +95,9 @@ impl SendQueue {
     }
 }
 
-/// When TTL or max age end, whichever is first. Beyond what the clock can express is never.
+/// When the TTL or the maximum age ends, whichever is first. Beyond the range of the clock: never.
 fn deadline(enqueued_at: Instant, expires_at: Option<Instant>, max_age: Option<Duration>) -> Option<Instant> {
-    // Asked twice for each datagram, most of which never expire.
+    // Called twice for each datagram; most never expire.
     let Some(max_age) = max_age else { return expires_at };
     expires_at.into_iter().chain(enqueued_at.checked_add(max_age)).min()
 }

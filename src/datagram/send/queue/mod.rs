@@ -23,18 +23,18 @@ use crate::datagram::stats::{OutboundCounters, SizeRange, Tally};
 mod expiry;
 use expiry::is_past;
 
-/// How a [`SendQueue`] behaves.
+/// The settings of a [`SendQueue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SendConfig {
-    /// What may be waiting.
+    /// Its limits.
     pub limits: Limits,
-    /// Datagrams this old are dropped instead of sent; none or zero: never.
+    /// Datagrams of this age are dropped instead of sent; none or zero: never.
     pub max_age: Option<Duration>,
-    /// Who goes when it is full.
+    /// What happens when the queue is full.
     pub policy: FullPolicy,
-    /// High and low water of what is queued.
+    /// High-water and low-water marks.
     pub marks: Marks,
-    /// Places for outcomes, fetched or to come.
+    /// The most outcomes that can be waiting or still to come.
     pub outcome_capacity: usize,
 }
 
@@ -53,48 +53,49 @@ impl Default for SendConfig {
 /// The datagram was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pushed {
-    /// How many made room for it.
+    /// How many datagrams were evicted for it.
     pub evicted: usize,
 }
 
 /// The datagram was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushError {
-    /// No room, and the policy is to wait for it; try again later, or
+    /// The queue is full and the policy is to wait. Try again later, or call
     /// [`SendQueue::count_rejected`]. Nothing was counted.
     Full,
-    /// No room. Counted as rejected.
+    /// The queue is full. Counted as rejected.
     Rejected,
-    /// It had expired when it came. Counted as expired.
+    /// It had expired when it was submitted. Counted as expired.
     Expired,
-    /// There is no place for its outcome; fetch outcomes and try again. Nothing was counted.
+    /// There is no place for its outcome. Fetch outcomes and try again. Nothing was counted.
     OutcomesFull,
     /// The queue is closed. Nothing was counted.
     Closed,
 }
 
-/// What became of a datagram that was handed over.
+/// The result of a hand-over to QUIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandOver {
-    /// QUIC has it.
+    /// QUIC took it.
     Sent,
     /// The path no longer carries it.
     TooLarge,
     /// QUIC refused it.
     Failed,
-    /// The connection had ended.
+    /// The connection has ended.
     Closed,
 }
 
-/// Takes what leaves.
+/// Takes the datagrams that leave the queue.
 pub trait Taker {
-    /// Whether a datagram of that many bytes, session prefix included, may leave now.
+    /// Whether a datagram of this many bytes, session prefix included, may leave now.
     fn admits(&mut self, framed_len: usize) -> bool;
-    /// Takes one that may, with its session prefix.
+    /// Takes a datagram that was admitted, with its session prefix.
     fn take(&mut self, framed: Bytes) -> HandOver;
 }
 
-/// The state that threads may wait for. Comparing two of them tells whether waiting threads have to look again.
+/// The state that threads may wait for. A comparison of two says whether waiting threads have to
+/// look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signs {
     waiting: Tally,
@@ -103,7 +104,8 @@ pub struct Signs {
 }
 
 impl Signs {
-    /// Whether there is room, an outcome, or anything else to look at that there was not `before`.
+    /// Whether there is space, an outcome, or another reason to look that there was not in
+    /// `before`.
     pub(crate) fn invite_after(&self, before: Self) -> bool {
         let Tally { datagrams, bytes } = self.waiting;
         datagrams < before.waiting.datagrams
@@ -114,13 +116,13 @@ impl Signs {
 
 /// The queue.
 ///
-/// What a datagram touches that does not have to wait comes first, in the order written: a broadcast to a thousand
-/// transports finds none of this in a cache, and pays for each line.
+/// The fields that are used without waiting come first, in the order written: a broadcast to a
+/// thousand transports finds none of them in a cache and pays for each line.
 #[derive(Debug)]
 #[repr(C)]
 pub struct SendQueue {
     closed: bool,
-    /// How often a setting changed, the level fell to the low-water mark, or the queue closed.
+    /// How often a setting changed, the level fell to the low-water mark, or the queue was closed.
     changes: u64,
     counters: OutboundCounters,
     sent_sizes: SizeRange,
@@ -128,9 +130,9 @@ pub struct SendQueue {
     rings: [Ring; Priority::COUNT],
     outcomes: Outcomes,
     watermark: Watermark,
-    /// Nothing that waits expires before this.
+    /// No datagram in the queue expires before this.
     next_expiry: Option<Instant>,
-    /// How many items pushes have earned to have searched.
+    /// How many datagrams a search may look at. Each push adds to it.
     search_credit: usize,
 }
 
@@ -154,32 +156,32 @@ impl SendQueue {
         outbound
     }
 
-    /// New limits. What is too much now stays until a newcomer needs room.
+    /// Sets new limits. A queue above them shrinks only when a new datagram needs space.
     pub fn set_limits(&mut self, limits: Limits) {
         self.config.limits = Limits { datagrams: limits.datagrams.max(1), bytes: limits.bytes };
         self.changes += 1;
     }
 
-    /// A new max age (none or zero: no limit), which holds for what is already queued, too.
+    /// Sets a new maximum age (none or zero: no limit). It also applies to datagrams in the queue.
     pub fn set_max_age(&mut self, max_age: Option<Duration>) {
         self.config.max_age = max_age.filter(|max_age| !max_age.is_zero());
         self.find_next_expiry();
     }
 
-    /// A new policy for newcomers.
+    /// Sets a new policy for new datagrams.
     pub fn set_policy(&mut self, policy: FullPolicy) {
         self.config.policy = policy;
         self.changes += 1;
     }
 
-    /// New marks, judged at once.
+    /// Sets new marks and compares the level with them at once.
     pub fn set_marks(&mut self, marks: Marks) {
         self.config.marks = marks;
         self.watermark.set_marks(marks);
         self.tell_level();
     }
 
-    /// What those who wait may have to hear of.
+    /// The state that waiting threads compare.
     pub fn signs(&self) -> Signs {
         Signs { waiting: self.counters.queued, outcomes: self.outcomes.told(), changes: self.changes }
     }
@@ -189,27 +191,28 @@ impl SendQueue {
         self.config
     }
 
-    /// The counters; `queued` may include datagrams that have expired since anybody looked ([`Self::expire`]).
+    /// The counters. `queued` may include datagrams that have expired since the last look
+    /// ([`Self::expire`]).
     pub fn counters(&self) -> OutboundCounters {
         self.counters
     }
 
-    /// Sizes of what was sent.
+    /// Sizes of sent datagrams.
     pub(crate) fn sent_sizes(&self) -> SizeRange {
         self.sent_sizes
     }
 
-    /// What waits, by priority.
+    /// What waits in the queue, by priority.
     pub fn waiting(&self) -> [Tally; Priority::COUNT] {
         self.rings.each_ref().map(Ring::tally)
     }
 
-    /// Nothing is waiting.
+    /// Whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.counters.queued.datagrams == 0
     }
 
-    /// A datagram of this size would find a place without anybody leaving for it.
+    /// Whether a datagram of this size fits without an eviction.
     pub(crate) fn has_room(&self, size: usize) -> bool {
         self.fits_beside(self.counters.queued, size)
     }
@@ -219,7 +222,7 @@ impl SendQueue {
         self.closed
     }
 
-    /// Between high and low water.
+    /// Whether the level has reached the high-water mark and not yet fallen to the low-water mark.
     pub(crate) fn is_above_high_water(&self) -> bool {
         self.watermark.is_above()
     }
@@ -229,12 +232,12 @@ impl SendQueue {
         self.outcomes.take(max_count, target)
     }
 
-    /// Outcomes that wait to be fetched.
+    /// The number of outcomes that were not fetched.
     pub(crate) fn outcomes_len(&self) -> usize {
         self.outcomes.ready_len()
     }
 
-    /// Outcomes that wait to be fetched, and those still to come.
+    /// The number of outcomes that were not fetched or are still to come.
     pub(crate) fn outcomes_due(&self) -> usize {
         self.outcomes.due_len()
     }
@@ -265,7 +268,7 @@ impl SendQueue {
                     self.tell_level();
                     return Err(PushError::Full);
                 }
-                // No wait makes room for what exceeds the limit by itself.
+                // No wait makes space for a datagram that exceeds the limit by itself.
                 FullPolicy::Wait => false,
             };
             (!room_possible).then_some(OutcomeKind::Rejected)
@@ -291,9 +294,9 @@ impl SendQueue {
         Ok(Pushed { evicted })
     }
 
-    /// Hands over what leaves next: at most `most` datagrams, and none from the first on that
-    /// `taker` does not admit; a smaller one behind it does not overtake. Expired ones that it
-    /// meets are dropped. Returns how many it handed over, whatever became of them.
+    /// Hands over up to `most` datagrams in their order. Stops at the first that `taker` does not
+    /// admit; a smaller one behind it does not overtake. Drops expired ones that it meets. Returns
+    /// how many it handed over, whatever the results.
     pub fn hand_over(&mut self, now: Instant, most: usize, taker: &mut impl Taker) -> usize {
         let mut count = 0;
         'all: for priority in (0..Priority::COUNT).rev() {
@@ -326,7 +329,7 @@ impl SendQueue {
         count
     }
 
-    /// Counts a datagram that never entered because it is larger than the path carries.
+    /// Counts a datagram that was not queued because it is larger than the path carries.
     ///
     /// # Errors
     /// There is no place for the outcome; nothing was counted.
@@ -338,7 +341,7 @@ impl SendQueue {
         self.count_outside(size, report_id, OutcomeKind::TooLarge)
     }
 
-    /// Counts a datagram whose sender gave up waiting for room ([`PushError::Full`]).
+    /// Counts a datagram whose sender stopped waiting for space ([`PushError::Full`]).
     ///
     /// # Errors
     /// There is no place for the outcome; nothing was counted.
@@ -346,7 +349,7 @@ impl SendQueue {
         self.count_outside(size, report_id, OutcomeKind::Rejected)
     }
 
-    /// Drops everything that waits; returns how many.
+    /// Drops all datagrams and returns their number.
     pub fn clear(&mut self, now: Instant) -> usize {
         self.drop_expired(now);
         let cleared = self.drop_all(OutcomeKind::Cleared);
@@ -354,8 +357,9 @@ impl SendQueue {
         cleared
     }
 
-    /// Evicts what the limits no longer allow, the oldest of the lowest priority first, under
-    /// [`FullPolicy::Evict`] only: the other policies keep what they accepted. Returns how many.
+    /// Evicts datagrams until the limits hold, the oldest of the lowest priority first, and returns
+    /// their number. Does so only under [`FullPolicy::Evict`]: with the other policies, the queue
+    /// keeps what it has.
     pub(crate) fn evict_beyond_limits(&mut self, now: Instant) -> usize {
         self.drop_expired(now);
         let Limits { datagrams, bytes } = self.config.limits;
@@ -373,7 +377,7 @@ impl SendQueue {
         evicted
     }
 
-    /// Accepts nothing from now on; everything that waits is over and counted as failed. Returns how many that were.
+    /// Accepts nothing from now on. Counts all that waits as failed and returns its number.
     pub fn close(&mut self) -> usize {
         self.changes += u64::from(!self.closed);
         self.closed = true;
@@ -382,13 +386,13 @@ impl SendQueue {
         failed
     }
 
-    /// Whether `size` more bytes fit if only `waiting` were there.
+    /// Whether `size` more bytes fit beside `waiting`.
     fn fits_beside(&self, waiting: Tally, size: usize) -> bool {
         let Limits { datagrams, bytes } = self.config.limits;
         waiting.datagrams < datagrams as u64 && waiting.bytes.saturating_add(size as u64) <= bytes as u64
     }
 
-    /// Whether what waits is within the limits, now that a newcomer is counted.
+    /// Whether the queue is within its limits, with a new datagram counted.
     fn fits_with_newcomer(&self) -> bool {
         let Limits { datagrams, bytes } = self.config.limits;
         let Tally { datagrams: waiting, bytes: waiting_bytes } = self.counters.queued;
@@ -438,7 +442,7 @@ impl SendQueue {
     }
 }
 
-/// The one way out of `queued`: one counter and, if asked for, one outcome.
+/// The only way out of `queued`: counts once, and reports the outcome if asked for.
 fn leave(
     counters: &mut OutboundCounters,
     outcomes: &mut Outcomes,

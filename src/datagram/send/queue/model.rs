@@ -12,7 +12,8 @@ use super::*;
 use crate::datagram::message::{Content, expiry};
 use crate::datagram::send::ring::Entry;
 
-/// The id of a datagram is its session prefix, so that size 0 is possible and order can be checked.
+/// The session prefix is the datagram's id, so that size 0 is possible and the order can be
+/// checked.
 const PREFIX_LEN: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +26,7 @@ struct Item {
     reported: bool,
 }
 
-/// Lists that are searched from end to end, and one counter for each kind.
+/// Lists that are searched from end to end, and one counter for each fate.
 struct Model {
     config: SendConfig,
     waiting: Vec<Item>,
@@ -84,7 +85,7 @@ impl Model {
         self.outcomes.len() + self.waiting.iter().filter(|item| item.reported).count()
     }
 
-    /// The index in `waiting` of what leaves next.
+    /// The index in `waiting` of the datagram that leaves next.
     fn front(&self) -> Option<usize> {
         let highest = self.waiting.iter().map(|item| item.priority).max()?;
         self.waiting.iter().position(|item| item.priority == highest)
@@ -148,7 +149,7 @@ impl Model {
         evicted
     }
 
-    /// The ids of what leaves, in order.
+    /// The ids of the datagrams that leave, in order.
     fn hand_over(
         &mut self,
         now: Instant,
@@ -208,7 +209,7 @@ fn id_of(framed: &[u8]) -> u64 {
     u64::from_be_bytes(framed[..PREFIX_LEN].try_into().unwrap())
 }
 
-/// The payload of a datagram: bytes that tell it from its neighbours.
+/// The payload of a datagram: bytes that differ from its neighbours'.
 fn payload_of(id: u64, size: usize) -> Vec<u8> {
     vec![id as u8; size]
 }
@@ -307,7 +308,7 @@ impl Run {
         let longest = dice.one_of([1, 1, 10, 50]);
         let ttl = dice.below(longest);
         let ttl = Some(Duration::from_micros(ttl));
-        // Some have waited before they come.
+        // Some datagrams have waited before they are submitted.
         let longest_wait = dice.one_of([1, 1, 1, 20]);
         let since = self.now - Duration::from_micros(dice.below(longest_wait));
         let (prefix, payload) = (id.to_be_bytes(), payload_of(id, size));
@@ -400,7 +401,7 @@ impl Run {
             assert!(ring.entries().map(Entry::size).eq(expected.iter().map(|item| item.size)));
             assert_eq!(ring.is_empty(), ring.chunks() == 0);
         }
-        // Every datagram with a report id is either still to be reported, once, or was.
+        // Every datagram with a report id either has had its outcome, once, or still gets it.
         assert_eq!(real.outcomes_len(), model.outcomes.len());
         assert_eq!(real.outcomes_len() + real.outcomes.reserved(), model.outcome_places_taken());
         assert!(model.outcome_places_taken() <= model.config.outcome_capacity);
