@@ -1,5 +1,5 @@
-//! What a datagram costs in allocations, from the call that sends it to the call that receives it:
-//! none of ours for each, and a bounded number of quinn-proto's for each packet.
+//! The allocations of a datagram from the call that sends it to the call that receives it: none of
+//! ours for each datagram, and a bounded number of quinn-proto's for each packet.
 
 use std::alloc::System;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +19,11 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Datagrams a round, in batches of [`BATCH`].
 const DATAGRAMS: usize = 64 * 1000;
 const BATCH: usize = 64;
-/// Datagrams that go one by one, each when the one before has arrived.
+/// Datagrams that are sent one by one, each after the one before has arrived.
 const LONE: usize = 2000;
 
-/// Allocations of both ends, the packets of both ends that they are for, and the datagrams that arrived.
+/// Allocations of both ends, the packets of both ends that caused them, and the datagrams that
+/// arrived.
 fn round(pair: &Pair, size: usize) -> (usize, u64, usize) {
     let payload = vec![7; size];
     let packets = || {
@@ -70,7 +71,7 @@ fn a_datagram_costs_a_part_of_an_allocation_and_a_packet_a_few_of_quic_s() {
     });
     let mut arena = vec![0; 2000];
     for size in [64, 1100] {
-        // Memory grows to what is needed.
+        // Memory grows to its final size.
         round(&pair, size);
         let (allocations, packets, arrived) = round(&pair, size);
         let per_packet = allocations as f64 / packets as f64;
@@ -80,7 +81,7 @@ fn a_datagram_costs_a_part_of_an_allocation_and_a_packet_a_few_of_quic_s() {
         );
         assert!(per_packet < 0.5, "{per_packet}");
     }
-    // By itself each datagram is a train of its own, which is wrapped once.
+    // Sent by itself, each datagram is a train that is wrapped once.
     let before = ALLOCATOR.stats().allocations;
     for _ in 0..LONE {
         pair.from().outgoing.send(&[7; 64], &SendOptions::default(), Deadline::Now).unwrap();

@@ -1,5 +1,5 @@
-//! A broadcast is framed once for each session id, however many members there are. Alone in its program, because it
-//! counts allocations.
+//! A broadcast is framed once for each session id, whatever the number of members. In its own
+//! program, because it counts allocations.
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,11 +13,11 @@ use wtgram::datagram::options::SendOptions;
 use wtgram::datagram::options::TransportOptions;
 use wtgram::datagram::session::{Server, Session};
 
-/// Payload bytes; nothing else in a broadcast is as large.
+/// Payload bytes. No other allocation of a broadcast is this large.
 const PAYLOAD_BYTES: usize = 1000;
 
 thread_local! {
-    /// Allocations of at least so many bytes by this thread.
+    /// Allocations of at least this many bytes by this thread.
     static LARGE: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -46,7 +46,7 @@ static ALLOCATOR: Counting = Counting;
 /// A session whose CONNECT is the second request of its connection: its id is 4.
 fn second_request(server: &Server) -> (Raw, Session) {
     let raw = Raw::client(server.link.local_address());
-    // Held until the session is there: a control stream must not end.
+    // Held until the session is established: a control stream must not end.
     let control_stream = raw.open_uni(control(OLD_SETTINGS));
     let get = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/")];
     let status = |bytes: Vec<u8>, finish: bool| {
@@ -60,7 +60,7 @@ fn second_request(server: &Server) -> (Raw, Session) {
     assert_eq!(status(headers(&get), true).0, 404);
     let (answer, send, receive) = status(connect_request("webtransport", "localhost"), false);
     assert_eq!(answer, 200);
-    // As long as the program: dropping any of them would end the session.
+    // Held until the program ends: dropping any of them would end the session.
     std::mem::forget((control_stream, send, receive));
     let session = server.accept(soon()).expect("the session arrives");
     assert_eq!(session.link.established().unwrap().id, 4);
@@ -88,7 +88,7 @@ fn a_broadcast_is_framed_once_for_each_session_id() {
     }
     broadcast(0);
     assert_eq!(broadcast(1), (MEMBERS, 1));
-    // Among the others, in turn with them, so that each session id is met again and again.
+    // These members alternate with the others, so that each session id comes again and again.
     for (number, (_, session)) in others.iter().enumerate() {
         add(2 * number + 1, session);
     }
@@ -99,7 +99,7 @@ fn a_broadcast_is_framed_once_for_each_session_id() {
     }
     for (raw, _) in &others {
         for byte in 2..4 {
-            // Each behind its own quarter stream id: 4 / 4.
+            // Each with its own quarter stream id: 4 / 4.
             assert_eq!(raw.read_datagram(), [&[1][..], &[byte; PAYLOAD_BYTES]].concat());
         }
     }

@@ -1,5 +1,5 @@
-//! What a flood of streams or datagrams costs. Alone in its program, and one test at a time,
-//! because it measures the memory of the process.
+//! The memory that a flood of streams or datagrams takes. In its own program, and one test at a
+//! time, because it measures the memory of the process.
 
 use parking_lot::{Mutex, MutexGuard};
 use support::pair::*;
@@ -27,30 +27,30 @@ fn resident_bytes() -> usize {
     memory("VmRSS")
 }
 
-/// How far above its beginning the process' memory was at most while `body` ran.
+/// The peak of the process' memory while `body` runs, above the memory before.
 fn peak_growth(body: impl FnOnce()) -> usize {
-    // Sets the peak back to what is resident now.
+    // Resets the peak to the present resident size.
     std::fs::write("/proc/self/clear_refs", "5").expect("/proc");
     let before = resident_bytes();
     body();
     memory("VmHWM").saturating_sub(before)
 }
 
-/// A raw client whose packets are as large as the path carries and hold one tiny datagram each.
+/// A raw client that sends the largest packets of the path with one tiny datagram each.
 fn padding_client(server: &wtgram::datagram::session::Server) -> Raw {
     Raw::client_with(address(server), |transport| {
         transport.pad_to_mtu(true).datagram_send_buffer_size(40);
     })
 }
 
-/// Sends `count` datagrams of the least size that names a session.
+/// Sends `count` datagrams of the least size that has a session id.
 fn flood(raw: &Raw, count: usize) {
     for _ in 0..count {
         raw.datagram(b"\0");
     }
 }
 
-/// Whether every datagram frame that QUIC took in is in one of the counters of what arrived.
+/// Whether every DATAGRAM frame that QUIC received is in one of the counters of arrivals.
 fn adds_up(session: &wtgram::datagram::session::Session) -> bool {
     let frames = session.link.stats().expect("established").datagram_frames_received;
     let Stats { inbound, outside, .. } = session.datagrams.stats();

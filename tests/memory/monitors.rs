@@ -1,4 +1,5 @@
-//! What monitors cost that come and go. Alone in its program, because it measures the memory of the process.
+//! The memory of monitors that come and go. In its own program, because it measures the memory of
+//! the process.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Threads that wait lead their lane: they take its turns. Who waits for what, in every order.
+//! Waiting threads lead their lane: they take its turns. Threads wait for different things, in
+//! every order.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,7 +19,7 @@ use wtgram::runtime::hand_over;
 use wtgram::runtime::readiness::Ready;
 use wtgram::runtime::wait::Deadline;
 
-/// All sessions are those of one lane: tests that count on leading go one after the other.
+/// All sessions are on one lane, so tests that expect a leader run one after the other.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -32,7 +33,7 @@ fn received(from: &Transport, deadline: Deadline) -> Result<usize> {
     from.incoming.receive(&mut [0; 2000], deadline).map(|metadata| metadata.size)
 }
 
-/// Long enough for a thread to look in vain and to fall asleep.
+/// Long enough for a thread to look once and fall asleep.
 const ASLEEP: Duration = Duration::from_millis(20);
 
 const CONNECTED: Interest = Interest { ready: Ready::CONNECTED, one_shot: false };
@@ -146,7 +147,8 @@ fn threads_that_wait_for_two_sessions_of_one_lane_each_get_theirs() {
             if round % 3 == 0 {
                 sleep(Duration::from_millis(1));
             }
-            // The first that is served leads, or does not; the other goes on waiting.
+            // The first thread that gets something leads, or does not. The other one goes on
+            // waiting.
             let first = round % 2;
             send(pairs[first].from(), &[first as u8]);
             if round % 5 == 0 {
@@ -185,9 +187,9 @@ fn threads_that_wait_for_one_session_share_what_comes() {
     });
 }
 
-/// 16 threads that block, in a call or in a poller, time out, send and close on four sessions of
-/// one lane, with delays wherever one thread leaves work to another. `WTGRAM_LEADING_SECONDS` says
-/// for how long.
+/// 16 threads block in a call or a poller, time out, send and close on four sessions of one lane,
+/// with delays at each point where one thread hands work to another. `WTGRAM_LEADING_SECONDS` is
+/// the length of the run.
 #[test]
 fn under_stress_no_wait_is_longer_than_its_deadline_and_nothing_is_lost_uncounted() {
     let _alone = alone();
@@ -251,10 +253,10 @@ fn stress(until: Instant, round: usize) {
             }
         }
         sleep(until.saturating_duration_since(Instant::now()));
-        // Those that wait on it hear of it.
+        // The threads that wait on it are notified.
         sides[round % 4].close();
         over.store(true, Ordering::SeqCst);
-        // Those that wait time out; everything that is queued leaves.
+        // The waits time out, and everything in the queues leaves.
         eventually("the queues are empty", || {
             sides.iter().all(|side| side.waiting().total_outgoing().datagrams == 0)
         });
@@ -274,7 +276,7 @@ fn stress(until: Instant, round: usize) {
             .sum::<u64>();
         assert_eq!(sent.handed_in.datagrams, left, "{sent:?}");
     }
-    // A new wait on each of them still ends, one way or the other.
+    // A new wait on each of them still ends.
     for transport in &sides {
         let start = Instant::now();
         let _ = received(transport, after(Duration::from_millis(1)));

@@ -1,5 +1,5 @@
-//! One timer serves all monitors. Alone in its program, because it counts threads and sets how many lanes there
-//! are.
+//! One timer serves all monitors. In its own program, because it counts threads and sets the number
+//! of lanes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn monitors_of_every_lane_and_every_interval_are_served_without_a_thread_of_thei
     let transports: Vec<_> = pairs.iter().flat_map(|pair| [pair.from(), pair.to()]).collect();
     let lanes: BTreeSet<_> = transports.iter().map(|transport| transport.session().lane().index()).collect();
     assert_eq!(lanes.len(), 2, "both lanes have sessions");
-    // A timer that sleeps for an hour is told of what is due sooner.
+    // A timer that sleeps for an hour is woken for a monitor that is due sooner.
     let late: Vec<_> =
         transports.iter().map(|transport| open(transport, Duration::from_secs(3600))).collect();
     std::thread::sleep(Duration::from_millis(20));
@@ -41,7 +41,7 @@ fn monitors_of_every_lane_and_every_interval_are_served_without_a_thread_of_thei
     eventually("all have looked twice", || many.iter().all(|monitor| monitor.samples(2).len() == 2));
     assert_eq!(threads(), before);
     assert!(late.iter().all(|monitor| monitor.samples(1).is_empty()));
-    // The end of some, and of a transport, is nothing to the others.
+    // The end of some monitors and of a transport does not affect the others.
     many.iter().step_by(2).for_each(|monitor| monitor.close());
     transports[1].close();
     let newest = || many.iter().map(|monitor| monitor.samples(1)[0].timestamp_us).collect::<Vec<_>>();
@@ -54,7 +54,7 @@ fn monitors_of_every_lane_and_every_interval_are_served_without_a_thread_of_thei
             .zip(newest().iter().zip(&then))
             .all(|(monitor, (now, then))| !monitor.is_monitoring() || now > then)
     });
-    // A timer whose monitors have all gone serves a new one.
+    // A timer without monitors serves a new one.
     drop((late, many));
     for transport in [transports[0], transports[2], transports[4]] {
         let monitor = open(transport, Duration::from_millis(10));

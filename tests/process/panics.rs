@@ -1,4 +1,4 @@
-//! A defect of ours, or of code that is called on a lane, costs its session and nothing else.
+//! A panic in our code, or in code that a lane calls, ends its session and nothing else.
 
 use std::sync::Arc;
 use std::time::Instant;

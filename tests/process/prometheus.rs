@@ -1,5 +1,5 @@
-//! What Prometheus reads of a transport and of the process. One test at a time, because the sums
-//! are those of the process.
+//! The Prometheus text of a transport and of the process. One test at a time, because the sums are
+//! of the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn the_reader_of_these_tests_refuses_what_is_no_openmetrics() {
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     let guard = ALONE.lock();
-    // Sessions of the test before end on their lane, in their own time.
+    // Sessions of the previous test end on their lane a little later.
     eventually("no transport is left", || figure(&of_process(), "wtgram_transports", None) == 0.0);
     guard
 }
@@ -57,7 +57,7 @@ fn of_transport(transport: &Transport) -> Families {
     parse(&prometheus::transport(transport).unwrap())
 }
 
-/// The figure with this outcome, or the only one, whatever its peer.
+/// The figure with this outcome, or the only one, of any peer.
 fn figure(families: &Families, family: &str, outcome: Option<&str>) -> f64 {
     let found: Vec<f64> = families[family]
         .series
@@ -73,7 +73,7 @@ fn send(transport: &Transport, size: usize) {
     let _ = transport.outgoing.send(&vec![0; size], &SendOptions::default(), Deadline::Now);
 }
 
-/// Every figure of a text that is one of the transport's own is what its statistics say.
+/// Compares every figure of a transport's text with its statistics.
 fn check_figures(families: &Families, transport: &Transport) {
     let stats = transport.stats();
     let (out, inbound, outside) = (stats.outbound, stats.inbound, stats.outside);
@@ -119,11 +119,11 @@ fn limits(datagrams: usize) -> Limits {
     Limits { datagrams, bytes: 1 << 20 }
 }
 
-/// A pair after some of everything, each outcome a different number of times.
+/// A pair with a different number of datagrams for each outcome.
 fn used() -> Pair {
     let pair = Pair::open(&TransportOptions { outgoing_limits: limits(4), ..TransportOptions::default() });
     let batch = |count: usize, options: &SendOptions| {
-        // Under one lock, so that nothing leaves meanwhile.
+        // Under one lock, so that no datagram leaves meanwhile.
         let payloads = vec![[1; 20]; count];
         pair.from().outgoing.send_batch(
             payloads.iter().map(|one| Ok(&one[..])),
@@ -212,7 +212,8 @@ fn the_text_of_the_process_has_the_sums_and_keeps_what_was_counted_when_sessions
     assert!(of_paths.iter().all(|family| !now.contains_key(*family)));
     for (name, family) in &now {
         for (labels, value) in &family.series {
-            // Not one series for each session: as many as there ever were would be too many.
+            // Not one series for each session: with every session that ever existed there would be
+            // too many.
             assert!(labels.keys().all(|label| label == "outcome"), "{name}: {labels:?}");
             if family.kind == "counter" {
                 let outcome = labels.get("outcome").map(String::as_str);

@@ -1,4 +1,4 @@
-//! What both sides make of QUIC versions that they do not know, and of peers that change their keys.
+//! How both sides treat QUIC versions that they do not know, and peers that update their keys.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use wtgram::datagram::session::Session;
 use wtgram::error::Error;
 use wtgram::runtime::log;
 
-/// QUIC's only version here (RFC 9000), and one that is reserved for exercising negotiation.
+/// The only QUIC version here (RFC 9000), and one that is reserved to test version negotiation.
 const VERSION_1: u32 = 1;
 const RESERVED: u32 = 0x1a2a_3a4a;
 
@@ -29,7 +29,7 @@ fn ids(packet: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (destination.to_vec(), rest[..usize::from(*length)].to_vec())
 }
 
-/// A packet with a long header up to its ids.
+/// The beginning of a packet with a long header, up to its ids.
 fn long_header(version: u32, destination: &[u8], source: &[u8]) -> Vec<u8> {
     let mut packet = vec![0xc0];
     packet.extend(version.to_be_bytes());
@@ -49,7 +49,7 @@ fn a_server_tells_who_speaks_another_version_which_ones_it_knows_and_wastes_noth
         packet.resize(length, 0);
         client.send_to(&packet, address(&server)).expect("sent");
     };
-    // RFC 9000 section 6.1: an answer may not be larger than what it answers.
+    // RFC 9000 section 6.1: an answer must not be larger than the packet that it answers.
     ask(b"too short", 1199);
     ask(b"just right", 1200);
     let mut buffer = [0; 2048];
@@ -87,7 +87,8 @@ fn a_client_says_clearly_that_it_shares_no_version_with_the_server() {
     assert!(matches!(&error, Error::Protocol(said) if *said == words), "{error:?}");
 }
 
-/// Datagrams both ways while the raw peer changes its keys, until ours has followed five times.
+/// Sends datagrams both ways while the raw peer updates its keys, until our end has followed five
+/// times.
 fn changes_keys(ours: &Session, raw: &RawSession, followed: &AtomicU64) {
     for _ in 0..5 {
         let before = followed.load(Ordering::SeqCst);
@@ -113,7 +114,7 @@ fn keys_change_under_traffic_without_a_trace_whoever_asks_for_it() {
     let followed = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&followed);
     let count = move |_, target: &str, line: &str| {
-        // What QUIC says when the other side has begun to use other keys.
+        // QUIC's message when the other side has begun to use new keys.
         if target.starts_with("quinn_proto") && line.contains("key update authenticated") {
             seen.fetch_add(1, Ordering::SeqCst);
         }

@@ -1,5 +1,5 @@
-//! Threads, descriptors, signals and shutdown: what the library costs its process. One test at a time, because they
-//! count what belongs to the process.
+//! Threads, descriptors, signals and shutdown. One test at a time, because they count resources of
+//! the process.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,7 +24,7 @@ fn entries(folder: &str) -> Vec<PathBuf> {
     read.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
-/// Sockets this process has open.
+/// The number of open sockets of this process.
 fn sockets() -> usize {
     let target = |path: PathBuf| std::fs::read_link(path).ok();
     entries("/proc/self/fd")
@@ -38,7 +38,7 @@ fn descriptors() -> usize {
     entries("/proc/self/fd").len()
 }
 
-/// Names of the library's threads, with the mask of the signals each of them blocks.
+/// Names of the library's threads, each with its mask of blocked signals.
 fn our_threads() -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for task in entries("/proc/self/task") {
@@ -119,7 +119,7 @@ fn many_sessions_one_after_another_leave_neither_threads_nor_descriptors() {
     eventually("the first are gone", || sockets() == 0);
     let before = (descriptors(), our_threads().len());
     cycle(40);
-    // A resolver of an earlier test may leave meanwhile.
+    // A resolver thread of an earlier test may end meanwhile.
     eventually("nothing is left", || descriptors() <= before.0 && our_threads().len() <= before.1);
 }
 
@@ -166,7 +166,7 @@ fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
-/// Runs the rest of the test `name` in a process of its own. `true`: this is that process.
+/// Runs the rest of the test `name` in a new process. Returns `true` in that process.
 fn in_child(name: &str) -> bool {
     if !is_child() {
         run_child(name);
@@ -174,7 +174,7 @@ fn in_child(name: &str) -> bool {
     is_child()
 }
 
-/// Runs the test `name` in a process of its own.
+/// Runs the test `name` in a new process.
 fn run_child(name: &str) {
     let _alone = alone();
     let program = std::env::current_exe().expect("this program");
@@ -247,7 +247,7 @@ fn lanes_that_start_while_the_library_is_shut_down_are_stopped() {
 }
 
 trait AcceptAll {
-    /// Accepts until it fails.
+    /// Accepts until accept fails.
     fn accept_all(&self) -> Error;
 }
 
@@ -276,7 +276,7 @@ fn shutdown_does_not_wait_longer_than_asked_for_a_peer_that_is_gone() {
     let took = started.elapsed();
     assert!(took >= Duration::from_millis(300), "{took:?}");
     assert!(our_threads().iter().all(|thread| thread.0 != "wtgram-0"), "{:?}", our_threads());
-    // What is left of the session is over for those who still hold it.
+    // Functions of the session's remaining handles report its end.
     assert!(client.link.wait_closed(soon()).is_ok());
     assert_eq!(client.datagrams.incoming.receive(&mut [0; 9], soon()).err(), Some(Error::Closed));
 }

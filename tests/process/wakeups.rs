@@ -1,6 +1,7 @@
-//! Who takes something out of the outgoing queue tells those who wait: for room, for outcomes, through a watcher.
+//! A thread that takes something out of the outgoing queue notifies those that wait for space, for
+//! outcomes, or through a watcher.
 //!
-//! The lane stands still meanwhile, so that it, which looks at the queue too, cannot do it for them.
+//! The lane stands still meanwhile, because it also looks at the queue and would notify them, too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -34,7 +35,7 @@ fn waiting_options() -> TransportOptions {
     }
 }
 
-/// The lane does nothing until this is dropped.
+/// Stops the lane until this is dropped.
 struct StandingStill(#[allow(dead_code, reason = "dropping it is its use")] Sender<()>);
 
 impl StandingStill {
@@ -60,7 +61,7 @@ impl Watcher for Heard {
     }
 }
 
-/// Threads that wait for ever, each for something else.
+/// Threads that wait for ever, each for something different.
 struct Waiting {
     sender: Receiver<Result<()>>,
     room: Receiver<Result<()>>,
@@ -107,18 +108,18 @@ fn waits(
     (thread, end)
 }
 
-/// Who hears of it.
+/// Which threads are notified.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hears {
-    /// Those who wait for room, those who wait for outcomes, and watchers.
+    /// Those that wait for space, those that wait for outcomes, and watchers.
     Everybody,
-    /// All but those who wait for outcomes: there is none.
+    /// All but those that wait for outcomes, because there is none.
     Room,
-    /// Nothing left, but a mark was crossed.
+    /// The queue is not empty, but a mark was crossed.
     Watchers,
 }
 
-/// What happens to a full queue whose datagrams expire after `ttl`.
+/// Runs an action on a full queue whose datagrams expire after `ttl`.
 struct Case {
     name: &'static str,
     ttl: Option<Duration>,
@@ -179,7 +180,7 @@ fn whoever_takes_something_out_of_the_queue_tells_those_who_wait() {
         happens(transport);
         waiting.hear(hears, name);
         drop(still);
-        // Whatever still waits ends, and the next case finds an empty queue with its settings of before.
+        // Ends all remaining waits. The next case finds an empty queue with the first settings.
         transport.watchers().remove(waiting.token);
         transport.outgoing.set_max_age(None);
         transport.outgoing.set_limits(waiting_options().outgoing_limits);

@@ -1,4 +1,4 @@
-//! The tests of the core over real sessions, a folder for each module of `src`, in one program.
+//! Tests of the core over real sessions in one program, with a folder for each module of `src`.
 //!
 //! Tests that need a process of their own are in `tests/process` (they count threads, configure the
 //! library, or stop its lane) and in `tests/memory` (they measure memory).

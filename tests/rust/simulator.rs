@@ -1,4 +1,4 @@
-//! The link simulator does what it is told, counts it, and does the same again for the same seed.
+//! The link simulator follows its settings, counts packets, and repeats itself for the same seed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -10,7 +10,7 @@ use support::simulator::{Bursts, Conditions, Counters, Direction, Simulator};
 
 const COUNT: u64 = 100_000;
 
-/// What becomes of `COUNT` packets of 100 bytes, one each 100 µs.
+/// The fates of `COUNT` packets of 100 bytes, one each 100 µs.
 fn pass(seed: u64, conditions: Conditions) -> (Vec<Arrivals>, Counters) {
     let mut link = Link::new(seed, Direction::Up, conditions);
     let started = Instant::now();

@@ -1,4 +1,5 @@
-//! Broadcasters over real sessions: what members' peers get, and what the program is told of each member.
+//! Broadcasters over real sessions: what the members' peers receive, and what the program learns
+//! about each member.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ fn pairs<const COUNT: usize>() -> [Pair; COUNT] {
     std::array::from_fn(|_| Pair::open(&TransportOptions::default()))
 }
 
-/// A broadcaster whose members are the clients of `pairs`, under their places.
+/// A broadcaster whose members are the clients of `pairs`, numbered by position.
 fn broadcaster_of(policy: SlowPolicy, pairs: &[&Pair]) -> Broadcaster {
     let broadcaster = Broadcaster::new(policy);
     for (number, pair) in pairs.iter().enumerate() {
@@ -33,7 +34,7 @@ fn broadcaster_of(policy: SlowPolicy, pairs: &[&Pair]) -> Broadcaster {
     broadcaster
 }
 
-/// How many accepted it, and the result of each member in the order of their numbers.
+/// How many members accepted the broadcast, and the result of each in the order of their numbers.
 fn broadcast_as(
     broadcaster: &Broadcaster,
     payload: &[u8],
@@ -94,7 +95,8 @@ fn where_nothing_waits_and_the_lane_is_free_a_broadcast_is_with_quic_when_it_ret
     let pair = Pair::open(&TransportOptions::default());
     let broadcaster = broadcaster_of(SlowPolicy::Drop, &[&pair]);
     for number in 0..20 {
-        // What was sent before has left QUIC when the peer has it, and the lane is between two turns.
+        // When the peer has a datagram, all earlier ones have left QUIC, and the lane is between
+        // two turns.
         let paused = pair.from().session().lane().pause();
         let options = SendOptions { report_id: Some(number), ..SendOptions::default() };
         assert_eq!(broadcast_as(&broadcaster, &number.to_be_bytes(), &options).0, 1);
@@ -162,7 +164,7 @@ fn a_payload_that_is_too_large_for_one_member_reaches_all_others() {
     broadcaster.add(1, target(&accepted.datagrams)).unwrap();
     for _ in 0..3 {
         let results = broadcast(&broadcaster, &[7; 300]);
-        // Never removed for it: its size says nothing about its speed.
+        // Never removed because of this: its size says nothing about its speed.
         let too_large = Err(Error::TooLarge { size: 300, limit });
         assert_eq!(said(&results), [(0, Ok(()), false), (1, too_large, false)]);
         assert_eq!(receive(wide.to()), [7; 300]);
@@ -199,7 +201,7 @@ fn who_waits_for_outcomes_hears_of_a_payload_that_was_too_large() {
             let fetched = pair.from().outgoing.next_outcomes(1, &mut outcomes, Deadline::Never);
             tell.send(fetched.map(|_| outcomes[0])).unwrap();
         });
-        // Most likely it waits by then; it hears of it in any case.
+        // It probably waits by now. It is notified in any case.
         std::thread::sleep(Duration::from_millis(50));
         let options = SendOptions { report_id: Some(7), ..SendOptions::default() };
         broadcast_as(&broadcaster, &[7; 70_000], &options);
@@ -212,7 +214,7 @@ fn who_waits_for_outcomes_hears_of_a_payload_that_was_too_large() {
 
 #[test]
 fn a_full_queue_at_one_member_keeps_nothing_from_the_others_and_is_waited_for_by_nobody() {
-    // Told to wait for room, which a broadcast never does.
+    // Its policy is to wait for space, which a broadcast never does.
     let (stalled, _link) = blocked(&outgoing(2, FullPolicy::Wait));
     let before = stalled.from().stats().outbound.rejected.datagrams;
     let healthy = Pair::open(&outgoing(2, FullPolicy::Wait));
@@ -261,7 +263,7 @@ fn a_member_is_removed_after_so_many_drops_in_a_row_and_one_accepted_broadcast_f
     assert_eq!(round(), None);
     assert_eq!(broadcaster.count(), 1);
     assert_eq!(broadcaster.statistics().removed_slow, 1);
-    // Only from the broadcaster: the session lives, and may be given another chance, from the beginning.
+    // Removed only from the broadcaster: the session goes on, and can be added again.
     assert!(!stalled.from().is_closed());
     broadcaster.add(0, target(stalled.from())).unwrap();
     for expected in [&full, &full] {
@@ -290,7 +292,8 @@ fn a_slow_member_is_removed_once_however_many_broadcasts_find_it_slow() {
     let stalled = [(); 2].map(|()| blocked(&outgoing(1, FullPolicy::Reject)));
     let broadcaster = broadcaster_of(SlowPolicy::RemoveAfter(1), &[&stalled[0].0, &stalled[1].0]);
     assert_eq!(broadcast_as(&broadcaster, b"fills", &SendOptions::default()).0, 2);
-    // The inner broadcast comes in the midst of the outer one, as another thread's would.
+    // The inner broadcast runs in the middle of the outer one, as a broadcast of another thread
+    // could.
     let mut inner = Vec::new();
     broadcaster
         .broadcast(b"outer", &SendOptions::default(), |_| inner.extend(broadcast(&broadcaster, b"inner")))
@@ -327,7 +330,7 @@ fn priority_and_ttl_are_those_of_each_broadcast() {
     assert_eq!(told, [(4, OutcomeKind::Expired), handed(3), handed(2), handed(5), handed(1)]);
     let mut arrived = Vec::new();
     while arrived.len() < 4 {
-        // Before them comes what the path was blocked with.
+        // The datagrams that blocked the path come first.
         arrived.extend(<[u8; 8]>::try_from(receive(stalled.to())).map(u64::from_be_bytes));
     }
     assert_eq!(arrived, [3, 2, 5, 1]);
@@ -364,7 +367,8 @@ fn a_reliability_layer_is_a_member_like_any_other() {
     let size = far.receive(&mut buffer, soon()).unwrap().size;
     assert_eq!(&buffer[..size], b"both");
     assert_eq!(receive(pairs[1].to()), b"both");
-    // Its own header takes some of what the transport carries; once QUIC has found out how much both paths carry.
+    // The layer's header reduces the size. Compared after QUIC has discovered the MTU of both
+    // paths.
     eventually("a payload is too large for the layer only", || {
         let most = pairs[1].from().outgoing.max_datagram_size().unwrap();
         let results = broadcast(&broadcaster, &vec![0; most]);
@@ -405,7 +409,7 @@ fn a_broadcaster_keeps_no_transport_alive_that_it_has_let_go() {
     pairs[1].from().close();
     broadcast(&broadcaster, b"x");
     assert_eq!(owners(&pairs[0]), before[0]);
-    // The lane lets go of a closed transport, too; what is left is the pair's own.
+    // The lane also drops its reference to a closed transport. The pair has the others.
     eventually("nobody else owns the closed one", || owners(&pairs[1]) == 1);
     broadcaster.shutdown();
     assert_eq!(owners(&pairs[2]), before[2]);

@@ -1,5 +1,5 @@
-//! Sixteen threads broadcast to members that join, leave, stall and die, some of it too large for
-//! anybody. Every broadcast has a number, so that each peer tells what it missed.
+//! Sixteen threads broadcast to members that join, leave, stall and die. Some broadcasts are too
+//! large for all. Every broadcast has a number, so that each peer knows which ones it missed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,7 +31,7 @@ const MEMBERS: usize = DYING.end;
 const SPEAKERS: u64 = 8;
 const MOVERS: u64 = 2;
 const LISTENERS: usize = 4;
-/// Broadcasts of each speaker.
+/// Broadcasts of each sending thread.
 const ROUNDS: u64 = 400;
 /// More than any path carries.
 const OVERSIZED_BYTES: usize = 70_000;
@@ -48,7 +48,7 @@ impl Random {
     }
 }
 
-/// Broadcasts are numbered from 1, those of one speaker one after the other.
+/// Broadcasts are numbered from 1, thread after thread.
 fn number_of(speaker: u64, round: u64) -> u64 {
     speaker * ROUNDS + round + 1
 }
@@ -69,7 +69,7 @@ fn options_of(number: u64) -> SendOptions {
     }
 }
 
-/// The number, then bytes that only this number has.
+/// The number, then bytes that belong to this number.
 fn payload_of(number: u64) -> Vec<u8> {
     let size = if is_oversized(number) { OVERSIZED_BYTES } else { 8 + (number * 37 % 1000) as usize };
     let mut payload = vec![number as u8 ^ 0xa5; size];
@@ -77,7 +77,7 @@ fn payload_of(number: u64) -> Vec<u8> {
     payload
 }
 
-/// One end and the other of each member, the link of those that stall, and the broadcaster.
+/// Both ends of each member, the link of those that stall, and the broadcaster.
 struct Storm {
     server: Server,
     link: Simulator,
@@ -87,7 +87,7 @@ struct Storm {
     over: AtomicBool,
 }
 
-/// What was said of a member: of which broadcast, and what.
+/// A report about a member: the broadcast's number, and its result.
 type Said = (u64, MemberResult);
 
 impl Storm {
@@ -149,7 +149,7 @@ impl Storm {
             } else {
                 self.broadcaster.remove(member as u64);
             }
-            // One that was removed for being slow comes back.
+            // A member that was removed for being slow returns.
             self.add(STALLING.start + random.below(STALLING.len() as u64) as usize);
             std::thread::sleep(Duration::from_micros(random.below(300)));
         }
@@ -180,7 +180,7 @@ impl Storm {
         }
     }
 
-    /// Takes what arrives at every member from `first` on in steps of [`LISTENERS`].
+    /// Receives what arrives at every member, from `first` on in steps of [`LISTENERS`].
     fn listen(&self, first: usize) -> HashMap<usize, Vec<u64>> {
         let mut heard: HashMap<usize, Vec<u64>> = HashMap::new();
         let mut arena = vec![0; 64 * 1024];
@@ -206,7 +206,7 @@ fn options(datagrams: usize, policy: FullPolicy) -> TransportOptions {
     }
 }
 
-/// Takes what is there, and checks every byte of it.
+/// Receives what is there and checks every byte of it.
 fn hear(to: &Transport, arena: &mut [u8], slots: &mut [Slot], heard: &mut Vec<u64>) {
     let Ok(count) = to.incoming.receive_batch(arena, slots, Deadline::Now) else { return };
     for slot in &slots[..count] {
@@ -217,7 +217,7 @@ fn hear(to: &Transport, arena: &mut [u8], slots: &mut [Slot], heard: &mut Vec<u6
     }
 }
 
-/// The numbers for which a member was said to `matches`.
+/// The numbers of the reports about a member that `matches` accepts.
 fn numbers(said: &[Said], matches: impl Fn(&MemberResult) -> bool) -> BTreeSet<u64> {
     said.iter().filter(|(_, result)| matches(result)).map(|(number, _)| *number).collect()
 }
@@ -242,7 +242,7 @@ fn outcomes(transport: &Transport) -> HashMap<OutcomeKind, BTreeSet<u64>> {
     by_kind
 }
 
-/// Waits until whatever living members were sent has arrived or is lost.
+/// Waits until everything that was sent to living members has arrived or is lost.
 fn settle(storm: &Storm, heard: &mut [Vec<u64>]) {
     let frames_sent = |member: usize| storm.from[member].link.stats().unwrap().datagram_frames_sent;
     let frames_received = |member: usize| storm.to[member].link.stats().unwrap().datagram_frames_received;
@@ -275,8 +275,8 @@ fn settle(storm: &Storm, heard: &mut [Vec<u64>]) {
     });
 }
 
-/// A member that lives: what it was said to have accepted went out, and its peer heard that, except for what is counted
-/// as lost. Returns how many the network lost.
+/// Checks a living member: what it accepted was sent, and its peer received that, except for what
+/// is counted as lost. Returns how many the network lost.
 fn check_living(storm: &Storm, member: usize, said: &[Said], heard: &[u64]) -> u64 {
     let (from, to) = (&storm.from[member], &storm.to[member]);
     let counted = from.datagrams.stats();
@@ -295,7 +295,8 @@ fn check_living(storm: &Storm, member: usize, said: &[Said], heard: &[u64]) -> u
     assert_eq!(counted.outbound.sent.datagrams, handed.len() as u64);
     assert_eq!(counted.outbound.handed_in.datagrams, said.len() as u64);
 
-    // Below the queue: QUIC's frames, of which the network may lose some, and QUIC may drop some for want of room.
+    // Below the queue: QUIC's frames. The network may lose some, and QUIC may drop some that do not
+    // fit.
     let arrived = to.datagrams.stats();
     let frames_sent = from.link.stats().unwrap().datagram_frames_sent;
     let lost = frames_sent - to.link.stats().unwrap().datagram_frames_received;
@@ -314,7 +315,7 @@ fn check_living(storm: &Storm, member: usize, said: &[Said], heard: &[u64]) -> u
     lost
 }
 
-/// What one speaker said with one priority arrives in the order in which it was said.
+/// The broadcasts of one thread with one priority arrive in the order in which they were sent.
 fn check_order(heard: &[u64]) {
     let mut last: HashMap<(u64, Priority), u64> = HashMap::new();
     for number in heard {
@@ -323,7 +324,7 @@ fn check_order(heard: &[u64]) {
     }
 }
 
-/// Lets it rage; what was said of each member, and what its peer heard meanwhile.
+/// Runs the storm. Returns the reports about each member, and what its peer received meanwhile.
 fn rage(storm: &Storm) -> (Vec<Vec<Said>>, Vec<Vec<u64>>) {
     let mut said: Vec<Vec<Said>> = vec![Vec::new(); MEMBERS];
     let mut heard: Vec<Vec<u64>> = vec![Vec::new(); MEMBERS];
@@ -339,7 +340,7 @@ fn rage(storm: &Storm) -> (Vec<Vec<Said>>, Vec<Vec<u64>>) {
         }
         let spoken: Vec<_> = speakers.into_iter().map(|thread| thread.join()).collect();
         let killed = killer.join();
-        // Also when one of them failed: the others must not go on for ever.
+        // Also when one of them failed, because the others must end.
         storm.over.store(true, Ordering::SeqCst);
         killed.expect("the killer");
         for (number, result) in spoken.into_iter().flat_map(|spoken| spoken.expect("a speaker")) {
@@ -400,7 +401,7 @@ fn check(storm: &Storm, said: &[Vec<Said>], mut heard: Vec<Vec<u64>>) {
     );
     assert!(statistics.accepted > 0 && statistics.dropped > 0, "that was no storm");
 
-    // The dead are gone and stay so; everybody else can still be reached.
+    // Dead members are gone and stay so. All others can still be reached.
     for member in DYING {
         eventually("it is closed", || storm.from[member].datagrams.is_closed());
         let target = Target::Transport(Arc::clone(&storm.from[member].datagrams));
@@ -414,7 +415,7 @@ fn check(storm: &Storm, said: &[Vec<Said>], mut heard: Vec<Vec<u64>>) {
 
 #[test]
 fn in_a_storm_healthy_members_miss_nothing_that_they_had_room_for() {
-    // Short queues, so that they have no room at times; of two kinds.
+    // Short queues of two kinds, so that they are full at times.
     let storm = Storm::new(SlowPolicy::Drop, |member| {
         options(32, [FullPolicy::Reject, FullPolicy::Evict][member % 2])
     });

@@ -1,4 +1,4 @@
-//! Sessions on a path whose one direction is stuck: the other goes on.
+//! Sessions on a path with one blocked direction. The other direction goes on.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Times, sizes and drops: each figure means the same wherever a datagram ends up, and however it was sent.
+//! Times, sizes and drops: each figure has the same meaning for all readers and all ways to send.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ fn over_session(transport: &Arc<Transport>, queue: usize) -> Arc<Structured> {
     Structured::over_session(transport, registry, Box::new(Json), queue).unwrap()
 }
 
-/// Everything that came in, of which each datagram is in exactly one of these.
+/// Everything that arrived. Each datagram is in exactly one of these counters.
 fn arrived(stats: &Stats) -> u64 {
     assert!(stats.inbound.is_balanced());
     stats.inbound.received.datagrams + stats.outside.routed.datagrams
@@ -73,7 +73,7 @@ fn the_time_that_a_batch_waits_for_room_is_counted_once() {
 fn sizes_are_those_of_everything_received_also_of_what_a_layer_took() {
     let pair = Pair::open(&TransportOptions::default());
     let open = |transport| Layer::open(Arc::clone(transport), &LayerOptions::default()).unwrap();
-    // In this order: what the near one says first finds the other.
+    // In this order: the far end is there for the first datagram of the near one.
     let (far, near) = (open(pair.to()), open(pair.from()));
     send(pair.from(), b"small");
     assert_eq!(receive(pair.to()), b"small");
@@ -117,7 +117,7 @@ fn waiting_to_receive_is_counted_whoever_reads() {
             receive();
         });
         let total = pair.to().stats().receive_time.total;
-        // The reader may have begun to wait late, but the sender paused all the same.
+        // The reader may have started to wait late, but the sender paused in any case.
         assert!(total > waited, "{who}: nothing was added to {waited:?}");
         waited = total;
     };
@@ -169,7 +169,7 @@ fn what_a_full_layer_refuses_is_a_drop_of_the_transport() {
     }
     eventually("one is refused", || far.stats().receiver.refused_full > 0);
     eventually("and counted", || pair.to().stats().receive_drops() > 0);
-    // It is tried again meanwhile.
+    // The datagram is tried again meanwhile.
     let before = pair.to().incoming.sequence();
     let stats = pair.to().stats();
     assert_eq!(stats.inbound.dropped_full, stats.inbound.received);

@@ -1,4 +1,4 @@
-//! Eight threads do everything at once to one session for ten seconds; every snapshot adds up.
+//! Eight threads use one session in all ways at once for ten seconds. Every snapshot adds up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,10 +30,10 @@ impl Random {
     }
 }
 
-/// What a thread does over and over.
+/// The action that a thread repeats.
 type Work = Box<dyn Fn(&Pair, &Told, &mut Random) + Send>;
 
-/// What the senders were told, to be compared with what was counted.
+/// The results that the senders got, for a comparison with the counters.
 #[derive(Default)]
 struct Told {
     taken: AtomicU64,

@@ -86,7 +86,7 @@ fn a_received_datagram_comes_with_what_is_known_about_it() {
     assert!(metadata.age >= Duration::from_millis(30) && metadata.age < PATIENCE, "{:?}", metadata.age);
     assert_eq!(metadata.waited, Duration::ZERO);
     assert_eq!(&checksum(&buffer[..3]), b"ba7816bf");
-    // On a busy machine the call may begin after the pause: then a longer one.
+    // On a busy machine the call may begin after the pause. Then the next round pauses longer.
     let waited = (0..10).map(|doublings| Duration::from_millis(50 << doublings)).find_map(|pause| {
         let sender = Arc::clone(pair.from());
         let later = std::thread::spawn(move || {
@@ -181,7 +181,7 @@ fn a_datagram_that_expires_behind_a_blocked_path_is_reported_in_time() {
     let from = pair.from();
     send_as(from, 0, None, 1).unwrap();
     send_as(from, 2, Some(Duration::from_secs(3600)), 2).unwrap();
-    // An earlier one that comes later must not wait for the one that the lane already knows of.
+    // An earlier deadline that is set later must not wait for the one that the lane already knows.
     for (id, ttl) in [(3, Duration::from_millis(60)), (4, Duration::from_millis(300))] {
         let start = Instant::now();
         send_as(from, 0, Some(ttl), id).unwrap();
@@ -430,7 +430,7 @@ fn heartbeats_are_sent_at_once_and_in_every_interval_until_they_are_stopped() {
         assert!(is_heartbeat(&receive(pair.to())));
     }
     assert!(start.elapsed() > interval * 3, "{:?}", start.elapsed());
-    // Starting again goes over to the new options: no second row of heartbeats.
+    // Starting again changes the options and adds no second series of heartbeats.
     beat(hour);
     let sent = pair.from().stats().datagrams_sent();
     std::thread::sleep(interval * 4);

@@ -1,4 +1,4 @@
-//! Files that are made of others are current: the header and pages of `docs/`.
+//! Checks that generated files are current: the header, and pages of `docs/`.
 
 mod errors;
 mod header;

@@ -1,4 +1,4 @@
-//! How sessions end: who said what, that it arrives, and that nobody waits on.
+//! How sessions end: each side knows who closed, the close arrives, and no thread keeps waiting.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -168,7 +168,7 @@ fn a_connect_stream_that_is_reset_or_no_longer_read_ends_the_session_with_its_co
     raw.receive.stop(VarInt::from_u32(0x10c)).expect("open");
     let end = wait_closed(&session);
     assert_eq!((end.by, end.transport_error), (ClosedBy::Transport, 0x10c));
-    // As some peers close: the capsule, and STOP_SENDING with it.
+    // Some peers close this way: with the capsule and STOP_SENDING.
     let (mut raw, session) = raw_session(&server);
     raw.receive.stop(VarInt::from_u32(0x100)).expect("open");
     std::thread::sleep(Duration::from_millis(20));
@@ -184,12 +184,13 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock()
 }
 
-/// Stops the lane of `session` until the returned guard is dropped: all that arrives meanwhile is seen at once.
+/// Stops the lane of `session` until the returned guard is dropped. Then it sees all at once what
+/// arrived meanwhile.
 fn stop_lane(session: &Session) -> MutexGuard<'_, ()> {
     session.link.lane().pause()
 }
 
-/// Writes and finishes, and closes the connection as soon as that has left.
+/// Writes and finishes, and closes the connection as soon as that was sent.
 fn say_and_leave(raw: &Raw, send: &mut SendStream, bytes: &[u8]) {
     let before = raw.quic.stats().frame_tx.stream;
     write(send, bytes);
@@ -213,7 +214,7 @@ fn last_words_count_even_when_the_quic_close_comes_with_them() {
         assert_eq!(wait_closed(&session), info(ClosedBy::Peer, code, "in one flight"));
     }
     server.link.close();
-    // The same for a server's answer; another session stops the lane that they share.
+    // The same for a server's answer. Another session stops the lane that they share.
     let ours = listen();
     let (other, _accepted) = pair(&ours);
     for _ in 0..10 {
@@ -234,13 +235,14 @@ fn last_words_count_even_when_the_quic_close_comes_with_them() {
 fn wait_closed_is_not_held_up_by_the_grace_that_the_connection_gets() {
     let _alone = alone();
     let server = listen();
-    // The raw peer acknowledges our goodbye and never answers it. While the lane stands still no grace ends.
+    // The raw peer acknowledges our close and never answers it. While the lane stands still, no
+    // grace period ends.
     let (_raw, session) = raw_session(&server);
     let go_on = stop_lane(&session);
     session.link.close(1, "").expect("a good reason");
     wait_closed(&session);
     drop(go_on);
-    // On a busy machine the grace may end before this thread looks, but not each time.
+    // On a busy machine the grace period may end before this thread looks, but not each time.
     let known_while_open = (0..100).any(|_| {
         let (mut raw, session) = raw_session(&server);
         raw.write(&frame(DATA, &close_capsule(1, b"")));
@@ -259,7 +261,7 @@ fn a_goodbye_that_nobody_acknowledges_holds_nobody_up() {
     let url = format!("https://127.0.0.1:{}/", wire.address.port());
     let client = connect(&url, &trusting(&server)).expect("a session");
     wire.cut();
-    // While the lane stands still nothing that it waits for happens.
+    // While the lane stands still, no event for it can occur.
     let go_on = stop_lane(&client);
     client.link.close(1, "anybody?").expect("a good reason");
     assert!(client.link.is_closed());

@@ -46,7 +46,7 @@ impl Pair {
         Secrets::fixed(&[host; 32])
     }
 
-    /// Both hosts, plain.
+    /// Both hosts with plain configurations.
     fn start(&mut self) {
         self.start_with(Extensions::default(), Extensions::default());
     }
@@ -84,7 +84,7 @@ impl Pair {
         assert!(self.client().connected && self.server().connected);
     }
 
-    /// A datagram each way arrives.
+    /// Checks that a datagram arrives in each direction.
     fn talk(&mut self) {
         for (from, to) in [(0, 1), (1, 0)] {
             let said = Bytes::from_static(b"something to say");
@@ -232,7 +232,7 @@ fn a_client_that_is_rebound_goes_on_from_its_new_address() {
     assert!(pair.client().quic.stats().frame_rx.path_challenge > 0, "the new path was tried");
 }
 
-/// What went by, with the direction.
+/// The packets that passed, with their direction.
 #[derive(Default)]
 struct Seen(Mutex<Vec<(&'static str, String)>>);
 
@@ -346,10 +346,10 @@ fn transport_parameters_of_ours_reach_the_peer_beside_quic_s() {
     }
 }
 
-/// Makes a handshake fail.
+/// Changes a handshake so that it fails.
 type Spoiler = fn(&mut Setup);
 
-/// What both ends say about a handshake that fails.
+/// The errors of both ends after a failed handshake.
 fn failure(ours: bool, spoil: Spoiler) -> [String; 2] {
     let mut pair = Pair::new();
     spoil(&mut pair.setup);
@@ -399,7 +399,8 @@ fn a_failed_handshake_is_told_as_quinn_s_own_session_tells_it() {
     }
 }
 
-/// A handshake, a conversation, an address that changes and a farewell; every packet's time, direction and size.
+/// A handshake, datagrams both ways, an address change and a close. Returns each packet's time,
+/// direction and size.
 fn recorded(secret: u8) -> (u64, Vec<String>) {
     let mut pair = Pair::new();
     pair.world.record.lines = Some(Vec::new());

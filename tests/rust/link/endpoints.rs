@@ -48,7 +48,7 @@ fn the_local_address_is_the_callers_choice() {
     assert_eq!(client.link.local_address().expect("established").ip(), V4);
     let error = connect(&url_at("[::1]", &server), &from(V4)).err();
     assert!(matches!(&error, Some(Error::NameNotResolved(text)) if text.contains("family")), "{error:?}");
-    // TEST-NET-1 is nobody's.
+    // No host has an address of TEST-NET-1.
     let error = connect(&url_at("127.0.0.1", &server), &from("192.0.2.1".parse().expect("an address"))).err();
     assert!(matches!(&error, Some(Error::Io { message, .. }) if message.contains("192.0.2.1")), "{error:?}");
     server.link.close();
@@ -185,7 +185,7 @@ fn more_sessions_than_the_limit_are_refused_and_the_others_go_on() {
     );
     exchange(&first.0, &first.1);
     exchange(&second.0, &second.1);
-    // One that ends makes room, once its connection is gone.
+    // A session that ends makes space for another when its connection is gone.
     first.0.link.close(0, "").expect("closed");
     eventually("there is room", || connect(&url_at("127.0.0.1", &server), &trusting(&server)).is_ok());
     server.link.close();
@@ -228,7 +228,7 @@ fn what_a_receiver_that_panics_leaves_behind_is_never_given_to_another_session()
     server.close();
 }
 
-/// Passes on what it gets, and then panics, as a defect of ours would.
+/// Forwards what it gets, and then panics.
 struct Listener {
     sender: std::sync::mpsc::Sender<Vec<Vec<u8>>>,
     panics: bool,

@@ -1,4 +1,4 @@
-//! What peers may put on the wire, and what they get for it: the right HTTP/3 error, or nothing at all.
+//! Unusual and invalid bytes from peers. They get the right HTTP/3 error, or are ignored.
 
 use std::thread::JoinHandle;
 
@@ -48,7 +48,7 @@ fn grease_settings(pairs: &[(u64, u64)]) -> Vec<(u64, u64)> {
     [&[(GREASE, 7)], pairs, &[(GREASE + 0x1f, 0), (0x3fff_ffff, 9)]].concat()
 }
 
-/// Frames and capsules that mean nothing, in DATA frames split in the middle of them.
+/// Unknown frames and capsules, in DATA frames that split them in the middle.
 fn grease_on_connect() -> Vec<u8> {
     let capsules =
         [frame(GREASE, &[1; 300]), frame(0x00, b"a datagram capsule"), frame(GREASE, b"")].concat();
@@ -221,7 +221,7 @@ fn a_close_capsule_may_be_split_anywhere() {
     let single: Vec<u8> = capsule.iter().flat_map(|byte| frame(DATA, &[*byte])).collect();
     for bytes in splits.chain([single]) {
         let (mut raw, session) = raw_session(&server);
-        // Each byte in a packet of its own, most likely.
+        // Each byte in its own packet, most likely.
         for byte in bytes {
             raw.write(&[byte]);
         }
@@ -353,7 +353,7 @@ fn settings_that_break_the_rules_end_the_connection_before_there_is_a_session() 
         let raw = Raw::client(address(&server));
         let _control = raw.open_uni(bytes.clone());
         assert_eq!(raw.closed(), Some(*code), "{what}");
-        // And the other way round.
+        // The same in the other direction.
         let server = RawServer::new();
         let client = connecting(&server);
         let raw = server.accept();

@@ -1,4 +1,4 @@
-//! Peers that are slow, absent, gone, or take hardly any datagrams.
+//! Peers that are slow, silent or gone, or that accept hardly any datagrams.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ fn at_least(took: Duration, least_ms: u64) {
     assert!(took >= Duration::from_millis(least_ms), "only {took:?}");
 }
 
-/// What a client has said so far when it says no more.
+/// How far a client gets before it stops.
 type Said = fn(&Raw) -> Vec<SendStream>;
 
-/// Clients that never ask, each in its way.
+/// Clients that never send CONNECT, each in a different way.
 fn that_never_ask(server: &Server) -> Vec<(Raw, Vec<SendStream>)> {
     let half_a_request: Said = |raw| {
         let request = connect_request("webtransport", "localhost");
@@ -186,7 +186,8 @@ fn a_peer_that_takes_no_datagrams_or_only_tiny_ones_is_said_to() {
             assert_eq!(session.datagrams.outgoing.max_datagram_size(), Ok(most));
             let result = session.datagrams.outgoing.send(&vec![0; most + 1], &Default::default(), soon());
             assert_eq!(result, Err(Error::TooLarge { size: most + 1, limit: most }));
-            // Last, because quinn as peer counts its overhead against so small a buffer and breaks off.
+            // Last, because quinn counts its overhead against this small buffer and closes the
+            // connection.
             session.datagrams.outgoing.send(&vec![0; most], &Default::default(), soon()).expect("it fits");
         });
     }

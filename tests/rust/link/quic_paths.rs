@@ -1,4 +1,4 @@
-//! Real sessions on paths that change under them: other ports, other sizes, congestion marks.
+//! Real sessions on paths that change: other ports, other sizes, congestion marks.
 
 use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
@@ -75,7 +75,7 @@ fn datagrams_grow_to_what_the_path_carries_and_shrink_when_it_swallows_large_one
     while poller.wait(&mut events, Deadline::Now).is_ok() {}
     link.update(Direction::Up, |up| up.mtu_bytes = SMALLEST_MTU as usize);
     eventually("large datagrams are given up", || {
-        // Those that no longer fit are refused as too large from then on.
+        // Datagrams that no longer fit are refused as too large from now on.
         let _ = pair.from().outgoing.send(&vec![2; large], &SendOptions::default(), Deadline::Now);
         mtu(&pair.client) == SMALLEST_MTU
     });
@@ -95,7 +95,7 @@ fn datagrams_grow_to_what_the_path_carries_and_shrink_when_it_swallows_large_one
     assert!(mtu(&pair.accepted) > SMALLEST_MTU, "the other direction still carries large ones");
 }
 
-/// A relay that marks some of the packets on their way to the server as congested.
+/// A relay that marks some of the packets to the server as congested.
 struct Marker {
     address: SocketAddr,
     ended: Arc<AtomicBool>,

@@ -1,4 +1,5 @@
-//! Whom clients trust and what servers can be given: each refusal with its own error and a text that says why.
+//! Which servers clients trust, and which identities servers accept: each refusal has its own error
+//! and a text that explains it.
 
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ fn attempt(server: &Server, trust: Trust) -> Result<(), Error> {
     connect(&url_at("127.0.0.1", server), &options).map(drop)
 }
 
-/// The text of the error, if it is of the right variant and says something beyond its title.
+/// The text of the error, if it has the right variant and says more than its title.
 macro_rules! refused {
     ($result:expr, $variant:ident) => {
         match $result.err() {

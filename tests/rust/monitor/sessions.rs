@@ -1,4 +1,4 @@
-//! Monitors of real sessions: samples, and every condition from its beginning to its end.
+//! Monitors of real sessions: samples, and each condition from its beginning to its end.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use wtgram::runtime::wait::Deadline;
 
 const SHORT: Duration = Duration::from_millis(10);
 
-/// Without trends, which a busy machine may show where none is meant.
+/// Without trends, which occur by chance on a busy machine.
 fn every(interval: Duration) -> MonitorOptions {
     let thresholds = Thresholds { trend_window: usize::MAX, ..Thresholds::default() };
     MonitorOptions { interval, thresholds, ..MonitorOptions::default() }
@@ -43,7 +43,7 @@ fn limits(datagrams: usize) -> Limits {
     Limits { datagrams, bytes: 1 << 20 }
 }
 
-/// The next alert about `kind`, which must come. Others come and go with what the test does.
+/// Waits for the next alert about `kind`. Ignores others, which depend on the test's timing.
 fn next_about(monitor: &Monitor, kind: Kind) -> Alert {
     loop {
         let (alert, missed) = monitor.next_alert(soon()).expect("an alert comes");
@@ -54,7 +54,7 @@ fn next_about(monitor: &Monitor, kind: Kind) -> Alert {
     }
 }
 
-/// The next about `kind` says that it began; returns what it says.
+/// Waits until `kind` begins, and returns the alert's text.
 fn begins(monitor: &Monitor, kind: Kind) -> Alert {
     let alert = next_about(monitor, kind);
     assert!(alert.began, "{alert:?}");
@@ -62,7 +62,7 @@ fn begins(monitor: &Monitor, kind: Kind) -> Alert {
     alert
 }
 
-/// The next about `kind` says that it ended.
+/// Waits until `kind` ends.
 fn ends(monitor: &Monitor, kind: Kind) {
     let alert = next_about(monitor, kind);
     assert!(!alert.began, "{alert:?}");
@@ -106,7 +106,7 @@ fn options_that_make_no_sense_are_refused_and_so_is_a_closed_transport() {
         let refused = Monitor::open(Arc::clone(pair.from()), options).err();
         assert!(matches!(refused, Some(Error::InvalidArgument(_))), "{options:?}");
     }
-    // Beyond what the clock can express: it takes no sample, and nothing breaks.
+    // An interval beyond the range of the clock: the monitor takes no sample, and nothing breaks.
     assert!(open(pair.from(), every(Duration::MAX)).is_monitoring());
     pair.from().close();
     let refused = Monitor::open(Arc::clone(pair.from()), MonitorOptions::default()).err();
@@ -182,7 +182,7 @@ fn a_high_queue_is_told_once_when_it_begins_and_once_when_it_ends() {
     assert_eq!(monitor.next_alert(Deadline::Now), Err(Error::WouldBlock), "told once while it stands");
     from.outgoing.clear();
     ends(&monitor, Kind::HighQueueSize);
-    // The high-water mark is what counts, wherever it is put.
+    // The high-water mark counts, wherever it is.
     from.outgoing.set_limits(limits(10));
     (0..10).for_each(|_| send(from, b"x"));
     assert_eq!(begins(&monitor, Kind::HighQueueSize).threshold, 9.0);
@@ -251,7 +251,7 @@ fn sending_that_takes_longer_and_longer_is_told_until_it_is_steady() {
     let thresholds = Thresholds { trend_window: 4, ..Thresholds::default() };
     let monitor = open(from, MonitorOptions { samples: 8, thresholds, ..every(SHORT) });
     samples_pass(&monitor, 4);
-    // No more datagrams go out, so each wait adds to the mean of what did.
+    // No more datagrams leave, so each wait raises the mean of those that did.
     let mut wait = Duration::from_millis(1);
     let send_in_vain = || {
         let waited = from.outgoing.send(b"x", &SendOptions::default(), after(wait));
@@ -265,13 +265,13 @@ fn sending_that_takes_longer_and_longer_is_told_until_it_is_steady() {
     ends(&monitor, Kind::IncreasingSendTime);
 }
 
-/// A monitor of the client of a lossy pair that tells of trends soon.
+/// A monitor of the client of a lossy pair that reports trends soon.
 fn of_path(pair: &LossyPair, thresholds: Thresholds) -> Arc<Monitor> {
     let thresholds = Thresholds { trend_window: 6, ..thresholds };
     open(&pair.client.datagrams, MonitorOptions { samples: 6, thresholds, ..every(4 * SHORT) })
 }
 
-/// Does `work` over and over while `body` runs.
+/// Repeats `work` while `body` runs.
 fn meanwhile(work: impl FnMut() + Send, body: impl FnOnce()) {
     let over = AtomicBool::new(false);
     let mut work = work;
@@ -281,7 +281,7 @@ fn meanwhile(work: impl FnMut() + Send, body: impl FnOnce()) {
                 work();
             }
         });
-        // Also when it fails: the scope waits for the thread.
+        // Also on failure: the scope waits for the thread.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
         over.store(true, Ordering::SeqCst);
         result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -304,7 +304,7 @@ fn a_rise_of_the_round_trip_time_is_told_until_it_is_steady() {
     busily(&pair, || {
         samples_pass(&monitor, 8);
         pair.link.set(Conditions::latency(Duration::from_millis(60)));
-        // What it says is the last sample's, which need not be above the mean that rose.
+        // The text has the last sample's figure, which need not be above the mean that rose.
         let alert = begins(&monitor, Kind::RttRise);
         assert!(alert.value > 0.0 && alert.threshold > 0.0, "{alert:?}");
         ends(&monitor, Kind::RttRise);
@@ -333,10 +333,10 @@ fn a_silent_peer_is_told_until_anything_at_all_comes() {
     let pair = LossyPair::new(33);
     let silence = Duration::from_secs(4);
     let monitor = of_path(&pair, Thresholds { silence, ..Thresholds::default() });
-    // Never an alert for one that is not asked to look.
+    // A monitor without this rule never reports it.
     let incurious = of_path(&pair, Thresholds { silence: Duration::ZERO, ..Thresholds::default() });
     busily(&pair, || {
-        // Acknowledgements are enough of a sign of life.
+        // Acknowledgements are enough to show that the peer is alive.
         samples_pass(&monitor, 110);
         assert!(!monitor.alerts(100).iter().any(|alert| alert.kind == Kind::SilentPeer));
         pair.link.set(Conditions { black_hole: true, ..Conditions::default() });
@@ -351,7 +351,7 @@ fn a_silent_peer_is_told_until_anything_at_all_comes() {
     assert!(!incurious.alerts(100).iter().any(|alert| alert.kind == Kind::SilentPeer));
 }
 
-/// Lets the low success rate begin (`true`) or end, again and again; each time is one alert.
+/// Makes the low success rate begin (`true`) or end, again and again, with one alert each time.
 fn flip(pair: &Pair, monitor: &Monitor, began: bool) {
     let from = pair.from();
     while (from.stats().send_success_rate() < 0.8) != began {

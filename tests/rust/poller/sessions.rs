@@ -1,4 +1,4 @@
-//! The poller over objects that are ready when the test says so, and over real sessions where another object matters.
+//! The poller with objects whose readiness the test sets, and with real sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use wtgram::structured::objects::{DEFAULT_QUEUE, Structured};
 use wtgram::structured::registry::{ObjectType, Registry};
 use wtgram::structured::serializer::Json;
 
-/// Ready for what the test says.
+/// An object whose readiness the test sets.
 #[derive(Default)]
 struct Switch {
     ready: AtomicU32,
@@ -100,7 +100,8 @@ fn each_poller_hears_of_a_changed_size_whoever_else_looks() {
     assert_eq!(ready_now(&pollers[0]), [(1, Ready::SIZE_CHANGED)]);
     assert_eq!(ready_now(&pollers[2]), [(1, Ready::SIZE_CHANGED)]);
     assert_eq!(ready_now(&pollers[0]), [], "each change is reported once");
-    // A change that came before anybody asked for it is kept, so that a look at the size before asking misses nothing.
+    // A change from before the object was added is reported, so that a program which reads the size
+    // first misses nothing.
     pollers[1].modify(1, level(Ready::SIZE_CHANGED), 0).unwrap();
     assert_eq!(ready_now(&pollers[1]), [(1, Ready::SIZE_CHANGED)]);
 }
@@ -150,7 +151,7 @@ fn a_retired_object_leaves_at_once_and_is_let_go() {
     assert_eq!(Arc::strong_count(&object), 1);
     assert_eq!(ready_now(&poller), []);
     assert!(matches!(poller.remove(1), Err(Error::InvalidState(_))));
-    // It may be retired between the look-up of its handle and the poller's work.
+    // An object may be retired between the look-up of its handle and the poller's work.
     poller.add(1, Arc::clone(&object) as _, level(Ready::READABLE), 0).unwrap();
     assert_eq!(Arc::strong_count(&object), 1);
     assert_eq!(ready_now(&poller), []);
@@ -158,7 +159,7 @@ fn a_retired_object_leaves_at_once_and_is_let_go() {
 
 #[test]
 fn a_look_may_tell_of_what_it_finds() {
-    /// Expires something in every look, as a transport does, and says so.
+    /// Expires something in every look, as a transport does, and notifies.
     struct Telling(Switch);
     impl Pollable for Telling {
         fn ready(&self) -> Ready {

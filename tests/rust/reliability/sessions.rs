@@ -93,7 +93,7 @@ fn a_program_s_own_datagrams_pass_by_the_layer() {
     assert_eq!(&buffer[..received.size], b"plain");
 }
 
-/// Datagrams of a program that look like the plain frames of a layer.
+/// Datagrams of a program that look like plain frames of a layer.
 fn lookalikes() -> impl Iterator<Item = Vec<u8>> {
     (0..100_u32).map(|number| match number % 2 {
         0 => [b"\x04DATA", &number.to_be_bytes()[..], b"the program's own"].concat(),
@@ -143,7 +143,8 @@ fn a_layer_that_opens_again_is_heard_and_none_of_its_frames_reach_the_reader() {
     let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &LayerOptions::default()).unwrap();
     for _ in 0..10 {
         let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
-        // Where no layer is open nothing is interpreted, so what the other one repeated meanwhile is the reader's.
+        // Without an open layer, nothing is interpreted. So the reader gets what the other layer
+        // retransmitted meanwhile.
         pair.client.datagrams.incoming.clear();
         for number in 0..20_u64 {
             near.send(&number.to_be_bytes(), &SendOptions::default(), soon()).unwrap();
@@ -171,7 +172,7 @@ fn assert_nothing_for_the_reader(transport: &Transport) {
 #[test]
 fn a_message_whose_ttl_passes_before_it_is_sent_expires_also_from_a_broadcaster() {
     let pair = Pair::open(&TransportOptions::default());
-    // Nothing goes before the peer has answered, and it has no layer.
+    // Nothing is sent before the peer has answered, and the peer has no layer.
     let options = LayerOptions { negotiation: Mode::Required, ..LayerOptions::default() };
     let near = Layer::open(Arc::clone(&pair.client.datagrams), &options).unwrap();
     let urgent = |report_id| SendOptions {
@@ -294,11 +295,12 @@ fn a_receiver_that_stops_reading_holds_the_sender_back_and_loses_nothing() {
 fn a_layer_opened_at_once_after_another_goes_on_with_its_sequences() {
     let pair = Pair::open(&TransportOptions::default());
     let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &LayerOptions::default()).unwrap();
-    // Often, because what could go wrong is a race with the end of the first one's task.
+    // Many times, because the fault to find would be a race with the end of the first layer's task.
     for sequence in 0..200 {
         let near = Layer::open(Arc::clone(&pair.client.datagrams), &LayerOptions::default()).unwrap();
         near.send(b"x", &SendOptions::default(), soon()).unwrap();
-        // "Exactly once" holds for one opening: a copy that a busy machine made the layer before send may come first.
+        // "Exactly once" holds for one layer: a copy that the layer before sent on a busy machine
+        // may come first.
         let mut received = far.receive(&mut [0; 8], soon()).unwrap().sequence;
         while received < sequence {
             received = far.receive(&mut [0; 8], soon()).unwrap().sequence;
@@ -308,8 +310,8 @@ fn a_layer_opened_at_once_after_another_goes_on_with_its_sequences() {
     }
 }
 
-/// A poller looks at what it watches with its own lock held, so a layer that tells it with the
-/// layer's lock held waits for it while it waits for the layer.
+/// A poller looks at objects with its own lock held. A layer that notifies it with the layer's lock
+/// held would wait for the poller while the poller waits for the layer.
 #[test]
 fn closing_tells_of_it_with_no_lock_of_the_layer_held() {
     struct Look(std::sync::Weak<Layer>);

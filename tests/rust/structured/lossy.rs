@@ -1,5 +1,5 @@
 //! Structured objects over a reliability layer over a link that loses, reorders and duplicates:
-//! each arrives once, and is what was sent.
+//! each arrives once and unchanged.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use wtgram::structured::objects::Structured;
 use wtgram::structured::registry::{ObjectType, Registry};
 use wtgram::structured::serializer::{Json, MessagePack, Serializer};
 
-/// Objects each way.
+/// Objects in each direction.
 const COUNT: usize = 5_000;
 
-/// The types there are; an object's number says which one it is.
+/// The types. An object's number determines its type.
 const TYPES: [u32; 4] = [0, 7, 300, 65_535];
 
 fn soon() -> Deadline {
@@ -27,7 +27,7 @@ fn soon() -> Deadline {
     Timeout::After(Duration::from_secs(120)).deadline()
 }
 
-/// One serializer for what goes, another for what comes.
+/// One serializer for each direction.
 struct EachWay<Out, In>(Out, In);
 
 impl<Out: Serializer, In: Serializer> Serializer for EachWay<Out, In> {
@@ -54,7 +54,7 @@ fn type_of(number: usize) -> u32 {
     TYPES[number % TYPES.len()]
 }
 
-/// An object of each type looks different; no two objects are the same.
+/// Objects of each type look different. No two objects are equal.
 fn object_of(number: usize) -> Value {
     match number % TYPES.len() {
         0 => json!([number, null, true, -(number as i64), u64::MAX - number as u64]),

@@ -32,7 +32,7 @@ enum Form {
 
 const FORMS: [Form; 3] = [Form::Transport, Form::Session, Form::Reliability];
 
-/// What both sides agreed on: 0, 1 and 65535 without a limit, 2 with 16 bytes at most.
+/// The types that both sides registered: 0, 1 and 65535 without a limit, 2 with at most 16 bytes.
 fn registry() -> Registry {
     registry_of(&[(0, None), (1, None), (2, Some(16)), (65_535, None)]).unwrap()
 }
@@ -55,7 +55,7 @@ fn over_session(session: &Session, types: &[(u32, Option<usize>)], queue: usize)
     Structured::over_session(&session.datagrams, registry, Box::new(Json), queue).unwrap()
 }
 
-/// Both ends in one form, and a way of bringing the far one datagrams of any kind.
+/// Both ends in one form, and a way to send any datagram to the far one.
 struct Ends {
     near: Arc<Structured>,
     far: Arc<Structured>,
@@ -85,7 +85,7 @@ impl Ends {
         Self { near, far, near_layer: layers.map(|(near, _)| near), pair }
     }
 
-    /// Sends a datagram as it is.
+    /// Sends a datagram unchanged.
     fn send_raw(&self, datagram: &[u8]) {
         match &self.near_layer {
             Some(layer) => layer.send(datagram, &SendOptions::default(), soon()).unwrap(),
@@ -102,7 +102,7 @@ fn send(structured: &Structured, type_id: u32, object: &str) -> Result<()> {
     structured.send(type_id, object.as_bytes(), &SendOptions::default(), soon())
 }
 
-/// The next object, which must come: its type and its text.
+/// Waits for the next object. Returns its type and its text.
 fn next(structured: &Structured) -> Result<(u16, String)> {
     receive_within(structured, soon()).map(|(received, text)| (received.type_id, text))
 }
@@ -122,7 +122,7 @@ fn is_readable(structured: &Structured) -> bool {
     !(structured.ready() & Ready::READABLE).is_empty()
 }
 
-/// What stays the same on its way with either serializer.
+/// Values that do not change on their way, with either serializer.
 const SAME: [&str; 14] = [
     "null",
     "true",
@@ -141,7 +141,7 @@ const SAME: [&str; 14] = [
 ];
 
 fn normal(text: &str) -> String {
-    // The one spelling that MessagePack's way through a double changes.
+    // The only spelling that MessagePack changes, because it goes through a double.
     text.replace("e308", "e+308")
 }
 
@@ -263,7 +263,8 @@ fn message_pack_that_json_cannot_say_is_mapped_as_documented_or_refused() {
     assert_eq!(next(&far), object(1, "1"));
 }
 
-/// The program's own: bytes turned around and the type id behind them; it refuses what begins with `!`.
+/// The program's own format: the bytes in reverse order, then the type id. It refuses objects that
+/// begin with `!`.
 #[derive(Clone, Default)]
 struct Turning {
     calls: Arc<AtomicUsize>,
@@ -318,7 +319,7 @@ fn the_program_s_own_serializer_is_asked_in_each_form_and_may_refuse() {
 
 #[test]
 fn a_serializer_may_use_the_transport_that_asks_it() {
-    /// Sends what it is asked to serialize, shortened, before it.
+    /// Before it serializes an object, it sends a shortened one.
     struct Nested(Arc<Mutex<Weak<Structured>>>);
     impl Serializer for Nested {
         fn serialize(&self, type_id: u16, object: &[u8], wire: &mut Vec<u8>) -> Result<()> {
@@ -351,7 +352,7 @@ fn every_fault_of_a_received_datagram_has_its_error_and_its_count_and_the_next_o
         let ends = Ends::new(form, &Json);
         let far = &ends.far;
         let mut expected = far.statistics();
-        // Beside other readers, what is none of its types is none of its business.
+        // Beside other readers, it leaves all datagrams of other types to them.
         if form != Form::Session {
             for short in [&b""[..], b"\0"] {
                 ends.send_raw(short);
@@ -389,7 +390,7 @@ fn every_fault_of_an_object_to_send_has_its_error_and_its_count_and_nothing_is_s
         assert_eq!(send(near, 2, "\"15 letters.....\""), Err(Error::TooLarge { size: 17, limit: 16 }));
         let large = format!("\"{}\"", "x".repeat(60_000));
         assert!(matches!(send(near, 1, &large), Err(Error::TooLarge { .. })));
-        // Its size is what it is when it is compact.
+        // Its size is that of its compact form.
         send(near, 2, &format!("[1,{}2]", " ".repeat(60_000))).unwrap();
         assert_eq!(next(far), object(2, "[1,2]"));
         near.close();
@@ -415,7 +416,7 @@ fn ids_are_0_to_65535_and_each_is_registered_once() {
     for types in [&[(65_536, None)][..], &[(u32::MAX, None)], &[(5, None), (6, None), (5, Some(1))]] {
         assert!(matches!(registry_of(types), Err(Error::InvalidArgument(_))), "{types:?}");
     }
-    // With all of them, nothing of two bytes or more is left for other readers.
+    // With all types registered, the other readers get no datagram of two bytes or more.
     let pair = Pair::open(&TransportOptions::default());
     let structured =
         Structured::over_session(&pair.accepted.datagrams, all, Box::new(Json), DEFAULT_QUEUE).unwrap();
@@ -558,7 +559,7 @@ fn a_poller_is_told_of_arrivals_and_of_the_end_in_each_form() {
     }
 }
 
-/// JSON whose `deserialize` meets the test twice: when it has begun and before it ends.
+/// JSON whose `deserialize` meets the test twice: after it begins and before it ends.
 #[derive(Clone)]
 struct Paused(Arc<Barrier>);
 
@@ -584,7 +585,7 @@ fn a_poller_that_looked_while_an_object_was_decoded_hears_that_it_was_kept() {
         std::thread::scope(|scope| {
             let receiver = scope.spawn(|| ends.far.receive(&mut [0; 2], soon()));
             met.wait();
-            // The only datagram is in the receiver's hands.
+            // The receiver has the only datagram.
             assert_eq!(poll(&poller, Deadline::Now), Err(Error::WouldBlock));
             met.wait();
             assert_eq!(receiver.join().unwrap(), Err(Error::BufferTooSmall { needed: 7 }));
@@ -602,7 +603,7 @@ fn an_object_put_back_by_one_receiver_wakes_another_that_waits_in_each_form() {
         std::thread::scope(|scope| {
             let small = scope.spawn(|| ends.far.receive(&mut [0; 2], soon()));
             met.wait();
-            // The only datagram is in the first receiver's hands: the second one waits.
+            // The first receiver has the only datagram. The second one waits.
             let (waits, got) = std::sync::mpsc::channel();
             let far = Arc::clone(&ends.far);
             std::thread::spawn(move || waits.send(receive_within(&far, Deadline::Never)));
@@ -627,14 +628,15 @@ fn beside_other_readers_each_takes_its_types_and_the_transport_keeps_the_rest() 
         send_raw(&pair, datagram);
     }
     near_layer.send(b"\0\x01reliable", &SendOptions::default(), soon()).unwrap();
-    // Of two that want a type the one that was opened first has it.
+    // If two want a type, the one that was opened first gets it.
     assert_eq!([next(&first), next(&first)], [object(1, "[1]"), object(1, "\"x\"")]);
     assert_eq!(next(&second), object(2, "[2]"));
     assert_eq!([receive(pair.to()), receive(pair.to())], [&b"\0\x03[3]"[..], b"\0"]);
     let mut buffer = [0; 64];
     let size = far_layer.receive(&mut buffer, soon()).unwrap().size;
     assert_eq!(&buffer[..size], b"\0\x01reliable");
-    // What it no longer takes goes to the next that does, and at last stays with the transport.
+    // What it no longer takes goes to the next that takes it, and otherwise stays with the
+    // transport.
     first.close();
     send_raw(&pair, b"\0\x01[4]");
     assert_eq!(next(&second), object(1, "[4]"));
@@ -653,7 +655,7 @@ fn the_session_form_has_a_queue_of_its_own_with_its_own_size_and_drop_count() {
     for number in 0..8 {
         send_raw(&pair, format!("\0\x01{number}").as_bytes());
     }
-    // The transport's own queue has nothing to do with it.
+    // The transport's own queue plays no part.
     send_raw(&pair, b"behind them");
     assert_eq!(receive(pair.to()), b"behind them");
     let statistics = structured.statistics();
@@ -679,7 +681,8 @@ fn an_object_comes_with_what_is_known_about_its_datagram_in_each_form() {
             send(&ends.near, 1, "[ 1 ]").unwrap();
             eventually("it has arrived", || is_readable(&ends.far));
             let arrived = now_us();
-            // Far more than lies between two looks at two clocks, on a busy machine, too.
+            // Far more than the difference between two clocks that are read one after the other,
+            // even on a busy machine.
             let waits = if sequence == 2 { Duration::from_secs(2) } else { Duration::ZERO };
             std::thread::sleep(waits);
             let (received, _) = receive_within(&ends.far, Deadline::Now).unwrap();
@@ -716,7 +719,7 @@ fn priority_ttl_and_report_are_those_of_each_object() {
 #[test]
 fn over_a_layer_too_priority_and_ttl_are_those_of_each_object_and_the_layer_has_the_outcomes() {
     let (pair, link) = blocked(&TransportOptions::default());
-    // What is not of the layer takes all the room there is, so that it transmits nothing yet.
+    // Other datagrams fill the queue, so that the layer transmits nothing yet.
     let below = pair.from();
     while below.outgoing.free_places(0) > 0 {
         below.send(b"first", &SendOptions::default(), Deadline::Now).unwrap();
@@ -756,7 +759,7 @@ fn a_full_queue_is_a_status_of_its_own_and_counted() {
     assert!((near.ready() & Ready::WRITABLE).is_empty());
 }
 
-/// Receivers that wait for ever, and what ended their waiting.
+/// Receivers that wait for ever, and the errors that ended their waits.
 fn ends_waiting(structured: &Structured, end: impl FnOnce()) {
     std::thread::scope(|scope| {
         let receivers: Vec<_> =
@@ -791,7 +794,8 @@ fn the_end_of_the_session_or_its_transport_wakes_who_waits_in_each_form() {
         eventually("it is closed", || ends.far.is_closed());
         assert_eq!(send(&ends.far, 1, "1"), Err(Error::Closed), "{form:?}");
         let ends = Ends::new(form, &Json);
-        // Datagrams that nobody reads from the transport's own queue keep nobody from hearing of the end.
+        // Datagrams that no thread reads from the transport's own queue must not hide the end from
+        // other readers.
         if form == Form::Session {
             send_raw(&ends.pair, b"unread");
         }
@@ -820,7 +824,7 @@ fn what_has_arrived_is_received_after_the_end() {
     }
 }
 
-/// How many objects wait at the far end.
+/// The number of objects that wait at the far end.
 fn arrived(ends: &Ends, form: Form) -> u64 {
     match form {
         Form::Transport => ends.pair.to().waiting().incoming.datagrams,
@@ -859,7 +863,7 @@ fn many_threads_send_and_receive_and_each_object_goes_to_one_of_them() {
                 let (near, window, received, sent) = (&ends.near, &window, &received, &sent);
                 scope.spawn(move || {
                     for number in 0..EACH {
-                        // No more under way than every queue holds.
+                        // No more on the way than every queue holds.
                         let guard = window.lock().unwrap();
                         eventually("there is room", || {
                             sent.load(Ordering::SeqCst) - received.load(Ordering::SeqCst) < 50

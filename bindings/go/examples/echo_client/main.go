@@ -93,7 +93,7 @@ func main() {
 	}
 }
 
-// payload is the number, then bytes that follow from it: whoever knows the number knows the whole datagram.
+// payload returns the number and bytes computed from it, so that the number determines the whole datagram.
 func payload(size int, number uint64) []byte {
 	data := binary.LittleEndian.AppendUint64(make([]byte, 0, size), number)
 	for i := uint64(len(data)); i < uint64(size); i++ {

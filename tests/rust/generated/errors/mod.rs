@@ -1,4 +1,5 @@
-//! `docs/errors.md` is made of the statuses and of what to do about each. `make header` writes it.
+//! `docs/errors.md` is generated from the statuses and from the advice for each. `make header`
+//! writes it.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,9 +1,10 @@
-//! The chapters of the header, in the order in which a reader meets them. A type comes before what uses it.
+//! The chapters of the header, in the order of reading. A type comes before the functions that use
+//! it.
 
 use std::path::Path;
 
-/// A chapter and the files of `src/ffi` that it is made of. The module documentation of its main file introduces it,
-/// that of each other file a section.
+/// A chapter and its files of `src/ffi`. The module documentation of the main file introduces the
+/// chapter; that of each other file introduces a section.
 pub struct Chapter {
     /// The name of its group in the reference.
     pub group: &'static str,
@@ -76,7 +77,7 @@ impl Chapter {
     }
 }
 
-/// What introduces a chapter or a section.
+/// The introduction of a chapter or a section.
 pub struct Intro {
     pub title: String,
     pub text: String,

@@ -1,6 +1,6 @@
-//! What cbindgen writes, item by item.
+//! The items that cbindgen writes.
 
-/// No line of a comment is longer.
+/// The maximum width of a comment.
 const WIDTH: usize = 100;
 
 /// A definition or declaration with its comment.
@@ -22,19 +22,19 @@ impl Item {
         })
     }
 
-    /// The order in a file; an inline `_init` comes after the `_init_sized` that it calls.
+    /// The order in a file. An inline `_init` comes after the `_init_sized` that it calls.
     pub fn after_what_it_calls(&self, place: usize, source: &str) -> (usize, bool) {
         let sized = source.find(&format!("extern \"C\" fn {}_sized(", self.name));
         (sized.unwrap_or(place), sized.is_some())
     }
 
-    /// A function whose name is the beginning of another's, which comes first.
+    /// Whether the function's name is a prefix of another function's name, which then comes later.
     fn place_of_function(&self, source: &str) -> Option<usize> {
         source.find(&format!("extern \"C\" fn {}(", self.name))
     }
 }
 
-/// The items of a header, each once: cbindgen meets files that others declare as modules twice.
+/// The items of a header, each once: cbindgen writes files twice that others declare as modules.
 pub fn split(header: &str) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     for block in header.split("\n\n") {

@@ -1,4 +1,5 @@
-//! `include/wtgram.h` is what cbindgen makes of the sources today, sorted into chapters. `make header` writes it.
+//! `include/wtgram.h` is what cbindgen writes for the sources today, sorted into chapters. `make
+//! header` writes it.
 
 mod chapters;
 mod items;
@@ -33,7 +34,7 @@ fn root() -> &'static Path {
 fn items() -> Vec<Item> {
     let config =
         cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml can be read");
-    // Only the C interface is read, so that nothing of the core can leak into the header.
+    // cbindgen reads only the C interface, so that no item of the core can get into the header.
     let files: BTreeSet<_> = CHAPTERS.iter().flat_map(|chapter| chapter.files).collect();
     let builder = files
         .iter()
@@ -100,7 +101,7 @@ fn chapter_to(
     body.push_str("/** @} */\n\n");
 }
 
-/// A text as lines of a comment.
+/// Turns a text into lines of a comment.
 fn lines(text: &str) -> String {
     text.lines().fold(String::new(), |mut all, line| {
         let _ = writeln!(all, "{}", format!(" * {line}").trim_end());

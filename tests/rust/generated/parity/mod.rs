@@ -1,4 +1,5 @@
-//! `docs/parity.md` has a row for everything that the reference documents, and its rows name what exists and is tested.
+//! `docs/parity.md` has a row for everything that the reference documents. Its rows name only
+//! things that exist and tests that run.
 
 mod cpp;
 mod go;
@@ -23,7 +24,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The texts of the files of `folder` whose names end so.
+/// The texts of the files of `folder` with these endings.
 fn sources(folder: &str, is_source: impl Fn(&str) -> bool) -> Vec<String> {
     let entries = fs::read_dir(root().join(folder)).expect("a folder can be listed");
     let files = entries.map(|entry| entry.expect("an entry can be read").path());
@@ -35,12 +36,12 @@ fn sources(folder: &str, is_source: impl Fn(&str) -> bool) -> Vec<String> {
     texts
 }
 
-/// Fails with all that is wrong.
+/// Fails with a list of all problems.
 fn report(faults: &[String]) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// One line for each name in a column that `is_declared` does not know.
+/// One line for each name in a column that `is_declared` does not find.
 fn undeclared(column: fn(&Row) -> &Vec<String>, is_declared: impl Fn(&str) -> bool) -> Vec<String> {
     let mut faults = Vec::new();
     for row in rows() {
@@ -146,7 +147,7 @@ fn every_row_has_a_test_that_exists_in_each_language_that_it_claims() {
 
 #[test]
 fn every_exported_function_of_the_transport_is_in_a_row_or_belongs_to_one() {
-    // Initializers belong to their structs, which rows name by their functions.
+    // Initializers belong to their structs. Rows name those.
     let text = read("docs/parity.md");
     let header = code(&read("include/wtgram.h"));
     let functions = header.split(|character: char| !(character.is_alphanumeric() || character == '_'));

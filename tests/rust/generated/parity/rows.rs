@@ -1,4 +1,4 @@
-//! The rows of `parity.toml`, and the page that is made of them.
+//! The rows of `parity.toml`, and the page that is generated from them.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::read;
 use super::reference::VERSIONS;
 
-/// What the reference has, and where it is here.
+/// An item of the reference and its counterpart here.
 pub struct Row {
     /// The first word of its heading: a class, or what belongs to the module.
     pub group: String,
@@ -22,7 +22,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// What to look for in `parity.toml`.
+    /// The text to search for in `parity.toml`.
     pub fn place(&self) -> String {
         format!("{}: {}", self.group, self.reference)
     }

@@ -1,4 +1,4 @@
-//! Source texts without what is no code in them.
+//! Source text without comments and literals.
 
 /// `text` with a blank for each comment and an empty text for each literal; line ends stay. C, C++,
 /// Go and Rust alike, as far as names go.
