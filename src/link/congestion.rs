@@ -24,8 +24,8 @@ use super::config::Congestion;
 
 /// What the controller of one connection last knew.
 ///
-/// One thread at a time hands over and writes `handed_bytes`. The controller writes everything
-/// else, under the connection's lock.
+/// Only the thread that hands over, one at a time, writes `handed_bytes` and `held_back`. The
+/// controller writes the other figures, under the connection's lock.
 #[derive(Debug, Default)]
 pub struct PathView {
     window_bytes: AtomicU64,
