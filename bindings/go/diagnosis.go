@@ -9,14 +9,14 @@ import (
 	"runtime"
 )
 
-// Finding is something that looks wrong.
+// Finding is a problem that Diagnose found.
 type Finding struct {
 	Code    string  `json:"code"` // stable
 	Message string  `json:"message"`
 	Figure  float64 `json:"figure"`
 }
 
-// Diagnose says what looks wrong; nothing, if nothing does.
+// Diagnose returns the problems of the transport, or none.
 func (t *Transport) Diagnose() ([]Finding, error) {
 	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
 		return Status(C.wtgram_transport_diagnose(t.session.datagrams.get(), text, capacity, length))
@@ -31,7 +31,7 @@ func (t *Transport) Diagnose() ([]Finding, error) {
 	return findings, nil
 }
 
-// DebugState is everything there is to see, as JSON for people.
+// DebugState returns the whole state as JSON for people.
 func (t *Transport) DebugState() (json.RawMessage, error) {
 	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
 		return Status(C.wtgram_transport_get_debug_state(t.session.datagrams.get(), text, capacity, length))
@@ -39,15 +39,15 @@ func (t *Transport) DebugState() (json.RawMessage, error) {
 	return json.RawMessage(text), err
 }
 
-// Prometheus is the figures of the transport and its path as OpenMetrics text 1.0.
+// Prometheus returns the figures of the transport and its path as OpenMetrics text 1.0.
 func (t *Transport) Prometheus() (string, error) {
 	return t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
 		return Status(C.wtgram_transport_get_prometheus(t.session.datagrams.get(), text, capacity, length))
 	})
 }
 
-// Prometheus returns the sums over all transports that the process has and had, as OpenMetrics text. Serve it as
-// application/openmetrics-text; version=1.0.0; charset=utf-8.
+// Prometheus returns the sums of all transports of the process, past and present, as OpenMetrics
+// text. Serve it as application/openmetrics-text; version=1.0.0; charset=utf-8.
 func Prometheus() (string, error) {
 	return readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
 		return Status(C.wtgram_process_get_prometheus(text, capacity, length))

@@ -46,21 +46,21 @@ const (
 	ErrTruncated               Status = C.WTGRAM_ERROR_TRUNCATED       // a structured datagram without a whole type id
 )
 
-// Error is the library's own sentence for the status.
+// Error returns the library's text for the status.
 func (s Status) Error() string {
 	return "wtgram: " + C.GoString(C.wtgram_status_message(C.int32_t(s)))
 }
 
-// String is the name of the C constant.
+// String returns the name of the C constant.
 func (s Status) String() string { return C.GoString(C.wtgram_status_name(C.int32_t(s))) }
 
 // Timeout makes Status a net.Error.
 func (s Status) Timeout() bool { return s == ErrTimedOut || s == ErrConnectTimeout }
 
-// Temporary makes Status a net.Error; the notion is deprecated there and false here.
+// Temporary makes Status a net.Error. It is deprecated there and always false here.
 func (s Status) Temporary() bool { return false }
 
-// Unwrap ties the statuses that the standard library has a word for to that word.
+// Unwrap returns the standard library's error for the status, if there is one.
 func (s Status) Unwrap() error {
 	switch s {
 	case ErrClosed:
@@ -73,7 +73,7 @@ func (s Status) Unwrap() error {
 
 var _ net.Error = ErrClosed
 
-// Error is a failed Dial or Listen, or invalid JSON: what was tried, the status, and the details.
+// Error is a failed Dial or Listen, or invalid JSON: the operation, the status, and the details.
 type Error struct {
 	Op     string
 	Status Status
@@ -99,7 +99,7 @@ func (e *Error) Temporary() bool { return false }
 // SessionErrorCode is the application's own code of a close.
 type SessionErrorCode uint32
 
-// SessionError says how a session ended. It is ErrClosed, and net.ErrClosed, to errors.Is.
+// SessionError says how a session ended. errors.Is finds ErrClosed and net.ErrClosed in it.
 type SessionError struct {
 	Remote    bool // the peer closed it
 	ErrorCode SessionErrorCode
@@ -119,7 +119,7 @@ func (e *SessionError) Error() string {
 	return fmt.Sprintf("wtgram: session closed: code %d, %q", e.ErrorCode, e.Message)
 }
 
-// Unwrap makes it ErrClosed.
+// Unwrap returns ErrClosed.
 func (e *SessionError) Unwrap() error { return ErrClosed }
 
 // check turns a status of the library into an error.

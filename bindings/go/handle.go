@@ -1,8 +1,8 @@
 package wtgram
 
-// held is a handle of the library in a Go value whose cleanup frees it. The tag wtgram_gcstress
-// collects garbage at every read, so that a value that is not kept alive for as long as its handle
-// is in use is found out by the tests.
+// held is a handle of the library in a Go value, whose cleanup frees the handle. The tag
+// wtgram_gcstress collects garbage at every read. So the tests find a value that is not kept alive
+// while its handle is in use.
 type held[H any] struct{ h H }
 
 func (h *held[H]) get() H {

@@ -16,7 +16,7 @@ type HeartbeatOptions struct {
 }
 
 // StartHeartbeat sends a heartbeat of priority 1 now and in every interval, until StopHeartbeat or
-// the end. Receivers get heartbeats like any datagram: IsHeartbeat tells.
+// the end of the transport. Receivers get heartbeats like any datagram; use IsHeartbeat.
 func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
 	var c C.wtgram_heartbeat_options
 	C.wtgram_heartbeat_options_init(&c)
@@ -27,19 +27,20 @@ func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
 	return t.done(C.wtgram_transport_start_heartbeat(t.session.datagrams.get(), &c))
 }
 
-// StopHeartbeat ends heartbeat and watch.
+// StopHeartbeat stops the heartbeat and the watch.
 func (t *Transport) StopHeartbeat() error {
 	return t.done(C.wtgram_transport_stop_heartbeat(t.session.datagrams.get()))
 }
 
-// IsPeerSilent says whether the heartbeat's watch has heard nothing from the peer for as long as it was told.
+// IsPeerSilent reports whether nothing has arrived for HeartbeatOptions.SilentAfterIntervals
+// intervals.
 func (t *Transport) IsPeerSilent() (bool, error) {
 	var silent C.bool
 	err := t.done(C.wtgram_transport_is_peer_silent(t.session.datagrams.get(), &silent))
 	return bool(silent), err
 }
 
-// WaitPeerSilent waits until IsPeerSilent.
+// WaitPeerSilent waits until IsPeerSilent is true.
 func (t *Transport) WaitPeerSilent(ctx context.Context) error {
 	defer runtime.KeepAlive(t.session)
 	return t.session.waitFor(ctx, &t.session.silent, func() Status {

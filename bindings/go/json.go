@@ -13,7 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// SendJSON sends v as JSON; a json.RawMessage is checked strictly and sent without its white space.
+// SendJSON sends v as JSON. It checks a json.RawMessage strictly and sends it without its white
+// space.
 func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) error {
 	defer runtime.KeepAlive(t.session)
 	text, raw := v.(json.RawMessage)
@@ -35,9 +36,9 @@ func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) er
 	return err
 }
 
-// ReceiveJSON waits for the next datagram and decodes it into v. Where it is not acceptable JSON
-// (UTF-8 throughout, no lone surrogates, at most 127 levels) or does not fit v, the error is
-// ErrSerialization and the datagram is gone: it would block all that follow.
+// ReceiveJSON waits for the next datagram and decodes it into v. If the datagram is not acceptable
+// JSON (UTF-8 throughout, no lone surrogates, at most 127 levels) or does not fit v, it returns
+// ErrSerialization and drops the datagram, which would block all that follow.
 func (t *Transport) ReceiveJSON(ctx context.Context, v any) error {
 	data, err := t.Receive(ctx)
 	if err != nil {
@@ -53,7 +54,8 @@ func (t *Transport) ReceiveJSON(ctx context.Context, v any) error {
 	return nil
 }
 
-// strictJSON refuses what encoding/json repairs in silence, and what the library does not send.
+// strictJSON refuses text that encoding/json would repair silently, because the library does not
+// send such text.
 func strictJSON(text []byte) error {
 	if !utf8.Valid(text) {
 		return errors.New("not UTF-8")

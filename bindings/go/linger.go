@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// linger is what a goroutine waits for inside the library, and how long, before it waits in Go.
+// linger says what a goroutine waits for inside the library, and how long, before it waits in Go.
 //
-// Where data flows without end a wait is over within microseconds, and to sleep and wake in Go
-// costs more than what is waited for: descriptor, network poller, pump, and two or three threads
-// that look for work. Inside the library the lane wakes the thread directly. That keeps a thread
-// and one of Go's processors busy, so only a few goroutines linger at a time, always fewer than
-// there are processors, and not for long.
+// While data flows without a pause, a wait ends within microseconds. To sleep and wake in Go costs
+// more than that: descriptor, network poller, pump, and two or three threads that look for work.
+// Inside the library, the lane wakes the thread directly. That keeps a thread and one of Go's
+// processors busy, so only a few goroutines linger at a time, always fewer than there are
+// processors, and not for long.
 type linger struct {
 	what uint32 // 0: for nothing but the time to pass
 	time time.Duration
@@ -24,16 +24,15 @@ type linger struct {
 
 var (
 	whileReadable = []linger{{C.WTGRAM_READY_READABLE, 200 * time.Microsecond}}
-	// Not until the first datagram has left, but until half of them have: who is woken for each
-	// place alone does little else than being woken. Where the water marks know nothing of what is
-	// full, as they do not of bytes, a nap is as good. Where it takes longer, places are what
-	// counts, and Go waits for the next one.
+	// Waits until half of the datagrams have left, not only the first: a goroutine that is woken for
+	// each place does little else. The water marks count datagrams. If bytes fill the queue, a nap
+	// does as well. If it takes longer, Go waits for the next place.
 	whileFull = []linger{{C.WTGRAM_READY_LOW_WATER, 5 * time.Millisecond}, {0, 500 * time.Microsecond}}
 )
 
 const maxLingerers = 4
 
-// lingerPollers are one poller for each goroutine that may linger.
+// lingerPollers has one poller for each goroutine that may linger.
 func lingerPollers() (chan C.wtgram_poller, error) {
 	count := min(runtime.GOMAXPROCS(0)-1, maxLingerers)
 	pollers := make(chan C.wtgram_poller, count)
@@ -47,7 +46,7 @@ func lingerPollers() (chan C.wtgram_poller, error) {
 	return pollers, nil
 }
 
-// linger says whether the object became ready, or the time has passed that was waited for.
+// linger reports whether the object became ready, or the time to wait has passed.
 func (p *pump) linger(object C.uint64_t, l linger) bool {
 	select {
 	case poller := <-p.lingering:

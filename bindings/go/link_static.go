@@ -2,7 +2,8 @@
 
 package wtgram
 
-// The archive comes first and resolves everything; the -lwtgram that pkg-config adds is then not needed by anybody.
+// The archive comes first and resolves everything, so the -lwtgram that pkg-config adds is not
+// needed.
 
 // #cgo LDFLAGS: -l:libwtgram.a -Wl,--as-needed
 // #cgo pkg-config: --static wtgram

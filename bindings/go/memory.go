@@ -8,10 +8,10 @@ import (
 	"unsafe"
 )
 
-// pointer is where the bytes are, nil for none.
+// pointer points to the first byte; nil if there is none.
 func pointer(data []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(data)) }
 
-// texts are strings as C reads them, one after the other, each with its NUL.
+// texts joins strings for C, each with its NUL.
 func texts(values ...string) ([]byte, error) {
 	var all []byte
 	for _, value := range values {
@@ -31,7 +31,7 @@ func optionalText(value string) ([]byte, error) {
 	return texts(value)
 }
 
-// detailOf is the text that the library wrote into a detail buffer.
+// detailOf returns the text that the library wrote into a detail buffer.
 func detailOf(buffer []byte) string {
 	text, _, _ := strings.Cut(string(buffer), "\x00")
 	return text

@@ -15,7 +15,7 @@ type Monitor struct {
 	session *Session
 }
 
-// monitor is what the pump knows; it does not refer to the Monitor, which can therefore be collected.
+// monitor is the pump's part. It does not refer to the Monitor, which can therefore be collected.
 type monitor struct {
 	handle     held[C.wtgram_monitor]
 	owner      *session
@@ -55,7 +55,7 @@ func (o *MonitorOptions) c() (c C.wtgram_monitor_options) {
 	return c
 }
 
-// OpenMonitor begins to watch the transport; the first sample comes after one interval.
+// OpenMonitor starts to watch the transport. The first sample comes after one interval.
 func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 	defer runtime.KeepAlive(t.session)
 	if options.MaxSamples < 0 || options.MaxAlerts < 0 {

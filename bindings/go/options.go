@@ -214,14 +214,14 @@ func WithQueues(queues QueueOptions) Option {
 	})
 }
 
-// setUnlessZero keeps the library's default where nothing else was asked for.
+// setUnlessZero keeps the library's default if value is zero.
 func setUnlessZero(to *C.uint64_t, value uint64) {
 	if value != 0 {
 		*to = C.uint64_t(value)
 	}
 }
 
-// setOrZero is the same where a negative value stands for 0.
+// setOrZero keeps the default if value is zero, too; a negative value sets 0.
 func setOrZero[T C.double | C.int64_t](to *T, value T) {
 	if value != 0 {
 		*to = max(0, value)

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// outbox is what one crossing into the library takes along. Outboxes are reused by all sessions.
+// outbox has the contents of one crossing into the library. All sessions reuse outboxes.
 type outbox struct {
 	arena   [64 * 1024]byte // no datagram is larger
 	lengths [C.BRIDGE_BATCH]C.size_t
@@ -33,7 +33,7 @@ func (b *outbox) add(place int, id C.uint32_t, data []byte) {
 	b.count++
 }
 
-// status is ErrWouldBlock while something in the box waits for room.
+// status is ErrWouldBlock while a datagram in the box waits for space.
 func (b *outbox) status() Status {
 	for _, result := range b.results[:b.count] {
 		if result == C.WTGRAM_ERROR_WOULD_BLOCK {
@@ -43,9 +43,10 @@ func (b *outbox) status() Status {
 	return 0
 }
 
-// sendAll sends `count` items in as few crossings as they need, and says how many were accepted;
-// failed hears of each of the others. It waits for room until ctx ends, or, without one, not at
-// all. `send` sends what in the box has the result WOULD_BLOCK, and says how many were accepted.
+// sendAll sends `count` items in as few crossings as possible, and returns how many were accepted.
+// It calls failed for each of the others. It waits for space until ctx ends; without a ctx, it does
+// not wait. `send` sends the items of the box with the result WOULD_BLOCK, and returns how many
+// were accepted.
 func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, options SendOptions,
 	item func(i int) (id C.uint32_t, data []byte, err error), send func(*outbox, attempt) C.int32_t,
 	failed func(i int, err error)) (accepted int) {
@@ -95,7 +96,7 @@ func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, opti
 	return accepted
 }
 
-// intoSlice keeps the errors of `count` items, from the first one on.
+// intoSlice collects the errors of `count` items, from the first error on.
 func intoSlice(count int, errs *[]error) func(i int, err error) {
 	return func(i int, err error) {
 		if *errs == nil {

@@ -8,7 +8,7 @@ import (
 	"runtime"
 )
 
-// OutcomeKind is what became of a datagram.
+// OutcomeKind says how a datagram ended.
 type OutcomeKind uint32
 
 const (
@@ -22,7 +22,7 @@ const (
 	OutcomeClosed   OutcomeKind = C.WTGRAM_OUTCOME_CLOSED    // the transport closed first
 )
 
-// Outcome is what became of a datagram that was sent with a ReportID.
+// Outcome is the outcome of a datagram that was sent with a ReportID.
 type Outcome struct {
 	ReportID uint64
 	Kind     OutcomeKind
@@ -40,7 +40,8 @@ func (t *Transport) NextOutcome(ctx context.Context) (Outcome, error) {
 	return Outcome{uint64(c.report_id), OutcomeKind(c.kind)}, err
 }
 
-// NextOutcomes waits for the first outcome, then takes what is there, up to len(into), and says how many.
+// NextOutcomes waits for the first outcome, then takes all that are there, up to len(into), and
+// returns how many.
 func (t *Transport) NextOutcomes(ctx context.Context, into []Outcome) (int, error) {
 	defer runtime.KeepAlive(t.session)
 	if len(into) == 0 {

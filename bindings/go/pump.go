@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// pump is the process's one poller of the library and the goroutine that reads its events. The poller's descriptor is
-// watched by Go's network poller, so that nobody's waiting costs a thread.
+// pump is the process's only poller of the library, and the goroutine that reads its events. Go's
+// network poller watches its descriptor, so that a waiting goroutine holds no thread.
 type pump struct {
 	poller  C.wtgram_poller
 	file    *os.File
@@ -42,7 +42,7 @@ func startPump() (*pump, error) {
 	if err := check(C.wtgram_poller_get_fd(p.poller, &fd)); err != nil {
 		return nil, err
 	}
-	// The library owns fd; ours is a duplicate, which Go may close. Both share the non-blocking mode.
+	// The library owns fd. This is a duplicate, which Go may close. Both share the non-blocking mode.
 	own, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
 	if errno != 0 {
 		return nil, fmt.Errorf("wtgram: duplicating the poller's descriptor: %w", errno)
@@ -61,8 +61,8 @@ func startPump() (*pump, error) {
 
 func (p *pump) run(raw syscall.RawConn) {
 	events := make([]C.wtgram_event, 256)
-	// Go's poller is edge-triggered: it may sleep only after the library said that nothing is ready. From then
-	// on, each object that becomes ready makes the descriptor readable again.
+	// Go's poller is edge-triggered: the pump may sleep only after the library said that nothing is
+	// ready. From then on, each object that becomes ready makes the descriptor readable again.
 	_ = raw.Read(func(uintptr) bool {
 		for {
 			count := C.bridge_poller_wait(p.poller, &events[0], C.size_t(len(events)))
@@ -92,8 +92,8 @@ func (p *pump) run(raw syscall.RawConn) {
 	}
 }
 
-// source is one object in the poller. It is reported once for each time it is armed: an object that
-// is ready while nobody wants to know costs nothing.
+// source is one object in the poller. It is reported once each time it is armed, so an object that
+// is ready costs nothing while no goroutine waits for it.
 type source struct {
 	pump   *pump
 	object C.uint64_t
@@ -116,7 +116,8 @@ func (p *pump) source(object C.uint64_t, ready func(what uint32)) *source {
 	return s
 }
 
-// arm asks for one report of `what`. The end of the object is reported in any case; if that is past, at once.
+// arm requests one report of `what`. The end of the object is reported in any case, at once if it
+// has ended.
 func (s *source) arm(what uint32) {
 	s.mu.Lock()
 	if s.armed|what == s.armed {
@@ -130,8 +131,8 @@ func (s *source) arm(what uint32) {
 	}
 }
 
-// tell says to the poller what is wanted now. A thousand goroutines may want to at once: they queue
-// here, as goroutines, and not in the library, as threads.
+// tell sets the present interest in the poller. A thousand goroutines may call it at once: they
+// wait here, as goroutines, and not in the library, as threads.
 func (s *source) tell(wanted uint32) error {
 	s.pump.calls.Lock()
 	defer s.pump.calls.Unlock()
@@ -159,7 +160,7 @@ func (s *source) fired(what uint32) {
 	s.ready(what)
 }
 
-// forget takes the object out for good; before its handle is freed.
+// forget removes the object. Call it before the handle is freed.
 func (s *source) forget() {
 	s.pump.mu.Lock()
 	delete(s.pump.sources, s.cookie)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// slab is what one crossing into the library fills. Slabs are reused by all sessions.
+// slab is the memory that one crossing into the library fills. All sessions reuse slabs.
 type slab struct {
 	arena    [64 * 1024]byte // no datagram is larger
 	received [C.BRIDGE_BATCH]C.wtgram_received_datagram
@@ -20,9 +20,9 @@ type slab struct {
 
 var slabs = sync.Pool{New: func() any { return new(slab) }}
 
-// tryReceive takes one datagram, and no others with it: what nobody has asked for stays in the
-// library's queue, where it ages, is counted and can be read by others. The status is 0 or why
-// there is none. metadata may be nil.
+// tryReceive takes one datagram and no more: the others stay in the library's queue, where they
+// age, are counted, and can be read by others. The status is 0, or says why there is none. metadata
+// may be nil.
 func (s *session) tryReceive(metadata *C.wtgram_datagram_metadata, withChecksum bool) ([]byte, Status) {
 	room := slabs.Get().(*slab)
 	var length C.size_t

@@ -65,7 +65,7 @@ func (r *Registry) snapshot() registered {
 	return registered{maps.Clone(r.byID), maps.Clone(r.byType)}
 }
 
-// of finds the type of a value, and what to give to the codec: always a pointer, as for decoding.
+// of returns the type of a value, and what the codec gets: always a pointer, as for decoding.
 func (r *registered) of(value any) (*objectType, any) {
 	goType := reflect.TypeOf(value)
 	if goType == nil {
@@ -97,13 +97,14 @@ func (t *objectType) decode(codec Codec, data []byte) (any, error) {
 	return value.Elem().Interface(), err
 }
 
-// Codec converts a value, which is always a pointer, to bytes and back. Many goroutines may call it at once.
+// Codec converts a value, which is always a pointer, to bytes and back. Many goroutines may call it
+// at once.
 type Codec interface {
 	Marshal(value any) ([]byte, error)
 	Unmarshal(data []byte, value any) error
 }
 
-// libraryCodec is one whose wire format the library makes out of JSON text.
+// libraryCodec is a codec whose wire format the library makes from JSON text.
 type libraryCodec C.wtgram_serializer_kind
 
 var (
@@ -119,7 +120,8 @@ var (
 func (libraryCodec) Marshal(value any) ([]byte, error)      { return json.Marshal(value) }
 func (libraryCodec) Unmarshal(data []byte, value any) error { return json.Unmarshal(data, value) }
 
-// Message marshals itself, as the code does that several compilers of protobuf generate. For others, CodecFuncs:
+// Message marshals itself. Several protobuf compilers generate such code. For others, see
+// CodecFuncs:
 //
 //	wtgram.CodecFuncs(
 //		func(value any) ([]byte, error) { return proto.Marshal(value.(proto.Message)) },
@@ -149,7 +151,7 @@ func (messageCodec) Unmarshal(data []byte, value any) error {
 	return message.Unmarshal(data)
 }
 
-// CodecFuncs makes a Codec of two functions.
+// CodecFuncs makes a Codec from two functions.
 func CodecFuncs(marshal func(value any) ([]byte, error), unmarshal func(data []byte, value any) error) Codec {
 	return codecFuncs{marshal, unmarshal}
 }

@@ -21,7 +21,8 @@ type Reliability struct {
 	session *Session
 }
 
-// reliability is what the pump knows; it does not refer to the Reliability, which can therefore be collected.
+// reliability is the pump's part. It does not refer to the Reliability, which can therefore be
+// collected.
 type reliability struct {
 	handle   held[C.wtgram_reliability]
 	owner    *session
@@ -136,12 +137,13 @@ func (r *Reliability) SendWith(ctx context.Context, data []byte, options SendOpt
 		func(one attempt) Status { return r.trySend(data, one) })
 }
 
-// SendReported is Send with a report id; NextOutcome returns the outcome. 0 reports nothing.
+// SendReported is Send with a report id. NextOutcome returns the outcome. With 0, there is no
+// report.
 func (r *Reliability) SendReported(ctx context.Context, data []byte, reportID uint64) error {
 	return r.SendWith(ctx, data, SendOptions{ReportID: reportID})
 }
 
-// TrySend is SendWith that never waits: ErrWouldBlock when the window is full.
+// TrySend is SendWith, but never waits: it returns ErrWouldBlock if the window is full.
 func (r *Reliability) TrySend(data []byte, options SendOptions) error {
 	defer runtime.KeepAlive(r)
 	return r.owner.result(r.trySend(data, attempt{SendOptions: options}))
@@ -165,7 +167,7 @@ func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
 	return data, err
 }
 
-// TryReceive is Receive that never waits: ErrWouldBlock when nothing is there.
+// TryReceive is Receive, but never waits: it returns ErrWouldBlock if nothing is there.
 func (r *Reliability) TryReceive() ([]byte, error) {
 	defer runtime.KeepAlive(r)
 	data, status := r.tryReceive()
@@ -197,14 +199,15 @@ func (r *Reliability) MaxMessageSize() (int, error) {
 	return int(bytes), nil
 }
 
-// IsClosed says whether the layer, or its transport, is closed; what has arrived can still be received.
+// IsClosed reports whether the layer or its transport is closed. What has arrived can still be
+// received.
 func (r *Reliability) IsClosed() bool {
 	defer runtime.KeepAlive(r)
 	var closed C.bool
 	return C.wtgram_reliability_is_closed(r.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
 }
 
-// ReliabilityOutcomeKind is what became of a message.
+// ReliabilityOutcomeKind says how a message ended.
 type ReliabilityOutcomeKind uint32
 
 const (
@@ -236,7 +239,8 @@ func (r *Reliability) NextOutcome(ctx context.Context) (ReliabilityOutcome, erro
 	return reliabilityOutcome(&c), nil
 }
 
-// NextOutcomes waits for the first outcome, then takes what is there, up to len(into), and says how many.
+// NextOutcomes waits for the first outcome, then takes all that are there, up to len(into), and
+// returns how many.
 func (r *Reliability) NextOutcomes(ctx context.Context, into []ReliabilityOutcome) (int, error) {
 	defer runtime.KeepAlive(r)
 	if len(into) == 0 {
@@ -274,7 +278,7 @@ type ReliabilityStats struct {
 	TakesPlain                                                             bool // the layer takes plain frames now
 }
 
-// Stats are the counters, as one consistent snapshot.
+// Stats returns the counters as one consistent snapshot.
 func (r *Reliability) Stats() (ReliabilityStats, error) {
 	defer runtime.KeepAlive(r)
 	var c C.wtgram_reliability_stats
@@ -297,12 +301,12 @@ func (r *Reliability) Stats() (ReliabilityStats, error) {
 }
 
 // Drain accepts no more messages, waits for the outcomes of those in progress, and closes the
-// layer. If the context ends first, it returns the context's error and closes the layer all the
-// same.
+// layer. If the context ends first, Drain returns its error, and closes the layer nevertheless.
 func (r *Reliability) Drain(ctx context.Context) error {
 	defer r.Close()
 	r.draining.Store(true)
-	// The library's own drain would hold a thread, and no readiness says "all resolved": so look, less and less often.
+	// The library's own drain would hold a thread, and the poller has no condition for it. So this
+	// checks, less and less often.
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		stats, err := r.Stats()
 		if err != nil || stats.Unresolved == 0 || r.IsClosed() {

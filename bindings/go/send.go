@@ -13,18 +13,20 @@ import (
 	"time"
 )
 
-// attempt is one call that sends. Under FullWait it is Go that waits, so the library is told not
-// to; but it is the library that counts and reports what expires. The last attempt, when the TTL
-// has passed, therefore waits there until that is so.
+// attempt is one call that sends. Under FullWait, Go waits, so the library is told not to. But the
+// library counts and reports expired datagrams. So the last attempt, after the TTL has passed,
+// waits in the library until the datagram expires.
 type attempt struct {
 	SendOptions
 	wait C.int64_t // microseconds
 }
 
-// lastWait is longer than what many with a TTL of 1 µs each take to expire, on a busy machine, too: 1 s.
+// lastWait is 1 s: longer than many datagrams with a TTL of 1 µs each take to expire, even on a
+// busy machine.
 const lastWait = 1_000_000
 
-// expires is when the TTL of what is handed in now has passed; the zero time for never.
+// expires returns when the TTL of a datagram that is submitted now passes; the zero time means
+// never.
 func (o SendOptions) expires() time.Time {
 	if o.TTL <= 0 {
 		return time.Time{}
@@ -32,7 +34,7 @@ func (o SendOptions) expires() time.Time {
 	return time.Now().Add(o.TTL)
 }
 
-// until is an attempt with what is left of the TTL.
+// until returns an attempt with the rest of the TTL.
 func (o SendOptions) until(expires time.Time) attempt {
 	one := attempt{SendOptions: o}
 	if !expires.IsZero() {
@@ -43,7 +45,7 @@ func (o SendOptions) until(expires time.Time) attempt {
 	return one
 }
 
-// waitForRoom is waitFor for what is sent with a TTL, which runs while it waits.
+// waitForRoom is waitFor for datagrams with a TTL, which runs during the wait.
 func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options SendOptions, expires time.Time,
 	try func(attempt) Status) error {
 	limited := ctx
@@ -67,8 +69,8 @@ type SendOptions struct {
 	ReportID uint64        // report what becomes of it under this number, in Transport.NextOutcome; 0 = do not
 }
 
-// SendDatagram queues a datagram with default options: see Transport.Send. It waits only if the queue is full and its
-// policy is FullWait.
+// SendDatagram queues a datagram with default options; see Transport.Send. It waits only if the
+// queue is full and its policy is FullWait.
 func (s *Session) SendDatagram(data []byte) error {
 	defer runtime.KeepAlive(s)
 	return s.send(context.Background(), data, SendOptions{})
@@ -91,7 +93,8 @@ func (s *session) trySend(data []byte, one attempt) Status {
 		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
-// sendBatch waits for room unless ctx is nil, and tells failed of each datagram that was not accepted.
+// sendBatch waits for space unless ctx is nil. It calls failed for each datagram that was not
+// accepted.
 func (s *session) sendBatch(ctx context.Context, datagrams [][]byte, options SendOptions,
 	failed func(i int, err error)) (accepted int) {
 	return s.sendAll(ctx, &s.writable, len(datagrams), options,
@@ -117,15 +120,16 @@ func (t *Transport) TrySend(data []byte, options SendOptions) error {
 	return t.session.result(t.session.trySend(data, attempt{SendOptions: options}))
 }
 
-// SendBatch queues many datagrams with few crossings into C; under FullWait it waits for room. The
-// errors are nil if all were accepted, else one for each datagram, nil where it was accepted.
+// SendBatch queues many datagrams with few crossings into C. Under FullWait it waits for space. The
+// errors are nil if all were accepted; otherwise there is one for each datagram, nil if it was
+// accepted.
 func (t *Transport) SendBatch(ctx context.Context, datagrams [][]byte, options SendOptions) (accepted int, errs []error) {
 	defer runtime.KeepAlive(t.session)
 	accepted = t.session.sendBatch(ctx, datagrams, options, intoSlice(len(datagrams), &errs))
 	return accepted, errs
 }
 
-// TrySendBatch is SendBatch that never waits: where that would have to, the error is ErrWouldBlock.
+// TrySendBatch is SendBatch, but never waits: the error is ErrWouldBlock instead.
 func (t *Transport) TrySendBatch(datagrams [][]byte, options SendOptions) (accepted int, errs []error) {
 	defer runtime.KeepAlive(t.session)
 	accepted = t.session.sendBatch(nil, datagrams, options, intoSlice(len(datagrams), &errs))

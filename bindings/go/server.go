@@ -18,7 +18,7 @@ type Server struct {
 	*listener
 }
 
-// listener is what the pump knows; it does not refer to the Server, which can therefore be collected.
+// listener is the pump's part. It does not refer to the Server, which can therefore be collected.
 type listener struct {
 	handle  held[C.wtgram_server]
 	pump    *pump
@@ -28,7 +28,7 @@ type listener struct {
 	closed  atomic.Bool
 }
 
-// Listen serves on addr, "host:port" with an IP address or nothing as host; port 0 is a free one.
+// Listen serves on addr, "host:port". The host is an IP address or empty; port 0 is a free one.
 func Listen(addr string, options ...ListenOption) (*Server, error) {
 	p, err := thePump()
 	if err != nil {
@@ -98,7 +98,7 @@ func (l *listener) ready(what uint32) {
 	l.accept.wakeOne()
 }
 
-// Accept waits for the next session; ErrClosed says that the server was closed.
+// Accept waits for the next session. It returns ErrClosed if the server is closed.
 func (s *Server) Accept(ctx context.Context) (*Session, error) {
 	defer runtime.KeepAlive(s)
 	var session *Session
@@ -127,7 +127,7 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 // Addr returns the address of the server.
 func (s *Server) Addr() net.Addr { return s.address }
 
-// CertificateHash returns the hash by which a client can trust a self-signed server.
+// CertificateHash returns the hash with which a client can trust a self-signed server.
 func (s *Server) CertificateHash() (CertificateHash, error) {
 	defer runtime.KeepAlive(s)
 	var hash CertificateHash
@@ -138,7 +138,7 @@ func (s *Server) CertificateHash() (CertificateHash, error) {
 	return hash, check(status)
 }
 
-// Close closes the port and every session of the server; a second Close does nothing.
+// Close closes the port and every session of the server. A second Close has no effect.
 func (s *Server) Close() error {
 	defer runtime.KeepAlive(s)
 	return s.close()

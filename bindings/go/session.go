@@ -17,7 +17,7 @@ type Session struct {
 	*session
 }
 
-// session is what the pump knows; it does not refer to the Session, which can therefore be collected.
+// session is the pump's part. It does not refer to the Session, which can therefore be collected.
 type session struct {
 	handle    held[C.wtgram_session]
 	datagrams held[C.wtgram_transport]
@@ -40,9 +40,9 @@ type session struct {
 	freed  bool
 }
 
-// dialSlots bounds how many may connect at a time: the library's connect blocks a thread each. A
-// Dial whose context ends gives its slot back at once, though its thread stays until the library's
-// own time-out: others must not wait for a server that never answers.
+// dialSlots limits concurrent connects, because each blocks a thread in the library. A Dial whose
+// context ends returns its slot at once, although its thread stays until the library's own timeout:
+// others must not wait for a server that never answers.
 var dialSlots = make(chan struct{}, 16)
 
 // Dial connects to an https URL. The context bounds connecting only; it may end it early.
@@ -179,7 +179,8 @@ func (s *session) endWaits() {
 	}
 }
 
-// end is called once the session is closed, by whichever side. What arrived can still be received, unless it was us.
+// end is called when the session is closed, by either side. What arrived can still be received,
+// unless this side closed.
 func (s *session) end() {
 	s.mu.Lock()
 	if s.ended {
@@ -197,7 +198,7 @@ func (s *session) end() {
 	s.endWaits()
 }
 
-// closeInfo is nil while the session is open.
+// closeInfo returns nil while the session is open.
 func (s *session) closeInfo() *SessionError {
 	var info C.wtgram_close_info
 	C.wtgram_close_info_init(&info)
@@ -213,7 +214,7 @@ func (s *session) closeInfo() *SessionError {
 	}
 }
 
-// release frees the handle when the session has ended and our side has closed it too.
+// release frees the handle when the session has ended and this side has closed it, too.
 func (s *session) release() {
 	s.mu.Lock()
 	free := s.ended && s.closed && !s.freed
@@ -226,7 +227,7 @@ func (s *session) release() {
 	}
 }
 
-// abandon is for a Session that is garbage collected.
+// abandon is called for a Session that is garbage collected.
 func (s *session) abandon() { _ = s.close(0, "") }
 
 func (s *session) close(code SessionErrorCode, message string) error {
@@ -248,7 +249,8 @@ func (s *session) close(code SessionErrorCode, message string) error {
 	return nil
 }
 
-// failure is the error of an operation on a session that has ended: how it ended, as soon as that is known.
+// failure returns the error of an operation on a session that has ended: how it ended, as soon as
+// that is known.
 func (s *session) failure(status Status) error {
 	if status != ErrClosed && status != ErrInvalidHandle {
 		return status

@@ -10,10 +10,10 @@ import (
 
 var reads atomic.Uint64
 
-// collect runs at every read of a handle. Whoever reads one and then lets its owner be collected
-// before the library is done with it is found out: the owner's cleanup frees the handle right here.
-// A collection takes a while, so those reads that come in thousands are sampled, and the rest of
-// them only yields to cleanups that are due.
+// collect runs at every read of a handle. It exposes code that lets the owner of a handle be
+// collected while the library uses it: the owner's cleanup frees the handle right here. A
+// collection takes time, so after thousands of reads only some of them collect, and the others
+// yield to cleanups that are due.
 func collect() {
 	if n := reads.Add(1); n < 2000 || n%64 == 0 {
 		runtime.GC()

@@ -23,7 +23,8 @@ type Structured struct {
 	below any // keeps the object below from being collected
 }
 
-// structured is what the pump knows; it does not refer to the Structured, which can therefore be collected.
+// structured is the pump's part. It does not refer to the Structured, which can therefore be
+// collected.
 type structured struct {
 	handle   held[C.wtgram_structured]
 	owner    *session
@@ -40,20 +41,22 @@ type StructuredOptions struct {
 	QueueDatagrams uint64 // over a session: how many may wait for being received; 0 for the default of 100
 }
 
-// OpenStructured opens a structured transport beside the other readers of the session: datagrams that begin with a
-// registered id go to its own queue, all others stay with the session. Closing it only ends that.
+// OpenStructured opens a structured transport beside the other readers of the session. Datagrams
+// that begin with a registered id go to its own queue; all others stay with the session. Closing it
+// does not close the session.
 func (s *Session) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
 	return openStructured(C.BRIDGE_OVER_SESSION, s.handle.get().id, s, s, registry, options)
 }
 
-// OpenStructured opens a structured transport that receives the transport's datagrams, all of them,
-// so nobody else should; closing it closes the transport.
+// OpenStructured opens a structured transport that receives all datagrams of the transport, so
+// other goroutines should not receive from the transport. Closing it closes the transport.
 func (t *Transport) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
 	return openStructured(C.BRIDGE_OVER_TRANSPORT, t.session.datagrams.get().id, t.session, t.session, registry, options)
 }
 
-// OpenStructured opens a structured transport over the layer: values arrive, each once. It receives what the layer
-// receives, and closing it closes the layer. NextOutcome of the layer gives the outcome of a value with a ReportID.
+// OpenStructured opens a structured transport over the layer: each value arrives once. It receives
+// what the layer receives, and closing it closes the layer. The layer's NextOutcome returns the
+// outcome of a value with a ReportID.
 func (r *Reliability) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
 	return openStructured(C.BRIDGE_OVER_RELIABILITY, r.handle.get().id, r.session, r, registry, options)
 }
@@ -103,9 +106,10 @@ func (s *structured) free() {
 	C.wtgram_structured_free(s.handle.get())
 }
 
-// Send sends a value of a registered type, or a pointer to one. It waits only where what is below waits for room. The
-// error is ErrUnknownType for a type that is not registered, ErrSerialization where the codec refuses the value,
-// ErrTooLarge for more bytes than its type or the path allows.
+// Send sends a value of a registered type, or a pointer to one. It waits only if the object below
+// waits for space. It returns ErrUnknownType if the type is not registered, ErrSerialization if the
+// codec refuses the value, and ErrTooLarge if the value has more bytes than its type or the path
+// allows.
 func (s *Structured) Send(ctx context.Context, value any) error {
 	return s.SendWith(ctx, value, SendOptions{})
 }
@@ -121,7 +125,7 @@ func (s *Structured) SendWith(ctx context.Context, value any, options SendOption
 		func(one attempt) Status { return s.trySend(id, data, one) })
 }
 
-// TrySend is SendWith that never waits: where that would have to, the error is ErrWouldBlock.
+// TrySend is SendWith, but never waits: it returns ErrWouldBlock instead.
 func (s *Structured) TrySend(value any, options SendOptions) error {
 	defer runtime.KeepAlive(s)
 	id, data, err := s.serialize(value)
@@ -131,9 +135,9 @@ func (s *Structured) TrySend(value any, options SendOptions) error {
 	return s.owner.result(s.trySend(id, data, attempt{SendOptions: options}))
 }
 
-// SendBatch sends many values with few crossings into C, waiting where Send would. It returns how
-// many were accepted; the errors are nil if all were, else one for each value, nil where it was
-// accepted.
+// SendBatch sends many values with few crossings into C, and waits when Send would. It returns how
+// many were accepted. The errors are nil if all were; otherwise there is one for each value, nil if
+// it was accepted.
 func (s *Structured) SendBatch(ctx context.Context, values []any, options SendOptions) (accepted int, errs []error) {
 	defer runtime.KeepAlive(s)
 	accepted = s.owner.sendAll(ctx, &s.writable, len(values), options,
@@ -163,9 +167,9 @@ func (s *structured) trySend(id C.uint32_t, data []byte, one attempt) Status {
 		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
-// Receive waits for the next value; it is of the type that was registered, so a type switch tells
-// what it is. A datagram that is no value is dropped and reported: ErrTruncated, ErrUnknownType,
-// ErrTooLarge, ErrDeserialization; the next call goes on with the next datagram.
+// Receive waits for the next value. The value has the registered type, so use a type switch. A
+// datagram that is not a value is dropped and reported with ErrTruncated, ErrUnknownType,
+// ErrTooLarge or ErrDeserialization. The next call goes on with the next datagram.
 func (s *Structured) Receive(ctx context.Context) (any, error) {
 	defer runtime.KeepAlive(s)
 	var id C.uint32_t
@@ -180,7 +184,7 @@ func (s *Structured) Receive(ctx context.Context) (any, error) {
 	return s.value(id, data)
 }
 
-// TryReceive is Receive that never waits: ErrWouldBlock when nothing is there.
+// TryReceive is Receive, but never waits: it returns ErrWouldBlock if nothing is there.
 func (s *Structured) TryReceive() (any, error) {
 	defer runtime.KeepAlive(s)
 	id, data, status := s.tryReceive()
@@ -217,8 +221,8 @@ type Received struct {
 	Timestamp time.Time // when its datagram arrived
 }
 
-// ReceiveBatch waits for the first value, then takes what is there, up to len(into), and says how
-// many. A datagram that is no value takes a place with its error.
+// ReceiveBatch waits for the first value, then takes all that are there, up to len(into), and
+// returns how many. A datagram that is not a value takes a place with its error.
 func (s *Structured) ReceiveBatch(ctx context.Context, into []Received) (count int, err error) {
 	defer runtime.KeepAlive(s)
 	if len(into) == 0 {
@@ -272,14 +276,15 @@ func (s *structured) value(id C.uint32_t, data []byte) (any, error) {
 	return value, nil
 }
 
-// StructuredStats are what became of values and datagrams.
+// StructuredStats are counters of values and datagrams.
 type StructuredStats struct {
 	Sent, SendUnknownType, SendNotSerialized, SendTooLarge, SendFailed     uint64
 	Received, ReceiveUnknownType, ReceiveTruncated, ReceiveNotDeserialized uint64
 	ReceiveTooLarge, ReceiveDroppedFull, ReceiveQueued                     uint64
 }
 
-// Stats are the library's counters, now; what a Codec on this side refuses is not in them.
+// Stats returns the library's counters. They do not include values that a Codec of this program
+// refused.
 func (s *Structured) Stats() (StructuredStats, error) {
 	defer runtime.KeepAlive(s)
 	var c C.wtgram_structured_stats
@@ -297,15 +302,15 @@ func (s *Structured) Stats() (StructuredStats, error) {
 	}, nil
 }
 
-// IsClosed says whether it is closed for sending; what has arrived can still be received.
+// IsClosed reports whether it is closed for sending. What has arrived can still be received.
 func (s *Structured) IsClosed() bool {
 	defer runtime.KeepAlive(s)
 	var closed C.bool
 	return C.wtgram_structured_is_closed(s.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
 }
 
-// Close closes it; over a transport or layer, that too. What has arrived can still be received, until nobody has the
-// Structured. A second Close does nothing.
+// Close closes it, and the transport or layer below, if it was opened over one. What has arrived
+// can still be received, until the Structured is garbage collected. A second Close has no effect.
 func (s *Structured) Close() error {
 	defer runtime.KeepAlive(s)
 	_ = C.wtgram_structured_close(s.handle.get()) // after the library's end it is closed anyhow

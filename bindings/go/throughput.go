@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ThroughputOptions say what a throughput test tries.
+// ThroughputOptions are options of a throughput test.
 type ThroughputOptions struct {
 	Duration         time.Duration // at most a day; 0 for the default of 10 s
 	DatagramSize     uint64        // bytes; 0 for the default of 1000
@@ -20,7 +20,8 @@ type ThroughputOptions struct {
 	Progress         func(ThroughputReport)
 }
 
-// ThroughputReport says what came of it. The figures are the transport's while it ran: what others sent is among them.
+// ThroughputReport is the result of a test. The figures are the transport's, so they include
+// datagrams that others sent during the test.
 type ThroughputReport struct {
 	Duration                         time.Duration
 	DatagramsSent, BytesSent, Errors uint64
@@ -30,10 +31,10 @@ type ThroughputReport struct {
 	Cancelled                        bool // the context ended it early
 }
 
-// throughputLook is how often a test looks at its context.
+// throughputLook is how often a test checks its context.
 const throughputLook = 20 * time.Millisecond
 
-// throughputSlots bounds the threads that tests hold, each one for as long as it runs.
+// throughputSlots limits the threads that tests hold, one for each running test.
 var throughputSlots = make(chan struct{}, 4)
 
 type throughputTest struct {
@@ -41,10 +42,10 @@ type throughputTest struct {
 	progress  chan ThroughputReport
 }
 
-// ThroughputTest sends as many datagrams as the path takes for a while, and says how many that
-// were; Progress hears how it goes, on the calling goroutine. A context that ends it early gives
-// its error beside the report of what was done until then. The test itself, unlike everything else
-// that takes its time, keeps a thread busy.
+// ThroughputTest sends as many datagrams as the path takes for a while, and returns their number.
+// It calls Progress on the calling goroutine. If the context ends the test early, it returns the
+// context's error and the report up to then. Unlike all other calls that wait, the test keeps a
+// thread busy.
 func (t *Transport) ThroughputTest(ctx context.Context, options ThroughputOptions) (ThroughputReport, error) {
 	defer runtime.KeepAlive(t.session)
 	if options.ProgressInterval <= 0 {
@@ -103,7 +104,7 @@ func throughputReport(c *C.wtgram_throughput_report) ThroughputReport {
 	}
 }
 
-// It runs on the library's callback thread, which others need too: it only leaves word.
+// It runs on the library's callback thread, which others need, too. So it only leaves a note.
 //
 //export wtgramGoProgress
 func wtgramGoProgress(context C.uintptr_t, report *C.wtgram_throughput_report) C.bool {

@@ -21,7 +21,8 @@ func (s *Session) Transport() *Transport { return &Transport{s} }
 // Session returns the transport's session.
 func (t *Transport) Session() *Session { return t.session }
 
-// done gives the error of a call into the library and keeps the handle alive until the call is over.
+// done returns the error of a call into the library, and keeps the handle alive until the call is
+// over.
 func (t *Transport) done(status C.wtgram_status) error {
 	defer runtime.KeepAlive(t.session)
 	if status == C.WTGRAM_OK {
@@ -51,7 +52,7 @@ func (t *Transport) WaitSizeChange(ctx context.Context, known int) (size int, er
 	return size, err
 }
 
-// WaitLowWater waits until the outgoing queue is not above its water marks: see OutgoingWaterMarks.
+// WaitLowWater waits until the outgoing queue is not above its water marks; see OutgoingWaterMarks.
 func (t *Transport) WaitLowWater(ctx context.Context) error {
 	defer runtime.KeepAlive(t.session)
 	asked := false

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// waitFor calls try until it says something else than ErrWouldBlock, and gives the error of what it said.
+// waitFor calls try until its result is not ErrWouldBlock, and returns the error of that result.
 func (s *session) waitFor(ctx context.Context, queue *waitQueue, try func() Status) error {
 	var status Status
 	err := queue.until(ctx, func() bool {
@@ -29,7 +29,8 @@ func (s *session) result(status Status) error {
 	return s.failure(status)
 }
 
-// waitQueue holds the goroutines that wait for one kind of readiness of one object, first come, first served.
+// waitQueue holds the goroutines that wait for one kind of readiness of one object, in order of
+// arrival.
 type waitQueue struct {
 	source  *source
 	what    uint32
@@ -40,7 +41,7 @@ type waitQueue struct {
 	ended   bool // no one waits: every try has its final answer
 }
 
-// until calls try until it says something else than "would block", and waits in between.
+// until calls try until its result is not ErrWouldBlock, and waits between the calls.
 func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -61,7 +62,7 @@ func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error 
 		}
 		wake, ended := q.join()
 		if ended {
-			// What came in between the try and the end decides.
+			// What came between the try and the end decides.
 			if !try() {
 				return nil
 			}
@@ -76,7 +77,8 @@ func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error 
 	}
 }
 
-// linger says whether it is worth trying again, after lingering. Nobody lingers who would overtake others.
+// linger lingers, and reports whether to try again. A goroutine does not linger if it would
+// overtake others.
 func (q *waitQueue) linger(l linger) bool {
 	q.mu.Lock()
 	alone := len(q.waiters) == 0 && !q.ended
@@ -93,12 +95,12 @@ func (q *waitQueue) join() (wake chan struct{}, ended bool) {
 	wake = make(chan struct{}, 1)
 	q.waiters = append(q.waiters, wake)
 	q.mu.Unlock()
-	// After joining: what became ready since the try is reported at once.
+	// After joining, so that what became ready since the try is reported at once.
 	q.next()
 	return wake, false
 }
 
-// leave gives up. Who was woken meanwhile hands the wake-up on.
+// leave stops waiting. A goroutine that was woken meanwhile passes the wake-up on.
 func (q *waitQueue) leave(wake chan struct{}) {
 	q.mu.Lock()
 	for i, waiter := range q.waiters {
@@ -112,7 +114,7 @@ func (q *waitQueue) leave(wake chan struct{}) {
 	q.next()
 }
 
-// next sees to it that the others hear of what is left, if anything is.
+// next arms the source if goroutines wait, so that one of them is woken if anything is left.
 func (q *waitQueue) next() {
 	q.mu.Lock()
 	waiting := len(q.waiters) > 0
@@ -131,7 +133,7 @@ func (q *waitQueue) wakeOne() {
 	}
 }
 
-// wakeAll is for news that concern everybody who waits.
+// wakeAll wakes all goroutines, because of a change for all.
 func (q *waitQueue) wakeAll() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
