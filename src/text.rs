@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-/// Returns `text` with invisible characters escaped: control characters, which forge lines and
-/// drive terminals, and marks that change the direction of text. Text that was escaped once does
+/// Returns `text` with invisible characters escaped: control characters, which can forge lines and
+/// control terminals, and marks that change the direction of text. Text that was escaped once does
 /// not change again.
 pub fn readable(text: impl AsRef<str>) -> String {
     let mut escaped = String::new();

@@ -1,6 +1,6 @@
-//! What upper layers use: something that carries datagrams of a session. The transport is a
-//! channel; the reliability layer is a channel over a channel; broadcaster and structured transport
-//! use any.
+//! Channels, which carry datagrams of a session for upper layers. The transport is a channel. The
+//! reliability layer is a channel over a channel. Broadcaster and structured transport use any
+//! channel.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! JSON datagrams: what is accepted, and the form in which it travels.
+//! JSON datagrams: which text is accepted, and in which form it is sent.
 //!
 //! It is strict in both directions (RFC 8259): UTF-8, no NaN or Infinity, no lone surrogates,
-//! nothing after the value, at most 127 levels. It travels without insignificant white space, like
+//! nothing after the value, at most 127 levels. It is sent without insignificant white space, like
 //! the reference's (`separators=(",", ":")`). Everything else is kept, including digits of numbers
 //! and the order of members.
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// Longer text is refused unread: no datagram can hold it, except for its white space.
+/// Longer text is refused unread: no datagram can hold it, unless most of it is white space.
 pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// Checks JSON text and removes its insignificant white space.

@@ -1,4 +1,4 @@
-//! One datagram: its contents on the way out, and what is known about it after it arrived.
+//! One datagram: its contents before it is sent, and its metadata after it arrived.
 
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ pub(crate) fn expiry(now: Instant, ttl: Option<Duration>) -> Option<Instant> {
     ttl.filter(|ttl| !ttl.is_zero()).and_then(|ttl| now.checked_add(ttl))
 }
 
-/// What is known about a datagram that arrived.
+/// The metadata of a datagram that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Metadata {
     /// Wall-clock time of arrival, Unix microseconds.

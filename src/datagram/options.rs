@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::message::{Limits, Priority};
 
-/// Places for outcomes by default.
+/// The default of [`TransportOptions::outcome_capacity`].
 pub const DEFAULT_OUTCOME_CAPACITY: usize = 1024;
 
 /// Settings of a transport. Each can be changed at any time, except for the places for outcomes.

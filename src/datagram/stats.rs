@@ -6,17 +6,17 @@
 //!
 //! | figure | is |
 //! |---|---|
-//! | `datagrams_sent`, `bytes_sent` | `sent`: handed to QUIC (the reference counts what was enqueued) |
+//! | `datagrams_sent`, `bytes_sent` | `sent`: handed to QUIC (in the reference: enqueued) |
 //! | `send_failures` | `too_large` + `failed` + `rejected`: the queue or QUIC refused it |
 //! | `send_drops` | `expired` + `evicted` + `cleared`: it was queued and then dropped |
-//! | `datagrams_received`, `bytes_received` | `delivered` to a receive call + `routed` to a layer that reads from this transport |
+//! | `datagrams_received`, `bytes_received` | `delivered` to a call + `routed` to a reader |
 //! | `receive_drops` | `expired` + `dropped_full` + `cleared` + `dropped_in_quic` |
 //! | `receive_errors` | `malformed` + `foreign`: it arrived, but not as one of this session |
 //! | sizes | of `sent`, `delivered` and `routed` |
 //! | receive time | waited in receive calls of the transport and of its readers |
 //!
-//! Each has the same meaning for all readers: what a layer or a structured transport takes is
-//! received, and what it has no space for is `dropped_full`, as in the transport's own queue.
+//! The meaning is the same for all readers. A datagram that a layer or a structured transport takes
+//! is received. One for which it has no space is `dropped_full`, as in the transport's own queue.
 //!
 //! A datagram that waits is in none of these figures. A datagram that QUIC dropped after the
 //! hand-over (`ArrivalsAndLosses::dropped_after_sent`) stays in `datagrams_sent`, as in the
@@ -80,7 +80,7 @@ pub struct OutboundCounters {
     pub rejected: Tally,
     /// Larger than the path carries.
     pub too_large: Tally,
-    /// QUIC refused it, or the transport closed over it.
+    /// QUIC refused it, or the transport was closed first.
     pub failed: Tally,
     /// Removed by the caller's `clear_send_buffer`.
     pub cleared: Tally,

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
-/// Datagrams queued under one lock.
+/// The most datagrams that are queued under one lock.
 const BATCH: usize = 64;
 
 /// The test can be cancelled within this time, even if the path is blocked.
@@ -27,7 +27,7 @@ pub const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
 /// Options of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThroughputOptions {
-    /// How long; default 10 s.
+    /// How long the test lasts; default 10 s.
     pub duration: Duration,
     /// Payload bytes of each datagram; default 1000.
     pub datagram_size: usize,
@@ -97,7 +97,7 @@ fn per_second(count: u64, duration: Duration) -> f64 {
 }
 
 /// Sends at full speed on the calling thread. Calls `progress` in every interval, and
-/// `is_cancelled` all the time.
+/// `is_cancelled` again and again.
 ///
 /// Fails with [`Error::TooLarge`] if such a datagram cannot be sent, and with [`Error::Closed`] if
 /// the transport is closed meanwhile.

@@ -109,10 +109,10 @@ impl Ticket {
         CENSUS.lock().living.insert(self.0, living);
     }
 
-    /// With the transport's final figures.
+    /// Removes the transport. The totals keep its final figures.
     pub(super) fn leave(&self, last: &Stats) {
         let mut census = CENSUS.lock();
-        // Datagrams that no one can receive no longer count as queued.
+        // The transport is gone, so its datagrams no longer count as queued.
         let mut last = *last;
         last.outbound.queued = Tally::default();
         last.inbound.queued = Tally::default();

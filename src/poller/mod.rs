@@ -6,8 +6,8 @@
 //! and tests these rules.
 //!
 //! One thread at a time looks, without the lock of the list. So lanes that list objects never wait
-//! for a look, and a look may notify others. One of the waiting threads leads a lane meanwhile, one
-//! of those whose objects are watched.
+//! for a look, and a look may notify others. Meanwhile one of the waiting threads leads the lane of
+//! a watched object.
 
 mod entry;
 mod signal;

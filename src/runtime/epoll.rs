@@ -32,7 +32,7 @@ pub struct Event {
     pub writable: bool,
 }
 
-/// Shorter time-outs are exact to the nanosecond. Longer ones are rounded up to milliseconds, which
+/// Shorter timeouts are exact to the nanosecond. Longer ones are rounded up to milliseconds, which
 /// saves a system call.
 const EXACT_BELOW: Duration = Duration::from_millis(10);
 
@@ -122,7 +122,7 @@ impl Sleep {
     }
 
     /// Sleeps on the lane's thread until a socket is ready, a thread calls [`Self::wake`], or
-    /// `timeout` has passed; `None` is for ever.
+    /// `timeout` has passed; `None` means forever.
     pub fn wait(&self, timeout: Option<Duration>, events: &mut Vec<Event>) {
         if timeout != Some(Duration::ZERO) {
             let mut timeout = timeout;
@@ -182,7 +182,7 @@ mod tests {
         let sleep = Sleep::new().unwrap();
         sleep.wake();
         assert_eq!(wait(&sleep, None), []);
-        // The next one sleeps: only its time-out can end it.
+        // The next one sleeps: only its timeout can end it.
         let started = std::time::Instant::now();
         assert_eq!(wait(&sleep, Some(Duration::from_millis(20))), []);
         assert!(started.elapsed() >= Duration::from_millis(20));

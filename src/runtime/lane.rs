@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 pub enum Next {
     /// At once, because there is more to do.
     Now,
-    /// At once, but after other threads of this core: they have to take what was delivered.
+    /// At once, but after other threads of this core: they have to take delivered datagrams.
     AfterOthers,
     /// At that instant.
     At(Instant),
@@ -67,7 +67,7 @@ impl LaneThread {
 fn run(sleep: &Sleep, stop: &AtomicBool, turn: &dyn Turn) {
     let mut events = Vec::new();
     loop {
-        // Read before the turn, so that the last turn does what was requested before the stop.
+        // Read before the turn, so that the last turn does all that was requested before the stop.
         let last = stop.load(Ordering::SeqCst);
         // Panics are contained where they happen. One that gets here ends the turn and not the
         // lane.

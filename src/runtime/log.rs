@@ -90,7 +90,7 @@ impl Subscriber for Forwarder {
         }
     }
 
-    // Spans are never enabled; each line stands by itself.
+    // Spans are never enabled: each line is complete without them.
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
         span::Id::from_u64(1)
     }

@@ -132,7 +132,7 @@ pub fn get() -> Result<&'static Runtime> {
         return Ok(runtime);
     }
     let options = OPTIONS.lock();
-    // Read under the lock: a shutdown that was here before does not stop threads that start now.
+    // Read under the lock: a shutdown that took it before does not stop threads that start now.
     check_usable()?;
     RUNTIME.get_or_try_init(|| {
         Ok(Runtime {
@@ -155,11 +155,11 @@ impl Runtime {
         &self.service
     }
 
-    /// Adds `lanes`, whose threads end at shutdown, or at once after a shutdown.
+    /// Adds `lanes`. Their threads end at shutdown, or at once after a shutdown.
     pub fn stop_at_shutdown(&self, lanes: Vec<LaneThread>) -> Result<()> {
         let mut kept = self.lanes.lock();
         kept.extend(lanes);
-        // Read under the lock: a shutdown that was here before does not come again.
+        // Read under the lock: a shutdown that took it before does not look again.
         check_usable().inspect_err(|_| kept.iter().for_each(LaneThread::stop))
     }
 
@@ -174,7 +174,7 @@ impl Runtime {
 pub fn close_on_shutdown(closer: Weak<dyn CloseOnShutdown>) {
     {
         let mut closers = CLOSERS.lock();
-        // Read under the lock: a shutdown that was here before does not come again.
+        // Read under the lock: a shutdown that took it before does not look again.
         if check_usable().is_ok() {
             if closers.len() == closers.capacity() {
                 closers.retain(|closer| closer.strong_count() > 0);

@@ -21,7 +21,7 @@ impl Timeout {
     pub fn deadline(self) -> Deadline {
         match self {
             Self::Now => Deadline::Now,
-            // A duration beyond the range of the clock means for ever.
+            // A duration beyond the range of the clock means forever.
             Self::After(duration) => {
                 Instant::now().checked_add(duration).map_or(Deadline::Never, Deadline::At)
             }

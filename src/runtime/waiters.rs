@@ -21,7 +21,7 @@ pub trait Lead: Send + Sync {
     fn wake_leader(&self);
 }
 
-/// The one of the threads waiting for an object that leads a lane.
+/// The thread that leads a lane, one of those that wait for an object.
 #[derive(Default)]
 pub struct Leader {
     is_asleep: AtomicBool,
@@ -65,7 +65,7 @@ impl Waiters {
     }
 
     /// Wakes one thread, because there is something that one can take. Call it after the change,
-    /// under the lock that they look with.
+    /// which must be made under the lock with which the threads look.
     pub fn notify_one(&self) {
         self.condvar.notify_one();
         self.wake_leader();

@@ -70,7 +70,8 @@ impl ReceiveHalf {
         Ok(Metadata { waited, ..metadata })
     }
 
-    /// Receives the next datagram as JSON text without insignificant white space, at most `most` bytes long.
+    /// Receives the next datagram as JSON text without insignificant white space, at most `most`
+    /// bytes long.
     ///
     /// [`Error::Serialization`]: the text is not acceptable JSON. The datagram is removed, because
     /// it would block all others.

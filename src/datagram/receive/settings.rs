@@ -14,8 +14,8 @@ impl ReceiveHalf {
         self.state.lock().queue.config()
     }
 
-    /// Sets the limits. Under [`DropPolicy::Oldest`] the queue drops what exceeds them now; under
-    /// [`DropPolicy::Newest`] it keeps what it has.
+    /// Sets the limits. Under [`DropPolicy::Oldest`] the queue drops datagrams beyond them at once;
+    /// under [`DropPolicy::Newest`] it keeps all.
     pub fn set_limits(&self, limits: Limits) {
         let mut state = self.state.lock();
         state.queue.set_limits(limits);

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::runtime::wait::Deadline;
 
-/// Of the datagrams that are sent in quick succession without waiting, one in this many is timed,
-/// for all of them: to read the clock takes a tenth of the time of a send.
+/// Of the datagrams that are sent in quick succession without waiting, one in this many is timed
+/// and counts for all: a look at the clock takes a tenth of the time of a send.
 const TIMED_ONE_IN: u64 = 8;
 
 /// Datagrams of a batch that are queued before the lane may get the lock.
@@ -28,8 +28,8 @@ impl SendHalf {
     /// [`Error::QueueFull`] or [`Error::TimedOut`], and none on other errors: the queue has not
     /// taken it.
     ///
-    /// A lone datagram leaves on this thread if possible. Not to be called with a lock that a turn
-    /// takes; see [`Self::send_later`].
+    /// A lone datagram leaves on this thread if possible. Do not call it while you hold a lock that
+    /// a turn takes; see [`Self::send_later`].
     pub fn send(&self, payload: &[u8], options: &SendOptions, deadline: Deadline) -> Result<()> {
         self.send_calling(Call::Send, payload, options, deadline)
     }

@@ -1,4 +1,4 @@
-//! Feeding QUIC in the turns of the session's lane, as much as it takes.
+//! Turns of the session's lane: they feed QUIC as many datagrams as it takes.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::link::{Feeder, HandOverError, Left};
 use crate::runtime::clock;
 
 /// The search for expired datagrams takes a few nanoseconds for each that waits. While the path is
-/// blocked, ten times that passes between two searches, so that a queue of any length cannot keep
-/// the lane busy.
+/// blocked, ten times as long passes between two searches, so that a queue of any length cannot
+/// keep the lane busy.
 const EXPIRY_REST_PER_DATAGRAM: Duration = Duration::from_nanos(100);
 
 impl Taker for Feeder<'_> {
@@ -45,7 +45,7 @@ impl SendHalf {
         queue.expire(now);
         let any = queue.hand_over(now, MOST_FED, feeder) > 0;
         let waiting = !queue.is_empty();
-        // While the path is blocked, only this looks at the clock, and outcomes should be on time.
+        // While the path is blocked, nothing else looks at the clock; outcomes should be on time.
         let until = if !any && waiting { queue.next_expiry() } else { None };
         let rest = EXPIRY_REST_PER_DATAGRAM.saturating_mul(before.try_into().unwrap_or(u32::MAX));
         let look_at = until.map(|until| until.max(now + rest));

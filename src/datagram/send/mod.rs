@@ -2,8 +2,8 @@
 //!
 //! - `calls`, `prefixed`, `settings`: calls of the program; `feed`: the lane's turns.
 //! - `state`: the queue behind its lock, and the threads that wait for it.
-//! - [`queue`]: policies and counters; `ring`: memory; [`outcomes`], [`watermark`]: what they
-//!   report. All without clock and threads.
+//! - [`queue`]: policies and counters; `ring`: memory; [`outcomes`], [`watermark`]: their reports.
+//!   All without clock and threads.
 
 mod calls;
 mod feed;
@@ -136,8 +136,8 @@ impl SendHalf {
         self.look(|state| {
             let queue = &state.queue;
             let closed = queue.is_closed();
-            // For any datagram: a program that is told of space for one byte, and has more to send,
-            // would ask again and again.
+            // For a datagram of any size: a program that has more to send and is notified of space
+            // for one byte would ask again and again.
             let most = self.recent_max_payload().min(queue.config().limits.bytes);
             Ready::CLOSED.when(closed)
                 | Ready::WRITABLE.when(!closed && queue.has_room(most))

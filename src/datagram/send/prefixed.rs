@@ -21,8 +21,8 @@ pub struct Prefixed {
 }
 
 impl SendHalf {
-    /// Reads from each part of memory that [`Self::send_framed`] uses and ignores the values. Reads
-    /// that do not wait for each other are served together.
+    /// Reads from each part of memory that [`Self::send_framed`] uses and ignores the values. The
+    /// processor serves such reads together, because they do not depend on each other.
     pub(crate) fn look_ahead(&self) {
         black_box((self.path.session_id(), self.max_payload.load(Ordering::Relaxed), self.state.is_locked()));
     }

@@ -17,7 +17,8 @@ use crate::datagram::message::{Content, Outgoing};
 use crate::datagram::pool::{Pool, Reusable, Shelf};
 use crate::datagram::stats::Tally;
 
-/// Bytes of a chunk. A larger datagram gets its own. One datagram that stays keeps its whole chunk.
+/// Bytes of a chunk. A larger datagram gets its own chunk. One waiting datagram keeps its whole
+/// chunk.
 pub(super) const CHUNK_BYTES: usize = 16 * 1024;
 
 /// After datagrams left from the middle, the chunks may be this many times as large as their

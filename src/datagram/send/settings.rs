@@ -15,8 +15,8 @@ impl SendHalf {
         self.look(|state| state.queue.config())
     }
 
-    /// Sets the limits. Under [`FullPolicy::Evict`] the queue evicts what exceeds them now; the
-    /// other policies keep what they accepted. A high-water mark at or above the old limit moves to
+    /// Sets the limits. Under [`FullPolicy::Evict`] the queue evicts datagrams beyond them at once;
+    /// under the other policies it keeps all. A high-water mark at or above the old limit moves to
     /// the new one.
     pub fn set_limits(&self, limits: Limits) {
         let mut state = self.lock();

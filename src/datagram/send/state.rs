@@ -38,8 +38,8 @@ pub(in crate::datagram) struct State {
     pub queue: SendQueue,
 }
 
-/// A datagram is a lone one if the one before it was sent this long ago: a train of many costs less
-/// than as many packets.
+/// A datagram is a lone one if the one before it was sent this long ago: a train of many datagrams
+/// costs less than as many packets.
 const LONE_AFTER: Duration = Duration::from_micros(5);
 
 impl State {
@@ -58,7 +58,7 @@ impl State {
         self.sent_at = Some(now);
     }
 
-    /// Whether the lane has to be called because of what is in the queue now.
+    /// Whether the state of the queue requires a call of the lane.
     fn lane_has_news(&mut self) -> bool {
         let news = match self.lane {
             Attention::Busy => false,
@@ -74,7 +74,7 @@ impl State {
         news
     }
 
-    /// Computes who has to be notified. The caller must notify them.
+    /// Computes which notifications are due. The caller must send them.
     fn news(&mut self) -> News {
         let signs = self.queue.signs();
         let others = signs.invite_after(self.told);
@@ -83,19 +83,19 @@ impl State {
     }
 }
 
-/// How a lane that does not look at the queue by itself is called.
+/// How to call a lane that does not look at the queue by itself.
 #[derive(Clone, Copy)]
 pub(super) enum Call {
-    /// It is woken.
+    /// Wakes the lane.
     Wake,
-    /// The queue is fed to QUIC on this thread, if the lane is free, and its next turn sends the
+    /// Feeds the queue to QUIC on this thread if the lane is free. The lane's next turn sends the
     /// packets.
     Feed,
-    /// The queue is sent on this thread, if the lane is free.
+    /// Sends the queue on this thread if the lane is free.
     Send,
 }
 
-/// Who has to be notified.
+/// The notifications that are due.
 #[derive(Clone, Copy, Default)]
 struct News {
     lane: bool,
@@ -129,7 +129,7 @@ impl<'a> Guard<'a> {
         self.has_waited
     }
 
-    /// If the lane has to be called when the guard is dropped, does so in this way. Not to be used
+    /// Sets how the guard calls the lane when it is dropped, if a call is due then. Not to be used
     /// in a turn.
     pub(super) fn call_lane(&mut self, call: Call) {
         self.telling.call = call;

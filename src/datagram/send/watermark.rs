@@ -25,7 +25,7 @@ impl Watermark {
         Self { marks: marks.sane(), above: false }
     }
 
-    /// Whether the level is between having reached a high mark and coming back to the low ones.
+    /// Whether the level has reached a high mark and not yet come back to the low ones.
     pub(crate) fn is_above(&self) -> bool {
         self.above
     }

@@ -1,6 +1,6 @@
 //! The transport of a session: a send half and a receive half. The program's threads use one end of
-//! each, and the session's lane, in its turns, the other. Each half has its own lock, held for one
-//! batch at a time.
+//! each half. The session's lane uses the other end in its turns. Each half has its own lock, held
+//! for one batch at a time.
 
 mod heartbeat;
 mod snapshot;
@@ -110,12 +110,13 @@ impl Transport {
         self.outgoing.path().session_id()
     }
 
-    /// Whether it, or its session, is closed. What has arrived can still be received.
+    /// Whether it, or its session, is closed. Datagrams that arrived can still be received.
     pub fn is_closed(&self) -> bool {
         self.outgoing.is_closed()
     }
 
-    /// Closes the datagram path; the session lives on. What has arrived can still be received.
+    /// Closes the datagram path; the session stays open. Datagrams that arrived can still be
+    /// received.
     pub fn close(&self) {
         self.outgoing.close();
         if let Some(beating) = self.heartbeat.lock().take() {

@@ -51,7 +51,7 @@ pub struct Slot {
     pub offset: usize,
     /// Its length.
     pub len: usize,
-    /// What is known about it.
+    /// Its metadata.
     pub metadata: Metadata,
 }
 
@@ -112,7 +112,7 @@ impl ReceiveQueue {
     }
 
     /// Drops the oldest datagrams until the limits hold, and returns their number. Does so only
-    /// under [`DropPolicy::Oldest`]: with the other policy, the queue keeps what it has.
+    /// under [`DropPolicy::Oldest`]: with the other policy, the queue keeps all its datagrams.
     pub(crate) fn drop_beyond_limits(&mut self, now: Instant) -> usize {
         self.expire(now);
         let before = self.ring.len();
@@ -152,7 +152,7 @@ impl ReceiveQueue {
         self.next_sequence
     }
 
-    /// The sequence number of a datagram that a route has taken.
+    /// Takes the next sequence number, also for a datagram that a route has taken.
     pub(crate) fn claim_sequence(&mut self) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
@@ -210,8 +210,8 @@ impl ReceiveQueue {
         Ok(metadata)
     }
 
-    /// Like [`Self::pop`], for callers that only need the length. Without a maximum age, it needs
-    /// no time.
+    /// Like [`Self::pop_into`], for callers that only need the length. It needs no time, so it
+    /// takes nothing if there is a maximum age.
     pub(crate) fn pop_unexpiring(&mut self, buffer: &mut [u8]) -> Result<usize, PopError> {
         if self.config.max_age.is_some() { Err(PopError::Empty) } else { self.pop_regardless_of_age(buffer) }
     }

@@ -76,7 +76,7 @@ impl Model {
         dropped
     }
 
-    /// What a buffer of `room` bytes gets.
+    /// Takes the next datagram into a buffer of `room` bytes.
     fn pop(&mut self, now: Instant, room: usize) -> Result<Datagram, PopError> {
         self.expire(now);
         match self.queue.first() {

@@ -104,8 +104,7 @@ pub struct Signs {
 }
 
 impl Signs {
-    /// Whether there is space, an outcome, or another reason to look that there was not in
-    /// `before`.
+    /// Whether there is new space, a new outcome, or another new reason to look since `before`.
     pub(crate) fn invite_after(&self, before: Self) -> bool {
         let Tally { datagrams, bytes } = self.waiting;
         datagrams < before.waiting.datagrams
@@ -359,7 +358,7 @@ impl SendQueue {
 
     /// Evicts datagrams until the limits hold, the oldest of the lowest priority first, and returns
     /// their number. Does so only under [`FullPolicy::Evict`]: with the other policies, the queue
-    /// keeps what it has.
+    /// keeps all its datagrams.
     pub(crate) fn evict_beyond_limits(&mut self, now: Instant) -> usize {
         self.drop_expired(now);
         let Limits { datagrams, bytes } = self.config.limits;

@@ -25,7 +25,8 @@ fn reported(now: Instant, report_id: u64, priority: i64) -> Outgoing<'static> {
     Outgoing { report_id: Some(report_id), ..item(now, "x", priority, None) }
 }
 
-/// Takes what `admits` admits, and says of each what comes next in `answers`, or that it was sent.
+/// Takes the datagrams that `admits` admits. Answers each with the next of `answers`, and with
+/// `Sent` when there are none left.
 pub(super) struct Hand<A> {
     pub admits: A,
     pub taken: Vec<Bytes>,
@@ -223,7 +224,8 @@ fn a_long_full_queue_with_an_expired_middle_keeps_its_books() {
         assert!(queue.counters().is_balanced());
         assert!(queue.counters().queued.datagrams <= 2000);
     }
-    // The search was due at once, since filling the queue had paid for it; nobody living had to go.
+    // The search was due at once, because filling the queue had paid for it. No living datagram was
+    // evicted.
     assert_eq!((queue.counters().expired.datagrams, queue.counters().evicted.datagrams), (1000, 0));
 }
 
