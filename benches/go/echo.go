@@ -27,7 +27,7 @@ func echoServer() {
 	check(server.Close())
 }
 
-// answered waits up to a second for the answer; one that comes late belongs to an earlier ping.
+// answered waits up to a second for the answer. It ignores late answers to earlier pings.
 func answered(session *wtgram.Session, payload []byte) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -55,7 +55,7 @@ func echoClient(target target) {
 	data := payload(target.sizeBytes)
 	var trips []time.Duration
 	lost := 0
-	// A tenth of the time warms up.
+	// An additional tenth of the time is for warming up.
 	warm := time.Now().Add(target.duration / 10)
 	until := warm.Add(target.duration)
 	for ping := uint64(1); time.Now().Before(until); ping++ {

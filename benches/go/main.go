@@ -1,5 +1,6 @@
-// The Go ends of `make bench`: what the Go package delivers, each end in a process of its own. It
-// takes the same commands as the C program in benches/c, and counts by the same rules.
+// Wtgram_bench_go is the Go program of `make bench`. It measures the Go package; each end runs in
+// its own process. It takes the same commands as the C program in benches/c, and counts in the same
+// way.
 //
 //	wtgram_bench_go receive batch|single                     prints LISTENING <port> <hash>, then one line of JSON
 //	wtgram_bench_go send batch|single <port> <hash> <size_bytes> <seconds>
@@ -22,7 +23,7 @@ import (
 
 const (
 	sequenceBytes     = 8
-	datagramsPerStamp = 64 // reading the clock costs a tenth of what a datagram does
+	datagramsPerStamp = 64 // reading the clock takes a tenth of the time that a datagram takes
 )
 
 func main() {
@@ -76,7 +77,7 @@ func check(err error) {
 	}
 }
 
-// closed says whether the session has ended; any other error is fatal.
+// closed reports whether the session has ended. Any other error is fatal.
 func closed(err error) bool {
 	if !errors.Is(err, wtgram.ErrClosed) {
 		check(err)

@@ -19,7 +19,8 @@ func options() []wtgram.Option {
 	}
 }
 
-// acceptOne says where it listens; the server lives as long as the process.
+// acceptOne prints where it listens, and accepts one session. The server lives as long as the
+// process.
 func acceptOne() (*wtgram.Server, *wtgram.Session) {
 	var listenOptions []wtgram.ListenOption
 	for _, option := range options() {
@@ -51,7 +52,7 @@ func connectTo(target target) *wtgram.Session {
 	return session
 }
 
-// finish lets what is on its way arrive.
+// finish waits until the queue is empty and the last datagrams have had time to arrive.
 func finish(session *wtgram.Session) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		stats, err := session.Transport().Stats()

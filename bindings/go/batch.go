@@ -7,9 +7,9 @@ import "C"
 
 import "time"
 
-// Batch is a buffer for many datagrams. Allocate it once and use it again and again.
+// Batch is a buffer for many datagrams. Allocate it once and reuse it.
 type Batch struct {
-	// Max is how many datagrams a call puts into it at most; 0 for 64, which is all there is room for.
+	// Max is the most datagrams that one call stores; 0 means 64, which is also the limit.
 	Max int
 
 	slab  slab
@@ -19,7 +19,8 @@ type Batch struct {
 // Len returns how many datagrams the last ReceiveBatch stored.
 func (b *Batch) Len() int { return b.count }
 
-// At returns datagram i. It is valid until the batch is filled again.
+// At returns datagram i. It is valid until the batch is filled again. At panics if i is out of
+// range.
 func (b *Batch) At(i int) []byte {
 	if i < 0 || i >= b.count {
 		panic("wtgram: index out of range of the batch")
@@ -33,7 +34,7 @@ func (b *Batch) Received(i int) time.Time {
 	return time.UnixMicro(int64(b.slab.received[i].timestamp_us))
 }
 
-// fill takes what has arrived, up to the batch's size.
+// fill takes the datagrams that have arrived, up to the batch's size.
 func (b *Batch) fill(datagrams C.wtgram_transport) Status {
 	most := len(b.slab.received)
 	if b.Max > 0 {

@@ -1,5 +1,5 @@
-/* What is easier said in C than in Go: calls whose options live on the C stack, and batches without an array of Go
- * pointers. A result that is both a count and a status is the count where it is not negative. */
+/* Calls that are easier to write in C than in Go: their options live on the C stack, and batches need no array of Go
+ * pointers. Where a result is a count or a status, it is a count if it is not negative. */
 #ifndef WTGRAM_GO_BRIDGE_H
 #define WTGRAM_GO_BRIDGE_H
 
@@ -36,8 +36,8 @@ static inline int32_t bridge_send_json(wtgram_transport transport, const char *t
 
 enum { BRIDGE_BATCH = 64 };
 
-/* Puts the statuses of a batch at their places. Where the call failed before any was looked at, `status` is what became
- * of each. */
+/* Puts the statuses of a batch at their places. If the call failed before it looked at any item, each item gets
+ * `status`. */
 static inline void bridge_set_results(int32_t *results, const size_t *places, const wtgram_status *statuses,
                                       size_t count, size_t accepted, wtgram_status status)
 {
@@ -45,8 +45,8 @@ static inline void bridge_set_results(int32_t *results, const size_t *places, co
         results[places[i]] = statuses[i] == WTGRAM_OK && accepted == 0 ? status : statuses[i];
 }
 
-/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH. Sends those whose result is WOULD_BLOCK,
- * as all are at first, and sets their results. Returns how many were accepted. */
+/* `arena` holds `count` datagrams one after the other, at most BRIDGE_BATCH. Sends those whose result is WOULD_BLOCK
+ * (at first all), and sets their results. Returns how many were accepted. */
 static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_t *arena, const size_t *lengths,
                                         size_t count, int32_t priority, int64_t ttl_us, int64_t timeout_us,
                                         uint64_t report_id, int32_t *results)
@@ -95,7 +95,7 @@ static inline int64_t bridge_poller_wait(wtgram_poller poller, wtgram_event *eve
     return status == WTGRAM_OK ? (int64_t)count : status;
 }
 
-/* Whether the object becomes ready for `what` within the time, watched by a poller that has nothing else. */
+/* Returns whether the object becomes ready for `what` within the time. The poller watches nothing else. */
 static inline bool bridge_linger(wtgram_poller poller, uint64_t object, uint32_t what, int64_t timeout_us)
 {
     wtgram_event event = {0};
@@ -106,7 +106,7 @@ static inline bool bridge_linger(wtgram_poller poller, uint64_t object, uint32_t
     return status == WTGRAM_OK && count == 1 && (event.ready & what) != 0;
 }
 
-/* Texts that end with NUL, one after the other. */
+/* Returns the next of several texts, which lie one after the other and each end with NUL. */
 static inline const char *bridge_next(const char **texts)
 {
     const char *text = *texts;
@@ -189,7 +189,7 @@ static inline int32_t bridge_listen(const char *host, uint32_t port, uint32_t id
     return status;
 }
 
-/* The progress of a throughput test goes to Go by number: `context` is no pointer. */
+/* Receives the progress of a throughput test in Go. `context` is a number, not a pointer. */
 extern bool wtgramGoProgress(uintptr_t context, wtgram_throughput_report *report);
 
 static inline bool bridge_progress(void *context, const wtgram_throughput_report *report)
@@ -224,7 +224,7 @@ static inline int32_t bridge_broadcast(wtgram_broadcaster broadcaster, const uin
     return wtgram_broadcaster_broadcast(broadcaster, data, length, &options, results, capacity, members, accepted);
 }
 
-/* What Go serializes by itself goes through the library as it is. */
+/* The serializer for data that Go has already serialized: passes it on unchanged. */
 static inline int32_t bridge_as_is(void *context, uint32_t type_id, const uint8_t *data, size_t length,
                                    const uint8_t **result, size_t *result_length)
 {
@@ -237,7 +237,7 @@ static inline int32_t bridge_as_is(void *context, uint32_t type_id, const uint8_
 
 enum { BRIDGE_OVER_SESSION, BRIDGE_OVER_TRANSPORT, BRIDGE_OVER_RELIABILITY };
 
-/* `below` is the id of what kind `over` says. */
+/* `below` is the id of the object below. `over` says of which kind it is. */
 static inline int32_t bridge_structured_open(int over, uint64_t below, const wtgram_object_type *types, size_t count,
                                              uint32_t serializer, uint64_t queue_datagrams,
                                              wtgram_structured *structured)
@@ -282,7 +282,7 @@ static inline int32_t bridge_send_obj(wtgram_structured structured, uint32_t typ
     return wtgram_structured_send(structured, type_id, object, length, &options);
 }
 
-/* As bridge_send_batch, with a type for each. */
+/* As bridge_send_batch, with a type id for each item. */
 static inline int32_t bridge_send_objects(wtgram_structured structured, const uint8_t *arena, const size_t *lengths,
                                           const uint32_t *type_ids, size_t count, int32_t priority, int64_t ttl_us,
                                           int64_t timeout_us, uint64_t report_id, int32_t *results)
@@ -312,7 +312,7 @@ static inline int64_t bridge_receive_objects(wtgram_structured structured, uint8
     return status == WTGRAM_OK ? (int64_t)count : status;
 }
 
-/* Log lines go to Go without a context: there is one logger. */
+/* Receives log lines in Go. It needs no context, because there is one logger. */
 extern void wtgramGoLog(int32_t level, char *target, char *message);
 
 static inline void bridge_log(void *context, int32_t level, const char *target, const char *message)
@@ -323,7 +323,7 @@ static inline void bridge_log(void *context, int32_t level, const char *target, 
 
 static inline int32_t bridge_log_configure(int32_t level) { return wtgram_log_configure(level, bridge_log, NULL); }
 
-/* No lanes and a negative time are for the defaults. */
+/* 0 lanes and a negative time mean the defaults. */
 static inline int32_t bridge_runtime_configure(uint32_t lanes, bool lead, int64_t spin_us)
 {
     wtgram_runtime_options options;

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Broadcaster sends one datagram to many members.
+// Broadcaster sends one datagram to many members: transports and reliability layers.
 type Broadcaster struct {
 	handle held[C.wtgram_broadcaster]
 
@@ -17,7 +17,7 @@ type Broadcaster struct {
 }
 
 // Member is a *Session, *Transport or *Reliability. A session and its transport are the same
-// member. A member is not garbage collected.
+// member. A broadcaster keeps its members from being garbage collected.
 type Member interface {
 	memberID() uint64
 	enter(C.wtgram_broadcaster) C.wtgram_status
@@ -48,14 +48,14 @@ func (r *Reliability) quit(b C.wtgram_broadcaster) C.wtgram_status {
 	return C.wtgram_broadcaster_remove_reliability(b, r.handle.get())
 }
 
-// BroadcasterOptions say what happens to a member that does not keep up. It misses datagrams for
-// which its queue has no space. If SlowLimit is not 0, it is removed after that many broadcasts in
-// a row for which its queue dropped something.
+// BroadcasterOptions say what happens to a slow member. It misses the datagrams for which its queue
+// has no space. If SlowLimit is not 0, it is removed after that many broadcasts in a row for which
+// its queue dropped something.
 type BroadcasterOptions struct {
 	SlowLimit uint32
 }
 
-// NewBroadcaster makes a broadcaster without members.
+// NewBroadcaster creates a broadcaster without members.
 func NewBroadcaster(options BroadcasterOptions) (*Broadcaster, error) {
 	if versionMismatch != nil {
 		return nil, versionMismatch
@@ -73,14 +73,15 @@ func NewBroadcaster(options BroadcasterOptions) (*Broadcaster, error) {
 	return b, nil
 }
 
-// Add adds a member. Adding it again has no effect. ErrClosed means that the member or the broadcaster is closed.
+// Add adds a member. Adding it again has no effect. Add returns ErrClosed if the member or the
+// broadcaster is closed.
 func (b *Broadcaster) Add(member Member) error {
 	defer runtime.KeepAlive(b)
 	defer runtime.KeepAlive(member)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	status := Status(member.enter(b.handle.get()))
-	if status == ErrInvalidHandle { // ours is good, so it is the member's, which is gone
+	if status == ErrInvalidHandle { // the broadcaster's handle is valid, so the member is gone
 		return ErrClosed
 	}
 	if status != 0 {
@@ -90,7 +91,7 @@ func (b *Broadcaster) Add(member Member) error {
 	return nil
 }
 
-// Remove removes a member. It has no effect on others.
+// Remove removes a member. It has no effect if the object is not a member.
 func (b *Broadcaster) Remove(member Member) error {
 	defer runtime.KeepAlive(b)
 	b.mu.Lock()
@@ -112,14 +113,14 @@ func (b *Broadcaster) Len() int {
 // BroadcastResult is the result of a broadcast for one member.
 type BroadcastResult struct {
 	Member  Member
-	Err     error  // nil: queued; ErrQueueFull: dropped for this member; ErrTooLarge for its path; ErrClosed; or another
-	Evicted uint64 // older datagrams that made room for this one in its queue
-	Removed bool   // it is no longer a member: it was closed, or too slow for too long
+	Err     error  // nil: queued; ErrQueueFull: dropped for this member; ErrTooLarge: for its path; ErrClosed; or another
+	Evicted uint64 // older datagrams that its queue evicted for this one
+	Removed bool   // no longer a member: it was closed, or slow too often
 }
 
 // Broadcast queues one datagram for every member and waits for none of them. It returns how many
-// members queued it, and the result of each. Members do not affect each other; the error is that of
-// the broadcast itself.
+// members queued it, and the result of each member. Members do not affect each other. The error is
+// that of the broadcast itself.
 func (b *Broadcaster) Broadcast(data []byte, options SendOptions) (accepted int, results []BroadcastResult, err error) {
 	defer runtime.KeepAlive(b)
 	b.mu.RLock()
@@ -143,7 +144,8 @@ func (b *Broadcaster) Broadcast(data []byte, options SendOptions) (accepted int,
 	if removed {
 		b.mu.Lock()
 		for i, result := range results {
-			// Who was slow may have been added again meanwhile; then its entry is a new one, and stays for no harm.
+			// The program may have added a slow member again meanwhile. If the entry has another
+			// object, it is new and stays.
 			if result.Removed && b.members[uint64(all[i].member)] == result.Member {
 				delete(b.members, uint64(all[i].member))
 			}
@@ -159,7 +161,7 @@ type BroadcasterStats struct {
 	Broadcasts, Accepted, Dropped, TooLarge, Failed, Closed, RemovedSlow uint64
 }
 
-// Stats are the counters, now.
+// Stats returns the current counters.
 func (b *Broadcaster) Stats() (BroadcasterStats, error) {
 	defer runtime.KeepAlive(b)
 	var c C.wtgram_broadcaster_stats
@@ -171,8 +173,8 @@ func (b *Broadcaster) Stats() (BroadcasterStats, error) {
 		uint64(c.failed), uint64(c.closed), uint64(c.removed_slow)}, nil
 }
 
-// Close removes all members, which stay open. Adding and broadcasting then fail with ErrClosed. A second Close has no
-// effect.
+// Close closes the broadcaster and removes all members, which stay open. Add and Broadcast then
+// return ErrClosed. A second Close has no effect.
 func (b *Broadcaster) Close() error {
 	defer runtime.KeepAlive(b)
 	b.mu.Lock()

@@ -35,7 +35,7 @@ func TestABroadcastReachesEveryMember(t *testing.T) {
 	if data := must[[]byte](t)(c.Receive(within(t, patience))); string(data) != "to all" {
 		t.Fatalf("%q", data)
 	}
-	// One that is too large is nobody's end.
+	// A datagram that is too large closes no member.
 	accepted, results, err = all.Broadcast(make([]byte, 60000), wtgram.SendOptions{})
 	if err != nil || accepted != 0 || len(results) != 3 {
 		t.Fatal(accepted, results, err)

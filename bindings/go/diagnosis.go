@@ -16,7 +16,7 @@ type Finding struct {
 	Figure  float64 `json:"figure"`
 }
 
-// Diagnose returns the problems of the transport, or none.
+// Diagnose looks for problems of the transport and returns them; nothing if there are none.
 func (t *Transport) Diagnose() ([]Finding, error) {
 	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
 		return Status(C.wtgram_transport_diagnose(t.session.datagrams.get(), text, capacity, length))
@@ -31,7 +31,7 @@ func (t *Transport) Diagnose() ([]Finding, error) {
 	return findings, nil
 }
 
-// DebugState returns the whole state as JSON for people.
+// DebugState returns the whole state of the transport as JSON, for people to read.
 func (t *Transport) DebugState() (json.RawMessage, error) {
 	text, err := t.text(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
 		return Status(C.wtgram_transport_get_debug_state(t.session.datagrams.get(), text, capacity, length))

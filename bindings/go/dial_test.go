@@ -12,28 +12,6 @@ import (
 	"example.com/wtgram"
 )
 
-func TestAddressesPathAndStats(t *testing.T) {
-	server, _, hash := listen(t)
-	// Not over a link, which would be between these addresses.
-	client := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), fmt.Sprintf("https://%s/test", server.Addr()),
-		wtgram.WithCertificateHash(hash)))
-	defer client.Close()
-	accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
-	defer accepted.Close()
-	if client.RemoteAddr().String() != accepted.LocalAddr().String() {
-		t.Fatalf("%v, %v", client.RemoteAddr(), accepted.LocalAddr())
-	}
-	if client.LocalAddr().(*net.UDPAddr).Port != accepted.RemoteAddr().(*net.UDPAddr).Port {
-		t.Fatalf("%v, %v", client.LocalAddr(), accepted.RemoteAddr())
-	}
-	if path, err := accepted.Path(); err != nil || path != "/test" {
-		t.Fatal(path, err)
-	}
-	if stats, err := client.Stats(); err != nil || stats.RTT <= 0 {
-		t.Fatal(stats, err)
-	}
-}
-
 func TestDialErrorsSayWhatWasWrong(t *testing.T) {
 	_, url, hash := listen(t)
 	wrong := hash
@@ -61,7 +39,7 @@ func TestDialErrorsSayWhatWasWrong(t *testing.T) {
 	session.Close()
 }
 
-// silent is an address that never answers: a bound UDP socket that nobody reads.
+// silent returns an address that never answers: that of a bound UDP socket that is never read.
 func silent(t testing.TB) string {
 	t.Helper()
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -102,7 +80,7 @@ func TestACancelledDialKeepsNobodyFromDialling(t *testing.T) {
 			cancelled <- err
 		}()
 	}
-	time.Sleep(100 * time.Millisecond) // from here into the library
+	time.Sleep(100 * time.Millisecond) // time to get into the library
 	cancel()
 	for range 32 {
 		if err := <-cancelled; !errors.Is(err, context.Canceled) {

@@ -1,29 +1,55 @@
 // Package wtgram sends and receives WebTransport datagrams.
 //
-//	session, err := wtgram.Dial(ctx, "https://example.com:4433/chat")
-//	...
-//	err = session.SendDatagram([]byte("hello"))
-//	data, err := session.ReceiveDatagram(ctx)
-//	session.CloseWithError(0, "bye")
+// A client that sends two datagrams to an echo server and prints the answers:
 //
-// It is a thin layer over libwtgram, called through cgo. [Dial], and [Listen] with [Server.Accept],
-// give a [Session]. Its methods are those of other WebTransport packages for Go.
-// [Session.Transport] gives its [Transport], which has options, batches, outcomes, settings and
-// statistics. [Reliability] carries messages that are acknowledged, [Structured] values of Go
-// types; [Broadcaster] sends one datagram to many sessions; [Monitor] raises alerts.
+//	func echo(ctx context.Context, url string, hash wtgram.CertificateHash) error {
+//		session, err := wtgram.Dial(ctx, url, wtgram.WithCertificateHash(hash))
+//		if err != nil {
+//			return err
+//		}
+//		defer session.CloseWithError(0, "bye")
+//		if err := session.SendDatagram([]byte("hello")); err != nil {
+//			return err
+//		}
+//		options := wtgram.SendOptions{Priority: 2, TTL: time.Second}
+//		if err := session.Transport().Send(ctx, []byte("urgent"), options); err != nil {
+//			return err
+//		}
+//		for range 2 {
+//			answer, err := session.ReceiveDatagram(ctx)
+//			if err != nil {
+//				return err
+//			}
+//			fmt.Printf("%s\n", answer)
+//		}
+//		return nil
+//	}
+//
+// The package is a thin layer over the library libwtgram and calls it through cgo. [Dial], and
+// [Listen] with [Server.Accept], return a [Session]. Its methods are those of other WebTransport
+// packages for Go. [Session.Transport] returns its [Transport], which has options, batches,
+// outcomes, settings and statistics. [Reliability] carries messages that are acknowledged.
+// [Structured] carries values of Go types. [Broadcaster] sends one datagram to many sessions.
+// [Monitor] raises alerts.
 //
 // All methods may be called from any goroutine. Close may be called more than once. Objects that
 // are garbage collected are closed.
 //
-// The module has no public home yet. In go.mod, replace it by its folder in the source tree:
+// # Installation
+//
+// The module has no public home yet. In go.mod, replace it with its folder in the source tree:
 //
 //	require example.com/wtgram v0.0.0
 //	replace example.com/wtgram => /path/to/wtgram/bindings/go
 //
+// By default the package finds the library with pkg-config, under the name wtgram. Two build tags
+// change that. wtgram_static links the static archive, which pkg-config finds, too. wtgram_dev
+// takes header and library from the source tree of this package.
+//
 // # Sending
 //
 // Sending queues a datagram and does not wait. [QueueOptions] limit the queue and say what happens
-// when it is full: by default the oldest datagram of the lowest priority is dropped. Under
+// when it is full: by default the oldest datagram of the lowest priority is evicted. Under
 // [FullWait] sending waits, until its context ends or the datagram's TTL passes. Batches
 // ([Transport.SendBatch], [Transport.ReceiveBatch], [Structured.SendBatch]) need fewer calls into
 // C; small datagrams are then about twice as fast.
@@ -31,26 +57,29 @@
 // # Waiting
 //
 // A goroutine that waits in a method with a context holds no operating-system thread. The process
-// has one poller of the library; Go's network poller watches its descriptor, and one goroutine
-// distributes wake-ups. Three things do hold a thread, and are bounded: [Dial] (16 at a time,
-// others wait; a cancelled one gives its place back at once, and its thread when the library's own
-// timeout ends), [Transport.ThroughputTest] (4), and the first moments of a wait, which up to 4
-// goroutines, always fewer than GOMAXPROCS, spend in the library: at most 0.2 ms to receive and 6
-// ms to send. A context ends a wait within that time. [Reliability.Drain] checks for its end at
-// most every 20 ms. [Shutdown] holds its thread.
+// has one poller of the library. Go's network poller watches its descriptor, and one goroutine
+// distributes wake-ups. These do hold a thread:
+//
+//   - [Dial]: 16 at a time, others wait. A canceled one gives its place back at once, and its thread
+//     when the library's own timeout ends.
+//   - [Transport.ThroughputTest]: 4 at a time, others wait.
+//   - The first moments of a wait: up to 4 goroutines, always fewer than GOMAXPROCS, spend them in
+//     the library, at most 0.2 ms to receive and 6 ms to send. A context ends a wait within that
+//     time.
+//   - [Shutdown].
+//
+// [Reliability.Drain] checks for its end at most every 20 ms.
 //
 // # Errors
 //
-// An error of the library is a [Status], or an [*Error] with details that wraps one: errors.Is(err,
-// wtgram.ErrTooLarge). Calls that fail because the session ended return a [*SessionError];
-// errors.Is finds ErrClosed and net.ErrClosed in it. A context that ends a wait returns its own
-// error. Timeouts satisfy net.Error.
+// An error of the library is a [Status], or an [*Error] with details that wraps one. Compare with
+// errors.Is(err, wtgram.ErrTooLarge). Calls that fail because the session ended return a
+// [*SessionError]; errors.Is finds ErrClosed and net.ErrClosed in it. A context that ends a wait
+// returns its own error. Timeouts satisfy net.Error.
 //
 // # The library
 //
-// [ConfigureRuntime] sets options of the library before anything else is called. [ConfigureLog] sends log lines to a
-// [log/slog.Logger]. [Prometheus] returns the figures of the process. [Shutdown] closes everything and tells the peers.
-//
-// By default the package asks pkg-config for wtgram. Two build tags change that: wtgram_static links the static archive
-// (found by pkg-config, too), and wtgram_dev takes header and library from the source tree of this package.
+// [ConfigureRuntime] sets options of the library before the first [Dial] or [Listen].
+// [ConfigureLog] sends log lines to a [log/slog.Logger]. [Prometheus] returns the figures of the
+// process. [Shutdown] closes everything and notifies the peers.
 package wtgram

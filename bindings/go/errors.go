@@ -20,7 +20,7 @@ const (
 	ErrClosed                  Status = C.WTGRAM_ERROR_CLOSED // wraps net.ErrClosed
 	ErrTooLarge                Status = C.WTGRAM_ERROR_TOO_LARGE
 	ErrUnsupported             Status = C.WTGRAM_ERROR_UNSUPPORTED
-	errBufferTooSmall          Status = C.WTGRAM_ERROR_BUFFER_TOO_SMALL // the binding gives the room itself
+	errBufferTooSmall          Status = C.WTGRAM_ERROR_BUFFER_TOO_SMALL // the package provides the buffers itself
 	ErrQueueFull               Status = C.WTGRAM_ERROR_QUEUE_FULL
 	ErrLimitReached            Status = C.WTGRAM_ERROR_LIMIT_REACHED
 	ErrInvalidState            Status = C.WTGRAM_ERROR_INVALID_STATE
@@ -29,7 +29,7 @@ const (
 	ErrIO                      Status = C.WTGRAM_ERROR_IO
 	ErrInvalidURL              Status = C.WTGRAM_ERROR_INVALID_URL
 	ErrNameNotResolved         Status = C.WTGRAM_ERROR_NAME_NOT_RESOLVED
-	ErrConnectTimeout          Status = C.WTGRAM_ERROR_CONNECT_TIMEOUT // nobody listening looks like this
+	ErrConnectTimeout          Status = C.WTGRAM_ERROR_CONNECT_TIMEOUT // also if no server listens
 	ErrConnectionRefused       Status = C.WTGRAM_ERROR_CONNECTION_REFUSED
 	ErrCertificateUntrusted    Status = C.WTGRAM_ERROR_CERTIFICATE_UNTRUSTED
 	ErrCertificateExpired      Status = C.WTGRAM_ERROR_CERTIFICATE_EXPIRED
@@ -57,7 +57,7 @@ func (s Status) String() string { return C.GoString(C.wtgram_status_name(C.int32
 // Timeout makes Status a net.Error.
 func (s Status) Timeout() bool { return s == ErrTimedOut || s == ErrConnectTimeout }
 
-// Temporary makes Status a net.Error. It is deprecated there and always false here.
+// Temporary makes Status a net.Error. It is deprecated there, and always returns false here.
 func (s Status) Temporary() bool { return false }
 
 // Unwrap returns the standard library's error for the status, if there is one.
@@ -73,13 +73,14 @@ func (s Status) Unwrap() error {
 
 var _ net.Error = ErrClosed
 
-// Error is a failed Dial or Listen, or invalid JSON: the operation, the status, and the details.
+// Error is a status with details. Dial, Listen and SendJSON return it.
 type Error struct {
 	Op     string
 	Status Status
 	Detail string
 }
 
+// Error returns the operation and the details, or the library's text for the status.
 func (e *Error) Error() string {
 	if e.Detail == "" {
 		return fmt.Sprintf("wtgram: %s: %s", e.Op, C.GoString(C.wtgram_status_message(C.int32_t(e.Status))))
@@ -96,7 +97,7 @@ func (e *Error) Timeout() bool { return e.Status.Timeout() }
 // Temporary makes *Error a net.Error.
 func (e *Error) Temporary() bool { return false }
 
-// SessionErrorCode is the application's own code of a close.
+// SessionErrorCode is a code of the application's choice for a close.
 type SessionErrorCode uint32
 
 // SessionError says how a session ended. errors.Is finds ErrClosed and net.ErrClosed in it.
@@ -104,11 +105,13 @@ type SessionError struct {
 	Remote    bool // the peer closed it
 	ErrorCode SessionErrorCode
 	Message   string
-	// TransportError is the QUIC or HTTP/3 error code of a connection that broke without a close; Broken says that it did.
+	// TransportError is the QUIC or HTTP/3 error code of a connection that broke without a close.
+	// Broken is then true.
 	TransportError uint64
 	Broken         bool
 }
 
+// Error says how the session ended, with code and message.
 func (e *SessionError) Error() string {
 	switch {
 	case e.Broken:

@@ -13,7 +13,7 @@ import (
 	"example.com/wtgram"
 )
 
-// A server that sends every datagram back, and a client of it.
+// A server that sends every datagram back, and its client.
 func Example() {
 	ctx := context.Background()
 	server, err := wtgram.Listen("127.0.0.1:0")
@@ -61,7 +61,7 @@ func Example() {
 	// Output: hello
 }
 
-// connected is a session with both its ends in this process.
+// connected returns both ends of a session, in this process.
 func connected(ctx context.Context) (client, accepted *wtgram.Session, done func()) {
 	server, err := wtgram.Listen("127.0.0.1:0")
 	if err != nil {
@@ -79,14 +79,14 @@ func connected(ctx context.Context) (client, accepted *wtgram.Session, done func
 	if err != nil {
 		log.Fatal(err)
 	}
-	return client, accepted, func() { // it also keeps both from being collected, which would close them
+	return client, accepted, func() { // this also keeps both from being collected, which would close them
 		client.Close()
 		accepted.Close()
 		server.Close()
 	}
 }
 
-// What becomes of a datagram, and what is known about one that arrived.
+// Read the outcome of a datagram, and the metadata of a datagram that arrived.
 func ExampleTransport() {
 	ctx := context.Background()
 	client, accepted, done := connected(ctx)
@@ -112,7 +112,7 @@ func ExampleTransport() {
 	// Output: true hello 5 2cf24dba
 }
 
-// Many datagrams with few crossings into C.
+// Send and receive many datagrams with few crossings into C.
 func ExampleTransport_SendBatch() {
 	ctx := context.Background()
 	client, accepted, done := connected(ctx)
@@ -137,7 +137,7 @@ func ExampleTransport_SendBatch() {
 	// c
 }
 
-// How a session ended, and that it did.
+// Find out that a session ended, and how.
 func ExampleSessionError() {
 	ctx := context.Background()
 	client, accepted, done := connected(ctx)
@@ -155,7 +155,7 @@ func ExampleSessionError() {
 	// true
 }
 
-// The library's log lines in the program's own log.
+// Write the library's log lines to the program's own log.
 func ExampleConfigureLog() {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if err := wtgram.ConfigureLog(logger); err != nil {
@@ -164,7 +164,7 @@ func ExampleConfigureLog() {
 	// Output:
 }
 
-// Messages that are acknowledged.
+// Send messages that are acknowledged.
 func ExampleReliability() {
 	ctx := context.Background()
 	client, accepted, done := connected(ctx)
@@ -187,14 +187,14 @@ func ExampleReliability() {
 	}
 	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := sender.Drain(limited); err != nil { // returns when all is acknowledged
+	if err := sender.Drain(limited); err != nil { // returns when all messages are acknowledged
 		log.Fatal(err)
 	}
 	fmt.Printf("%s\n", data)
 	// Output: important
 }
 
-// One datagram for everybody.
+// Send one datagram to all sessions.
 func ExampleBroadcaster() {
 	ctx := context.Background()
 	client, accepted, done := connected(ctx)
@@ -227,7 +227,7 @@ func ExampleBroadcaster() {
 	// news
 }
 
-// Alerts come when something begins to go wrong, and when it is over.
+// Get an alert when a problem starts, and when it ends.
 func ExampleMonitor() {
 	ctx := context.Background()
 	client, _, done := connected(ctx)
@@ -248,7 +248,7 @@ func ExampleMonitor() {
 	// Output: true true 0.9
 }
 
-// Values of Go types, as MessagePack.
+// Send values of Go types as MessagePack.
 func ExampleStructured() {
 	type position struct {
 		X float64 `json:"x"`
@@ -258,7 +258,7 @@ func ExampleStructured() {
 	client, accepted, done := connected(ctx)
 	defer done()
 
-	types := wtgram.NewRegistry() // both sides have the same
+	types := wtgram.NewRegistry() // both sides use the same ids
 	if err := wtgram.Register[position](types, 1); err != nil {
 		log.Fatal(err)
 	}

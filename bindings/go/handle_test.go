@@ -11,8 +11,8 @@ import (
 	"example.com/wtgram"
 )
 
-// Each call is the last use of its value: with the tag wtgram_gcstress it is collected inside,
-// unless the call prevents it.
+// Each call is the last use of its value. With the tag wtgram_gcstress, the value is collected
+// during the call, unless the call keeps it alive.
 func TestAValueLivesAsLongAsACallOnIt(t *testing.T) {
 	client, _ := pair(t)
 	for range 5 {

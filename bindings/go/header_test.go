@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// notNeeded are the functions of the header that Go does without.
+// notNeeded has the functions of the header that the package does not need, and why.
 var notNeeded = map[string]string{
 	"wtgram_broadcaster_add_session":       "Add: a session is added by its transport, which is the same member",
 	"wtgram_broadcaster_remove_session":    "Remove: as above",
@@ -28,7 +28,7 @@ var notNeeded = map[string]string{
 	"wtgram_transport_try_send":            "wtgram_transport_send with no time to wait",
 }
 
-// source is this package without its tests and its comments.
+// source returns the source of the package without tests and comments.
 func source(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
@@ -74,7 +74,7 @@ func TestEveryFunctionOfTheHeaderIsCalledOrNotNeeded(t *testing.T) {
 	}
 }
 
-// unusedFields are those of the header's structs that Go does without.
+// unusedFields has the fields of the header's structs that the package does not need, and why.
 var unusedFields = map[string]string{
 	"wtgram_datagram_metadata.waited_us": "the waiting is Go's",
 	"wtgram_serializer.free_bytes":       "there is nothing to free",

@@ -12,11 +12,11 @@ import (
 // HeartbeatOptions are options of a heartbeat.
 type HeartbeatOptions struct {
 	Interval             time.Duration // at least 1 ms; 0 for the default of 30 s
-	SilentAfterIntervals uint32        // without any datagram, until the peer counts as silent; 0 watches nothing
+	SilentAfterIntervals uint32        // after so many without a datagram the peer is silent; 0 = do not watch it
 }
 
 // StartHeartbeat sends a heartbeat of priority 1 now and in every interval, until StopHeartbeat or
-// the end of the transport. Receivers get heartbeats like any datagram; use IsHeartbeat.
+// the end of the transport. Receivers get heartbeats like other datagrams; IsHeartbeat finds them.
 func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
 	var c C.wtgram_heartbeat_options
 	C.wtgram_heartbeat_options_init(&c)
@@ -27,7 +27,7 @@ func (t *Transport) StartHeartbeat(options HeartbeatOptions) error {
 	return t.done(C.wtgram_transport_start_heartbeat(t.session.datagrams.get(), &c))
 }
 
-// StopHeartbeat stops the heartbeat and the watch.
+// StopHeartbeat stops the heartbeat and no longer watches the peer.
 func (t *Transport) StopHeartbeat() error {
 	return t.done(C.wtgram_transport_stop_heartbeat(t.session.datagrams.get()))
 }
@@ -69,7 +69,7 @@ func NewHeartbeat() ([]byte, error) {
 	return buffer[:length], err
 }
 
-// IsHeartbeat reports whether a payload starts like a heartbeat.
+// IsHeartbeat reports whether a payload starts as heartbeats do.
 func IsHeartbeat(data []byte) bool {
 	var heartbeat C.bool
 	err := check(C.wtgram_datagram_is_heartbeat((*C.uint8_t)(pointer(data)), C.size_t(len(data)), &heartbeat))

@@ -19,7 +19,7 @@ func TestHeartbeatsBeatAndTheirAbsenceIsNoticed(t *testing.T) {
 			t.Fatalf("%q", data)
 		}
 	}
-	if err := client.Transport().WaitPeerSilent(within(t, patience)); err != nil { // accepted says nothing
+	if err := client.Transport().WaitPeerSilent(within(t, patience)); err != nil { // accepted sends nothing
 		t.Fatal(err)
 	}
 	if !must[bool](t)(client.Transport().IsPeerSilent()) {

@@ -37,8 +37,8 @@ func (t *Transport) SendJSON(ctx context.Context, v any, options SendOptions) er
 }
 
 // ReceiveJSON waits for the next datagram and decodes it into v. If the datagram is not acceptable
-// JSON (UTF-8 throughout, no lone surrogates, at most 127 levels) or does not fit v, it returns
-// ErrSerialization and drops the datagram, which would block all that follow.
+// JSON (all UTF-8, no lone surrogates, at most 127 levels) or does not fit v, ReceiveJSON returns
+// ErrSerialization and drops the datagram, because it would block all later ones.
 func (t *Transport) ReceiveJSON(ctx context.Context, v any) error {
 	data, err := t.Receive(ctx)
 	if err != nil {
@@ -54,8 +54,8 @@ func (t *Transport) ReceiveJSON(ctx context.Context, v any) error {
 	return nil
 }
 
-// strictJSON refuses text that encoding/json would repair silently, because the library does not
-// send such text.
+// strictJSON refuses text that encoding/json would repair silently. The library does not send such
+// text.
 func strictJSON(text []byte) error {
 	if !utf8.Valid(text) {
 		return errors.New("not UTF-8")
@@ -65,7 +65,7 @@ func strictJSON(text []byte) error {
 	}
 	const maxDepth = 127
 	depth, inString := 0, false
-	high := -1 // where a low surrogate must follow
+	high := -1 // the place at which a low surrogate must follow, or -1
 	for i := 0; i < len(text); i++ {
 		if high >= 0 && i == high && text[i] != '\\' {
 			return errors.New("lone surrogate")

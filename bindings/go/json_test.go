@@ -47,7 +47,7 @@ func TestJSONIsStrictInBothDirections(t *testing.T) {
 		if err := accepted.Transport().ReceiveJSON(ctx, &value); !errors.Is(err, wtgram.ErrSerialization) {
 			t.Fatalf("%q: %v", bad, err)
 		}
-		// The library refuses the same.
+		// The library refuses the same texts.
 		if err := client.Transport().SendJSON(ctx, json.RawMessage(bad), wtgram.SendOptions{}); !errors.Is(err, wtgram.ErrSerialization) {
 			t.Fatalf("%q: %v", bad, err)
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// linger says what a goroutine waits for inside the library, and how long, before it waits in Go.
+// linger says what a goroutine waits for inside the library before it waits in Go, and how long.
 //
 // While data flows without a pause, a wait ends within microseconds. To sleep and wake in Go costs
 // more than that: descriptor, network poller, pump, and two or three threads that look for work.
@@ -18,15 +18,15 @@ import (
 // processors busy, so only a few goroutines linger at a time, always fewer than there are
 // processors, and not for long.
 type linger struct {
-	what uint32 // 0: for nothing but the time to pass
+	what uint32 // 0: only for the time to pass
 	time time.Duration
 }
 
 var (
 	whileReadable = []linger{{C.WTGRAM_READY_READABLE, 200 * time.Microsecond}}
-	// Waits until half of the datagrams have left, not only the first: a goroutine that is woken for
-	// each place does little else. The water marks count datagrams. If bytes fill the queue, a nap
-	// does as well. If it takes longer, Go waits for the next place.
+	// Waits until half of the datagrams have left, not only the first: a goroutine that is woken
+	// for each place does little else. The water marks count datagrams. If bytes fill the queue, a
+	// short sleep works as well. If it takes longer, Go waits for the next place.
 	whileFull = []linger{{C.WTGRAM_READY_LOW_WATER, 5 * time.Millisecond}, {0, 500 * time.Microsecond}}
 )
 

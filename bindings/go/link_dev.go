@@ -2,7 +2,8 @@
 
 package wtgram
 
-// build/release/lib is where CMake puts the library with its links, target/release where cargo alone does.
+// CMake puts the library and its links into build/release/lib; cargo alone puts it into
+// target/release.
 
 // #cgo CFLAGS: -I${SRCDIR}/../../include
 // #cgo LDFLAGS: -L${SRCDIR}/../../build/release/lib -L${SRCDIR}/../../target/release -lwtgram

@@ -23,11 +23,12 @@ var logLevels = []struct {
 
 var logger atomic.Pointer[slog.Logger]
 
-// ConfigureLog sends the library's log lines to `to`, each with its module as the attribute "target"; nil ends it. The
-// level is the lowest that `to` is enabled for now: after changing that, call it again.
+// ConfigureLog sends the library's log lines to `to`, each with its module as the attribute
+// "target". With nil, it sends no more lines. The level is the lowest for which `to` is enabled
+// now; call ConfigureLog again after that changes.
 //
-// Lines are logged one at a time by a thread of the library. A handler that does not keep up loses
-// lines, and one that calls Shutdown waits for itself.
+// A thread of the library logs the lines one at a time. If the handler is too slow, lines are lost.
+// A handler must not call Shutdown, which would wait for the handler.
 func ConfigureLog(to *slog.Logger) error {
 	logger.Store(to)
 	level := C.int32_t(C.WTGRAM_LOG_OFF)
@@ -44,7 +45,7 @@ func ConfigureLog(to *slog.Logger) error {
 func wtgramGoLog(library C.int32_t, target, message *C.char) {
 	to := logger.Load()
 	if to == nil {
-		return // the line was on its way when that was changed
+		return // the logger was removed after the library made this line
 	}
 	for _, one := range logLevels {
 		if one.library == library {

@@ -8,10 +8,10 @@ import (
 	"unsafe"
 )
 
-// pointer points to the first byte; nil if there is none.
+// pointer returns a pointer to the first byte, or nil if there is none.
 func pointer(data []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(data)) }
 
-// texts joins strings for C, each with its NUL.
+// texts joins strings for C. Each ends with a NUL.
 func texts(values ...string) ([]byte, error) {
 	var all []byte
 	for _, value := range values {
@@ -23,7 +23,7 @@ func texts(values ...string) ([]byte, error) {
 	return all, nil
 }
 
-// optionalText is nil for "".
+// optionalText is texts for one string, but returns nil for "".
 func optionalText(value string) ([]byte, error) {
 	if value == "" {
 		return nil, nil

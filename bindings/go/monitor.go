@@ -9,13 +9,14 @@ import (
 	"time"
 )
 
-// Monitor takes samples of a transport and raises alerts.
+// Monitor takes samples of a transport at intervals, and raises alerts.
 type Monitor struct {
 	*monitor
 	session *Session
 }
 
-// monitor is the pump's part. It does not refer to the Monitor, which can therefore be collected.
+// monitor is the part of a Monitor that the pump refers to. It does not refer to the Monitor, so an
+// unused Monitor can be garbage collected.
 type monitor struct {
 	handle     held[C.wtgram_monitor]
 	owner      *session
@@ -25,18 +26,24 @@ type monitor struct {
 	maxAlerts  int
 }
 
-// MonitorOptions are options of a monitor. Zero fields keep the library's defaults; if 0 itself
-// makes sense, a negative value stands for it.
+// MonitorOptions are options of a monitor. Zero fields keep the library's defaults. Where 0 itself
+// makes sense, a negative value sets it.
 type MonitorOptions struct {
-	Interval             time.Duration // between samples; default 5 s, at least 10 ms
-	MaxSamples           int           // that are kept; default 100
-	MaxAlerts            int           // that are kept, and that may wait; default 50
-	QueueSizeThreshold   float64       // of the high-water mark; default 0.9, negative for 0: any queue is high
-	SuccessRateThreshold float64       // default 0.8, negative for 0: none is low
-	TrendWindow          uint64        // the fewest samples that make a trend; default 10
-	RTTRise              time.Duration // the least that alerts; default 10 ms, negative for 0
-	LossRise             float64       // the least that alerts, as a part of all packets; default 0.01, negative for 0
-	Silence              time.Duration // alert when nothing arrived from the peer for this long; default 15 s, negative for never
+	Interval   time.Duration // time between samples; default 5 s, at least 10 ms
+	MaxSamples int           // number of samples kept; default 100
+	MaxAlerts  int           // number of alerts kept, and of alerts that may wait; default 50
+	// An alert is raised when the outgoing queue is above this part of the high-water mark. The
+	// default is 0.9. A negative value sets 0: every queue is high.
+	QueueSizeThreshold float64
+	// An alert is raised when the success rate is below this. The default is 0.8. A negative value
+	// sets 0: no rate is low.
+	SuccessRateThreshold float64
+	TrendWindow          uint64        // least number of samples for a trend; default 10
+	RTTRise              time.Duration // least rise for an alert; default 10 ms, negative for 0
+	LossRise             float64       // the same, as a part of all packets; default 0.01, negative for 0
+	// An alert is raised when nothing arrives from the peer for this long. The default is 15 s; a
+	// negative value means never.
+	Silence time.Duration
 }
 
 func (o *MonitorOptions) c() (c C.wtgram_monitor_options) {
@@ -55,7 +62,7 @@ func (o *MonitorOptions) c() (c C.wtgram_monitor_options) {
 	return c
 }
 
-// OpenMonitor starts to watch the transport. The first sample comes after one interval.
+// OpenMonitor opens a monitor of the transport. It takes the first sample after one interval.
 func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 	defer runtime.KeepAlive(t.session)
 	if options.MaxSamples < 0 || options.MaxAlerts < 0 {
@@ -86,12 +93,13 @@ func (m *monitor) free() {
 	C.wtgram_monitor_free(m.handle.get())
 }
 
-// Sample is one look at a transport. Counts are totals since the transport was created.
+// Sample has the figures of a transport at one time. Counts are totals since the transport was
+// created.
 type Sample struct {
 	Timestamp                            time.Time
 	DatagramsSent, DatagramsReceived     uint64
 	BytesSent, BytesReceived             uint64
-	SendSuccessRate                      float64 // 1 with no attempts
+	SendSuccessRate                      float64 // 1 if nothing was attempted
 	AvgSendTime                          time.Duration
 	OutgoingQueueSize, IncomingQueueSize uint64 // datagrams
 	Evicted, Expired, InboundDropped     uint64
@@ -101,8 +109,8 @@ type Sample struct {
 	Silence                              time.Duration
 }
 
-// Samples returns the newest samples, oldest first; a limit of 0 returns all that are kept. It
-// works also after the end.
+// Samples returns the newest samples, the oldest of them first, at most limit; 0 means all that are
+// kept. It also works after the monitor or its transport is closed.
 func (m *Monitor) Samples(limit int) ([]Sample, error) {
 	defer runtime.KeepAlive(m)
 	if limit <= 0 || limit > m.maxSamples {
@@ -129,19 +137,19 @@ func (m *Monitor) Samples(limit int) ([]Sample, error) {
 	return samples, nil
 }
 
-// AlertKind is what an alert is about.
+// AlertKind is the condition that an alert reports. The comments say what Alert.Value is.
 type AlertKind uint32
 
 const (
-	AlertHighQueueSize      AlertKind = C.WTGRAM_ALERT_HIGH_QUEUE_SIZE      // the figure: datagrams
-	AlertLowSuccessRate     AlertKind = C.WTGRAM_ALERT_LOW_SUCCESS_RATE     // a part of 1
-	AlertIncreasingSendTime AlertKind = C.WTGRAM_ALERT_INCREASING_SEND_TIME // seconds
-	AlertEvictions          AlertKind = C.WTGRAM_ALERT_EVICTIONS            // since the previous sample
-	AlertExpiries           AlertKind = C.WTGRAM_ALERT_EXPIRIES             // since the previous sample
-	AlertInboundDrops       AlertKind = C.WTGRAM_ALERT_INBOUND_DROPS        // since the previous sample
-	AlertRTTRise            AlertKind = C.WTGRAM_ALERT_RTT_RISE             // seconds
-	AlertLossRise           AlertKind = C.WTGRAM_ALERT_LOSS_RISE            // a part of 1
-	AlertSilentPeer         AlertKind = C.WTGRAM_ALERT_SILENT_PEER          // seconds
+	AlertHighQueueSize      AlertKind = C.WTGRAM_ALERT_HIGH_QUEUE_SIZE      // datagrams in the outgoing queue
+	AlertLowSuccessRate     AlertKind = C.WTGRAM_ALERT_LOW_SUCCESS_RATE     // success rate, a part of 1
+	AlertIncreasingSendTime AlertKind = C.WTGRAM_ALERT_INCREASING_SEND_TIME // mean send time in seconds
+	AlertEvictions          AlertKind = C.WTGRAM_ALERT_EVICTIONS            // datagrams since the previous sample
+	AlertExpiries           AlertKind = C.WTGRAM_ALERT_EXPIRIES             // datagrams since the previous sample
+	AlertInboundDrops       AlertKind = C.WTGRAM_ALERT_INBOUND_DROPS        // datagrams since the previous sample
+	AlertRTTRise            AlertKind = C.WTGRAM_ALERT_RTT_RISE             // round-trip time in seconds
+	AlertLossRise           AlertKind = C.WTGRAM_ALERT_LOSS_RISE            // loss, a part of 1
+	AlertSilentPeer         AlertKind = C.WTGRAM_ALERT_SILENT_PEER          // silence in seconds
 )
 
 // Alert reports that a condition started or ended.
@@ -149,9 +157,9 @@ type Alert struct {
 	Timestamp time.Time
 	Kind      AlertKind
 	Began     bool
-	Value     float64 // the figure that Kind is about
-	Threshold float64 // what it was compared with
-	Missed    uint64  // of NextAlert only: alerts before this one that nobody fetched in time
+	Value     float64 // the figure; Kind says which
+	Threshold float64 // the figure was compared with this
+	Missed    uint64  // only from NextAlert: number of alerts before this one that were not fetched in time
 	Message   string
 }
 
@@ -160,8 +168,9 @@ func alert(c *C.wtgram_alert) Alert {
 		float64(c.threshold), uint64(c.missed), C.GoString(&c.message[0])}
 }
 
-// Alerts returns the newest alerts, oldest first, whether NextAlert returned them or not; a limit
-// of 0 returns all that are kept. It works also after the end.
+// Alerts returns the newest alerts, the oldest of them first, at most limit; 0 means all that are
+// kept. It includes those that NextAlert returned. It also works after the monitor or its transport
+// is closed.
 func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 	defer runtime.KeepAlive(m)
 	if limit <= 0 || limit > m.maxAlerts {
@@ -179,7 +188,7 @@ func (m *Monitor) Alerts(limit int) ([]Alert, error) {
 	return alerts, nil
 }
 
-// NextAlert waits for the next alert that was not fetched.
+// NextAlert waits for the next alert that it has not yet returned.
 func (m *Monitor) NextAlert(ctx context.Context) (Alert, error) {
 	defer runtime.KeepAlive(m)
 	var c C.wtgram_alert
@@ -192,7 +201,8 @@ func (m *Monitor) NextAlert(ctx context.Context) (Alert, error) {
 	return alert(&c), nil
 }
 
-// IsMonitoring reports whether the monitor takes samples: neither it nor its transport is closed.
+// IsMonitoring reports whether the monitor takes samples. It does until it or its transport is
+// closed.
 func (m *Monitor) IsMonitoring() bool {
 	defer runtime.KeepAlive(m)
 	var monitoring C.bool
@@ -202,11 +212,11 @@ func (m *Monitor) IsMonitoring() bool {
 // Session returns the session of the monitored transport.
 func (m *Monitor) Session() *Session { return m.session }
 
-// Close stops taking samples. Samples and alerts can still be read, until the Monitor is garbage
-// collected. A second Close has no effect.
+// Close closes the monitor, which then takes no more samples. Samples and alerts can still be read
+// until the Monitor is garbage collected. A second Close has no effect.
 func (m *Monitor) Close() error {
 	defer runtime.KeepAlive(m)
-	_ = C.wtgram_monitor_close(m.handle.get()) // after the library's end it is closed anyhow
+	_ = C.wtgram_monitor_close(m.handle.get()) // after Shutdown it is closed anyway
 	m.alerts.end()
 	return nil
 }

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// CertificateHash is the SHA-256 of a certificate, as browsers take it in serverCertificateHashes.
+// CertificateHash is the SHA-256 of a certificate. Browsers take it in serverCertificateHashes.
 type CertificateHash [C.WTGRAM_CERTIFICATE_HASH_LENGTH]byte
 
 // FullPolicy says what happens to a datagram when the outgoing queue is full.
 type FullPolicy uint32
 
 const (
-	FullEvict  FullPolicy = C.WTGRAM_FULL_EVICT  // the oldest of the lowest priority goes (the default)
+	FullEvict  FullPolicy = C.WTGRAM_FULL_EVICT  // the oldest datagram of the lowest priority is evicted (the default)
 	FullReject FullPolicy = C.WTGRAM_FULL_REJECT // sending fails with ErrQueueFull
 	FullWait   FullPolicy = C.WTGRAM_FULL_WAIT   // sending waits
 )
@@ -23,8 +23,8 @@ const (
 type DropPolicy uint32
 
 const (
-	DropOldest DropPolicy = C.WTGRAM_DROP_OLDEST
-	DropNewest DropPolicy = C.WTGRAM_DROP_NEWEST
+	DropOldest DropPolicy = C.WTGRAM_DROP_OLDEST // the oldest one in the queue (the default)
+	DropNewest DropPolicy = C.WTGRAM_DROP_NEWEST // the one that arrives
 )
 
 // QueueOptions are options of a session's queues. Zero fields keep the library's defaults.
@@ -35,8 +35,8 @@ type QueueOptions struct {
 	IncomingMaxAge                         time.Duration
 	WhenOutgoingFull                       FullPolicy
 	WhenIncomingFull                       DropPolicy
-	OutgoingHighWaterMark                  uint64 // in datagrams; the low one is half of it
-	OutcomeCapacity                        uint64 // places for outcomes, unfetched or still to come
+	OutgoingHighWaterMark                  uint64 // in datagrams; the low-water mark is half of it
+	OutcomeCapacity                        uint64 // how many outcomes may be pending or not fetched
 }
 
 type commonConfig struct {
@@ -68,13 +68,13 @@ type listenConfig struct {
 	acceptBacklog, maxSessions uint32
 }
 
-// DialOption changes what Dial does; ListenOption what Listen does; Option is both.
+// DialOption is an option of Dial.
 type DialOption interface{ dial(*dialConfig) }
 
-// ListenOption changes what Listen does.
+// ListenOption is an option of Listen.
 type ListenOption interface{ listen(*listenConfig) }
 
-// Option is for both sides.
+// Option is an option of both Dial and Listen.
 type Option interface {
 	DialOption
 	ListenOption
@@ -93,7 +93,8 @@ type option func(*commonConfig)
 func (o option) dial(c *dialConfig)     { o(&c.commonConfig) }
 func (o option) listen(c *listenConfig) { o(&c.commonConfig) }
 
-// WithCertificateHash trusts the certificate with this hash instead of the system's roots; may be given several times.
+// WithCertificateHash trusts the certificate with this hash instead of the system's roots. It may
+// be used several times.
 func WithCertificateHash(hash CertificateHash) DialOption {
 	return dialOption(func(c *dialConfig) {
 		c.trust = C.WTGRAM_TRUST_CERTIFICATE_HASHES
@@ -106,22 +107,22 @@ func WithRootCAFile(path string) DialOption {
 	return dialOption(func(c *dialConfig) { c.trust, c.caFile = C.WTGRAM_TRUST_CA, path })
 }
 
-// WithRootCAPEM trusts these CAs instead of the system's roots.
+// WithRootCAPEM trusts the CAs in this PEM text instead of the system's roots.
 func WithRootCAPEM(pem []byte) DialOption {
 	return dialOption(func(c *dialConfig) { c.trust, c.caPEM = C.WTGRAM_TRUST_CA, pem })
 }
 
-// WithInsecureSkipVerify does not verify the server. Only for tests.
+// WithInsecureSkipVerify does not verify the server's certificate. Use it only in tests.
 func WithInsecureSkipVerify() DialOption {
 	return dialOption(func(c *dialConfig) { c.trust = C.WTGRAM_TRUST_INSECURE_NO_VERIFICATION })
 }
 
-// WithTimeout sets the deadline of Dial if the context has none, or a later one. The default is 10 s.
+// WithTimeout limits the time of Dial (default 10 s). The context's deadline applies, too.
 func WithTimeout(timeout time.Duration) DialOption {
 	return dialOption(func(c *dialConfig) { c.timeout = timeout })
 }
 
-// WithHeader adds a header field to the request; may be given several times.
+// WithHeader adds a header field to the request. It may be used several times.
 func WithHeader(name, value string) DialOption {
 	return dialOption(func(c *dialConfig) { c.headers = append(c.headers, name, value) })
 }
@@ -131,7 +132,8 @@ func WithBindHost(address string) DialOption {
 	return dialOption(func(c *dialConfig) { c.bindHost = address })
 }
 
-// WithSelfSigned makes a self-signed certificate for these names (the default, for localhost and its addresses).
+// WithSelfSigned creates a self-signed certificate for these names. It is the default, for
+// localhost and its addresses.
 func WithSelfSigned(names ...string) ListenOption {
 	return listenOption(func(c *listenConfig) { c.identity, c.names = C.WTGRAM_IDENTITY_SELF_SIGNED, names })
 }
@@ -161,7 +163,7 @@ func WithAcceptBacklog(sessions uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.acceptBacklog = sessions })
 }
 
-// WithMaxSessions limits the sessions of the server; 0 is no limit.
+// WithMaxSessions limits the number of sessions of the server; 0 means no limit.
 func WithMaxSessions(sessions uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.maxSessions = sessions })
 }
@@ -171,7 +173,7 @@ func WithKeepAlive(interval time.Duration) Option {
 	return option(func(c *commonConfig) { c.connection.keep_alive_us = inMicroseconds(interval) })
 }
 
-// WithIdleTimeout sets how long nothing may arrive until the connection ends (default 30 s; 0 = never).
+// WithIdleTimeout ends the connection when nothing arrives for this long (default 30 s; 0 = never).
 func WithIdleTimeout(timeout time.Duration) Option {
 	return option(func(c *commonConfig) { c.connection.idle_timeout_us = inMicroseconds(timeout) })
 }
@@ -198,7 +200,7 @@ func WithCongestionController(which CongestionController) Option {
 	return option(func(c *commonConfig) { c.connection.congestion_controller = C.uint32_t(which) })
 }
 
-// WithQueues sets the options of the queues.
+// WithQueues sets the options of each session's queues.
 func WithQueues(queues QueueOptions) Option {
 	return option(func(c *commonConfig) {
 		setUnlessZero(&c.transport.outgoing_max_datagrams, queues.OutgoingMaxDatagrams)
@@ -221,7 +223,7 @@ func setUnlessZero(to *C.uint64_t, value uint64) {
 	}
 }
 
-// setOrZero keeps the default if value is zero, too; a negative value sets 0.
+// setOrZero keeps the library's default if value is zero. A negative value sets 0.
 func setOrZero[T C.double | C.int64_t](to *T, value T) {
 	if value != 0 {
 		*to = max(0, value)

@@ -1,32 +1,62 @@
-package wtgram
+package wtgram_test
 
 import (
-	"math"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"example.com/wtgram"
 )
 
-func TestANegativeValueStandsForZeroAndZeroForTheDefault(t *testing.T) {
-	layer, monitor := ReliabilityOptions{MaxRetries: -1}, MonitorOptions{QueueSizeThreshold: -1, SuccessRateThreshold: -1,
-		RTTRise: -1, LossRise: -1, Silence: -1}
-	r, m := layer.c(), monitor.c()
-	if r.max_retries != 0 || m.queue_size_threshold != 0 || m.success_rate_threshold != 0 || m.rtt_rise_us != 0 ||
-		m.loss_rise != 0 || m.silence_us != 0 {
-		t.Fatalf("%+v %+v", r, m)
+// hasSocket reports whether this process has a socket with receive and send buffers of these sizes
+// in bytes. (Linux includes its own bookkeeping and reports twice the size.)
+func hasSocket(t *testing.T, receive, send int) bool {
+	for _, name := range must[[]string](t)(filepath.Glob("/proc/self/fd/*")) {
+		link, err := os.Readlink(name)
+		if err != nil || !strings.HasPrefix(link, "socket:") {
+			continue
+		}
+		fd := 0
+		for _, digit := range filepath.Base(name) {
+			fd = 10*fd + int(digit-'0')
+		}
+		in, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF)
+		out, err2 := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+		if err == nil && err2 == nil && in == 2*receive && out == 2*send {
+			return true
+		}
 	}
-	r, m = new(ReliabilityOptions).c(), new(MonitorOptions).c()
-	if r.max_retries != 5 || m.queue_size_threshold != 0.9 || m.success_rate_threshold != 0.8 || m.rtt_rise_us != 10_000 ||
-		m.loss_rise != 0.01 || m.silence_us != 15_000_000 || m.max_samples != 100 || m.max_alerts != 50 ||
-		m.trend_window != 10 || m.interval_us != 5_000_000 {
-		t.Fatalf("%+v %+v", r, m)
+	return false
+}
+
+func TestSocketBuffersAreAsLargeAsAskedFor(t *testing.T) {
+	const receive, send = 77_000, 66_000
+	if hasSocket(t, receive, send) {
+		t.Fatal("there is such a socket already")
+	}
+	listen(t, wtgram.WithSocketBuffers(receive, send))
+	if !hasSocket(t, receive, send) {
+		t.Fatal("there is no such socket")
 	}
 }
 
-func TestADurationIsRoundedAwayFromZero(t *testing.T) {
-	for duration, want := range map[time.Duration]int64{0: 0, 1: 1, 1000: 1, 1001: 2, -1: -1, -1000: -1, -1001: -2,
-		math.MaxInt64: math.MaxInt64/1000 + 1, math.MinInt64: math.MinInt64/1000 - 1} {
-		if got := int64(inMicroseconds(duration)); got != want {
-			t.Errorf("%d ns is %d µs instead of %d", int64(duration), got, want)
+func TestEveryCongestionControllerCarriesDatagrams(t *testing.T) {
+	for _, which := range []wtgram.CongestionController{
+		wtgram.CongestionCUBIC, wtgram.CongestionBBR, wtgram.CongestionNewReno} {
+		client, accepted := pair(t, wtgram.WithCongestionController(which))
+		if err := client.SendDatagram([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, accepted)
+	}
+	for _, option := range []wtgram.ListenOption{
+		wtgram.WithCongestionController(77), wtgram.WithHandshakeTimeout(-time.Second)} {
+		if _, err := wtgram.Listen("127.0.0.1:0", option); !errors.Is(err, wtgram.ErrInvalidArgument) {
+			t.Fatal(err)
 		}
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"sync"
 )
 
-// outbox has the contents of one crossing into the library. All sessions reuse outboxes.
+// outbox holds the datagrams or values of one crossing into the library. All sessions reuse
+// outboxes.
 type outbox struct {
 	arena   [64 * 1024]byte // no datagram is larger
 	lengths [C.BRIDGE_BATCH]C.size_t
 	types   [C.BRIDGE_BATCH]C.uint32_t // of values
-	places  [C.BRIDGE_BATCH]int        // in what the caller gave
+	places  [C.BRIDGE_BATCH]int        // in the caller's slice
 	results [C.BRIDGE_BATCH]C.int32_t
 	used    int
 	count   int
@@ -52,7 +53,7 @@ func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, opti
 	failed func(i int, err error)) (accepted int) {
 	box := outboxes.Get().(*outbox)
 	defer outboxes.Put(box)
-	box.used, box.count = 0, 0 // a codec that panicked may have left something
+	box.used, box.count = 0, 0 // a codec that panicked may have left items in it
 	expires := options.expires()
 	try := func(one attempt) Status {
 		accepted += int(send(box, one))
@@ -83,7 +84,7 @@ func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, opti
 			err = ErrTooLarge
 		}
 		if err != nil {
-			flush() // failed hears of them in order
+			flush() // so that failed is called in order
 			failed(i, err)
 			continue
 		}
@@ -96,7 +97,8 @@ func (s *session) sendAll(ctx context.Context, queue *waitQueue, count int, opti
 	return accepted
 }
 
-// intoSlice collects the errors of `count` items, from the first error on.
+// intoSlice returns a function that collects the errors of `count` items. Without an error, errs
+// stays nil.
 func intoSlice(count int, errs *[]error) func(i int, err error) {
 	return func(i int, err error) {
 		if *errs == nil {

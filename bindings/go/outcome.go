@@ -8,17 +8,17 @@ import (
 	"runtime"
 )
 
-// OutcomeKind says how a datagram ended.
+// OutcomeKind says what became of a datagram.
 type OutcomeKind uint32
 
 const (
-	OutcomeSent     OutcomeKind = C.WTGRAM_OUTCOME_SENT      // to QUIC; whether it arrives nobody knows
-	OutcomeExpired  OutcomeKind = C.WTGRAM_OUTCOME_EXPIRED   // too old before it could be sent
-	OutcomeEvicted  OutcomeKind = C.WTGRAM_OUTCOME_EVICTED   // made room for a newer one
-	OutcomeRejected OutcomeKind = C.WTGRAM_OUTCOME_REJECTED  // no room for it
-	OutcomeTooLarge OutcomeKind = C.WTGRAM_OUTCOME_TOO_LARGE // for the path
-	OutcomeFailed   OutcomeKind = C.WTGRAM_OUTCOME_FAILED    // QUIC refused it
-	OutcomeCleared  OutcomeKind = C.WTGRAM_OUTCOME_CLEARED   // by ClearSendBuffer
+	OutcomeSent     OutcomeKind = C.WTGRAM_OUTCOME_SENT      // given to QUIC; it may still be lost
+	OutcomeExpired  OutcomeKind = C.WTGRAM_OUTCOME_EXPIRED   // dropped because its TTL or the maximum age passed
+	OutcomeEvicted  OutcomeKind = C.WTGRAM_OUTCOME_EVICTED   // dropped to make space for a newer one
+	OutcomeRejected OutcomeKind = C.WTGRAM_OUTCOME_REJECTED  // rejected because the queue was full
+	OutcomeTooLarge OutcomeKind = C.WTGRAM_OUTCOME_TOO_LARGE // dropped because it is larger than the path carries
+	OutcomeFailed   OutcomeKind = C.WTGRAM_OUTCOME_FAILED    // refused by QUIC
+	OutcomeCleared  OutcomeKind = C.WTGRAM_OUTCOME_CLEARED   // dropped by ClearSendBuffer
 	OutcomeClosed   OutcomeKind = C.WTGRAM_OUTCOME_CLOSED    // the transport closed first
 )
 
@@ -40,8 +40,8 @@ func (t *Transport) NextOutcome(ctx context.Context) (Outcome, error) {
 	return Outcome{uint64(c.report_id), OutcomeKind(c.kind)}, err
 }
 
-// NextOutcomes waits for the first outcome, then takes all that are there, up to len(into), and
-// returns how many.
+// NextOutcomes waits for the first outcome. Then it takes all that are there, up to len(into), and
+// returns their number.
 func (t *Transport) NextOutcomes(ctx context.Context, into []Outcome) (int, error) {
 	defer runtime.KeepAlive(t.session)
 	if len(into) == 0 {

@@ -19,7 +19,7 @@ type pump struct {
 	sources map[uint64]*source // by cookie
 	next    uint64
 	dead    bool       // the library was shut down
-	calls   sync.Mutex // around changes of what is watched
+	calls   sync.Mutex // held while the set of watched objects changes
 
 	lingering chan C.wtgram_poller
 }
@@ -42,7 +42,8 @@ func startPump() (*pump, error) {
 	if err := check(C.wtgram_poller_get_fd(p.poller, &fd)); err != nil {
 		return nil, err
 	}
-	// The library owns fd. This is a duplicate, which Go may close. Both share the non-blocking mode.
+	// The library owns fd. This is a duplicate, which Go may close. Both share the non-blocking
+	// mode.
 	own, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
 	if errno != 0 {
 		return nil, fmt.Errorf("wtgram: duplicating the poller's descriptor: %w", errno)
@@ -131,8 +132,8 @@ func (s *source) arm(what uint32) {
 	}
 }
 
-// tell sets the present interest in the poller. A thousand goroutines may call it at once: they
-// wait here, as goroutines, and not in the library, as threads.
+// tell sets the present interest in the poller. If a thousand goroutines call it at once, they wait
+// here, as goroutines, and not in the library, as threads.
 func (s *source) tell(wanted uint32) error {
 	s.pump.calls.Lock()
 	defer s.pump.calls.Unlock()
@@ -170,6 +171,6 @@ func (s *source) forget() {
 	if s.added {
 		s.pump.calls.Lock()
 		defer s.pump.calls.Unlock()
-		_ = C.wtgram_poller_remove(s.pump.poller, s.object) // it may have left by itself
+		_ = C.wtgram_poller_remove(s.pump.poller, s.object) // it may be gone already
 	}
 }

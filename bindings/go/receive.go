@@ -21,8 +21,8 @@ type slab struct {
 var slabs = sync.Pool{New: func() any { return new(slab) }}
 
 // tryReceive takes one datagram and no more: the others stay in the library's queue, where they
-// age, are counted, and can be read by others. The status is 0, or says why there is none. metadata
-// may be nil.
+// age, are counted, and can be received by other readers. The status is 0, or says why there is no
+// datagram. metadata may be nil.
 func (s *session) tryReceive(metadata *C.wtgram_datagram_metadata, withChecksum bool) ([]byte, Status) {
 	room := slabs.Get().(*slab)
 	var length C.size_t
@@ -37,8 +37,8 @@ func (s *session) tryReceive(metadata *C.wtgram_datagram_metadata, withChecksum 
 	return data, Status(status)
 }
 
-// ReceiveDatagram waits for the next datagram. After the session is closed, it first returns what had arrived, then a
-// *SessionError.
+// ReceiveDatagram waits for the next datagram. After the session is closed, it first returns the
+// datagrams that had arrived, then a *SessionError.
 func (s *Session) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 	defer runtime.KeepAlive(s)
 	return s.receive(ctx)
@@ -52,7 +52,7 @@ func (s *session) receive(ctx context.Context) (data []byte, err error) {
 	return data, err
 }
 
-// Receive waits for the next datagram.
+// Receive waits for the next datagram, as Session.ReceiveDatagram does.
 func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
 	defer runtime.KeepAlive(t.session)
 	return t.session.receive(ctx)
@@ -68,7 +68,8 @@ func (t *Transport) TryReceive() ([]byte, error) {
 	return data, nil
 }
 
-// ReceiveBatch waits for a datagram, then takes all that are there, at most into.Max.
+// ReceiveBatch waits for a datagram. Then it takes all that are there, at most into.Max, and
+// returns their number.
 func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) {
 	defer runtime.KeepAlive(t.session)
 	into.count = 0
@@ -79,14 +80,14 @@ func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) 
 	return into.count, err
 }
 
-// Metadata is what is known about a received datagram.
+// Metadata describes a received datagram.
 type Metadata struct {
 	Timestamp time.Time     // when it arrived
 	Size      int           // bytes
-	Sequence  uint64        // place in the order of arrival, from 0; gaps are datagrams dropped after arrival
-	Age       time.Duration // between arriving and being received
-	Waited    time.Duration // how long the call waited; 0 where the datagram was there
-	Checksum  string        // first 8 hex digits of the SHA-256, if asked for
+	Sequence  uint64        // its place in the order of arrival, from 0; a gap is a datagram that was dropped after arrival
+	Age       time.Duration // time between arriving and being received
+	Waited    time.Duration // how long the call waited; 0 if the datagram was already there
+	Checksum  string        // first 8 hex digits of the SHA-256, if withChecksum was set
 }
 
 // ReceiveWithMetadata waits for the next datagram and returns it with its metadata.

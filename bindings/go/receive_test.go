@@ -60,43 +60,6 @@ func TestEachDatagramHasOneReader(t *testing.T) {
 	}
 }
 
-func TestASmallQueueDropsWhatComesWhileItIsFull(t *testing.T) {
-	client, accepted := pair(t)
-	from := must[*wtgram.Structured](t)(client.OpenStructured(registry(t), wtgram.StructuredOptions{}))
-	to := must[*wtgram.Structured](t)(accepted.OpenStructured(registry(t), wtgram.StructuredOptions{QueueDatagrams: 2}))
-	for range 5 {
-		if err := from.Send(t.Context(), chat{"a", "b"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// A datagram sent after them may come before them.
-	eventually(t, "three of five find the queue full", func() bool {
-		return must[wtgram.StructuredStats](t)(to.Stats()).ReceiveDroppedFull == 3
-	})
-	for range 2 {
-		must[any](t)(to.Receive(within(t, patience)))
-	}
-}
-
-// arrived waits until so many datagrams have arrived.
-func arrived(t testing.TB, transport *wtgram.Transport, datagrams uint64) {
-	t.Helper()
-	eventually(t, "not all arrived", func() bool { return must[uint64](t)(transport.ReceiveSequence()) == datagrams })
-}
-
-// holdsTen is a transport at which ten datagrams have arrived, of which one was received.
-func holdsTen(t *testing.T) *wtgram.Transport {
-	client, accepted := pair(t)
-	for i := range 10 {
-		if err := client.SendDatagram(fmt.Appendf(nil, "%d", i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	arrived(t, accepted.Transport(), 10)
-	receive(t, accepted)
-	return accepted.Transport()
-}
-
 func TestADatagramThatIsTooOldIsNeverReceived(t *testing.T) {
 	in := holdsTen(t)
 	const age = 20 * time.Millisecond
@@ -140,14 +103,14 @@ func TestWhatNobodyReceivedIsThereForAStructuredOpenedLater(t *testing.T) {
 	}
 	arrived(t, accepted.Transport(), 3)
 	receive(t, accepted)
-	// Beside the others it takes what arrives from now on.
+	// Beside the other readers it takes datagrams that arrive from now on.
 	beside := must[*wtgram.Structured](t)(accepted.OpenStructured(registry(t), wtgram.StructuredOptions{}))
 	send("3")
 	if value := must[any](t)(beside.Receive(within(t, patience))); value != (chat{"a", "3"}) {
 		t.Fatal(value)
 	}
 	beside.Close()
-	// Over the transport it takes what waits there, too.
+	// Over the transport it also takes datagrams that wait there.
 	over := must[*wtgram.Structured](t)(accepted.Transport().OpenStructured(registry(t), wtgram.StructuredOptions{}))
 	got := []string{}
 	for range 2 {
@@ -158,22 +121,9 @@ func TestWhatNobodyReceivedIsThereForAStructuredOpenedLater(t *testing.T) {
 	}
 }
 
-func TestABatchBringsNoMoreThanItsMax(t *testing.T) {
-	in := holdsTen(t)
-	batch := wtgram.Batch{Max: 4}
-	for _, want := range []int{4, 4, 1} {
-		if count := must[int](t)(in.ReceiveBatch(within(t, patience), &batch)); count != want || batch.Len() != want {
-			t.Fatalf("%d instead of %d", count, want)
-		}
-	}
-	batch.Max = -1
-	if _, err := in.ReceiveBatch(within(t, patience), &batch); !errors.Is(err, wtgram.ErrInvalidArgument) {
-		t.Fatal(err)
-	}
-}
-
-// To this program the wall clock stands an hour ahead of where it stood when the library stamped
-// what arrived: as if it had been set meanwhile.
+// clockAnHourBehind is a library that sets back the wall clock by an hour for C code. So the
+// library's time stamps are an hour older than the time in Go, as if the clock had been set
+// meanwhile.
 const clockAnHourBehind = `#define _GNU_SOURCE
 #include <sys/syscall.h>
 #include <time.h>

@@ -30,17 +30,17 @@ type objectType struct {
 	maxBytes uint64
 }
 
-// NewRegistry makes an empty registry.
+// NewRegistry creates an empty registry.
 func NewRegistry() *Registry {
 	return &Registry{registered: registered{make(map[uint16]*objectType), make(map[reflect.Type]*objectType)}}
 }
 
-// Register gives T an id. Receive returns values of exactly T, so register *T if values are
-// pointers, as protobuf messages are.
+// Register gives type T an id. Structured.Receive returns values of exactly T. So register *T if
+// the values are pointers, as protobuf messages are.
 func Register[T any](registry *Registry, id uint16) error { return RegisterLimited[T](registry, id, 0) }
 
-// RegisterLimited is Register with a limit of the encoded size in bytes, for sending and receiving;
-// 0 for no other limit than the path's.
+// RegisterLimited is Register with a limit of the encoded size in bytes, for sending and receiving.
+// 0 means no limit other than the path's.
 func RegisterLimited[T any](registry *Registry, id uint16, maxBytes uint64) error {
 	goType := reflect.TypeFor[T]()
 	if goType.Kind() == reflect.Interface {
@@ -65,7 +65,7 @@ func (r *Registry) snapshot() registered {
 	return registered{maps.Clone(r.byID), maps.Clone(r.byType)}
 }
 
-// of returns the type of a value, and what the codec gets: always a pointer, as for decoding.
+// of returns the type of a value, and the pointer that the codec gets. Decoding uses pointers, too.
 func (r *registered) of(value any) (*objectType, any) {
 	goType := reflect.TypeOf(value)
 	if goType == nil {
@@ -110,18 +110,18 @@ type libraryCodec C.wtgram_serializer_kind
 var (
 	// JSON sends JSON text as encoding/json makes it.
 	JSON Codec = libraryCodec(C.WTGRAM_SERIALIZER_JSON)
-	// MessagePack sends MessagePack; on this side values are what encoding/json makes of them, with its tags, so []byte is
-	// a base64 string, also on the wire.
+	// MessagePack sends MessagePack. In Go, encoding/json converts the values, with its tags. So
+	// []byte is a base64 string, also on the wire.
 	MessagePack Codec = libraryCodec(C.WTGRAM_SERIALIZER_MESSAGE_PACK)
-	// Messages is for types that marshal themselves: see Message.
+	// Messages sends what the values' own methods encode. It is for types that implement Message.
 	Messages Codec = messageCodec{}
 )
 
 func (libraryCodec) Marshal(value any) ([]byte, error)      { return json.Marshal(value) }
 func (libraryCodec) Unmarshal(data []byte, value any) error { return json.Unmarshal(data, value) }
 
-// Message marshals itself. Several protobuf compilers generate such code. For others, see
-// CodecFuncs:
+// Message is a value that marshals itself. Several protobuf compilers generate such types. For
+// other types, use CodecFuncs:
 //
 //	wtgram.CodecFuncs(
 //		func(value any) ([]byte, error) { return proto.Marshal(value.(proto.Message)) },
@@ -151,7 +151,7 @@ func (messageCodec) Unmarshal(data []byte, value any) error {
 	return message.Unmarshal(data)
 }
 
-// CodecFuncs makes a Codec from two functions.
+// CodecFuncs returns a Codec that calls these two functions.
 func CodecFuncs(marshal func(value any) ([]byte, error), unmarshal func(data []byte, value any) error) Codec {
 	return codecFuncs{marshal, unmarshal}
 }

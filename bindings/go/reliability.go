@@ -21,8 +21,8 @@ type Reliability struct {
 	session *Session
 }
 
-// reliability is the pump's part. It does not refer to the Reliability, which can therefore be
-// collected.
+// reliability is the part of a Reliability that the pump refers to. It does not refer to the
+// Reliability, so an unused Reliability can be garbage collected.
 type reliability struct {
 	handle   held[C.wtgram_reliability]
 	owner    *session
@@ -33,24 +33,39 @@ type reliability struct {
 	draining atomic.Bool
 }
 
-// ReliabilityOptions are options of a layer. Zero fields keep the library's defaults.
+// ReliabilityOptions are options of a reliability layer. Zero fields keep the library's defaults.
 type ReliabilityOptions struct {
-	AckTimeout                  time.Duration // no message is given up before AckTimeout × (MaxRetries + 1); default 2 s
-	MaxRetries                  int32         // nor before so many retransmissions by timer; default 5, negative for none
-	WindowMessages, WindowBytes uint64        // without an outcome; sending waits beyond
-	InboundMessages             uint64        // received and not yet read; the peer keeps more
-	InboundBytes                uint64
-	FirstSequence               uint32
-	Negotiation                 Negotiation // what the layer speaks, and how it treats datagrams that look like its frames
+	// A message is given up after AckTimeout × (MaxRetries + 1) at the earliest. The default is 2
+	// s.
+	AckTimeout time.Duration
+	// A message is given up after this many retransmissions by timer at the earliest. The default
+	// is 5; a negative value means none.
+	MaxRetries int32
+	// Limits of messages without an outcome. Sending waits when one is reached.
+	WindowMessages, WindowBytes uint64
+	// Limit of messages that arrived and are not yet received. The peer keeps further ones.
+	InboundMessages uint64
+	// Limit of the payload bytes of those.
+	InboundBytes uint64
+	// First sequence number on a session that had no layer before.
+	FirstSequence uint32
+	// Which protocol the layer uses.
+	Negotiation Negotiation
 }
 
-// Negotiation says what a layer speaks, and how it treats datagrams in pywebtransport's form of a frame.
+// Negotiation says which protocol a layer uses, and whether it takes plain frames: datagrams in
+// pywebtransport's form of a frame.
 type Negotiation uint32
 
 const (
-	NegotiationAuto     Negotiation = C.WTGRAM_NEGOTIATION_AUTO     // with every peer; takes such datagrams until its layer has answered
-	NegotiationRequired Negotiation = C.WTGRAM_NEGOTIATION_REQUIRED // only with a layer that negotiates; never takes them
-	NegotiationOff      Negotiation = C.WTGRAM_NEGOTIATION_OFF      // pywebtransport's protocol
+	// NegotiationAuto works with every peer. The layer takes plain frames until the peer's layer
+	// has answered.
+	NegotiationAuto Negotiation = C.WTGRAM_NEGOTIATION_AUTO
+	// NegotiationRequired works only with a layer that negotiates. The layer never takes plain
+	// frames.
+	NegotiationRequired Negotiation = C.WTGRAM_NEGOTIATION_REQUIRED
+	// NegotiationOff uses only pywebtransport's protocol. The layer always takes plain frames.
+	NegotiationOff Negotiation = C.WTGRAM_NEGOTIATION_OFF
 )
 
 func (o *ReliabilityOptions) c() (c C.wtgram_reliability_options) {
@@ -70,8 +85,8 @@ func (o *ReliabilityOptions) c() (c C.wtgram_reliability_options) {
 	return c
 }
 
-// OpenReliability opens a layer over the transport. From then on the transport no longer delivers the layer's frames. A
-// transport carries one layer at a time.
+// OpenReliability opens a layer over the transport. From then on, the transport does not deliver
+// the layer's frames to its other readers. A transport carries one layer at a time.
 func (t *Transport) OpenReliability(options ReliabilityOptions) (*Reliability, error) {
 	c := options.c()
 	return t.session.openReliability(func(layer *C.wtgram_reliability) C.wtgram_status {
@@ -79,8 +94,8 @@ func (t *Transport) OpenReliability(options ReliabilityOptions) (*Reliability, e
 	})
 }
 
-// OpenReliabilityWith opens a layer with the parameters of pywebtransport 0.6.1's factory, whose
-// defaults are 1 s and 3.
+// OpenReliabilityWith opens a layer with the parameters of pywebtransport 0.6.1's factory. Their
+// defaults there are 1 s and 3.
 func (t *Transport) OpenReliabilityWith(ackTimeout time.Duration, maxRetries uint32) (*Reliability, error) {
 	return t.session.openReliability(func(layer *C.wtgram_reliability) C.wtgram_status {
 		return C.wtgram_reliability_open_with(t.session.datagrams.get(), inMicroseconds(ackTimeout), C.uint32_t(maxRetries),
@@ -123,7 +138,7 @@ func (l *reliability) free() {
 // Session returns the session of the layer.
 func (r *Reliability) Session() *Session { return r.session }
 
-// Send accepts a message for delivery, and waits for space in the window.
+// Send submits a message for delivery. It waits while the window is full.
 func (r *Reliability) Send(ctx context.Context, data []byte) error {
 	return r.SendWith(ctx, data, SendOptions{})
 }
@@ -157,7 +172,8 @@ func (l *reliability) trySend(data []byte, one attempt) Status {
 		C.int32_t(one.Priority), inMicroseconds(one.TTL), one.wait, C.uint64_t(one.ReportID)))
 }
 
-// Receive waits for the next message. After the end it first returns what had arrived.
+// Receive waits for the next message. After the layer is closed, it first returns the messages that
+// had arrived.
 func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(r)
 	err = r.owner.waitFor(ctx, &r.readable, func() (status Status) {
@@ -189,7 +205,7 @@ func (l *reliability) tryReceive() ([]byte, Status) {
 	return append([]byte{}, room.arena[:length]...), 0
 }
 
-// MaxMessageSize returns the largest message that can be sent now, in bytes.
+// MaxMessageSize returns the size of the largest message that can be sent now, in bytes.
 func (r *Reliability) MaxMessageSize() (int, error) {
 	defer runtime.KeepAlive(r)
 	var bytes C.size_t
@@ -199,23 +215,29 @@ func (r *Reliability) MaxMessageSize() (int, error) {
 	return int(bytes), nil
 }
 
-// IsClosed reports whether the layer or its transport is closed. What has arrived can still be
-// received.
+// IsClosed reports whether the layer or its transport is closed. Messages that have arrived can
+// still be received.
 func (r *Reliability) IsClosed() bool {
 	defer runtime.KeepAlive(r)
 	var closed C.bool
 	return C.wtgram_reliability_is_closed(r.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
 }
 
-// ReliabilityOutcomeKind says how a message ended.
+// ReliabilityOutcomeKind says what became of a message.
 type ReliabilityOutcomeKind uint32
 
 const (
-	MessageAcknowledged ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_ACKNOWLEDGED // the peer's layer has it
-	MessageGaveUp       ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_GAVE_UP      // whether it was delivered is unknown if it was transmitted
-	MessageTooLarge     ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_TOO_LARGE    // for the path, by then
-	MessageClosed       ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_CLOSED       // the layer closed first
-	MessageExpired      ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_EXPIRED      // its TTL passed first
+	// MessageAcknowledged: the message lies in the inbound queue of the peer's layer.
+	MessageAcknowledged ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_ACKNOWLEDGED
+	// MessageGaveUp: it was not acknowledged in time. If it was transmitted, it may have been
+	// delivered.
+	MessageGaveUp ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_GAVE_UP
+	// MessageTooLarge: it no longer fitted the path when it was to be transmitted.
+	MessageTooLarge ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_TOO_LARGE
+	// MessageClosed: the layer closed first.
+	MessageClosed ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_CLOSED
+	// MessageExpired: its TTL passed first.
+	MessageExpired ReliabilityOutcomeKind = C.WTGRAM_RELIABILITY_EXPIRED
 )
 
 // ReliabilityOutcome is the outcome of a message.
@@ -239,8 +261,8 @@ func (r *Reliability) NextOutcome(ctx context.Context) (ReliabilityOutcome, erro
 	return reliabilityOutcome(&c), nil
 }
 
-// NextOutcomes waits for the first outcome, then takes all that are there, up to len(into), and
-// returns how many.
+// NextOutcomes waits for the first outcome. Then it takes all that are there, up to len(into), and
+// returns their number.
 func (r *Reliability) NextOutcomes(ctx context.Context, into []ReliabilityOutcome) (int, error) {
 	defer runtime.KeepAlive(r)
 	if len(into) == 0 {
@@ -262,7 +284,7 @@ func reliabilityOutcome(c *C.wtgram_reliability_outcome) ReliabilityOutcome {
 		uint32(c.transmissions)}
 }
 
-// ReliabilityStats are counters and momentary values.
+// ReliabilityStats are counters and current values of a layer.
 type ReliabilityStats struct {
 	// Submitted is always the sum of the six after it.
 	Submitted, Acknowledged, GaveUp, TooLarge, Closed, Expired, Unresolved uint64
@@ -273,12 +295,15 @@ type ReliabilityStats struct {
 	PlainTaken                                                             uint64 // datagrams in the form of plain frames that the layer took
 	PlainLeft                                                              uint64 // those that it left to the transport's reader
 	RTT, RTO                                                               time.Duration
-	Negotiated                                                             bool // both ends speak more than the plain protocol
-	PeerFull                                                               bool // the peer says that its inbound queue is full
-	TakesPlain                                                             bool // the layer takes plain frames now
+	// Negotiated: both ends use more than pywebtransport's protocol.
+	Negotiated bool
+	// PeerFull: the peer says that its inbound queue is full.
+	PeerFull bool
+	// TakesPlain: the layer takes plain frames now.
+	TakesPlain bool
 }
 
-// Stats returns the counters as one consistent snapshot.
+// Stats returns the current figures of the layer as one consistent snapshot.
 func (r *Reliability) Stats() (ReliabilityStats, error) {
 	defer runtime.KeepAlive(r)
 	var c C.wtgram_reliability_stats
@@ -306,7 +331,7 @@ func (r *Reliability) Drain(ctx context.Context) error {
 	defer r.Close()
 	r.draining.Store(true)
 	// The library's own drain would hold a thread, and the poller has no condition for it. So this
-	// checks, less and less often.
+	// loop checks, at growing intervals.
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		stats, err := r.Stats()
 		if err != nil || stats.Unresolved == 0 || r.IsClosed() {
@@ -320,13 +345,14 @@ func (r *Reliability) Drain(ctx context.Context) error {
 	}
 }
 
-// Close ends the layer; messages in progress get MessageClosed. What has arrived can still be
-// received, and outcomes can still be fetched, until the Reliability is garbage collected. The
-// session stays open. A second Close has no effect.
+// Close closes the layer. Messages in progress get the outcome MessageClosed. Messages that have
+// arrived can still be received, and outcomes can still be fetched, until the Reliability is
+// garbage collected. The session stays open. A second Close has no effect.
 func (r *Reliability) Close() error {
 	defer runtime.KeepAlive(r)
 	r.draining.Store(true)
-	// A status of "not all had an outcome" is no failure of closing, and after the library's end it is closed anyhow.
+	// Messages without an outcome are no failure of Close, and after Shutdown the layer is closed
+	// anyway.
 	_ = C.wtgram_reliability_close(r.handle.get(), 0)
 	for _, queue := range []*waitQueue{&r.readable, &r.writable, &r.outcomes} {
 		queue.end()

@@ -16,7 +16,7 @@ func layers(t *testing.T) (client, accepted *wtgram.Reliability) {
 	one, other := pair(t)
 	client = must[*wtgram.Reliability](t)(one.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
 	accepted = must[*wtgram.Reliability](t)(other.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
-	t.Cleanup(func() { client.Close(); accepted.Close() }) // nor is one collected that a test does not look at
+	t.Cleanup(func() { client.Close(); accepted.Close() }) // this also keeps layers from being collected that a test does not use
 	return client, accepted
 }
 
@@ -59,7 +59,7 @@ func TestMessagesArriveAndAreAcknowledged(t *testing.T) {
 }
 
 func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
-	one, _ := pair(t) // nobody acknowledges
+	one, _ := pair(t) // the peer has no layer, so it does not acknowledge
 	layer := must[*wtgram.Reliability](t)(one.Transport().OpenReliability(wtgram.ReliabilityOptions{WindowMessages: 2}))
 	for id := range uint64(2) {
 		if err := layer.SendReported(t.Context(), []byte("x"), id+1); err != nil {
@@ -88,7 +88,7 @@ func TestSendWaitsForTheWindowAndReturnsWithItsContext(t *testing.T) {
 }
 
 func TestALayerFromTheFactoryGivesUpAsItsParametersSay(t *testing.T) {
-	one, _ := pair(t) // nobody acknowledges
+	one, _ := pair(t) // the peer has no layer, so it does not acknowledge
 	another, _ := pair(t)
 	longer := must[*wtgram.Reliability](t)(another.Transport().OpenReliability(wtgram.ReliabilityOptions{}))
 	if err := longer.Send(t.Context(), []byte("x")); err != nil {
@@ -110,7 +110,7 @@ func TestALayerFromTheFactoryGivesUpAsItsParametersSay(t *testing.T) {
 func TestATTLOverALayerIsKeptAndTheLayerHasTheOutcome(t *testing.T) {
 	one, other := pair(t)
 	options := wtgram.ReliabilityOptions{Negotiation: wtgram.NegotiationRequired}
-	layer := must[*wtgram.Reliability](t)(one.Transport().OpenReliability(options)) // nothing goes before a layer answers
+	layer := must[*wtgram.Reliability](t)(one.Transport().OpenReliability(options)) // nothing is sent before the peer's layer answers
 	late := wtgram.SendOptions{Priority: 2, TTL: time.Millisecond, ReportID: 7}
 	if err := layer.SendWith(t.Context(), []byte("late"), late); err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestOutcomesOfMessagesComeInBatches(t *testing.T) {
 }
 
 func TestHowLongALayerTriesIsAnOption(t *testing.T) {
-	one, _ := pair(t) // nobody acknowledges
+	one, _ := pair(t) // the peer has no layer, so it does not acknowledge
 	layer := must[*wtgram.Reliability](t)(one.Transport().OpenReliability(
 		wtgram.ReliabilityOptions{AckTimeout: 50 * time.Millisecond, MaxRetries: 2}))
 	if err := layer.SendReported(t.Context(), []byte("x"), 1); err != nil {

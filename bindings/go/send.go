@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// attempt is one call that sends. Under FullWait, Go waits, so the library is told not to. But the
+// attempt is one call that sends. Under FullWait, Go waits and the library does not. But the
 // library counts and reports expired datagrams. So the last attempt, after the TTL has passed,
 // waits in the library until the datagram expires.
 type attempt struct {
@@ -25,8 +25,8 @@ type attempt struct {
 // busy machine.
 const lastWait = 1_000_000
 
-// expires returns when the TTL of a datagram that is submitted now passes; the zero time means
-// never.
+// expires returns the time at which the TTL of a datagram that is submitted now passes; the zero
+// time means never.
 func (o SendOptions) expires() time.Time {
 	if o.TTL <= 0 {
 		return time.Time{}
@@ -45,7 +45,7 @@ func (o SendOptions) until(expires time.Time) attempt {
 	return one
 }
 
-// waitForRoom is waitFor for datagrams with a TTL, which runs during the wait.
+// waitForRoom is waitFor for datagrams with a TTL. The TTL runs during the wait.
 func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options SendOptions, expires time.Time,
 	try func(attempt) Status) error {
 	limited := ctx
@@ -65,8 +65,8 @@ func (s *session) waitForRoom(ctx context.Context, queue *waitQueue, options Sen
 // SendOptions are options of a datagram.
 type SendOptions struct {
 	Priority int           // 0 (the default) to 2
-	TTL      time.Duration // what could not be sent by then is dropped, and counted as expired; 0 = none
-	ReportID uint64        // report what becomes of it under this number, in Transport.NextOutcome; 0 = do not
+	TTL      time.Duration // a datagram not sent by then is dropped and counted as expired; 0 = no limit
+	ReportID uint64        // Transport.NextOutcome reports the outcome under this number; 0 = no report
 }
 
 // SendDatagram queues a datagram with default options; see Transport.Send. It waits only if the
@@ -120,9 +120,9 @@ func (t *Transport) TrySend(data []byte, options SendOptions) error {
 	return t.session.result(t.session.trySend(data, attempt{SendOptions: options}))
 }
 
-// SendBatch queues many datagrams with few crossings into C. Under FullWait it waits for space. The
-// errors are nil if all were accepted; otherwise there is one for each datagram, nil if it was
-// accepted.
+// SendBatch queues many datagrams with few crossings into C, and returns how many were accepted.
+// Under FullWait it waits for space. The errors are nil if all were accepted; otherwise there is
+// one for each datagram, nil if it was accepted.
 func (t *Transport) SendBatch(ctx context.Context, datagrams [][]byte, options SendOptions) (accepted int, errs []error) {
 	defer runtime.KeepAlive(t.session)
 	accepted = t.session.sendBatch(ctx, datagrams, options, intoSlice(len(datagrams), &errs))

@@ -129,7 +129,7 @@ func TestABatchWaitsForRoomAndNoneOfItIsLost(t *testing.T) {
 	}
 }
 
-// darkLink is a relay of UDP packets between one client and a server that can stop carrying any.
+// darkLink relays UDP packets between one client and a server. It can stop carrying packets.
 type darkLink struct {
 	port int
 	dark atomic.Bool
@@ -168,8 +168,8 @@ func newDarkLink(t *testing.T, server net.Addr) *darkLink {
 	return link
 }
 
-// stuck is a transport that waits for room nearly always: its link has gone dark, and only QUIC's probes, which come
-// less and less often, make some. `fill` takes that.
+// stuck returns a transport whose queue is nearly always full, because its link carries nothing.
+// Only QUIC's probes make space, at growing intervals. `fill` fills that space.
 func stuck(t *testing.T) (out *wtgram.Transport, fill func()) {
 	server, _, hash := listen(t)
 	link := newDarkLink(t, server.Addr())
@@ -179,7 +179,7 @@ func stuck(t *testing.T) (out *wtgram.Transport, fill func()) {
 	link.dark.Store(true)
 	out = client.Transport()
 	return out, func() {
-		if _, err := out.ClearSendBuffer(); err != nil { // of what has a TTL: it would make room when that is over
+		if _, err := out.ClearSendBuffer(); err != nil { // because datagrams with a TTL make space when they expire
 			t.Fatal(err)
 		}
 		for out.TrySend(make([]byte, 1000), wtgram.SendOptions{}) == nil {
@@ -205,7 +205,7 @@ func TestWhatFindsNoRoomReturnsWithItsContextOrItsTTL(t *testing.T) {
 			if accepted == 2 {
 				return nil
 			}
-			return errs[1] // the last to find room
+			return errs[1] // the last one for which there is space
 		},
 		"values": func(ctx context.Context, options wtgram.SendOptions) error {
 			accepted, errs := values.SendBatch(ctx, []any{chat{}, chat{}}, options)

@@ -13,12 +13,13 @@ import (
 	"sync/atomic"
 )
 
-// Server accepts sessions on one UDP port.
+// Server accepts sessions on one UDP port. All methods may be called from any goroutine.
 type Server struct {
 	*listener
 }
 
-// listener is the pump's part. It does not refer to the Server, which can therefore be collected.
+// listener is the part of a Server that the pump refers to. It does not refer to the Server, so an
+// unused Server can be garbage collected.
 type listener struct {
 	handle  held[C.wtgram_server]
 	pump    *pump
@@ -28,7 +29,8 @@ type listener struct {
 	closed  atomic.Bool
 }
 
-// Listen serves on addr, "host:port". The host is an IP address or empty; port 0 is a free one.
+// Listen opens a server on addr, which is "host:port". The host is an IP address or empty. Port 0
+// means a free port.
 func Listen(addr string, options ...ListenOption) (*Server, error) {
 	p, err := thePump()
 	if err != nil {
@@ -98,7 +100,7 @@ func (l *listener) ready(what uint32) {
 	l.accept.wakeOne()
 }
 
-// Accept waits for the next session. It returns ErrClosed if the server is closed.
+// Accept waits for the next session, and returns it. It returns ErrClosed if the server is closed.
 func (s *Server) Accept(ctx context.Context) (*Session, error) {
 	defer runtime.KeepAlive(s)
 	var session *Session
@@ -124,10 +126,11 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 	return session, err
 }
 
-// Addr returns the address of the server.
+// Addr returns the local address of the server, with its port.
 func (s *Server) Addr() net.Addr { return s.address }
 
-// CertificateHash returns the hash with which a client can trust a self-signed server.
+// CertificateHash returns the hash of the server's certificate. With it, a client can trust a
+// self-signed certificate.
 func (s *Server) CertificateHash() (CertificateHash, error) {
 	defer runtime.KeepAlive(s)
 	var hash CertificateHash

@@ -12,12 +12,13 @@ import (
 	"unicode/utf8"
 )
 
-// Session is one WebTransport session. All methods may be called from any goroutine.
+// Session is a WebTransport session. All methods may be called from any goroutine.
 type Session struct {
 	*session
 }
 
-// session is the pump's part. It does not refer to the Session, which can therefore be collected.
+// session is the part of a Session that the pump refers to. It does not refer to the Session, so an
+// unused Session can be garbage collected.
 type session struct {
 	handle    held[C.wtgram_session]
 	datagrams held[C.wtgram_transport]
@@ -38,88 +39,6 @@ type session struct {
 	closed bool // by our side: the handle is no longer used
 	ended  bool
 	freed  bool
-}
-
-// dialSlots limits concurrent connects, because each blocks a thread in the library. A Dial whose
-// context ends returns its slot at once, although its thread stays until the library's own timeout:
-// others must not wait for a server that never answers.
-var dialSlots = make(chan struct{}, 16)
-
-// Dial connects to an https URL. The context bounds connecting only; it may end it early.
-func Dial(ctx context.Context, url string, options ...DialOption) (*Session, error) {
-	p, err := thePump()
-	if err != nil {
-		return nil, err
-	}
-	var config dialConfig
-	config.init()
-	for _, o := range options {
-		o.dial(&config)
-	}
-	select {
-	case dialSlots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-dialSlots }()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		// A little longer than the context, whose own error is the one to report.
-		if left := time.Until(deadline) + 10*time.Millisecond; config.timeout <= 0 || left < config.timeout {
-			config.timeout = max(left, time.Millisecond)
-		}
-	}
-	type result struct {
-		handle C.wtgram_session
-		err    error
-	}
-	done := make(chan result, 1)
-	go func() {
-		handle, err := connect(url, &config)
-		done <- result{handle, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil {
-			return nil, r.err
-		}
-		return newSession(p, r.handle)
-	case <-ctx.Done():
-		go func() { // no one waits for the result
-			if r := <-done; r.err == nil {
-				C.wtgram_session_free(r.handle)
-			}
-		}()
-		return nil, ctx.Err()
-	}
-}
-
-func connect(url string, config *dialConfig) (handle C.wtgram_session, err error) {
-	var arguments [4][]byte // url, CA file, bind host, headers
-	if arguments[0], err = texts(url); err != nil {
-		return handle, err
-	}
-	for i, value := range []string{config.caFile, config.bindHost} {
-		if arguments[i+1], err = optionalText(value); err != nil {
-			return handle, err
-		}
-	}
-	if arguments[3], err = texts(config.headers...); err != nil {
-		return handle, err
-	}
-	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
-	detail := make([]byte, 256)
-	status := C.bridge_connect(text(0), inMicroseconds(config.timeout), C.uint32_t(config.trust), text(1),
-		(*C.uint8_t)(pointer(config.caPEM)), C.size_t(len(config.caPEM)),
-		(*C.uint8_t)(pointer(config.hashes)), C.size_t(len(config.hashes)/C.WTGRAM_CERTIFICATE_HASH_LENGTH),
-		text(3), C.size_t(len(config.headers)/2), text(2), &config.connection, &config.transport, &handle,
-		(*C.char)(pointer(detail)), C.size_t(len(detail)))
-	if status != C.WTGRAM_OK {
-		return handle, &Error{"dial " + url, Status(status), detailOf(detail)}
-	}
-	return handle, nil
 }
 
 func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
@@ -169,7 +88,7 @@ func (s *session) ready(what uint32) {
 		}
 	}
 	if what&C.WTGRAM_READY_SIZE_CHANGED != 0 {
-		s.resized.wakeAll() // it is reported once for each change
+		s.resized.wakeAll() // because each change is reported once
 	}
 }
 
@@ -179,7 +98,7 @@ func (s *session) endWaits() {
 	}
 }
 
-// end is called when the session is closed, by either side. What arrived can still be received,
+// end is called when either side has closed the session. Arrived datagrams can still be received,
 // unless this side closed.
 func (s *session) end() {
 	s.mu.Lock()
@@ -264,7 +183,8 @@ func (s *session) failure(status Status) error {
 	return ErrClosed
 }
 
-// CloseWithError ends the session; the peer gets code and message (at most 1024 bytes). A second close has no effect.
+// CloseWithError ends the session. The peer gets code and message, which is UTF-8 of at most 1024
+// bytes. A second close has no effect.
 func (s *Session) CloseWithError(code SessionErrorCode, message string) error {
 	defer runtime.KeepAlive(s)
 	if len(message) > 1024 || !utf8.ValidString(message) {
@@ -276,10 +196,12 @@ func (s *Session) CloseWithError(code SessionErrorCode, message string) error {
 // Close ends the session with code 0.
 func (s *Session) Close() error { return s.CloseWithError(0, "") }
 
-// Context returns a context that is done when the session has ended; context.Cause returns why, as a *SessionError.
+// Context returns a context that is done when the session has ended. Its context.Cause is a
+// *SessionError, which says why.
 func (s *Session) Context() context.Context { return s.ctx }
 
-// LocalAddr returns the local address; its IP is unspecified if the socket is bound to all addresses.
+// LocalAddr returns the local address; its IP is unspecified if the socket is bound to all
+// addresses.
 func (s *Session) LocalAddr() net.Addr { return s.local }
 
 // RemoteAddr returns the address of the peer.
@@ -289,10 +211,10 @@ func (s *Session) RemoteAddr() net.Addr { return s.remote }
 type SessionState uint32
 
 const (
-	SessionConnecting SessionState = C.WTGRAM_SESSION_CONNECTING
-	SessionConnected  SessionState = C.WTGRAM_SESSION_CONNECTED
-	SessionDraining   SessionState = C.WTGRAM_SESSION_DRAINING // datagrams flow, and the peer has asked to end the session soon
-	SessionClosed     SessionState = C.WTGRAM_SESSION_CLOSED
+	SessionConnecting SessionState = C.WTGRAM_SESSION_CONNECTING // not yet established
+	SessionConnected  SessionState = C.WTGRAM_SESSION_CONNECTED  // established
+	SessionDraining   SessionState = C.WTGRAM_SESSION_DRAINING   // established, but the peer asked to end it soon; datagrams still flow
+	SessionClosed     SessionState = C.WTGRAM_SESSION_CLOSED     // ended
 )
 
 // State returns the state of the session.
@@ -327,7 +249,7 @@ func (s *Session) Path() (string, error) {
 	return path, nil
 }
 
-// SessionStats are statistics of the connection.
+// SessionStats are statistics of the session's connection.
 type SessionStats struct {
 	RTT, MinRTT                                                                  time.Duration
 	CongestionWindowBytes, PacketsSent, PacketsLost, BytesLost, CongestionEvents uint64

@@ -189,7 +189,8 @@ func TestManyReceiversAndSendersLoseNothing(t *testing.T) {
 		}()
 	}
 	sending.Wait()
-	// Everything is accounted for: what the queue evicted under load is counted, the rest must come out.
+	// All datagrams are accounted for: those evicted under load are counted, the others must
+	// arrive.
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		out, err := client.Transport().Stats()
 		in, err2 := accepted.Transport().Stats()
@@ -220,5 +221,27 @@ func TestASessionSaysWhereItIsInItsLife(t *testing.T) {
 	<-accepted.Context().Done()
 	if client.State() != wtgram.SessionClosed || accepted.State() != wtgram.SessionClosed {
 		t.Fatal(client.State(), accepted.State())
+	}
+}
+
+func TestAddressesPathAndStats(t *testing.T) {
+	server, _, hash := listen(t)
+	// Without a simulated link, which would change these addresses.
+	client := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), fmt.Sprintf("https://%s/test", server.Addr()),
+		wtgram.WithCertificateHash(hash)))
+	defer client.Close()
+	accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	defer accepted.Close()
+	if client.RemoteAddr().String() != accepted.LocalAddr().String() {
+		t.Fatalf("%v, %v", client.RemoteAddr(), accepted.LocalAddr())
+	}
+	if client.LocalAddr().(*net.UDPAddr).Port != accepted.RemoteAddr().(*net.UDPAddr).Port {
+		t.Fatalf("%v, %v", client.LocalAddr(), accepted.RemoteAddr())
+	}
+	if path, err := accepted.Path(); err != nil || path != "/test" {
+		t.Fatal(path, err)
+	}
+	if stats, err := client.Stats(); err != nil || stats.RTT <= 0 {
+		t.Fatal(stats, err)
 	}
 }

@@ -5,7 +5,7 @@ import "C"
 
 import "time"
 
-// TransportStats are everything that is counted, as one consistent snapshot.
+// TransportStats are all figures of a transport, as one consistent snapshot.
 type TransportStats struct {
 	DatagramStats
 	SessionID                                                            uint64
@@ -13,20 +13,20 @@ type TransportStats struct {
 	HandedInBytes, SendExpiredBytes, SendEvictedBytes, SendRejectedBytes uint64
 	SendTooLargeBytes, SendFailedBytes, SendClearedBytes                 uint64
 	ReceiveExpiredBytes, ReceiveDroppedFullBytes, ReceiveClearedBytes    uint64
-	ReceiveRouted, ReceiveRoutedBytes                                    uint64 // to layers above
+	ReceiveRouted, ReceiveRoutedBytes                                    uint64 // to readers above the transport
 	DatagramsSent, BytesSent, SendFailures, SendDrops                    uint64
 	DatagramsReceived, BytesReceived, ReceiveDrops, ReceiveErrors        uint64
 	TotalSendTime, MaxSendTime, TotalReceiveTime, MaxReceiveTime         time.Duration
 	MinDatagramSize, MaxDatagramSize, TotalDatagramSize                  uint64
 	AvgDatagramSize                                                      float64
 	AvgSendTime, AvgReceiveTime                                          time.Duration
-	SendSuccessRate, ReceiveSuccessRate                                  float64 // 1 with no attempts
+	SendSuccessRate, ReceiveSuccessRate                                  float64 // 1 if nothing was attempted
 	OutcomesWaiting                                                      uint64
 	Silence, RTT                                                         time.Duration
 	CongestionWindowBytes, PacketsSent, PacketsLost                      uint64
 }
 
-// Stats are the counters, now.
+// Stats returns the current figures of the transport.
 func (t *Transport) Stats() (TransportStats, error) {
 	var c C.wtgram_transport_stats
 	C.wtgram_transport_stats_init(&c)
@@ -68,7 +68,7 @@ type QueueStats struct {
 	IncomingLimits                                   Limits
 }
 
-// QueueStats says what waits now.
+// QueueStats returns the current sizes and limits of both queues.
 func (t *Transport) QueueStats() (QueueStats, error) {
 	var c C.wtgram_queue_stats
 	C.wtgram_queue_stats_init(&c)

@@ -70,7 +70,7 @@ func TestEveryFigureOfTheReferenceIsCounted(t *testing.T) {
 	if sent.SendFailures != 1 || sent.DatagramsSent != sent.Sent || sent.DatagramsSent < 6 || sent.BytesSent != sent.SentBytes {
 		t.Fatalf("%+v", sent)
 	}
-	// (The longest may be less than a microsecond.)
+	// (The longest time may be less than a microsecond.)
 	if sent.TotalSendTime < sent.MaxSendTime || sent.AvgSendTime <= 0 {
 		t.Fatalf("%+v", sent)
 	}
@@ -84,7 +84,7 @@ func TestEveryFigureOfTheReferenceIsCounted(t *testing.T) {
 	if received.TotalReceiveTime < received.MaxReceiveTime || received.AvgReceiveTime > received.TotalReceiveTime {
 		t.Fatalf("%+v", received)
 	}
-	// Another session's datagrams would be errors; what was dropped is no failure.
+	// Datagrams of other sessions would be errors. Dropped datagrams are no failures.
 	if received.ReceiveErrors != 0 || received.ReceiveSuccessRate != 1 {
 		t.Fatalf("%+v", received)
 	}
@@ -92,7 +92,7 @@ func TestEveryFigureOfTheReferenceIsCounted(t *testing.T) {
 
 func TestTheTimeInTheCallIsCounted(t *testing.T) {
 	client, accepted := pair(t)
-	// On a busy machine the call may begin after the pause: then a longer one.
+	// On a busy machine the call may begin after the pause. Then the pause gets longer.
 	for pause := 50 * time.Millisecond; ; pause *= 2 {
 		time.AfterFunc(pause, func() { _ = client.SendDatagram([]byte("late")) })
 		_, metadata, err := accepted.Transport().ReceiveWithMetadata(within(t, patience), false)

@@ -2,5 +2,5 @@
 
 package wtgram
 
-// collect does nothing: see the tag wtgram_gcstress.
+// collect does nothing without the tag wtgram_gcstress.
 func collect() {}

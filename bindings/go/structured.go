@@ -17,14 +17,15 @@ import (
 	"time"
 )
 
-// Structured sends and receives Go values: each is one datagram, or one message, that begins with the id of its type.
+// Structured is a structured transport: it sends and receives Go values. Each value is one datagram
+// or one message, which begins with the id of the value's type.
 type Structured struct {
 	*structured
-	below any // keeps the object below from being collected
+	below any // keeps the object below from being garbage collected
 }
 
-// structured is the pump's part. It does not refer to the Structured, which can therefore be
-// collected.
+// structured is the part of a Structured that the pump refers to. It does not refer to the
+// Structured, so an unused Structured can be garbage collected.
 type structured struct {
 	handle   held[C.wtgram_structured]
 	owner    *session
@@ -35,14 +36,14 @@ type structured struct {
 	writable waitQueue
 }
 
-// StructuredOptions of a structured transport.
+// StructuredOptions are options of a structured transport.
 type StructuredOptions struct {
 	Codec          Codec  // nil for JSON
-	QueueDatagrams uint64 // over a session: how many may wait for being received; 0 for the default of 100
+	QueueDatagrams uint64 // over a session: limit of values that wait to be received; 0 means the default of 100
 }
 
 // OpenStructured opens a structured transport beside the other readers of the session. Datagrams
-// that begin with a registered id go to its own queue; all others stay with the session. Closing it
+// that begin with a registered id go to its own queue. All others stay with the session. Closing it
 // does not close the session.
 func (s *Session) OpenStructured(registry *Registry, options StructuredOptions) (*Structured, error) {
 	return openStructured(C.BRIDGE_OVER_SESSION, s.handle.get().id, s, s, registry, options)
@@ -135,9 +136,9 @@ func (s *Structured) TrySend(value any, options SendOptions) error {
 	return s.owner.result(s.trySend(id, data, attempt{SendOptions: options}))
 }
 
-// SendBatch sends many values with few crossings into C, and waits when Send would. It returns how
-// many were accepted. The errors are nil if all were; otherwise there is one for each value, nil if
-// it was accepted.
+// SendBatch sends many values with few crossings into C. It waits when Send would wait. It returns
+// how many were accepted. The errors are nil if all were; otherwise there is one for each value,
+// nil if it was accepted.
 func (s *Structured) SendBatch(ctx context.Context, values []any, options SendOptions) (accepted int, errs []error) {
 	defer runtime.KeepAlive(s)
 	accepted = s.owner.sendAll(ctx, &s.writable, len(values), options,
@@ -169,7 +170,7 @@ func (s *structured) trySend(id C.uint32_t, data []byte, one attempt) Status {
 
 // Receive waits for the next value. The value has the registered type, so use a type switch. A
 // datagram that is not a value is dropped and reported with ErrTruncated, ErrUnknownType,
-// ErrTooLarge or ErrDeserialization. The next call goes on with the next datagram.
+// ErrTooLarge or ErrDeserialization. The next call continues with the next datagram.
 func (s *Structured) Receive(ctx context.Context) (any, error) {
 	defer runtime.KeepAlive(s)
 	var id C.uint32_t
@@ -213,16 +214,16 @@ func (s *structured) tryReceive() (id C.uint32_t, data []byte, status Status) {
 	}
 }
 
-// Received is a value, or a datagram that is not a value.
+// Received is a received value, or the error of a datagram that is not a value.
 type Received struct {
 	Value     any
-	Err       error     // why the datagram was no value: see Receive
-	Sequence  uint64    // its datagram's place in the order of arrival
-	Timestamp time.Time // when its datagram arrived
+	Err       error     // why the datagram is not a value; see Structured.Receive
+	Sequence  uint64    // the datagram's place in the order of arrival
+	Timestamp time.Time // when the datagram arrived
 }
 
-// ReceiveBatch waits for the first value, then takes all that are there, up to len(into), and
-// returns how many. A datagram that is not a value takes a place with its error.
+// ReceiveBatch waits for the first value. Then it takes all that are there, up to len(into), and
+// returns their number. A datagram that is not a value takes a place with its error.
 func (s *Structured) ReceiveBatch(ctx context.Context, into []Received) (count int, err error) {
 	defer runtime.KeepAlive(s)
 	if len(into) == 0 {
@@ -276,14 +277,14 @@ func (s *structured) value(id C.uint32_t, data []byte) (any, error) {
 	return value, nil
 }
 
-// StructuredStats are counters of values and datagrams.
+// StructuredStats are the counters of a structured transport.
 type StructuredStats struct {
 	Sent, SendUnknownType, SendNotSerialized, SendTooLarge, SendFailed     uint64
 	Received, ReceiveUnknownType, ReceiveTruncated, ReceiveNotDeserialized uint64
 	ReceiveTooLarge, ReceiveDroppedFull, ReceiveQueued                     uint64
 }
 
-// Stats returns the library's counters. They do not include values that a Codec of this program
+// Stats returns the current counters. They do not include values that a Codec of the program
 // refused.
 func (s *Structured) Stats() (StructuredStats, error) {
 	defer runtime.KeepAlive(s)
@@ -302,18 +303,20 @@ func (s *Structured) Stats() (StructuredStats, error) {
 	}, nil
 }
 
-// IsClosed reports whether it is closed for sending. What has arrived can still be received.
+// IsClosed reports whether the structured transport is closed for sending. Values that have arrived
+// can still be received.
 func (s *Structured) IsClosed() bool {
 	defer runtime.KeepAlive(s)
 	var closed C.bool
 	return C.wtgram_structured_is_closed(s.handle.get(), &closed) != C.WTGRAM_OK || bool(closed)
 }
 
-// Close closes it, and the transport or layer below, if it was opened over one. What has arrived
-// can still be received, until the Structured is garbage collected. A second Close has no effect.
+// Close closes the structured transport, and the transport or layer below if it was opened over
+// one. Values that have arrived can still be received until the Structured is garbage collected. A
+// second Close has no effect.
 func (s *Structured) Close() error {
 	defer runtime.KeepAlive(s)
-	_ = C.wtgram_structured_close(s.handle.get()) // after the library's end it is closed anyhow
+	_ = C.wtgram_structured_close(s.handle.get()) // after Shutdown it is closed anyway
 	s.readable.end()
 	s.writable.end()
 	return nil

@@ -20,7 +20,7 @@ type chat struct {
 
 type move struct{ X, Y float64 }
 
-// counter marshals itself, as generated code does.
+// counter marshals itself, as types of generated code do.
 type counter struct{ n uint32 }
 
 func (c *counter) Marshal() ([]byte, error) { return binary.BigEndian.AppendUint32(nil, c.n), nil }
@@ -224,7 +224,7 @@ func TestValuesGoInBatches(t *testing.T) {
 		if len(chats) != 81 || moves != 1 || !chats[chat{"a", "0"}] || !chats[chat{"b", "79"}] {
 			t.Fatal(chats, moves)
 		}
-		// What is no value takes a place, and the next one comes with it or after it.
+		// A datagram that is not a value takes a place. The next value comes with it or after it.
 		for _, data := range []string{"\x00", "\x00\x09{}"} {
 			if err := one.SendDatagram([]byte(data)); err != nil {
 				t.Fatal(err)
@@ -263,7 +263,8 @@ func TestAValueLargerAsJSONThanOnTheWireComesInABatch(t *testing.T) {
 	options := wtgram.StructuredOptions{Codec: wtgram.MessagePack}
 	client := must[*wtgram.Structured](t)(one.OpenStructured(registry(t), options))
 	accepted := must[*wtgram.Structured](t)(two.OpenStructured(registry(t), options))
-	// A control character is one byte on the wire and six in JSON; eleven such values are more than a slab.
+	// A control character is one byte on the wire and six in JSON. Eleven such values exceed a
+	// slab.
 	text := string(make([]byte, 1000))
 	for range 12 {
 		if err := client.Send(within(t, patience), chat{"a", text}); err != nil {
@@ -286,7 +287,7 @@ func TestCloseEndsWhatIsUnderItOrDetaches(t *testing.T) {
 	if err := beside.Close(); err != nil || !beside.IsClosed() || client.Transport().IsClosed() {
 		t.Fatal("closed too little, or too much", err)
 	}
-	// Over a transport it closes that, also for others that are over it.
+	// Over a transport it closes the transport, also for other objects over it.
 	over := func() *wtgram.Structured {
 		return must[*wtgram.Structured](t)(client.Transport().OpenStructured(registry(t), wtgram.StructuredOptions{}))
 	}
@@ -301,7 +302,7 @@ func TestCloseEndsWhatIsUnderItOrDetaches(t *testing.T) {
 	}
 }
 
-// Priority, TTL and report of a value or a broadcast, in each form: over a transport, a session, a layer.
+// Priority, TTL and report of a value or a broadcast, over a transport, a session and a layer.
 func TestATTLEndsWhatIsNotSentInEachForm(t *testing.T) {
 	client, accepted := pair(t)
 	shortLived := func(ttl time.Duration, reportID uint64) wtgram.SendOptions {
@@ -312,7 +313,7 @@ func TestATTLEndsWhatIsNotSentInEachForm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Again and again: QUIC may take a value within its microsecond.
+		// Repeat, because QUIC may take a value within its microsecond.
 		eventually(t, form+": none expires", func() bool {
 			err := values.SendWith(t.Context(), chat{"a", "b"}, shortLived(time.Microsecond, 7))
 			if err != nil && !errors.Is(err, wtgram.ErrTimedOut) {
@@ -326,7 +327,7 @@ func TestATTLEndsWhatIsNotSentInEachForm(t *testing.T) {
 	over("session", values, err)
 	values, err = client.Transport().OpenStructured(registry(t), wtgram.StructuredOptions{})
 	over("transport", values, err)
-	// Nothing goes before a layer answers, and none does.
+	// Nothing is sent before the peer's layer answers, and the peer has none.
 	layer := must[*wtgram.Reliability](t)(accepted.Transport().OpenReliability(
 		wtgram.ReliabilityOptions{Negotiation: wtgram.NegotiationRequired}))
 	expired := func(reportID uint64) {
@@ -337,7 +338,7 @@ func TestATTLEndsWhatIsNotSentInEachForm(t *testing.T) {
 		}
 	}
 	values = must[*wtgram.Structured](t)(layer.OpenStructured(registry(t), wtgram.StructuredOptions{}))
-	// One that is collected closes its layer.
+	// A Structured that is garbage collected closes its layer.
 	t.Cleanup(func() { values.Close() })
 	if err := values.SendWith(t.Context(), chat{"a", "b"}, shortLived(time.Millisecond, 8)); err != nil {
 		t.Fatal(err)
@@ -351,4 +352,22 @@ func TestATTLEndsWhatIsNotSentInEachForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	expired(9)
+}
+
+func TestASmallQueueDropsWhatComesWhileItIsFull(t *testing.T) {
+	client, accepted := pair(t)
+	from := must[*wtgram.Structured](t)(client.OpenStructured(registry(t), wtgram.StructuredOptions{}))
+	to := must[*wtgram.Structured](t)(accepted.OpenStructured(registry(t), wtgram.StructuredOptions{QueueDatagrams: 2}))
+	for range 5 {
+		if err := from.Send(t.Context(), chat{"a", "b"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A datagram that was sent later may arrive earlier.
+	eventually(t, "three of five find the queue full", func() bool {
+		return must[wtgram.StructuredStats](t)(to.Stats()).ReceiveDroppedFull == 3
+	})
+	for range 2 {
+		must[any](t)(to.Receive(within(t, patience)))
+	}
 }

@@ -17,15 +17,17 @@ import (
 	"example.com/wtgram"
 )
 
-// patience is a guard against hanging, not a measure of speed.
+// patience limits waits that hang. It does not measure speed.
 const patience = time.Minute
 
+// within returns a context that ends after the limit.
 func within(t testing.TB, limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
 	return ctx
 }
 
+// listen opens a server, and returns the URL and the certificate hash for its clients.
 func listen(t testing.TB, options ...wtgram.ListenOption) (*wtgram.Server, string, wtgram.CertificateHash) {
 	t.Helper()
 	options = append([]wtgram.ListenOption{wtgram.WithHandshakeTimeout(patience)}, options...)
@@ -66,6 +68,7 @@ func pair(t testing.TB, options ...wtgram.Option) (client, accepted *wtgram.Sess
 	return client, accepted
 }
 
+// receive returns the session's next datagram.
 func receive(t testing.TB, session *wtgram.Session) []byte {
 	t.Helper()
 	data, err := session.ReceiveDatagram(within(t, patience))
@@ -75,11 +78,12 @@ func receive(t testing.TB, session *wtgram.Session) []byte {
 	return data
 }
 
-// smallAndWaiting is a queue in which most of a batch has to wait.
+// smallAndWaiting returns options of a small queue, in which most of a batch has to wait.
 func smallAndWaiting() wtgram.Option {
 	return wtgram.WithQueues(wtgram.QueueOptions{OutgoingMaxDatagrams: 4, WhenOutgoingFull: wtgram.FullWait})
 }
 
+// must returns a function that returns the value, or fails the test if there is an error.
 func must[T any](t testing.TB) func(value T, err error) T {
 	t.Helper()
 	return func(value T, err error) T {
@@ -91,7 +95,7 @@ func must[T any](t testing.TB) func(value T, err error) T {
 	}
 }
 
-// eventually is for what the other side must come to.
+// eventually waits until holds returns true, for example because the peer has done something.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
@@ -101,7 +105,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// empty fails if the transport has a datagram for its reader.
+// empty fails the test if the transport has a datagram for its reader.
 func empty(t *testing.T, transport *wtgram.Transport) {
 	t.Helper()
 	if data, err := transport.TryReceive(); !errors.Is(err, wtgram.ErrWouldBlock) {
@@ -109,9 +113,9 @@ func empty(t *testing.T, transport *wtgram.Transport) {
 	}
 }
 
-// reachable is the address at which clients reach a server: its own, or, where
-// WTGRAM_LINK_SIMULATOR names the link simulator's program, that of a link of which
-// WTGRAM_LINK_PROFILE gives the conditions, as a JSON object.
+// reachable returns the address at which clients reach a server. It is the server's own. If
+// WTGRAM_LINK_SIMULATOR names the program of the link simulator, it is that of a simulated link,
+// whose conditions are the JSON object in WTGRAM_LINK_PROFILE.
 func reachable(t testing.TB, server net.Addr) string {
 	t.Helper()
 	program := os.Getenv("WTGRAM_LINK_SIMULATOR")
@@ -132,7 +136,7 @@ func reachable(t testing.TB, server net.Addr) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		input.Close() // which ends it
+		input.Close() // this ends the simulator
 		if err := link.Wait(); err != nil {
 			t.Errorf("the link simulator: %v", err)
 		}
@@ -154,7 +158,8 @@ func reachable(t testing.TB, server net.Addr) string {
 	return fmt.Sprintf("127.0.0.1:%v", port)
 }
 
-// asSent is numbered datagrams in the order in which they were sent; a link that is not simulated keeps it.
+// asSent returns numbered datagrams in the order in which they were sent. A link that is not
+// simulated keeps the order.
 func asSent(arrived []string) []string {
 	if os.Getenv("WTGRAM_LINK_SIMULATOR") != "" {
 		slices.Sort(arrived)
@@ -162,6 +167,7 @@ func asSent(arrived []string) []string {
 	return arrived
 }
 
+// answer reads the simulator's next line, which must report this event.
 func answer(t testing.TB, from *bufio.Reader, event string) map[string]any {
 	t.Helper()
 	line, err := from.ReadBytes('\n')
@@ -173,4 +179,23 @@ func answer(t testing.TB, from *bufio.Reader, event string) map[string]any {
 		t.Fatalf("the link simulator says %q instead of %q", line, event)
 	}
 	return fields
+}
+
+// arrived waits until this number of datagrams has arrived.
+func arrived(t testing.TB, transport *wtgram.Transport, datagrams uint64) {
+	t.Helper()
+	eventually(t, "not all arrived", func() bool { return must[uint64](t)(transport.ReceiveSequence()) == datagrams })
+}
+
+// holdsTen returns a transport at which ten datagrams have arrived. One of them was received.
+func holdsTen(t *testing.T) *wtgram.Transport {
+	client, accepted := pair(t)
+	for i := range 10 {
+		if err := client.SendDatagram(fmt.Appendf(nil, "%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrived(t, accepted.Transport(), 10)
+	receive(t, accepted)
+	return accepted.Transport()
 }

@@ -20,8 +20,8 @@ type ThroughputOptions struct {
 	Progress         func(ThroughputReport)
 }
 
-// ThroughputReport is the result of a test. The figures are the transport's, so they include
-// datagrams that others sent during the test.
+// ThroughputReport is the result of a throughput test. The figures are the transport's. So they
+// include datagrams that other goroutines sent during the test.
 type ThroughputReport struct {
 	Duration                         time.Duration
 	DatagramsSent, BytesSent, Errors uint64
@@ -31,7 +31,7 @@ type ThroughputReport struct {
 	Cancelled                        bool // the context ended it early
 }
 
-// throughputLook is how often a test checks its context.
+// throughputLook is the interval at which a test checks its context.
 const throughputLook = 20 * time.Millisecond
 
 // throughputSlots limits the threads that tests hold, one for each running test.
@@ -42,10 +42,10 @@ type throughputTest struct {
 	progress  chan ThroughputReport
 }
 
-// ThroughputTest sends as many datagrams as the path takes for a while, and returns their number.
-// It calls Progress on the calling goroutine. If the context ends the test early, it returns the
-// context's error and the report up to then. Unlike all other calls that wait, the test keeps a
-// thread busy.
+// ThroughputTest sends as many datagrams as the path takes for options.Duration, and returns a
+// report. It calls Progress on the calling goroutine. If the context ends the test early, it
+// returns the context's error and the report up to then. Unlike most calls that wait, the test
+// keeps a thread busy.
 func (t *Transport) ThroughputTest(ctx context.Context, options ThroughputOptions) (ThroughputReport, error) {
 	defer runtime.KeepAlive(t.session)
 	if options.ProgressInterval <= 0 {
@@ -57,7 +57,7 @@ func (t *Transport) ThroughputTest(ctx context.Context, options ThroughputOption
 		return ThroughputReport{}, ctx.Err()
 	}
 	test := &throughputTest{progress: make(chan ThroughputReport, 1)}
-	defer test.cancelled.Store(true) // also where Progress panics
+	defer test.cancelled.Store(true) // also if Progress panics
 	context := cgo.NewHandle(test)
 	type result struct {
 		report ThroughputReport
@@ -104,14 +104,15 @@ func throughputReport(c *C.wtgram_throughput_report) ThroughputReport {
 	}
 }
 
-// It runs on the library's callback thread, which others need, too. So it only leaves a note.
+// wtgramGoProgress runs on the library's callback thread, which other callbacks need, too. So it
+// only stores the report.
 //
 //export wtgramGoProgress
 func wtgramGoProgress(context C.uintptr_t, report *C.wtgram_throughput_report) C.bool {
 	test := cgo.Handle(context).Value().(*throughputTest)
 	select {
 	case test.progress <- throughputReport(report):
-	default: // nobody has looked at the previous one yet
+	default: // the previous report has not been taken yet
 	}
 	return C.bool(!test.cancelled.Load())
 }

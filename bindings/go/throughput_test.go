@@ -25,7 +25,7 @@ func TestAThroughputTestReportsAndCanBeEnded(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || !report.Cancelled {
 		t.Fatalf("%+v: %v", report, err)
 	}
-	// One whose Progress panics ends, too, and leaves its place to others.
+	// A test whose Progress panics ends, too, and gives its place to others.
 	for range 5 {
 		func() {
 			defer func() { _ = recover() }()

@@ -9,8 +9,8 @@ import (
 	"runtime"
 )
 
-// Transport sends and receives the datagrams of a session, with options, batches, settings and statistics. It ends with
-// its session.
+// Transport sends and receives the datagrams of a session, with options, batches, settings and
+// statistics. It ends with its session. All methods may be called from any goroutine.
 type Transport struct {
 	session *Session
 }
@@ -31,14 +31,15 @@ func (t *Transport) done(status C.wtgram_status) error {
 	return t.session.failure(Status(status))
 }
 
-// MaxDatagramSize returns the largest datagram that can be sent now, in bytes. It changes with the path.
+// MaxDatagramSize returns the size of the largest datagram that can be sent now, in bytes. It
+// changes with the path.
 func (t *Transport) MaxDatagramSize() (int, error) {
 	var bytes C.size_t
 	err := t.done(C.wtgram_transport_get_max_datagram_size(t.session.datagrams.get(), &bytes))
 	return int(bytes), err
 }
 
-// WaitSizeChange waits until MaxDatagramSize differs from known, and returns it.
+// WaitSizeChange waits until MaxDatagramSize differs from known, and returns the new size.
 func (t *Transport) WaitSizeChange(ctx context.Context, known int) (size int, err error) {
 	defer runtime.KeepAlive(t.session)
 	err = t.session.waitFor(ctx, &t.session.resized, func() Status {
@@ -64,7 +65,7 @@ func (t *Transport) WaitLowWater(ctx context.Context) error {
 		if closed {
 			return ErrClosed
 		}
-		if !asked { // only the poller knows
+		if !asked { // only the poller knows whether the queue is above its marks
 			asked = true
 			return ErrWouldBlock
 		}
@@ -72,7 +73,8 @@ func (t *Transport) WaitLowWater(ctx context.Context) error {
 	})
 }
 
-// IsClosed reports whether the transport or its session is closed. What has arrived can still be received.
+// IsClosed reports whether the transport or its session is closed. Datagrams that have arrived can
+// still be received.
 func (t *Transport) IsClosed() bool {
 	var closed C.bool
 	err := t.done(C.wtgram_transport_is_closed(t.session.datagrams.get(), &closed))
@@ -100,14 +102,14 @@ func (t *Transport) SessionID() (id uint64, err error) {
 	})
 }
 
-// SendSequence returns how many datagrams were submitted so far.
+// SendSequence returns the number of datagrams submitted so far.
 func (t *Transport) SendSequence() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_get_send_sequence(t.session.datagrams.get(), into)
 	})
 }
 
-// ReceiveSequence returns how many datagrams arrived so far.
+// ReceiveSequence returns the number of datagrams that arrived so far.
 func (t *Transport) ReceiveSequence() (uint64, error) {
 	return t.count(func(into *C.uint64_t) C.wtgram_status {
 		return C.wtgram_transport_get_receive_sequence(t.session.datagrams.get(), into)

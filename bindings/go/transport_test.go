@@ -28,14 +28,15 @@ func TestATransportClosesWithoutItsSession(t *testing.T) {
 	if err := <-failed; !errors.Is(err, net.ErrClosed) {
 		t.Fatal(err)
 	}
-	// The receiving side ends when the lane has taken what had arrived.
+	// The receive half ends when the lane has taken the datagrams that had arrived.
 	eventually(t, "it is still readable", func() bool { return !transport.IsReadable() })
 	if !transport.IsClosed() || transport.IsWritable() || client.Context().Err() != nil {
 		t.Fatal("closed too little, or too much")
 	}
 }
 
-// narrowable is the address of a path to the server that carries no large packets once it is told so.
+// narrowable returns the address of a path to the server. Once narrow is set, it carries no large
+// packets.
 func narrowable(t *testing.T, server net.Addr) (address string, narrow *atomic.Bool) {
 	narrow = new(atomic.Bool)
 	front := must[net.PacketConn](t)(net.ListenPacket("udp", "127.0.0.1:0"))
@@ -80,7 +81,7 @@ func TestWaitSizeChangeHearsOfAChangeWhateverElseIsWaitedFor(t *testing.T) {
 	transport := client.Transport()
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
-	go func() { // looks at the transport all the time
+	go func() { // receives from the transport all the time
 		for ctx.Err() == nil {
 			_, _ = transport.Receive(ctx)
 		}
@@ -95,7 +96,7 @@ func TestWaitSizeChangeHearsOfAChangeWhateverElseIsWaitedFor(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 		}
 	}()
-	// The path may still be found to carry more before it carries less.
+	// QUIC may still find that the path carries more before it finds that it carries less.
 	for size := known; size >= known; {
 		if size, err = transport.WaitSizeChange(ctx, size); err != nil {
 			t.Fatal(known, size, err)

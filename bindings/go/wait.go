@@ -38,10 +38,10 @@ type waitQueue struct {
 
 	mu      sync.Mutex
 	waiters []chan struct{}
-	ended   bool // no one waits: every try has its final answer
+	ended   bool // no goroutine waits: every try has its final result
 }
 
-// until calls try until its result is not ErrWouldBlock, and waits between the calls.
+// until calls try until it does not block, and waits between the calls.
 func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -62,7 +62,7 @@ func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error 
 		}
 		wake, ended := q.join()
 		if ended {
-			// What came between the try and the end decides.
+			// Try once more: something may have arrived between the previous try and the end.
 			if !try() {
 				return nil
 			}
@@ -95,7 +95,7 @@ func (q *waitQueue) join() (wake chan struct{}, ended bool) {
 	wake = make(chan struct{}, 1)
 	q.waiters = append(q.waiters, wake)
 	q.mu.Unlock()
-	// After joining, so that what became ready since the try is reported at once.
+	// After joining: if the object became ready since the try, that is reported at once.
 	q.next()
 	return wake, false
 }
@@ -133,7 +133,7 @@ func (q *waitQueue) wakeOne() {
 	}
 }
 
-// wakeAll wakes all goroutines, because of a change for all.
+// wakeAll wakes all goroutines, for a change that concerns all of them.
 func (q *waitQueue) wakeAll() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,9 +1,9 @@
-// Echo_client sends numbered datagrams to an echo server and compares what comes back byte for byte.
+// Echo_client sends numbered datagrams to an echo server, and compares the echoes byte for byte.
 //
 //	echo_client --url URL --hash HEX [--seconds S] [--rate PER_SECOND] [--size BYTES]
 //
-// The same exit codes as examples/echo_client.c: 0 everything that came back was right and something came back, 1
-// something failed, 2 wrong usage, 3 nothing came back, or something that we had not sent.
+// Its exit codes are those of examples/echo_client.c: 0 if echoes arrived and all were right, 1 if
+// something failed, 2 for wrong usage, 3 if no echo arrived, or one that was not sent.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("echo_client: ")
 
-	// What is under way when the last one was sent has a second to arrive.
+	// Echoes have a second to arrive after the last datagram was sent.
 	duration := time.Duration(*seconds * float64(time.Second))
 	ctx, cancel := context.WithTimeout(context.Background(), duration+time.Second)
 	defer cancel()
@@ -46,7 +46,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	sentAt := make([]atomic.Int64, int(*rate**seconds)) // by number; 0: not sent yet, or came back
+	sentAt := make([]atomic.Int64, int(*rate**seconds)) // by number; 0: not yet sent, or its echo has arrived
 	start := time.Now()
 	go func() {
 		for number := range sentAt {
@@ -72,12 +72,12 @@ func main() {
 		}
 		if number >= uint64(len(sentAt)) || !bytes.Equal(data, payload(*size, number)) {
 			corrupt++
-		} else if at := sentAt[number].Swap(0); at != 0 { // else a second copy
+		} else if at := sentAt[number].Swap(0); at != 0 { // else it is a second copy
 			rtts = append(rtts, time.Since(start)-time.Duration(at))
 		}
 	}
 	session.CloseWithError(0, "done")
-	if err := wtgram.Shutdown(time.Second); err != nil { // waits until the server was told
+	if err := wtgram.Shutdown(time.Second); err != nil { // waits until the server was notified
 		log.Fatal(err)
 	}
 	slices.Sort(rtts)
@@ -93,7 +93,7 @@ func main() {
 	}
 }
 
-// payload returns the number and bytes computed from it, so that the number determines the whole datagram.
+// payload returns a number and bytes computed from it. So the number determines the whole datagram.
 func payload(size int, number uint64) []byte {
 	data := binary.LittleEndian.AppendUint64(make([]byte, 0, size), number)
 	for i := uint64(len(data)); i < uint64(size); i++ {

@@ -19,6 +19,7 @@ const (
 	maxThreads = 50
 )
 
+// threads returns the number of threads of this process.
 func threads(t testing.TB) int {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
@@ -48,8 +49,8 @@ func receivingValues(values *wtgram.Structured) wait {
 	return func(ctx context.Context) error { _, err := values.Receive(ctx); return err }
 }
 
-// blockAll starts a thousand goroutines that wait, the waits in turns, counts threads while they
-// do, then cancels them one by one.
+// blockAll starts a thousand goroutines that wait, each in the next of the waits. It counts threads
+// while they wait, then cancels them one by one.
 func blockAll(t *testing.T, waits ...wait) {
 	t.Helper()
 	var cancels [waiting]context.CancelFunc
@@ -65,7 +66,7 @@ func blockAll(t *testing.T, waits ...wait) {
 		}()
 	}
 	started.Wait()
-	time.Sleep(300 * time.Millisecond) // from here into the wait
+	time.Sleep(300 * time.Millisecond) // time to get into the wait
 	if count := threads(t); count >= maxThreads {
 		t.Errorf("%d threads while %d goroutines wait", count, waiting)
 	} else {
@@ -87,7 +88,7 @@ func blockAll(t *testing.T, waits ...wait) {
 func TestAThousandReceiversOfOneSessionHoldNoThreads(t *testing.T) {
 	client, accepted := pair(t)
 	blockAll(t, receiving(accepted))
-	// Nobody's cancellation took a wake-up away: the next datagram finds its receiver.
+	// No canceled wait has taken a wake-up: the next datagram still wakes a receiver.
 	if err := client.SendDatagram([]byte("after")); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestAThousandWaitersOfOneObjectHoldNoThreads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { blockAll(t, wait) })
 	}
-	// And what comes now finds its receiver.
+	// The next message, outcome, value and session are still received.
 	if err := client.SendReported(t.Context(), []byte("message"), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,8 @@ func TestAThousandReceiversOfOneSessionAllGetTheirs(t *testing.T) {
 		all.Wait()
 		close(done)
 	}()
-	// More than there are receivers, if need be: on a machine with other work a socket's buffer overflows.
+	// Send more datagrams than there are receivers if needed: on a busy machine a socket's buffer
+	// overflows.
 	for i := 0; ; i++ {
 		if err := client.SendDatagram(fmt.Appendf(nil, "%d", i)); err != nil {
 			t.Fatal(err)
@@ -210,7 +212,7 @@ func TestAThousandReceiversOfAThousandSessionsHoldNoThreads(t *testing.T) {
 	t.Run("datagrams", func(t *testing.T) { blockAll(t, datagrams...) })
 	t.Run("messages", func(t *testing.T) { blockAll(t, messages...) })
 	t.Run("values", func(t *testing.T) { blockAll(t, values...) })
-	// And each still works.
+	// Each session still works.
 	for _, client := range clients {
 		if err := client.SendDatagram([]byte("to you")); err != nil {
 			t.Fatal(err)
