@@ -12,8 +12,8 @@ use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
-    Versioned, bytes, clear, deadline, detailed, elements, give, init, init_sized, invalid, micros,
-    optional_duration, output, read_options, text, write_text,
+    Versioned, bytes, clear, deadline, detailed, elements, give, give_text, init, init_sized, invalid,
+    micros, optional_duration, output, read_options, text,
 };
 use crate::ffi::connection::{
     connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
@@ -234,10 +234,7 @@ pub unsafe extern "C" fn wtgram_server_get_local_address(
     length: *mut usize,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe {
-        clear(length);
-        guard(|| write_text(&server.get()?.link.local_address().to_string(), text, capacity, length))
-    }
+    unsafe { give_text(text, capacity, length, || Ok(server.get()?.link.local_address().to_string())) }
 }
 
 /// Stores the UDP port of the server.

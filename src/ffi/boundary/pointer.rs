@@ -161,6 +161,22 @@ pub(in crate::ffi) unsafe fn write_text(
     Ok(())
 }
 
+/// Makes a text and writes it, as [`write_text`] does. If `body` fails, `length` gets 0.
+///
+/// # Safety
+/// As for [`write_text`].
+pub(in crate::ffi) unsafe fn give_text(
+    buffer: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+    body: impl FnOnce() -> Result<String, Failure>,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { clear(length) };
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { write_text(&body()?, buffer, capacity, length) })
+}
+
 /// Writes as much of `text` as fits, readable, and a NUL: for explanations, where a shortened one is better than none.
 ///
 /// # Safety

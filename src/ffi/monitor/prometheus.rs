@@ -4,9 +4,8 @@
 
 use std::ffi::c_char;
 
-use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{clear, write_text};
+use crate::ffi::boundary::pointer::give_text;
 use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
 use crate::monitor::prometheus;
@@ -36,12 +35,7 @@ pub unsafe extern "C" fn wtgram_transport_get_prometheus(
     length: *mut usize,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { clear(length) };
-    guard(|| {
-        let metrics = prometheus::transport(&transport.get()?.transport)?;
-        // SAFETY: the caller's promise.
-        unsafe { write_text(&metrics, text, capacity, length) }
-    })
+    unsafe { give_text(text, capacity, length, || Ok(prometheus::transport(&transport.get()?.transport)?)) }
 }
 
 /// Writes the sums over all transports that the process has and had, as OpenMetrics 1.0 text.
@@ -63,7 +57,5 @@ pub unsafe extern "C" fn wtgram_process_get_prometheus(
     length: *mut usize,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { clear(length) };
-    // SAFETY: the caller's promise.
-    guard(|| unsafe { write_text(&prometheus::process()?, text, capacity, length) })
+    unsafe { give_text(text, capacity, length, || Ok(prometheus::process()?)) }
 }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use crate::datagram::session::Session;
 use crate::ffi::boundary::failure::Failure;
-use crate::ffi::boundary::guard::{free, guard};
+use crate::ffi::boundary::guard::free;
 use crate::ffi::boundary::handle::{Handle, names};
-use crate::ffi::boundary::pointer::{clear, give, write_text};
+use crate::ffi::boundary::pointer::{give, give_text};
 use crate::ffi::handles::{wtgram_session, wtgram_transport};
 use crate::ffi::status::wtgram_status;
 use crate::ffi::transport::TransportObject;
@@ -119,8 +119,7 @@ pub unsafe extern "C" fn wtgram_session_get_path(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        clear(length);
-        guard(|| write_text(&session.get()?.session.link.established()?.path, text, capacity, length))
+        give_text(text, capacity, length, || Ok(session.get()?.session.link.established()?.path.clone()))
     }
 }
 
@@ -148,11 +147,7 @@ pub unsafe extern "C" fn wtgram_session_get_remote_address(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        clear(length);
-        guard(|| {
-            let address = session.get()?.session.link.remote_address()?;
-            write_text(&address.to_string(), text, capacity, length)
-        })
+        give_text(text, capacity, length, || Ok(session.get()?.session.link.remote_address()?.to_string()))
     }
 }
 
@@ -180,11 +175,7 @@ pub unsafe extern "C" fn wtgram_session_get_local_address(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        clear(length);
-        guard(|| {
-            let address = session.get()?.session.link.local_address()?;
-            write_text(&address.to_string(), text, capacity, length)
-        })
+        give_text(text, capacity, length, || Ok(session.get()?.session.link.local_address()?.to_string()))
     }
 }
 

@@ -5,9 +5,8 @@
 use std::ffi::c_char;
 
 use crate::datagram::{debug_state, diagnosis};
-use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{clear, write_text};
+use crate::ffi::boundary::pointer::give_text;
 use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
 
@@ -41,10 +40,9 @@ pub unsafe extern "C" fn wtgram_transport_diagnose(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        clear(length);
-        guard(|| {
+        give_text(text, capacity, length, || {
             let findings = diagnosis::diagnose(&transport.get()?.transport.snapshot());
-            write_text(&diagnosis::to_json(&findings), text, capacity, length)
+            Ok(diagnosis::to_json(&findings))
         })
     }
 }
@@ -74,10 +72,6 @@ pub unsafe extern "C" fn wtgram_transport_get_debug_state(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        clear(length);
-        guard(|| {
-            let state = debug_state::to_json(&transport.get()?.transport.snapshot());
-            write_text(&state, text, capacity, length)
-        })
+        give_text(text, capacity, length, || Ok(debug_state::to_json(&transport.get()?.transport.snapshot())))
     }
 }

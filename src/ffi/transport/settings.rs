@@ -3,8 +3,10 @@
 //! What can be changed while a transport runs. Changes apply at once, also to datagrams in the
 //! queue.
 
+use crate::datagram::message::Limits;
 use crate::datagram::receive::DropPolicy;
 use crate::datagram::send::FullPolicy;
+use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{clear, give, micros, optional_duration, output};
@@ -97,14 +99,7 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_limits(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        clear(max_datagrams);
-        clear(max_bytes);
-        guard(|| {
-            let (max_datagrams, max_bytes) = (output(max_datagrams)?, output(max_bytes)?);
-            let limits = transport.get()?.transport.outgoing.config().limits;
-            (*max_datagrams, *max_bytes) = (limits.datagrams as u64, limits.bytes as u64);
-            Ok(())
-        })
+        give_limits(max_datagrams, max_bytes, || Ok(transport.get()?.transport.outgoing.config().limits))
     }
 }
 
@@ -145,14 +140,7 @@ pub unsafe extern "C" fn wtgram_transport_get_incoming_limits(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        clear(max_datagrams);
-        clear(max_bytes);
-        guard(|| {
-            let (max_datagrams, max_bytes) = (output(max_datagrams)?, output(max_bytes)?);
-            let limits = transport.get()?.transport.incoming.config().limits;
-            (*max_datagrams, *max_bytes) = (limits.datagrams as u64, limits.bytes as u64);
-            Ok(())
-        })
+        give_limits(max_datagrams, max_bytes, || Ok(transport.get()?.transport.incoming.config().limits))
     }
 }
 
@@ -256,4 +244,26 @@ pub extern "C" fn wtgram_transport_set_incoming_drop_policy(
         transport.get()?.transport.incoming.set_policy(drop_policy(policy)?);
         Ok(())
     })
+}
+
+/// Stores the limits of a queue. If `body` fails, both outputs get 0.
+///
+/// # Safety
+/// `max_datagrams` and `max_bytes` are NULL or writable.
+unsafe fn give_limits(
+    max_datagrams: *mut u64,
+    max_bytes: *mut u64,
+    body: impl FnOnce() -> Result<Limits, Failure>,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        clear(max_datagrams);
+        clear(max_bytes);
+        guard(|| {
+            let (max_datagrams, max_bytes) = (output(max_datagrams)?, output(max_bytes)?);
+            let limits = body()?;
+            (*max_datagrams, *max_bytes) = (limits.datagrams as u64, limits.bytes as u64);
+            Ok(())
+        })
+    }
 }
