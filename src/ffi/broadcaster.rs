@@ -12,8 +12,7 @@ use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
-    Versioned, bytes, clear, elements_mut, fill, give, init, init_sized, invalid, output, read_options,
-    sized_output,
+    Versioned, bytes, clear, elements_mut, give, give_sized, init, init_sized, invalid, output, read_options,
 };
 use crate::ffi::handles::{wtgram_broadcaster, wtgram_reliability, wtgram_session, wtgram_transport};
 use crate::ffi::status::wtgram_status;
@@ -365,20 +364,15 @@ pub unsafe extern "C" fn wtgram_broadcaster_stats_init_sized(
 /// @param stats Gets the statistics; prepared by `wtgram_broadcaster_stats_init`.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a struct of its `struct_size`.
+/// `stats` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_broadcaster_get_stats(
     broadcaster: wtgram_broadcaster,
     stats: *mut wtgram_broadcaster_stats,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe { sized_output(stats) }?;
-        let now = broadcaster.get()?.statistics();
-        // SAFETY: the caller's promise.
-        unsafe { fill(stats, now.into()) }
-    })
+    // SAFETY: the caller's promise.
+    unsafe { give_sized(stats, || Ok(broadcaster.get()?.statistics().into())) }
 }
 
 /// Closes the broadcaster and removes all members, which stay open. Closing again has no effect.

@@ -276,6 +276,24 @@ pub(in crate::ffi) unsafe fn read_options<T: Versioned>(options: *const T) -> Re
     Ok(value)
 }
 
+/// Checks a statistics struct of the caller, then fills it with the result of `body`. If `body`
+/// fails, all of it but its size is zero.
+///
+/// # Safety
+/// As for [`fill`].
+pub(in crate::ffi) unsafe fn give_sized<T: Versioned>(
+    target: *mut T,
+    body: impl FnOnce() -> Result<T, Failure>,
+) -> wtgram_status {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { sized_output(target) }?;
+        let value = body()?;
+        // SAFETY: the caller's promise.
+        unsafe { fill(target, value) }
+    })
+}
+
 /// Fills a statistics struct of the caller as far as it goes.
 ///
 /// # Safety

@@ -2,9 +2,8 @@
 //!
 //! Counters and current values of a layer.
 
-use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{Versioned, fill, init, init_sized, micros, sized_output};
+use crate::ffi::boundary::pointer::{Versioned, give_sized, init, init_sized, micros};
 use crate::ffi::handles::wtgram_reliability;
 use crate::ffi::status::wtgram_status;
 use crate::reliability::Stats;
@@ -149,18 +148,13 @@ pub unsafe extern "C" fn wtgram_reliability_stats_init_sized(
 /// @param stats Gets the statistics; prepared by `wtgram_reliability_stats_init`.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a struct of its `struct_size`.
+/// `stats` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_reliability_get_stats(
     reliability: wtgram_reliability,
     stats: *mut wtgram_reliability_stats,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe { sized_output(stats) }?;
-        let now = reliability.get()?.stats();
-        // SAFETY: the caller's promise.
-        unsafe { fill(stats, now.into()) }
-    })
+    // SAFETY: the caller's promise.
+    unsafe { give_sized(stats, || Ok(reliability.get()?.stats().into())) }
 }

@@ -8,9 +8,7 @@ use std::ffi::c_char;
 use crate::error::Error;
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{
-    Versioned, bytes, deadline, fill, init, init_sized, invalid, sized_output,
-};
+use crate::ffi::boundary::pointer::{Versioned, bytes, deadline, give_sized, init, init_sized, invalid};
 use crate::ffi::handles::wtgram_session;
 use crate::ffi::status::wtgram_status;
 use crate::link::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
@@ -154,13 +152,8 @@ pub unsafe extern "C" fn wtgram_session_wait_closed(
     timeout_us: i64,
     info: *mut wtgram_close_info,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe { sized_output(info) }?;
-        let words = session.get()?.session.link.wait_closed(deadline(timeout_us)?)?;
-        // SAFETY: the caller's promise.
-        unsafe { fill(info, words.into()) }
-    })
+    // SAFETY: the caller's promise.
+    unsafe { give_sized(info, || Ok(session.get()?.session.link.wait_closed(deadline(timeout_us)?)?.into())) }
 }
 
 /// Stores why the session is closed.
@@ -180,11 +173,8 @@ pub unsafe extern "C" fn wtgram_session_get_close_info(
     session: wtgram_session,
     info: *mut wtgram_close_info,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe { sized_output(info) }?;
-        let words = session.get()?.session.link.close_info().ok_or(Error::WouldBlock)?;
-        // SAFETY: the caller's promise.
-        unsafe { fill(info, words.into()) }
-    })
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_sized(info, || Ok(session.get()?.session.link.close_info().ok_or(Error::WouldBlock)?.into()))
+    }
 }

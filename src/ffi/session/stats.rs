@@ -2,9 +2,8 @@
 //!
 //! What QUIC measures on the connection of a session.
 
-use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{Versioned, fill, init, init_sized, micros, sized_output};
+use crate::ffi::boundary::pointer::{Versioned, give_sized, init, init_sized, micros};
 use crate::ffi::handles::wtgram_session;
 use crate::ffi::status::wtgram_status;
 
@@ -100,18 +99,16 @@ pub unsafe extern "C" fn wtgram_session_stats_init_sized(stats: *mut wtgram_sess
 /// @param stats Gets the statistics; prepared by `wtgram_session_stats_init`.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a struct of its `struct_size`.
+/// `stats` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_session_get_stats(
     session: wtgram_session,
     stats: *mut wtgram_session_stats,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe { sized_output(stats) }?;
+    let body = || {
         let now = session.get()?.session.link.stats()?;
-        let value = wtgram_session_stats {
+        Ok(wtgram_session_stats {
             rtt_us: micros(now.rtt),
             min_rtt_us: micros(now.min_rtt),
             congestion_window_bytes: now.congestion_window_bytes,
@@ -128,8 +125,8 @@ pub unsafe extern "C" fn wtgram_session_get_stats(
             peer_streams_refused: now.peer_streams_refused,
             path_mtu_bytes: now.path_mtu_bytes,
             ..Versioned::initial()
-        };
-        // SAFETY: the caller's promise.
-        unsafe { fill(stats, value) }
-    })
+        })
+    };
+    // SAFETY: the caller's promise.
+    unsafe { give_sized(stats, body) }
 }

@@ -2,9 +2,8 @@
 //!
 //! What became of objects and datagrams.
 
-use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{Versioned, fill, init, init_sized, sized_output};
+use crate::ffi::boundary::pointer::{Versioned, give_sized, init, init_sized};
 use crate::ffi::handles::wtgram_structured;
 use crate::ffi::status::wtgram_status;
 use crate::structured::objects::Statistics;
@@ -98,18 +97,13 @@ pub unsafe extern "C" fn wtgram_structured_stats_init_sized(
 /// @param stats Gets the statistics; prepared by `wtgram_structured_stats_init`.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a struct of its `struct_size`.
+/// `stats` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_structured_get_stats(
     structured: wtgram_structured,
     stats: *mut wtgram_structured_stats,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe { sized_output(stats) }?;
-        let now = structured.get()?.statistics();
-        // SAFETY: the caller's promise.
-        unsafe { fill(stats, now.into()) }
-    })
+    // SAFETY: the caller's promise.
+    unsafe { give_sized(stats, || Ok(structured.get()?.statistics().into())) }
 }

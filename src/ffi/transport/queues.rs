@@ -3,9 +3,8 @@
 //! What the queues hold now.
 
 use crate::datagram::transport::{Snapshot, WaitingSizes};
-use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{Versioned, fill, give, init, init_sized, sized_output};
+use crate::ffi::boundary::pointer::{Versioned, give, give_sized, init, init_sized};
 use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
 
@@ -93,20 +92,15 @@ pub unsafe extern "C" fn wtgram_queue_stats_init_sized(stats: *mut wtgram_queue_
 /// @param stats Gets the statistics; prepared by `wtgram_queue_stats_init`.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a struct of its `struct_size`.
+/// `stats` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_transport_get_queue_stats(
     transport: wtgram_transport,
     stats: *mut wtgram_queue_stats,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe {
-            sized_output(stats)?;
-            fill(stats, (&transport.get()?.transport.snapshot()).into())
-        }
-    })
+    // SAFETY: the caller's promise.
+    unsafe { give_sized(stats, || Ok((&transport.get()?.transport.snapshot()).into())) }
 }
 
 /// Stores the number of datagrams in the outgoing queue.

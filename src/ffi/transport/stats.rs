@@ -4,9 +4,8 @@
 
 use crate::datagram::stats::Stats;
 use crate::datagram::transport::Snapshot;
-use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{Versioned, fill, init, init_sized, micros, sized_output};
+use crate::ffi::boundary::pointer::{Versioned, give_sized, init, init_sized, micros};
 use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
 
@@ -267,18 +266,13 @@ pub unsafe extern "C" fn wtgram_transport_stats_init_sized(stats: *mut wtgram_tr
 /// @param stats Gets the statistics; prepared by `wtgram_transport_stats_init`.
 ///
 /// # Safety
-/// `statistics` is NULL or points to a struct of its `struct_size`.
+/// `stats` is NULL or points to a struct of its `struct_size`.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_transport_get_stats(
     transport: wtgram_transport,
     stats: *mut wtgram_transport_stats,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe {
-            sized_output(stats)?;
-            fill(stats, (&transport.get()?.transport.snapshot()).into())
-        }
-    })
+    // SAFETY: the caller's promise.
+    unsafe { give_sized(stats, || Ok((&transport.get()?.transport.snapshot()).into())) }
 }

@@ -12,10 +12,9 @@ use crate::datagram::throughput;
 use crate::datagram::throughput::{ThroughputOptions, ThroughputReport};
 use crate::error::Error;
 use crate::ffi::boundary::failure::Failure;
-use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{
-    Versioned, fill, init, init_sized, invalid, micros, optional_duration, read_options, sized_output,
+    Versioned, give_sized, init, init_sized, invalid, micros, optional_duration, read_options,
 };
 use crate::ffi::connection::narrow;
 use crate::ffi::handles::wtgram_transport;
@@ -187,19 +186,18 @@ pub unsafe extern "C" fn wtgram_transport_throughput_test(
     options: *const wtgram_throughput_options,
     report: *mut wtgram_throughput_report,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise, for every pointer below.
-        unsafe {
-            sized_output(report)?;
+    // SAFETY: the caller's promise, for every pointer below.
+    unsafe {
+        give_sized(report, || {
             let transport = transport.get()?;
             let raw = read_options(options)?;
             let options = throughput_options(&raw)?;
             let progress = Progress::new(raw.progress, raw.context)?;
             let tell = |so_far: &ThroughputReport| progress.tell(so_far);
             let result = throughput::run(&transport.transport, &options, tell, || progress.is_cancelled())?;
-            fill(report, (&result).into())
-        }
-    })
+            Ok((&result).into())
+        })
+    }
 }
 
 /// # Safety

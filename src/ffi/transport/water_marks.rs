@@ -6,9 +6,7 @@ use crate::datagram::send::watermark::Marks;
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{
-    Versioned, fill, give, init, init_sized, invalid, read_options, sized_output,
-};
+use crate::ffi::boundary::pointer::{Versioned, give, give_sized, init, init_sized, invalid, read_options};
 use crate::ffi::connection::{limits, narrow};
 use crate::ffi::handles::wtgram_transport;
 use crate::ffi::status::wtgram_status;
@@ -85,13 +83,8 @@ pub unsafe extern "C" fn wtgram_transport_get_outgoing_water_marks(
     transport: wtgram_transport,
     marks: *mut wtgram_water_marks,
 ) -> wtgram_status {
-    guard(|| {
-        // SAFETY: the caller's promise.
-        unsafe {
-            sized_output(marks)?;
-            fill(marks, transport.get()?.transport.outgoing.config().marks.into())
-        }
-    })
+    // SAFETY: the caller's promise.
+    unsafe { give_sized(marks, || Ok(transport.get()?.transport.outgoing.config().marks.into())) }
 }
 
 /// Sets the water marks of the outgoing queue. They apply at once.
