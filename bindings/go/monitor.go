@@ -80,13 +80,7 @@ func (t *Transport) OpenMonitor(options MonitorOptions) (*Monitor, error) {
 	return result, nil
 }
 
-func (m *monitor) ready(what uint32) {
-	if what&C.WTGRAM_READY_CLOSED != 0 {
-		m.alerts.end()
-		return
-	}
-	m.alerts.wakeOne()
-}
+func (m *monitor) ready(what uint32) { m.alerts.ready(what) }
 
 func (m *monitor) free() {
 	m.source.forget()

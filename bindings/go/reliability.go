@@ -119,14 +119,8 @@ func (s *Session) openReliability(open func(layer *C.wtgram_reliability) C.wtgra
 }
 
 func (l *reliability) ready(what uint32) {
-	queues := []*waitQueue{&l.readable, &l.writable, &l.outcomes}
-	for _, queue := range queues {
-		switch {
-		case what&C.WTGRAM_READY_CLOSED != 0:
-			queue.end()
-		case what&queue.what != 0:
-			queue.wakeOne()
-		}
+	for _, queue := range []*waitQueue{&l.readable, &l.writable, &l.outcomes} {
+		queue.ready(what)
 	}
 }
 

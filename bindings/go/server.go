@@ -92,13 +92,7 @@ func udpAddress(text string) net.Addr {
 	return &net.UDPAddr{}
 }
 
-func (l *listener) ready(what uint32) {
-	if what&C.WTGRAM_READY_CLOSED != 0 {
-		l.accept.end()
-		return
-	}
-	l.accept.wakeOne()
-}
+func (l *listener) ready(what uint32) { l.accept.ready(what) }
 
 // Accept waits for the next session, and returns it. It returns ErrClosed if the server is closed.
 func (s *Server) Accept(ctx context.Context) (*Session, error) {

@@ -93,12 +93,7 @@ func openStructured(over C.int, id C.uint64_t, session *Session, below any, regi
 
 func (s *structured) ready(what uint32) {
 	for _, queue := range []*waitQueue{&s.readable, &s.writable} {
-		switch {
-		case what&C.WTGRAM_READY_CLOSED != 0:
-			queue.end()
-		case what&queue.what != 0:
-			queue.wakeOne()
-		}
+		queue.ready(what)
 	}
 }
 

@@ -1,5 +1,8 @@
 package wtgram
 
+// #include "bridge.h"
+import "C"
+
 import (
 	"context"
 	"sync"
@@ -121,6 +124,17 @@ func (q *waitQueue) next() {
 	q.mu.Unlock()
 	if waiting {
 		q.source.arm(q.what)
+	}
+}
+
+// ready takes a report of the poller: it ends the waiting if the object has closed, and wakes one
+// goroutine if what they wait for is reported.
+func (q *waitQueue) ready(what uint32) {
+	switch {
+	case what&C.WTGRAM_READY_CLOSED != 0:
+		q.end()
+	case what&q.what != 0:
+		q.wakeOne()
 	}
 }
 
