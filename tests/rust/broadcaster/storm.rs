@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use support::invented::Dice;
 use support::pair::{eventually, soon};
 use support::simulator::{Conditions, Simulator};
 use wtgram::broadcaster::{Broadcaster, MemberResult, SlowPolicy, Target};
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::options::SendOptions;
-use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::options::{SendOptions, TransportOptions};
 use wtgram::datagram::receive::Slot;
 use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind};
 use wtgram::datagram::session::{Server, Session};
@@ -35,18 +35,6 @@ const LISTENERS: usize = 4;
 const ROUNDS: u64 = 400;
 /// More than any path carries.
 const OVERSIZED_BYTES: usize = 70_000;
-
-/// Numbers that look random and are the same in every run (xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
 
 /// Broadcasts are numbered from 1, thread after thread.
 fn number_of(speaker: u64, round: u64) -> u64 {
@@ -141,7 +129,7 @@ impl Storm {
     }
 
     fn come_and_go(&self, seed: u64) {
-        let mut random = Random(seed + 1);
+        let mut random = Dice::new(seed);
         while !self.is_over() {
             let member = COMING_AND_GOING.start + random.below(COMING_AND_GOING.len() as u64) as usize;
             if random.below(2) == 0 {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use support::invented::Dice;
 use support::pair::{Pair, after, eventually};
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::options::SendOptions;
-use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::options::{SendOptions, TransportOptions};
 use wtgram::datagram::receive::{DropPolicy, Slot};
 use wtgram::datagram::send::{FullPolicy, Outcome, OutcomeKind};
 use wtgram::datagram::stats::Stats;
@@ -18,20 +18,8 @@ use wtgram::runtime::wait::Deadline;
 
 const STORM: Duration = Duration::from_secs(10);
 
-/// Numbers that look random and are the same in every run (xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
 /// The action that a thread repeats.
-type Work = Box<dyn Fn(&Pair, &Told, &mut Random) + Send>;
+type Work = Box<dyn Fn(&Pair, &Told, &mut Dice) + Send>;
 
 /// The results that the senders got, for a comparison with the counters.
 #[derive(Default)]
@@ -41,7 +29,7 @@ struct Told {
     reported: AtomicU64,
 }
 
-fn send_anything(transport: &Transport, told: &Told, random: &mut Random) {
+fn send_anything(transport: &Transport, told: &Told, random: &mut Dice) {
     let size = if random.below(50) == 0 { 5000 } else { random.below(1100) as usize };
     let wants_report = random.below(4) == 0;
     let options = SendOptions {
@@ -68,7 +56,7 @@ fn send_anything(transport: &Transport, told: &Told, random: &mut Random) {
     }
 }
 
-fn change_anything(pair: &Pair, random: &mut Random) {
+fn change_anything(pair: &Pair, random: &mut Dice) {
     let limits =
         Limits { datagrams: 1 + random.below(300) as usize, bytes: 2000 + random.below(200_000) as usize };
     let age = [None, Some(Duration::from_micros(1 + random.below(2000)))][random.below(2) as usize];
@@ -105,7 +93,7 @@ fn every_snapshot_adds_up_while_eight_threads_storm_one_session_for_ten_seconds(
     let spawn = |seed: u64, work: Work| {
         let (pair, told, over) = (Arc::clone(&pair), Arc::clone(&told), Arc::clone(&over));
         std::thread::spawn(move || {
-            let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mut random = Dice::new(seed);
             while !over.load(Ordering::Relaxed) {
                 work(&pair, &told, &mut random);
             }
