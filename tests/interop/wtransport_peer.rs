@@ -6,8 +6,7 @@
 //!                 [--seconds S]
 //! ```
 
-use std::collections::BTreeMap;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use support::pair::{Pair, receive, soon};
 use support::raw_peer::{OLD_SETTINGS, Raw, connect_request, control, headers, read_frame, status_of};
 use wtgram::broadcaster::{Broadcaster, SlowPolicy, Target};
-use wtgram::datagram::options::SendOptions;
-use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::options::{SendOptions, TransportOptions};
 use wtgram::datagram::session::{Server, Session};
 
 /// Payload bytes. No other allocation of a broadcast is this large.

@@ -7,8 +7,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use support::pair::{PATIENCE, Pair, after, eventually, receive, soon};
-use wtgram::datagram::options::SendOptions;
-use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::options::{SendOptions, TransportOptions};
 use wtgram::datagram::send::FullPolicy;
 use wtgram::datagram::session::Session;
 use wtgram::datagram::transport::Transport;

@@ -15,10 +15,9 @@ use wtgram::link::h3::ConnectRequest;
 use wtgram::link::{Lane, LinkSession, endpoint};
 use wtgram::runtime::lane::Next;
 
-use support::invented::Dice;
-use support::invented::identity;
 use support::invented::network::Packet;
 use support::invented::world::{Host, Record};
+use support::invented::{Dice, identity};
 
 /// How long a handshake may take.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);

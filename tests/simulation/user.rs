@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wtgram::datagram::message::{Limits, Priority};
-use wtgram::datagram::options::SendOptions;
-use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::options::{SendOptions, TransportOptions};
 use wtgram::datagram::send::FullPolicy;
 use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wtgram::datagram::options::SendOptions;
-use wtgram::datagram::options::TransportOptions;
+use wtgram::datagram::options::{SendOptions, TransportOptions};
 use wtgram::runtime::wait::Deadline;
 
 use crate::pair::{Pair, eventually, receive, soon};

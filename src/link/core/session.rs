@@ -15,11 +15,10 @@ use super::datagrams::{DatagramState, Datagrams};
 use super::lane::Lane;
 use super::{ConnectionKey, Job, JobHandle};
 use crate::error::{Error, Result};
-use crate::runtime::CloseOnShutdown;
-use crate::runtime::clock;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
 use crate::runtime::waiters::Lead;
+use crate::runtime::{CloseOnShutdown, clock};
 
 /// The longest close reason, in bytes of UTF-8 (draft-ietf-webtrans-http3 section 6).
 pub const MAX_CLOSE_REASON_BYTES: usize = 1024;

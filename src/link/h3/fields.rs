@@ -8,8 +8,7 @@ use httlib_huffman::DecoderSpeed;
 use wtransport::proto::qpack::Encoder;
 
 use super::frame::{self, MAX_HEADERS_BYTES};
-use super::static_table;
-use super::types;
+use super::{static_table, types};
 
 /// Names and values in the order of the wire.
 pub(crate) type Fields = Vec<(String, String)>;

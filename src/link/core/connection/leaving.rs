@@ -9,8 +9,7 @@ use super::{Connection, GOODBYE, GRACE, Stage};
 use crate::error::Error;
 use crate::link::core::ending::{self, bounded};
 use crate::link::core::session::{CloseInfo, ClosedBy, Last};
-use crate::link::h3::error::varint;
-use crate::link::h3::error::{H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED};
+use crate::link::h3::error::{H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED, varint};
 use crate::link::h3::{self, DatagramVerdict, Event, close_bytes};
 
 impl Connection {

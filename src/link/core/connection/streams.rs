@@ -7,8 +7,7 @@ use quinn_proto::{Dir, ReadError, StreamEvent, StreamId, WriteError};
 
 use super::{CHUNK_BYTES, Connection, GRACE, Stage, Unsent};
 use crate::link::h3::StreamVerdict;
-use crate::link::h3::error::H3_NO_ERROR;
-use crate::link::h3::error::varint;
+use crate::link::h3::error::{H3_NO_ERROR, varint};
 
 impl Connection {
     pub(super) fn stream_event(&mut self, now: Instant, event: StreamEvent) {
