@@ -257,7 +257,7 @@ pub(in crate::ffi) fn limits(datagrams: u64, bytes: u64) -> Result<Limits, Failu
     Ok(Limits { datagrams: narrow(datagrams), bytes: narrow(bytes) })
 }
 
-/// A number of the caller's as this machine counts; more than it can count is as good as no limit.
+/// A number from the caller as a `usize`. A number that is too large sets no limit.
 pub(in crate::ffi) fn narrow(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }

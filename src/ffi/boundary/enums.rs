@@ -1,6 +1,6 @@
-//! Numbers of the caller that stand for enum values.
+//! Numbers from the caller that stand for enum values.
 
-/// Gives an enum of the interface a `read`, which checks a number of the caller.
+/// Gives an enum of the interface a `read` function, which checks a number from the caller.
 macro_rules! impl_read {
     ($name:ident { $($variant:ident),+ $(,)? } or $fault:literal) => {
         impl $name {

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::ffi::status::wtgram_status;
 
-/// Why a function of the C interface fails: a handle that is none, or what the core says.
+/// Why a function of the C interface fails: the handle is invalid, or the core returned an error.
 #[derive(Debug)]
 pub(in crate::ffi) enum Failure {
     InvalidHandle,

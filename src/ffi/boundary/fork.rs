@@ -1,10 +1,12 @@
-//! Learns of a `fork`, so that the child is told instead of hanging: the lanes exist only in the parent.
+//! Detects a `fork`, so that functions return an error in the child instead of hanging: the lanes
+//! exist only in the parent.
 
 use once_cell::sync::OnceCell;
 
 use crate::runtime;
 
-/// Sees to it, once, that a forked child knows itself. No system call per function: a handler sets a flag.
+/// Installs, once, the handler by which a forked child knows that it is one. It sets a flag, so
+/// functions need no system call.
 pub(in crate::ffi) fn watch() {
     static INSTALLED: OnceCell<()> = OnceCell::new();
     INSTALLED.get_or_init(|| {

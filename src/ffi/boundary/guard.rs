@@ -1,4 +1,4 @@
-//! The one wrapper around every function's body.
+//! The wrapper around the body of every function.
 
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,11 +11,11 @@ use crate::error::Error;
 use crate::ffi::status::wtgram_status;
 use crate::runtime;
 
-/// What the body of a function returns.
+/// The result of a function's body.
 pub(in crate::ffi) type Outcome = Result<(), Failure>;
 
-/// No `pthread_cancel` of this thread until it is dropped: it waits and sends where POSIX cancels
-/// threads, with locks held.
+/// Prevents `pthread_cancel` of this thread until it is dropped: the body waits and sends with
+/// locks held, at points where POSIX cancels threads.
 struct NotCancelled(c_int);
 
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
@@ -41,12 +41,12 @@ impl Drop for NotCancelled {
     }
 }
 
-/// Runs a function's body: refuses it after shutdown and in a forked child, lets no panic cross into C.
+/// Runs a function's body. Refuses to after shutdown and in a forked child. No panic gets to C.
 pub(in crate::ffi) fn guard(body: impl FnOnce() -> Outcome) -> wtgram_status {
     guard_detailed(|_| {}, body)
 }
 
-/// [`guard`], which also passes the text of a failure to `detail`.
+/// Like [`guard`], and writes the text of a failure to `detail`.
 pub(in crate::ffi) fn guard_detailed(
     detail: impl FnOnce(&str),
     body: impl FnOnce() -> Outcome,
@@ -70,8 +70,8 @@ pub(in crate::ffi) fn quiet(body: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(body));
 }
 
-/// Ends the handle and then what it named, also after shutdown. In a forked child it does nothing:
-/// a thread that exists only in the parent may have held any of the locks.
+/// Releases the handle and then ends its object, also after shutdown. In a forked child it does
+/// nothing: a thread that exists only in the parent may have held any of the locks.
 pub(in crate::ffi) fn free<H: Handle>(handle: H, end: impl FnOnce(Arc<H::Object>)) {
     if !matches!(runtime::check_usable(), Err(Error::Forked)) {
         quiet(|| {
@@ -83,8 +83,8 @@ pub(in crate::ffi) fn free<H: Handle>(handle: H, end: impl FnOnce(Arc<H::Object>
 }
 
 fn contained(body: impl FnOnce() -> Outcome) -> Outcome {
-    // Unwind safety: what a panic leaves behind is in the core, whose locks do not poison and whose invariants its
-    // own tests hold; no state lives in a body.
+    // Unwind safety: only the core's state outlives a panic. Its locks do not poison, and its own
+    // tests check its invariants. A body has no state.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Handles: numbers that name objects.
 //!
-//! A handle is `type (8 bits) | slot (24 bits) | generation (32 bits)`. A slot's generation changes with every object
-//! it holds, so a stale handle is recognized; a slot whose generations are used up is retired. Looking up takes one
-//! uncontended read lock of the slot itself; there is no lock over the table.
+//! A handle is `type (8 bits) | slot (24 bits) | generation (32 bits)`. A slot's generation changes
+//! with every object, so a stale handle is recognized. A slot without unused generations is
+//! retired. A lookup takes one uncontended read lock, that of the slot; the table has no lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,15 +14,15 @@ use super::failure::Failure;
 use crate::error::Error;
 use crate::runtime::readiness::Pollable;
 
-/// Slots of the first segment; every further one is twice as large.
+/// Slots of the first segment. Each further segment is twice as large.
 const FIRST_SEGMENT: usize = 64;
 const SEGMENTS: usize = 18;
 const SLOT_BITS: u32 = 24;
 const MAX_SLOTS: usize = 1 << SLOT_BITS;
 
-/// Makes a struct with nothing but an `id` the [`Handle`] of objects of a type, with a table of
-/// their own; and says what a poller watches of such an object, if it can. (The structs stand where
-/// cbindgen sees them.)
+/// Makes a struct that has only an `id` the [`Handle`] of a type of objects, with its own table,
+/// and says what a poller watches of such an object, if it can. (The structs are in files that
+/// cbindgen reads.)
 macro_rules! names {
     ($handle:ty => $object:ty, $number:ident $(, polled as |$it:ident| $polled:expr)?) => {
         impl $crate::ffi::boundary::handle::Handle for $handle {
@@ -50,7 +50,7 @@ pub(in crate::ffi) use names;
 
 /// A handle type of the C interface.
 pub(in crate::ffi) trait Handle: Copy {
-    /// What it names.
+    /// The type of its objects.
     type Object: Send + Sync + 'static;
     /// The type's number, in the top bits of every handle.
     const TYPE: u8;
@@ -59,7 +59,7 @@ pub(in crate::ffi) trait Handle: Copy {
     fn from_id(id: u64) -> Self;
     fn id(self) -> u64;
 
-    /// What a poller watches; nothing for objects that cannot be in one.
+    /// What a poller watches; nothing for objects that cannot be in a poller.
     fn polled(_object: &Arc<Self::Object>) -> Option<Arc<dyn Pollable>> {
         None
     }
@@ -69,12 +69,12 @@ pub(in crate::ffi) trait Handle: Copy {
         Ok(Self::from_id(u64::from(Self::TYPE) << 56 | Self::table().insert(object)?))
     }
 
-    /// The object that this handle names.
+    /// The object of this handle.
     fn get(self) -> Result<Arc<Self::Object>, Failure> {
         self.local().and_then(|local| Self::table().get(local)).ok_or(Failure::InvalidHandle)
     }
 
-    /// Releases the handle and takes its object out of all pollers.
+    /// Releases the handle and removes its object from all pollers.
     fn take(self) -> Option<Arc<Self::Object>> {
         let object = self.local().and_then(|local| Self::table().remove(local))?;
         if let Some(polled) = Self::polled(&object) {
@@ -83,13 +83,13 @@ pub(in crate::ffi) trait Handle: Copy {
         Some(object)
     }
 
-    /// The part of the id that the table knows; nothing for another type's handle.
+    /// The part of the id that the table knows; nothing for a handle of another type.
     fn local(self) -> Option<u64> {
         (self.id() >> 56 == u64::from(Self::TYPE)).then_some(self.id() & ((1 << 56) - 1))
     }
 }
 
-/// The numbers of the types, in one place. Part of the ABI only in that they differ.
+/// The numbers of the types, in one place. For the ABI, they only have to differ.
 pub(in crate::ffi) mod types {
     pub(in crate::ffi) const SERVER: u8 = 1;
     pub(in crate::ffi) const SESSION: u8 = 2;
@@ -114,7 +114,7 @@ struct Slot<T> {
 
 struct Free {
     slots: Vec<u32>,
-    /// Slots ever used.
+    /// The number of slots that were ever used.
     used: usize,
 }
 
@@ -159,7 +159,7 @@ impl<T> Table<T> {
     fn get(&self, local: u64) -> Option<Arc<T>> {
         let (slot, generation) = self.slot(local)?;
         let object = slot.object.read();
-        // Under the lock, because removing changes both.
+        // Under the lock, because removing an object changes both.
         if slot.generation.load(Ordering::Relaxed) == generation { object.clone() } else { None }
     }
 
@@ -170,7 +170,8 @@ impl<T> Table<T> {
             return None;
         }
         let taken = object.take()?;
-        // Generation 0 is never given out: zero is "none". A slot that would come back to it is retired.
+        // Generation 0 is never used: a handle of zero is "none". A slot that would return to it is
+        // retired.
         let next = generation.wrapping_add(1);
         slot.generation.store(next, Ordering::Relaxed);
         drop(object);

@@ -1,4 +1,4 @@
-//! What every function of the C interface uses.
+//! Parts that every function of the C interface uses.
 //!
 //! - `guard`: runs the body of a function and turns errors and panics into a status.
 //! - `handle`: handles and the tables of their objects.

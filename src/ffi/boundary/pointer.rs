@@ -1,4 +1,4 @@
-//! The caller's pointers: the only place that looks through them.
+//! The caller's pointers. Only this file follows them.
 
 use std::ffi::{CStr, c_char};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(in crate::ffi) fn invalid(what: &'static str) -> Failure {
     Failure::Core(Error::InvalidArgument(what.into()))
 }
 
-/// A caller's bytes. Length 0 ignores the pointer.
+/// Bytes from the caller. With length 0, the pointer is ignored.
 ///
 /// # Safety
 /// `data` is NULL or points to `length` readable bytes.
@@ -26,7 +26,7 @@ pub(in crate::ffi) unsafe fn bytes<'a>(data: *const u8, length: usize) -> Result
     unsafe { elements(data, length) }
 }
 
-/// A caller's array. Length 0 ignores the pointer.
+/// An array from the caller. With length 0, the pointer is ignored.
 ///
 /// # Safety
 /// `data` is NULL or points to `length` readable elements.
@@ -39,7 +39,7 @@ pub(in crate::ffi) unsafe fn elements<'a, T>(data: *const T, length: usize) -> R
     Ok(unsafe { std::slice::from_raw_parts(data, length) })
 }
 
-/// A caller's array to be written. Length 0 ignores the pointer.
+/// An array of the caller that the library writes. With length 0, the pointer is ignored.
 ///
 /// # Safety
 /// `data` is NULL or points to `length` writable elements that are initialized or of a type without invalid values.
@@ -62,14 +62,14 @@ fn check<T>(data: *const T, length: usize) -> Result<(), Failure> {
     if !data.is_aligned() {
         return Err(invalid("a pointer is not aligned"));
     }
-    // No object is larger than that (Rust's rule, and every allocator's).
+    // No object is larger than that, in Rust and in every allocator.
     if length > isize::MAX as usize / size_of::<T>().max(1) {
         return Err(invalid("a length is larger than memory can be"));
     }
     Ok(())
 }
 
-/// An output of the caller, zeroed at once: it keeps zeroes on every status but OK.
+/// An output of the caller. It is zeroed at once, and stays zero on every status but OK.
 ///
 /// # Safety
 /// `pointer` is NULL or points to a writable `T`, for which all zeroes is a value.
@@ -87,7 +87,8 @@ pub(in crate::ffi) unsafe fn output<'a, T>(pointer: *mut T) -> Result<&'a mut T,
     }
 }
 
-/// Zeroes an output before anything is checked that may fail, the handle included. NULL is reported later.
+/// Zeroes an output before any check that can fail, that of the handle included. NULL is reported
+/// later.
 ///
 /// # Safety
 /// As for [`output`].
@@ -96,8 +97,8 @@ pub(in crate::ffi) unsafe fn clear<T>(pointer: *mut T) {
     let _ = unsafe { output(pointer) };
 }
 
-/// Runs `body` inside the guard and writes what it yields to `out`, which is zeroed on any other status than OK and
-/// checked before `body` does anything.
+/// Runs `body` inside the guard and writes its result to `out`. `out` is checked before `body`
+/// runs, and is zero on any status but OK.
 ///
 /// # Safety
 /// As for [`output`].
@@ -115,7 +116,7 @@ pub(in crate::ffi) unsafe fn give<T>(
     })
 }
 
-/// A caller's text.
+/// A text from the caller.
 ///
 /// # Safety
 /// `text` is NULL or NUL-terminated.
@@ -124,7 +125,7 @@ pub(in crate::ffi) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Fa
     unsafe { optional_text(text) }?.ok_or_else(|| invalid("a text is NULL"))
 }
 
-/// A caller's text that may be absent.
+/// A text from the caller that may be absent.
 ///
 /// # Safety
 /// `text` is NULL or NUL-terminated.
@@ -137,7 +138,8 @@ pub(in crate::ffi) unsafe fn optional_text<'a>(text: *const c_char) -> Result<Op
     text.to_str().map(Some).map_err(|_| invalid("a text is not UTF-8"))
 }
 
-/// Writes `text` and a NUL; `length` gets its bytes without the NUL, also when `capacity` is too small for both.
+/// Writes `text` and a NUL. `length` gets the length without the NUL, also if `capacity` is too
+/// small.
 ///
 /// # Safety
 /// `buffer` is NULL or points to `capacity` writable bytes; `length` is NULL or points to a writable `size_t`.
@@ -177,7 +179,8 @@ pub(in crate::ffi) unsafe fn give_text(
     guard(|| unsafe { write_text(&body()?, buffer, capacity, length) })
 }
 
-/// Writes as much of `text` as fits, readable, and a NUL: for explanations, where a shortened one is better than none.
+/// Writes as much of `text` as fits, made readable, and a NUL. For explanations: a shortened one is
+/// better than none.
 ///
 /// # Safety
 /// `buffer` is NULL or points to `capacity` writable bytes.
@@ -194,7 +197,8 @@ pub(in crate::ffi) unsafe fn write_detail(text: &str, buffer: *mut c_char, capac
     buffer[end] = 0;
 }
 
-/// Runs `body` inside the guard; the text of a failure goes to the caller's `buffer`, which is empty otherwise.
+/// Runs `body` inside the guard. The caller's `buffer` gets the text of a failure, and is empty
+/// otherwise.
 ///
 /// # Safety
 /// As for [`write_detail`].
@@ -221,15 +225,15 @@ pub(in crate::ffi) unsafe fn detailed(
 /// # Safety
 /// Implementors are `repr(C)`, begin with `struct_size: usize`, and have no invalid values.
 pub(in crate::ffi) unsafe trait Versioned: Copy {
-    /// The size in the first release of this SONAME; smaller is no version.
+    /// The size in the first release of this SONAME. No version is smaller.
     const FIRST_SIZE: usize;
 
-    /// All defaults, with `struct_size` filled.
+    /// All defaults, with `struct_size` set.
     fn initial() -> Self;
 }
 
-/// Writes the initial value of a struct of the first version. A program that was built without the header's inline
-/// function, or against the first header, has no more space.
+/// Writes the initial value of a struct of the first version, because the caller may have space for
+/// no more: it was built against the first header or without the header's inline function.
 ///
 /// # Safety
 /// `target` is NULL or points to a writable struct of the first version.
@@ -238,8 +242,8 @@ pub(in crate::ffi) unsafe fn init<T: Versioned>(target: *mut T) {
     unsafe { init_sized(target, T::FIRST_SIZE) };
 }
 
-/// Writes the initial value of a struct of the version that has `size` bytes. A newer version than
-/// this library's gets the fields that the library knows, and its size.
+/// Writes the initial value of a struct of the version with `size` bytes. A struct of a newer
+/// version gets only the fields that this library knows, and the size of these.
 ///
 /// # Safety
 /// `target` is NULL or points to `size` writable bytes.
@@ -256,7 +260,8 @@ pub(in crate::ffi) unsafe fn init_sized<T: Versioned>(target: *mut T, size: usiz
     });
 }
 
-/// Options of the caller; NULL means the defaults. A shorter, older struct leaves the rest at its defaults.
+/// Options from the caller; NULL means the defaults. If the struct is an older, shorter one, the
+/// other fields have their defaults.
 ///
 /// # Safety
 /// `options` is NULL or points to a struct of the size that its first field says.
@@ -294,7 +299,7 @@ pub(in crate::ffi) unsafe fn give_sized<T: Versioned>(
     })
 }
 
-/// Fills a statistics struct of the caller as far as it goes.
+/// Fills a statistics struct of the caller, up to its size.
 ///
 /// # Safety
 /// `target` is NULL or points to a writable struct of the size that its first field says.
@@ -329,7 +334,7 @@ pub(in crate::ffi) unsafe fn sized_output<T: Versioned>(target: *mut T) -> Resul
 
 fn check_size<T: Versioned>(size: usize) -> Result<(), Failure> {
     const { assert!(T::FIRST_SIZE <= size_of::<T>(), "structs only grow") };
-    // Larger than this version knows is refused, not cut: the field may be garbage, and must not be followed.
+    // A size above this version's is refused, not cut: the field may be garbage.
     if (T::FIRST_SIZE..=size_of::<T>()).contains(&size) {
         Ok(())
     } else {
@@ -337,7 +342,7 @@ fn check_size<T: Versioned>(size: usize) -> Result<(), Failure> {
     }
 }
 
-/// A wait of the caller: [`WTGRAM_FOREVER`], 0 or microseconds.
+/// A timeout from the caller: [`WTGRAM_FOREVER`], 0 or microseconds.
 pub(in crate::ffi) fn deadline(timeout_us: i64) -> Result<Deadline, Failure> {
     Ok(match timeout_us {
         WTGRAM_FOREVER => Timeout::Forever,
@@ -348,7 +353,7 @@ pub(in crate::ffi) fn deadline(timeout_us: i64) -> Result<Deadline, Failure> {
     .deadline())
 }
 
-/// A duration of the caller where 0 means none.
+/// A duration from the caller; 0 means none.
 pub(in crate::ffi) fn optional_duration(us: i64) -> Result<Option<Duration>, Failure> {
     match us {
         0 => Ok(None),
