@@ -1,9 +1,8 @@
-//! The crypto session: rustls in the form that quinn-proto needs, with two extension points that
-//! quinn-proto's own session lacks.
+//! The crypto session: rustls in the form that quinn-proto needs, with RESET_STREAM_AT, which
+//! quinn-proto lacks, and two extension points.
 //!
-//! Transport parameters can be appended to those of quinn-proto, and a [`FrameFilter`] sees the
-//! frames of 1-RTT packets in the clear. Without them it behaves like quinn-proto's own session,
-//! errors included.
+//! Transport parameters can be appended, and a [`FrameFilter`] sees the frames of 1-RTT packets in
+//! the clear. Apart from that it behaves like quinn-proto's own session, errors included.
 
 use std::any::Any;
 use std::io::Cursor;
@@ -17,13 +16,14 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::quic::{self, Connection, KeyChange, Secrets, Suite, Version};
 
 use super::keys::{self, FrameFilter};
+use super::reset_at::{ConnectReset, TRANSPORT_PARAMETERS};
 use super::{provider, retry};
 
-/// What sessions carry in addition to TLS. The default is nothing.
+/// What sessions carry in addition to TLS and to RESET_STREAM_AT. The default is nothing.
 #[derive(Clone, Default)]
 pub struct Extensions {
-    /// Encoded transport parameters (RFC 9000 section 18), appended to those of quinn-proto. No
-    /// parameter may occur twice.
+    /// Encoded transport parameters (RFC 9000 section 18), appended to ours and those of
+    /// quinn-proto. No parameter may occur twice.
     pub transport_parameters: Vec<u8>,
     /// Sees the frames of every session of this configuration.
     pub frame_filter: Option<Arc<dyn FrameFilter>>,
@@ -33,6 +33,7 @@ impl Extensions {
     fn parameters(&self, of_quic: &TransportParameters) -> Vec<u8> {
         let mut bytes = Vec::new();
         of_quic.write(&mut bytes);
+        bytes.extend_from_slice(TRANSPORT_PARAMETERS);
         bytes.extend_from_slice(&self.transport_parameters);
         bytes
     }
@@ -113,11 +114,14 @@ pub struct HandshakeData {
     /// The peer's transport parameters as they arrived, including those that quinn-proto does not
     /// know.
     pub transport_parameters: Vec<u8>,
+    /// Where the peer's reset of the CONNECT stream waits.
+    pub connect_reset: Arc<ConnectReset>,
 }
 
 struct CryptoSession {
     version: Version,
     tls: Connection,
+    connect_reset: Arc<ConnectReset>,
     frame_filter: Option<Arc<dyn FrameFilter>>,
     has_handshake_data: bool,
     next_secrets: Option<Secrets>,
@@ -126,7 +130,14 @@ struct CryptoSession {
 impl CryptoSession {
     fn new(version: Version, tls: Connection, extensions: &Extensions) -> Self {
         let frame_filter = extensions.frame_filter.clone();
-        Self { version, tls, frame_filter, has_handshake_data: false, next_secrets: None }
+        Self {
+            version,
+            tls,
+            connect_reset: Arc::default(),
+            frame_filter,
+            has_handshake_data: false,
+            next_secrets: None,
+        }
     }
 
     fn side(&self) -> Side {
@@ -155,6 +166,7 @@ impl crypto::Session for CryptoSession {
                 protocol: self.tls.alpn_protocol().map(<[u8]>::to_vec),
                 server_name: self.server_name().map(str::to_owned),
                 transport_parameters: self.tls.quic_transport_parameters().unwrap_or_default().to_vec(),
+                connect_reset: Arc::clone(&self.connect_reset),
             })
         })
     }
@@ -207,17 +219,17 @@ impl crypto::Session for CryptoSession {
 
     fn write_handshake(&mut self, buf: &mut Vec<u8>) -> Option<Keys> {
         Some(match self.tls.write_hs(buf)? {
-            KeyChange::Handshake { keys } => keys::keys(keys, None),
+            KeyChange::Handshake { keys } => keys::handshake_keys(keys),
             KeyChange::OneRtt { keys, next } => {
                 self.next_secrets = Some(next);
-                keys::keys(keys, self.frame_filter.as_ref())
+                keys::keys(keys, &self.connect_reset, self.frame_filter.as_ref())
             }
         })
     }
 
     fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn crypto::PacketKey>>> {
         let next = self.next_secrets.as_mut()?.next_packet_keys();
-        Some(keys::packet_keys(next.local, next.remote, self.frame_filter.as_ref()))
+        Some(keys::packet_keys(next.local, next.remote, &self.connect_reset, self.frame_filter.as_ref()))
     }
 
     fn is_valid_retry(&self, orig_dst_cid: &ConnectionId, header: &[u8], payload: &[u8]) -> bool {
@@ -244,7 +256,7 @@ fn initial_keys(version: Version, dst_cid: &ConnectionId, side: Side) -> Keys {
         Side::Client => rustls::Side::Client,
         Side::Server => rustls::Side::Server,
     };
-    keys::keys(initial_suite().keys(dst_cid, side, version), None)
+    keys::handshake_keys(initial_suite().keys(dst_cid, side, version))
 }
 
 fn initial_suite() -> Suite {

@@ -6,6 +6,8 @@ use bytes::BytesMut;
 use quinn_proto::crypto::{self, CryptoError, HeaderKey, KeyPair};
 use rustls::quic::{self, HeaderProtectionKey};
 
+use super::reset_at::{self, ConnectReset};
+
 /// Sees the frames of 1-RTT packets in the clear and may rewrite them in place. A frame that
 /// becomes shorter is filled up with PADDING, which is zeros.
 ///
@@ -18,30 +20,46 @@ pub trait FrameFilter: Send + Sync {
     fn leaving(&self, packet: u64, frames: &mut [u8]);
 }
 
-/// The keys of a packet space. A filter sees its packets; without a filter nothing is in their way.
-pub(super) fn keys(keys: quic::Keys, filter: Option<&Arc<dyn FrameFilter>>) -> crypto::Keys {
+/// The keys of Initial and Handshake packets.
+pub(super) fn handshake_keys(keys: quic::Keys) -> crypto::Keys {
+    let boxed = |key| -> Box<dyn crypto::PacketKey> { Box::new(Packet(key)) };
+    let packet = KeyPair { local: boxed(keys.local.packet), remote: boxed(keys.remote.packet) };
+    crypto::Keys { header: header_keys(keys.local.header, keys.remote.header), packet }
+}
+
+/// The keys of 1-RTT packets; see [`packet_keys`].
+pub(super) fn keys(
+    keys: quic::Keys,
+    connect_reset: &Arc<ConnectReset>,
+    filter: Option<&Arc<dyn FrameFilter>>,
+) -> crypto::Keys {
+    let (local, remote) = (keys.local, keys.remote);
     crypto::Keys {
-        header: KeyPair {
-            local: Box::new(Header(keys.local.header)),
-            remote: Box::new(Header(keys.remote.header)),
-        },
-        packet: packet_keys(keys.local.packet, keys.remote.packet, filter),
+        packet: packet_keys(local.packet, remote.packet, connect_reset, filter),
+        header: header_keys(local.header, remote.header),
     }
 }
 
-/// The packet keys of both directions; see [`keys`].
+/// The packet keys of both directions of 1-RTT packets. RESET_STREAM_AT is rewritten when it
+/// arrives. `filter` sees the frames as the peer sent them.
 pub(super) fn packet_keys(
     local: Box<dyn quic::PacketKey>,
     remote: Box<dyn quic::PacketKey>,
+    connect_reset: &Arc<ConnectReset>,
     filter: Option<&Arc<dyn FrameFilter>>,
 ) -> KeyPair<Box<dyn crypto::PacketKey>> {
     let boxed = |key| -> Box<dyn crypto::PacketKey> {
-        match filter {
-            None => Box::new(Packet(key)),
-            Some(filter) => Box::new(Filtered { key: Packet(key), filter: Arc::clone(filter) }),
-        }
+        let connect_reset = Arc::clone(connect_reset);
+        Box::new(OneRtt { key: Packet(key), connect_reset, filter: filter.cloned() })
     };
     KeyPair { local: boxed(local), remote: boxed(remote) }
+}
+
+fn header_keys(
+    local: Box<dyn HeaderProtectionKey>,
+    remote: Box<dyn HeaderProtectionKey>,
+) -> KeyPair<Box<dyn HeaderKey>> {
+    KeyPair { local: Box::new(Header(local)), remote: Box::new(Header(remote)) }
 }
 
 struct Packet(Box<dyn quic::PacketKey>);
@@ -74,21 +92,27 @@ impl crypto::PacketKey for Packet {
     }
 }
 
-struct Filtered {
+struct OneRtt {
     key: Packet,
-    filter: Arc<dyn FrameFilter>,
+    connect_reset: Arc<ConnectReset>,
+    filter: Option<Arc<dyn FrameFilter>>,
 }
 
-impl crypto::PacketKey for Filtered {
+impl crypto::PacketKey for OneRtt {
     fn encrypt(&self, packet: u64, buf: &mut [u8], header_len: usize) {
-        let end = buf.len() - self.key.tag_len();
-        self.filter.leaving(packet, &mut buf[header_len..end]);
+        if let Some(filter) = &self.filter {
+            let end = buf.len() - self.key.tag_len();
+            filter.leaving(packet, &mut buf[header_len..end]);
+        }
         self.key.encrypt(packet, buf, header_len);
     }
 
     fn decrypt(&self, packet: u64, header: &[u8], payload: &mut BytesMut) -> Result<(), CryptoError> {
         self.key.decrypt(packet, header, payload)?;
-        self.filter.arrived(packet, payload);
+        if let Some(filter) = &self.filter {
+            filter.arrived(packet, payload);
+        }
+        reset_at::rewrite(payload, &self.connect_reset);
         Ok(())
     }
 

@@ -2,12 +2,13 @@
 //!
 //! - `identity`: certificates and keys of servers.
 //! - `trust`: verifiers of clients, which remember why they refused.
-//! - `crypto_session`: the crypto session; `keys`: its packet keys; `retry`: the integrity of Retry
-//!   packets.
+//! - `crypto_session`: the crypto session; `keys`: its packet keys; `reset_at`: RESET_STREAM_AT;
+//!   `retry`: the integrity of Retry packets.
 
 mod crypto_session;
 mod identity;
 mod keys;
+mod reset_at;
 mod retry;
 mod trust;
 
@@ -25,6 +26,7 @@ use wtransport::tls::Certificate;
 pub use crypto_session::{ClientCrypto, Extensions, HandshakeData, ServerCrypto};
 pub use identity::Identity;
 pub use keys::FrameFilter;
+pub use reset_at::{ConnectReset, ResetAt};
 pub use trust::{Refusal, client_config};
 
 use crate::error::{Error, Result};

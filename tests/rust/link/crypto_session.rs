@@ -330,8 +330,11 @@ fn a_frame_that_quic_forbids_ends_the_connection_with_quic_s_words() {
 #[test]
 fn transport_parameters_of_ours_reach_the_peer_beside_quic_s() {
     let mut pair = Pair::new();
-    // Parameters 0x1d and 0x17f7586d2cb571, both empty.
-    let extra = [&[0x1d, 0][..], &[0xc0, 0x17, 0xf7, 0x58, 0x6d, 0x2c, 0xb5, 0x71, 0]].concat();
+    // RESET_STREAM_AT's parameters 0x1d and 0x17f7586d2cb571, both empty, which all sessions send.
+    let ours = [&[0x1d, 0][..], &[0xc0, 0x17, 0xf7, 0x58, 0x6d, 0x2c, 0xb5, 0x71, 0]].concat();
+    let extra = [0x7f, 0x30, 2, 0xab, 0xcd];
+    let all = [&ours[..], &extra].concat();
+    let extra = extra.to_vec();
     let extension = Extensions { transport_parameters: extra.clone(), ..Extensions::default() };
     pair.start_with(extension.clone(), extension);
     pair.connect();
@@ -341,7 +344,7 @@ fn transport_parameters_of_ours_reach_the_peer_beside_quic_s() {
         let data = data.downcast::<HandshakeData>().expect("ours");
         assert_eq!(data.protocol.as_deref(), Some(&b"h3"[..]));
         assert_eq!(data.server_name.as_deref(), (peer == 1).then_some(support::invented::identity::NAME));
-        let found = data.transport_parameters.windows(extra.len()).any(|window| window == extra);
+        let found = data.transport_parameters.windows(all.len()).any(|window| window == all);
         assert!(found, "{:02x?}", data.transport_parameters);
     }
 }

@@ -64,6 +64,7 @@ impl Connection {
         *asked = true;
         let bytes = self.h3.connect_bytes(id.into(), &ask.request);
         self.connect = Some(id);
+        self.watch_for_reset(id.into());
         match bytes {
             Ok(bytes) => self.write(id, bytes, false),
             Err(error) => {

@@ -22,6 +22,7 @@ use crate::link::congestion::PathView;
 use crate::link::core::session::{LinkSession, SessionStats};
 use crate::link::h3::error::H3_NO_ERROR;
 use crate::link::h3::{self, QuarterStreamId};
+use crate::link::tls::{ConnectReset, HandshakeData};
 use crate::runtime::LiveGuard;
 
 /// How long a peer may take to acknowledge our CLOSE capsule. After that, we go on to close the
@@ -107,6 +108,10 @@ pub(super) struct Connection {
     had_sink: bool,
     quarter: Option<QuarterStreamId>,
     connect: Option<StreamId>,
+    /// How many bytes of the CONNECT stream were read.
+    connect_read: u64,
+    /// Where the peer's reset of the CONNECT stream waits, once QUIC is connected.
+    connect_reset: Option<Arc<ConnectReset>>,
     socket_address: SocketAddr,
     control_is_open: bool,
     handshake: Option<Box<Handshake>>,
@@ -168,6 +173,8 @@ impl Connection {
             had_sink: false,
             quarter: None,
             connect: None,
+            connect_read: 0,
+            connect_reset: None,
             socket_address,
             control_is_open: false,
             handshake: Some(Box::new(handshake)),
@@ -207,6 +214,7 @@ impl Connection {
         let lost = self.quic_events(now);
         self.open_control();
         self.ask_now();
+        self.reset_connect();
         self.session_events(now);
         self.end_broken();
         if let Some(reason) = lost {
@@ -227,6 +235,7 @@ impl Connection {
             match event {
                 QuicEvent::Connected if self.stage == Stage::Connecting => {
                     self.stage = Stage::Asking;
+                    self.connect_reset = connect_reset(&self.quic);
                     if let Some(Handshake::Client { connected, .. }) = self.handshake.as_deref_mut()
                         && let Some(connected) = connected.take()
                     {
@@ -290,6 +299,12 @@ impl Connection {
         self.state.woken.store(false, Ordering::Release);
         std::sync::atomic::fence(Ordering::SeqCst);
     }
+}
+
+/// Where the crypto session of `quic` leaves the peer's reset of the CONNECT stream.
+fn connect_reset(quic: &quinn_proto::Connection) -> Option<Arc<ConnectReset>> {
+    let data = quic.crypto_session().handshake_data()?.downcast::<HandshakeData>().ok()?;
+    Some(data.connect_reset)
 }
 
 /// The most bytes of a train. A train is one `sendmsg`, which takes at most the 65,507 bytes of a

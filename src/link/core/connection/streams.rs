@@ -41,13 +41,17 @@ impl Connection {
         }
         let number = u64::from(id);
         let mut verdict = Ok(StreamVerdict::Continue);
+        let mut end = 0;
         {
             let mut stream = self.quic.recv_stream(id);
             let Ok(mut chunks) = stream.read(true) else { return };
             loop {
                 let next = chunks.next(CHUNK_BYTES);
                 let (data, fin) = match next {
-                    Ok(Some(chunk)) => (chunk.bytes, false),
+                    Ok(Some(chunk)) => {
+                        end = chunk.offset + chunk.bytes.len() as u64;
+                        (chunk.bytes, false)
+                    }
                     Ok(None) => (Bytes::new(), true),
                     Err(ReadError::Blocked) => break,
                     Err(ReadError::Reset(code)) => {
@@ -74,6 +78,10 @@ impl Connection {
             // The next packet grants the credit. This turn writes that packet if there is one.
             let _ = chunks.finalize().should_transmit();
         }
+        if end > 0 && self.h3.connect_stream_id() == Some(number) {
+            self.connect_read = end;
+            self.watch_for_reset(number);
+        }
         match verdict {
             Ok(StreamVerdict::Continue) => {}
             Ok(StreamVerdict::Refuse { code }) => {
@@ -89,6 +97,23 @@ impl Connection {
                 self.write(id, bytes, true);
             }
             Err(error) => self.break_off(now, error),
+        }
+    }
+
+    /// Keeps the peer's reset of the CONNECT stream from QUIC, which would discard what was not read.
+    pub(super) fn watch_for_reset(&self, connect: u64) {
+        if let Some(reset) = &self.connect_reset {
+            reset.set_connect(connect);
+        }
+    }
+
+    /// Ends the CONNECT stream if the peer has reset it and nothing is left to read.
+    pub(super) fn reset_connect(&mut self) {
+        if let Some(id) = self.h3.connect_stream_id()
+            && let Some(code) =
+                self.connect_reset.as_ref().and_then(|reset| reset.code_after(self.connect_read))
+        {
+            self.h3.bidi_reset(id, code);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod asking;
 mod paths;
+mod reset_at;
 mod resets;
 mod shares;
 
@@ -169,8 +170,12 @@ impl Network {
 
     /// Opens a server's socket.
     fn serve(&mut self, address: SocketAddr) -> Arc<Door> {
+        self.serve_with(address, Extensions::default())
+    }
+
+    fn serve_with(&mut self, address: SocketAddr, extensions: Extensions) -> Arc<Door> {
         let host = &mut self.hosts[SERVER];
-        let crypto = ServerCrypto::new(self.identity.server_config().unwrap(), Extensions::default());
+        let crypto = ServerCrypto::new(self.identity.server_config().unwrap(), extensions);
         let config = host.secrets.server_config(Arc::new(crypto));
         let door = Arc::new(Door {
             lane: Arc::clone(&host.lane),
