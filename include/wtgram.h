@@ -34,12 +34,13 @@
  *      4. Options of connections and transports
  *      5. Server
  *      6. Session
- *      7. Transport
- *      8. Reliability layer
- *      9. Broadcaster
- *     10. Monitor
- *     11. Structured transport
- *     12. Poller
+ *      7. Requests
+ *      8. Transport
+ *      9. Reliability layer
+ *     10. Broadcaster
+ *     11. Monitor
+ *     12. Structured transport
+ *     13. Poller
  */
 
 #include <stdbool.h>
@@ -325,6 +326,12 @@ typedef struct {
   uint64_t id;
 } wtgram_server;
 
+/** A client's request that a server has not answered yet. */
+typedef struct {
+  /** Number of the handle; 0 for none. */
+  uint64_t id;
+} wtgram_request;
+
 /** A WebTransport session, of a client or accepted by a server. */
 typedef struct {
   /** Number of the handle; 0 for none. */
@@ -493,6 +500,83 @@ static inline void wtgram_transport_options_init(wtgram_transport_options *optio
  * @{
  */
 
+/**
+ * @name Limits of a server
+ * What the clients of a server may use up. The defaults suit a server on the internet, and leave
+ * enough for many clients behind one address (carrier NAT). Each refusal is counted by its reason in
+ * `wtgram_server_stats`.
+ * @{
+ */
+
+/** Limits of a server. In each field, 0 sets no limit, if nothing else is said. */
+typedef struct {
+  /** Size of this struct, set by `wtgram_server_limits_init`. */
+  size_t struct_size;
+  /** Connections of one address: an IPv4 address, or an IPv6 network of 64 bits. Default 2048. */
+  uint32_t max_sessions_per_address;
+  /**
+   * Connections that one address may open in a second, and five times as many at once after a
+   * quiet time. Clients above it must prove their address, and are refused if they are too fast
+   * then, too. Default 200.
+   */
+  uint32_t connections_per_second_per_address;
+  /**
+   * Connections whose session is not established yet, at least 1. When there are more, the one
+   * that has waited longest ends. Default 1024.
+   */
+  uint32_t max_half_open;
+  /**
+   * With so many of them, clients must prove their address before they cost memory (Retry, RFC
+   * 9000 section 8.1.2), which takes one more round trip; 0: always. Default 64.
+   */
+  uint32_t retry_above_half_open;
+  /**
+   * Bytes of header fields in a request, counted as RFC 9114 section 4.2.2 says, at least 1.
+   * Clients above it get HTTP status 431. Default 16384; more than 65536 has no effect.
+   */
+  uint32_t max_header_bytes;
+  /**
+   * Header fields in a request. Clients above it get HTTP status 431. 0 allows none. Default 100.
+   */
+  uint32_t max_header_fields;
+  /**
+   * Length of a path with its query, in bytes, at least 1. Clients above it get HTTP status 414.
+   * Default 4096.
+   */
+  uint32_t max_path_bytes;
+  /** Reserved; 0. */
+  uint32_t reserved;
+  /**
+   * Datagrams that one session may send to the server in a second. Those above it are dropped
+   * and counted. Default 0.
+   */
+  uint64_t datagrams_per_second;
+  /** The same in bytes of payload. Default 0. */
+  uint64_t bytes_per_second;
+  /**
+   * How long an established session may wait for `wtgram_server_accept`, in microseconds.
+   * Default 30 s.
+   */
+  int64_t accept_timeout_us;
+  /**
+   * Memory that clients may make the server hold, in bytes: datagrams that wait to be received,
+   * and an estimate of 40 KiB for each connection. Above it, clients are refused, and datagrams
+   * are dropped instead of a queue growing. Default 1 GiB.
+   */
+  uint64_t max_memory_bytes;
+} wtgram_server_limits;
+
+/** For bindings: `wtgram_server_limits_init` for a struct of `size` bytes. */
+void wtgram_server_limits_init_sized(wtgram_server_limits *limits, size_t size);
+
+/** Fills `*limits` with the defaults. NULL is ignored. */
+static inline void wtgram_server_limits_init(wtgram_server_limits *limits)
+{
+  wtgram_server_limits_init_sized(limits, sizeof *limits);
+}
+
+/** @} */
+
 /** Length of a certificate hash (SHA-256), in bytes. */
 #define WTGRAM_CERTIFICATE_HASH_LENGTH 32
 
@@ -549,14 +633,52 @@ typedef struct {
    */
   uint32_t accept_backlog;
   /**
-   * Limit of connections, including handshakes in progress. Further clients are refused. 0, the
-   * default, sets no limit.
+   * Limit of connections, including handshakes in progress. Further clients are refused. 0 sets
+   * no limit. Default 16384.
    */
   uint32_t max_sessions;
   /** Options of each connection; NULL for the defaults. */
   const wtgram_connection_options *connection;
   /** Options of each session's transport; NULL for the defaults. */
   const wtgram_transport_options *transport;
+  /**
+   * Origins of the web pages that may connect, each as scheme, host and port, for example
+   * `"https://example.com:8443"`; `"*"` allows all. Pages of other origins get HTTP status 403.
+   * Clients that send no origin, as programs other than browsers do, are not affected.
+   */
+  const char *const *allowed_origins;
+  /**
+   * Number of origins; 0, the default, allows pages of the host that the request is for, from
+   * any port. (`localhost` and `127.0.0.1` are two hosts.)
+   */
+  size_t allowed_origins_count;
+  /**
+   * Hosts that clients may ask for, each with or without a port. Other requests get HTTP status
+   * 421.
+   */
+  const char *const *allowed_authorities;
+  /** Number of hosts; 0, the default, allows all. */
+  size_t allowed_authorities_count;
+  /**
+   * Paths that clients may ask for, without query; with `*` at the end, all that begin like
+   * this. Other requests get HTTP status 404.
+   */
+  const char *const *allowed_paths;
+  /** Number of paths; 0, the default, allows all. */
+  size_t allowed_paths_count;
+  /**
+   * Subprotocols that the server speaks, the best first. It picks the first one that the client
+   * offers, or none.
+   */
+  const char *const *subprotocols;
+  /** Number of subprotocols; default 0. */
+  size_t subprotocols_count;
+  /** Limits; NULL for the defaults. */
+  const wtgram_server_limits *limits;
+  /** A `wtgram_admission`. */
+  uint32_t admission;
+  /** Reserved; 0. */
+  uint32_t reserved_admission;
 } wtgram_listen_options;
 
 /** For bindings: `wtgram_listen_options_init` for a struct of `size` bytes. */
@@ -640,6 +762,7 @@ wtgram_status wtgram_server_get_certificate_hash(wtgram_server server,
  * - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
  * - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
  * - `WTGRAM_ERROR_CLOSED`: the server is closed.
+ * - `WTGRAM_ERROR_INVALID_STATE`: the program answers requests; see `wtgram_server_next_request`.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
  */
 WTGRAM_MUST_USE
@@ -659,6 +782,118 @@ wtgram_status wtgram_server_close(wtgram_server server);
  * ignored.
  */
 void wtgram_server_free(wtgram_server server);
+
+/**
+ * @name Server statistics
+ * What a server counts from the moment it listens.
+ * @{
+ */
+
+/** Statistics of a server. */
+typedef struct {
+  /** Size of this struct, set by `wtgram_server_stats_init`. */
+  size_t struct_size;
+  /** Connections now, half-open ones included. */
+  uint64_t connections;
+  /** Connections now whose session is not established yet. */
+  uint64_t half_open;
+  /** Sessions established. */
+  uint64_t established;
+  /** Sessions closed because they were not accepted in time (`accept_timeout_us`). */
+  uint64_t not_accepted;
+  /** Times that a client had to prove its address first. */
+  uint64_t retries;
+  /** Connections refused because of `max_sessions`. */
+  uint64_t refused_sessions;
+  /** Connections refused because of `max_sessions_per_address`. */
+  uint64_t refused_address;
+  /** Connections refused because of `connections_per_second_per_address`. */
+  uint64_t refused_rate;
+  /** Connections refused because of `max_memory_bytes`. */
+  uint64_t refused_memory;
+  /** Requests refused because of `allowed_origins`. */
+  uint64_t refused_origin;
+  /** Requests refused because of `allowed_authorities`. */
+  uint64_t refused_authority;
+  /** Requests refused because of `allowed_paths`. */
+  uint64_t refused_path;
+  /** Requests refused because of `max_path_bytes`. */
+  uint64_t refused_path_length;
+  /** Requests refused because of `max_header_bytes` or `max_header_fields`. */
+  uint64_t refused_headers;
+  /** Requests refused because of `accept_backlog`. */
+  uint64_t refused_backlog;
+  /** Requests that the program rejected, or freed unanswered. */
+  uint64_t refused_program;
+  /** Handshakes that took longer than `handshake_timeout_us`. */
+  uint64_t failed_timed_out;
+  /**
+   * Handshakes that failed in TLS, for example because the client does not trust the
+   * certificate.
+   */
+  uint64_t failed_tls;
+  /** Handshakes whose client closed the connection or was lost. */
+  uint64_t failed_lost;
+  /** Handshakes whose client broke the protocol or does not speak WebTransport. */
+  uint64_t failed_protocol;
+  /** Handshakes that ended because of `max_half_open`. */
+  uint64_t failed_evicted;
+  /**
+   * Time from the first packet of a client to its session, in microseconds, summed over all
+   * sessions. It includes the program's time to answer the request.
+   */
+  int64_t handshake_time_us;
+  /** The longest of these times, in microseconds. */
+  int64_t longest_handshake_us;
+  /** Datagrams dropped because of `datagrams_per_second` or `bytes_per_second`. */
+  uint64_t datagrams_over_rate;
+  /** Datagrams dropped because of `max_memory_bytes`. */
+  uint64_t datagrams_over_memory;
+  /** Memory that clients make the server hold now, in bytes (see `max_memory_bytes`). */
+  uint64_t memory_bytes;
+} wtgram_server_stats;
+
+/** For bindings: `wtgram_server_stats_init` for a struct of `size` bytes. */
+void wtgram_server_stats_init_sized(wtgram_server_stats *stats, size_t size);
+
+/** Fills `*stats` with its size and zeroes. NULL is ignored. */
+static inline void wtgram_server_stats_init(wtgram_server_stats *stats)
+{
+  wtgram_server_stats_init_sized(stats, sizeof *stats);
+}
+
+/**
+ * Stores the statistics of the server.
+ *
+ * @param server The server.
+ * @param stats Gets the statistics; prepared by `wtgram_server_stats_init`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_server_get_stats(wtgram_server server,
+                                      wtgram_server_stats *stats);
+
+/**
+ * Writes the statistics of the server as OpenMetrics 1.0 text for Prometheus, labelled with the
+ * address on which it listens. Serve it as `application/openmetrics-text; version=1.0.0;
+ * charset=utf-8`.
+ *
+ * @param server The server.
+ * @param text Buffer for the text and its final NUL.
+ * @param capacity Size of `text`, in bytes.
+ * @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed. The text grows with its
+ *   numbers, so allocate a little more.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_server_get_prometheus(wtgram_server server,
+                                           char *text,
+                                           size_t capacity,
+                                           size_t *length);
+
+/** @} */
 
 /** @} */
 
@@ -746,6 +981,13 @@ typedef struct {
   const wtgram_connection_options *connection;
   /** Options of the session's transport; NULL for the defaults. */
   const wtgram_transport_options *transport;
+  /**
+   * Subprotocols to offer, the best first. `wtgram_session_get_subprotocol` says which one the
+   * server picked.
+   */
+  const char *const *subprotocols;
+  /** Number of subprotocols; default 0. */
+  size_t subprotocols_count;
 } wtgram_connect_options;
 
 /** For bindings: `wtgram_connect_options_init` for a struct of `size` bytes. */
@@ -838,6 +1080,72 @@ wtgram_status wtgram_session_get_path(wtgram_session session,
                                       char *text,
                                       size_t capacity,
                                       size_t *length);
+
+/**
+ * Writes the host that the request is for, with its port if that is not 443.
+ *
+ * @return As `wtgram_session_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_get_authority(wtgram_session session,
+                                           char *text,
+                                           size_t capacity,
+                                           size_t *length);
+
+/**
+ * Writes the origin of the request, for example `"https://example.com"`. Empty if the client sent
+ * none, as programs other than browsers do.
+ *
+ * @return As `wtgram_session_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_get_origin(wtgram_session session,
+                                        char *text,
+                                        size_t capacity,
+                                        size_t *length);
+
+/**
+ * Writes the value of a header field that the peer sent: in its request on a server, in its
+ * response on a client. Several fields of one name are joined with `", "`, in their order. Empty
+ * if there is none.
+ *
+ * @param session The session.
+ * @param name Name of the field; case does not matter.
+ * @param text Buffer for the text and its final NUL.
+ * @param capacity Size of `text`, in bytes.
+ * @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+ *
+ * @return As `wtgram_session_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_get_header(wtgram_session session,
+                                        const char *name,
+                                        char *text,
+                                        size_t capacity,
+                                        size_t *length);
+
+/**
+ * Writes all header fields that the peer sent, in their order, each as `name: value` and a line
+ * feed. Names are in lower case, and no value contains a line feed.
+ *
+ * @return As `wtgram_session_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_get_headers(wtgram_session session,
+                                         char *text,
+                                         size_t capacity,
+                                         size_t *length);
+
+/**
+ * Writes the subprotocol that the server picked (`WT-Protocol`). Empty if it picked none.
+ *
+ * @return As `wtgram_session_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_get_subprotocol(wtgram_session session,
+                                             char *text,
+                                             size_t capacity,
+                                             size_t *length);
 
 /**
  * Writes the current address of the peer, for example `"192.0.2.1:50000"`. It changes when the
@@ -1061,7 +1369,221 @@ wtgram_status wtgram_session_get_stats(wtgram_session session,
 /** @} */
 
 /* ============================================================================================ *
- * 7. Transport                                                                                 *
+ * 7. Requests                                                                                  *
+ * ============================================================================================ */
+
+/**
+ * @defgroup request Requests
+ * A server with `WTGRAM_ADMISSION_REQUESTS` lets the program decide about each client. Call order:
+ * `wtgram_server_next_request`, the getters, then `wtgram_request_accept` or
+ * `wtgram_request_reject`, and `wtgram_request_free`. The client waits meanwhile, at most for the
+ * server's `handshake_timeout_us`. A server that accepts by its rules needs none of this.
+ * @{
+ */
+
+/**
+ * Waits for the next request. Poll for it with `WTGRAM_READY_ACCEPT`.
+ *
+ * At most `accept_backlog` requests wait; further clients get HTTP status 503. Requests whose
+ * clients have gone are not returned.
+ *
+ * @param server The server, with `WTGRAM_ADMISSION_REQUESTS`.
+ * @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait.
+ * @param request Gets the handle. Free it with `wtgram_request_free`.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
+ * - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
+ * - `WTGRAM_ERROR_CLOSED`: the server is closed.
+ * - `WTGRAM_ERROR_INVALID_STATE`: the server accepts by its rules.
+ * - `WTGRAM_ERROR_LIMIT_REACHED`: too many requests.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_server_next_request(wtgram_server server,
+                                         int64_t timeout_us,
+                                         wtgram_request *request);
+
+/**
+ * Writes the path of the request with its query, for example `"/room?name=a"`.
+ *
+ * @param request The request.
+ * @param text Buffer for the text and its final NUL.
+ * @param capacity Size of `text`, in bytes.
+ * @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_path(wtgram_request request,
+                                      char *text,
+                                      size_t capacity,
+                                      size_t *length);
+
+/**
+ * Writes the query of the path, without its `?`. Empty if there is none.
+ *
+ * @return As `wtgram_request_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_query(wtgram_request request,
+                                       char *text,
+                                       size_t capacity,
+                                       size_t *length);
+
+/**
+ * Writes the host that the request is for, with its port if that is not 443.
+ *
+ * @return As `wtgram_request_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_authority(wtgram_request request,
+                                           char *text,
+                                           size_t capacity,
+                                           size_t *length);
+
+/**
+ * Writes the origin of the web page that asks, for example `"https://example.com"`. Empty if the
+ * client sent none, as programs other than browsers do.
+ *
+ * @return As `wtgram_request_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_origin(wtgram_request request,
+                                        char *text,
+                                        size_t capacity,
+                                        size_t *length);
+
+/**
+ * Writes the value of a header field. Several fields of one name are joined with `", "`, in their
+ * order. Empty if there is none.
+ *
+ * @param request The request.
+ * @param name Name of the field; case does not matter.
+ * @param text Buffer for the text and its final NUL.
+ * @param capacity Size of `text`, in bytes.
+ * @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+ *
+ * @return As `wtgram_request_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_header(wtgram_request request,
+                                        const char *name,
+                                        char *text,
+                                        size_t capacity,
+                                        size_t *length);
+
+/**
+ * Writes all header fields in their order, each as `name: value` and a line feed. Names are in
+ * lower case, and no value contains a line feed.
+ *
+ * @return As `wtgram_request_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_headers(wtgram_request request,
+                                         char *text,
+                                         size_t capacity,
+                                         size_t *length);
+
+/**
+ * Writes the address of the client, for example `"192.0.2.1:50000"`.
+ *
+ * @return As `wtgram_request_get_path`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_remote_address(wtgram_request request,
+                                                char *text,
+                                                size_t capacity,
+                                                size_t *length);
+
+/** Stores the number of subprotocols that the client offers. */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_subprotocol_count(wtgram_request request,
+                                                   size_t *count);
+
+/**
+ * Writes a subprotocol that the client offers (`WT-Available-Protocols`).
+ *
+ * @param request The request.
+ * @param index From 0, in the client's order of preference.
+ * @param text Buffer for the text and its final NUL.
+ * @param capacity Size of `text`, in bytes.
+ * @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+ * - `WTGRAM_ERROR_INVALID_ARGUMENT`: the client offers fewer.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_subprotocol(wtgram_request request,
+                                             size_t index,
+                                             char *text,
+                                             size_t capacity,
+                                             size_t *length);
+
+/**
+ * Stores the HTTP status with which the rules of the server (`allowed_origins`,
+ * `allowed_authorities`, `allowed_paths`) would refuse the request; 0 if they would accept it.
+ */
+WTGRAM_MUST_USE wtgram_status wtgram_request_get_refusal(wtgram_request request, uint32_t *status);
+
+/**
+ * Accepts the request. The session is established at once.
+ *
+ * @param request The request. It is answered then; free it.
+ * @param headers Header fields of the response; NULL with 0 for none.
+ * @param headers_count Number of header fields.
+ * @param subprotocol One that the client offers; NULL for none.
+ * @param session Gets the handle of the session. Free it with `wtgram_session_free`.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_INVALID_ARGUMENT`: a header field cannot be sent, or the client does not offer
+ *   the subprotocol. The request still waits.
+ * - `WTGRAM_ERROR_CLOSED`: the client has gone, the handshake took too long, or the request was
+ *   answered before.
+ * - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_accept(wtgram_request request,
+                                    const wtgram_header *headers,
+                                    size_t headers_count,
+                                    const char *subprotocol,
+                                    wtgram_session *session);
+
+/**
+ * Rejects the request.
+ *
+ * @param request The request. It is answered then; free it.
+ * @param status HTTP status, 300 to 599; for example 403, 404 or 429.
+ * @param headers Header fields of the response; NULL with 0 for none.
+ * @param headers_count Number of header fields.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_INVALID_ARGUMENT`: the status does not reject, or a header field cannot be sent.
+ *   The request still waits.
+ * - `WTGRAM_ERROR_CLOSED`: the client has gone, the handshake took too long, or the request was
+ *   answered before.
+ */
+wtgram_status wtgram_request_reject(wtgram_request request,
+                                    uint32_t status,
+                                    const wtgram_header *headers,
+                                    size_t headers_count);
+
+/**
+ * Rejects the request with HTTP status 503 if it is not answered, and releases its handle. Handles
+ * that are zero or released are ignored.
+ */
+void wtgram_request_free(wtgram_request request);
+
+/** @} */
+
+/* ============================================================================================ *
+ * 8. Transport                                                                                 *
  * ============================================================================================ */
 
 /**
@@ -2290,7 +2812,7 @@ wtgram_status wtgram_transport_throughput_test(wtgram_transport transport,
 /** @} */
 
 /* ============================================================================================ *
- * 8. Reliability layer                                                                         *
+ * 9. Reliability layer                                                                         *
  * ============================================================================================ */
 
 /**
@@ -2735,7 +3257,7 @@ wtgram_status wtgram_reliability_get_stats(wtgram_reliability reliability,
 /** @} */
 
 /* ============================================================================================ *
- * 9. Broadcaster                                                                               *
+ * 10. Broadcaster                                                                              *
  * ============================================================================================ */
 
 /**
@@ -2938,7 +3460,7 @@ void wtgram_broadcaster_free(wtgram_broadcaster broadcaster);
 /** @} */
 
 /* ============================================================================================ *
- * 10. Monitor                                                                                  *
+ * 11. Monitor                                                                                  *
  * ============================================================================================ */
 
 /**
@@ -3225,7 +3747,7 @@ wtgram_status wtgram_process_get_prometheus(char *text,
 /** @} */
 
 /* ============================================================================================ *
- * 11. Structured transport                                                                     *
+ * 12. Structured transport                                                                     *
  * ============================================================================================ */
 
 /**
@@ -3690,7 +4212,7 @@ wtgram_status wtgram_structured_get_stats(wtgram_structured structured,
 /** @} */
 
 /* ============================================================================================ *
- * 12. Poller                                                                                   *
+ * 13. Poller                                                                                   *
  * ============================================================================================ */
 
 /**

@@ -11,6 +11,14 @@ pub struct wtgram_server {
     pub id: u64,
 }
 
+/// A client's request that a server has not answered yet.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct wtgram_request {
+    /// Number of the handle; 0 for none.
+    pub id: u64,
+}
+
 /// A WebTransport session, of a client or accepted by a server.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@ pub mod library;
 pub mod monitor;
 pub mod poller;
 pub mod reliability;
+pub mod request;
 pub mod server;
 pub mod session;
 pub mod status;

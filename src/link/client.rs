@@ -15,8 +15,8 @@ use url::Url;
 use super::config::{ConnectOptions, ConnectionOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::core::session::LinkSession;
 use super::core::{Ask, Command, ConnectionKey, EndpointKey};
-use super::h3::ConnectRequest;
 use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
+use super::h3::{ConnectRequest, subprotocol};
 use super::secrets::Secrets;
 use super::tls::{self, ClientCrypto, Extensions, Refusal};
 use super::udp::UdpLane;
@@ -29,9 +29,8 @@ use crate::text::readable;
 /// suggests 250 ms).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// QUIC's CONNECTION_REFUSED (RFC 9000 section 20.1), and the codes of TLS alerts.
+/// QUIC's CONNECTION_REFUSED (RFC 9000 section 20.1).
 const CONNECTION_REFUSED: u64 = 0x2;
-const CRYPTO_ERRORS: std::ops::RangeInclusive<u64> = 0x100..=0x1ff;
 
 /// How much longer than its attempt a connection may live: the attempt reports better why it
 /// failed.
@@ -51,7 +50,8 @@ pub fn connect<T: Send + 'static>(
         ));
     }
     let target = Target::parse(url)?;
-    let request = ConnectRequest::new(&target.authority, &target.path, &options.headers)?;
+    let headers = request_headers(options)?;
+    let request = ConnectRequest::new(&target.authority, &target.path, &headers)?;
     let (tls, refusal) = tls::client_config(&options.trust)?;
     let crypto = Arc::new(ClientCrypto::new(tls, Extensions::default()));
     endpoint::transport_config(&options.connection, false)?;
@@ -82,6 +82,16 @@ pub fn connect<T: Send + 'static>(
             () = runtime.ending() => Err(Error::ShutDown),
         }
     })
+}
+
+/// The header fields of the request, with the subprotocols.
+fn request_headers(options: &ConnectOptions) -> Result<Vec<(String, String)>> {
+    if options.headers.iter().any(|field| field.0.eq_ignore_ascii_case(subprotocol::AVAILABLE)) {
+        return Err(Error::InvalidArgument("subprotocols are no header field here".into()));
+    }
+    let available = subprotocol::available(&options.subprotocols)?;
+    let field = available.map(|value| (subprotocol::AVAILABLE.to_owned(), value));
+    Ok(options.headers.iter().cloned().chain(field).collect())
 }
 
 /// The target that a URL names.
@@ -288,13 +298,13 @@ fn explain(error: ConnectionError, address: SocketAddr, refusal: &Refusal) -> Er
             let reason = readable(String::from_utf8_lossy(&close.reason));
             match code {
                 CONNECTION_REFUSED => Error::ConnectionRefused(format!("{address} {reason}")),
-                code if CRYPTO_ERRORS.contains(&code) => {
+                code if tls::CRYPTO_ERRORS.contains(&code) => {
                     Error::Tls(format!("{address} refused with TLS alert {}: {reason}", code & 0xff))
                 }
                 _ => Error::Protocol(readable(format!("{address}: {close}"))),
             }
         }
-        ConnectionError::TransportError(error) if CRYPTO_ERRORS.contains(&u64::from(error.code)) => {
+        ConnectionError::TransportError(error) if tls::CRYPTO_ERRORS.contains(&u64::from(error.code)) => {
             Error::Tls(format!("{address}: {error}"))
         }
         error => Error::Protocol(readable(format!("{address}: {error}"))),

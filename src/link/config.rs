@@ -60,10 +60,76 @@ pub struct ListenOptions {
     pub handshake_timeout: Duration,
     /// Established sessions that may wait for `accept`; more are refused. Default 128.
     pub accept_backlog: usize,
-    /// The most connections at any time, half-open ones included; `None` sets no limit.
-    pub max_sessions: Option<usize>,
+    /// Web pages whose requests are accepted, by their origin; `*` accepts all. None means pages of
+    /// the host that the request is for.
+    pub allowed_origins: Vec<String>,
+    /// Hosts, with or without port, for which requests are accepted; none means all.
+    pub allowed_authorities: Vec<String>,
+    /// Paths for which requests are accepted, with `*` at the end for all that begin like this;
+    /// none means all.
+    pub allowed_paths: Vec<String>,
+    /// Whether the program answers each request, instead of the rules.
+    pub asks: bool,
+    /// Subprotocols in the order of preference, of which the server picks one that the client
+    /// offers.
+    pub subprotocols: Vec<String>,
+    /// What clients may use up.
+    pub limits: Limits,
     /// Options of each connection.
     pub connection: ConnectionOptions,
+}
+
+/// What the clients of a server may use up. The defaults are for a public server, and leave enough
+/// for many clients behind one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The most connections at any time, half-open ones included; `None` sets no limit. Default
+    /// 16,384.
+    pub max_sessions: Option<usize>,
+    /// The same for one address: an IPv4 address, or an IPv6 network of 64 bits. Default 2,048.
+    pub max_sessions_per_address: Option<usize>,
+    /// Connections that one address may open in a second; five times as many at once after a quiet
+    /// time. Default 200.
+    pub connections_per_second_per_address: Option<u32>,
+    /// The most connections whose session is not established. When there are more, the one that
+    /// has waited longest ends. Default 1,024.
+    pub max_half_open: usize,
+    /// With so many of them, clients must prove their address first; 0: always. Default 64.
+    pub retry_above_half_open: usize,
+    /// The most bytes of header fields of a request, counted as in RFC 9114 section 4.2.2. Default
+    /// 16 KiB.
+    pub max_header_bytes: usize,
+    /// The most header fields of a request. Default 100.
+    pub max_header_fields: usize,
+    /// The longest path with its query, in bytes. Default 4 KiB.
+    pub max_path_bytes: usize,
+    /// Datagrams that a session may send in a second; `None`, the default, sets no limit.
+    pub datagrams_per_second: Option<u64>,
+    /// Bytes of datagrams that a session may send in a second; `None`, the default, sets no limit.
+    pub bytes_per_second: Option<u64>,
+    /// How long an established session may wait for `accept`; `None` sets no limit. Default 30 s.
+    pub accept_timeout: Option<Duration>,
+    /// Memory that clients may make the server hold, in bytes; `None` sets no limit. Default 1 GiB.
+    pub max_memory_bytes: Option<usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_sessions: Some(16_384),
+            max_sessions_per_address: Some(2048),
+            connections_per_second_per_address: Some(200),
+            max_half_open: 1024,
+            retry_above_half_open: 64,
+            max_header_bytes: 16 * 1024,
+            max_header_fields: 100,
+            max_path_bytes: 4096,
+            datagrams_per_second: None,
+            bytes_per_second: None,
+            accept_timeout: Some(Duration::from_secs(30)),
+            max_memory_bytes: Some(1024 * 1024 * 1024),
+        }
+    }
 }
 
 impl Default for ListenOptions {
@@ -74,7 +140,12 @@ impl Default for ListenOptions {
             identity: IdentitySource::SelfSigned { names: Vec::new() },
             handshake_timeout: Duration::from_secs(10),
             accept_backlog: 128,
-            max_sessions: None,
+            allowed_origins: Vec::new(),
+            allowed_authorities: Vec::new(),
+            allowed_paths: Vec::new(),
+            asks: false,
+            subprotocols: Vec::new(),
+            limits: Limits::default(),
             connection: ConnectionOptions::default(),
         }
     }
@@ -125,6 +196,8 @@ pub struct ConnectOptions {
     pub trust: Trust,
     /// Extra request headers, in order. Repeats are allowed.
     pub headers: Vec<(String, String)>,
+    /// Subprotocols that the client offers, in its order of preference.
+    pub subprotocols: Vec<String>,
     /// Local address to send from; `None` is any.
     pub bind_host: Option<IpAddr>,
     /// Options of the connection.
@@ -137,6 +210,7 @@ impl Default for ConnectOptions {
             timeout: Duration::from_secs(10),
             trust: Trust::System,
             headers: Vec::new(),
+            subprotocols: Vec::new(),
             bind_host: None,
             connection: ConnectionOptions::default(),
         }

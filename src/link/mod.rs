@@ -3,7 +3,8 @@
 //!
 //! - [`server`], [`client`]: how sessions are made; [`config`]: their options.
 //! - [`core`]: sessions and their connections, moved in turns.
-//! - `congestion`: what the path carries; `budget`: how much QUIC takes now.
+//! - `congestion`: what the path carries; `budget`: how much QUIC takes now; [`memory`]: how much
+//!   peers make us hold.
 //! - [`h3`]: the protocol, without I/O.
 //! - [`tls`], [`secrets`], [`ids`], `udp`, `endpoint`: the parts of a connection.
 
@@ -15,6 +16,7 @@ pub mod core;
 pub mod endpoint;
 pub mod h3;
 pub mod ids;
+pub mod memory;
 pub mod secrets;
 pub mod server;
 pub mod tls;

@@ -4,6 +4,7 @@
 //! series as there ever were sessions. Counters never decrease, also when transports end.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
@@ -15,6 +16,7 @@ use prometheus_client::registry::Registry;
 use crate::datagram::totals::{self, Totals};
 use crate::datagram::transport::Transport;
 use crate::error::{Error, Result};
+use crate::link::server::stats::{HandshakeFailure, Refused, ServerStats};
 use crate::link::session::SessionStats;
 
 /// The figures of one transport and its path, labeled with the peer's address.
@@ -26,12 +28,18 @@ pub fn transport(transport: &Transport) -> Result<String> {
     encode(registry, Figures { totals, path: Some(session.stats()?) })
 }
 
+/// The figures of a server, labeled with the address on which it listens.
+pub fn server(address: SocketAddr, stats: &ServerStats) -> Result<String> {
+    let registry = Registry::with_labels([("server".into(), address.to_string().into())].into_iter());
+    encode(registry, ServerFigures(*stats))
+}
+
 /// The sums over all transports that exist and existed in this process.
 pub fn process() -> Result<String> {
     encode(Registry::default(), Figures { totals: totals::totals(), path: None })
 }
 
-fn encode(mut registry: Registry, figures: Figures) -> Result<String> {
+fn encode(mut registry: Registry, figures: impl Collector) -> Result<String> {
     registry.register_collector(Box::new(figures));
     let mut text = String::new();
     text::encode(&mut text, &registry).map_err(|_| Error::Internal("metrics do not encode".into()))?;
@@ -102,6 +110,39 @@ impl Collector for Figures {
         gauge(out, "wtgram_congestion_window_bytes", "Congestion window", window)?;
         let packets = [("sent", path.packets_sent), ("lost", path.packets_lost)];
         counters(out, "wtgram_quic_packets", "QUIC packets sent, and those of them that were lost", &packets)
+    }
+}
+
+#[derive(Debug)]
+struct ServerFigures(ServerStats);
+
+impl Collector for ServerFigures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (out, stats) = (&mut encoder, &self.0);
+        let connections = stats.connections as f64;
+        gauge(out, "wtgram_server_connections", "Connections, half-open ones included", connections)?;
+        let half_open = stats.half_open as f64;
+        gauge(out, "wtgram_server_half_open", "Connections without a session yet", half_open)?;
+        let memory = stats.memory_bytes as f64;
+        gauge(out, "wtgram_server_memory_bytes", "Memory that clients make the server hold", memory)?;
+        let mut handshakes = vec![("established", stats.established)];
+        handshakes.extend(HandshakeFailure::ALL.map(|(reason, name)| (name, stats.failed[reason as usize])));
+        counters(out, "wtgram_server_handshakes", "Handshakes, by what became of them", &handshakes)?;
+        seconds(
+            out,
+            "wtgram_server_handshake",
+            "Time in handshakes that led to a session",
+            stats.handshake_time.as_secs_f64(),
+        )?;
+        let refused = Refused::ALL.map(|(reason, name)| (name, stats.refused[reason as usize]));
+        counters(out, "wtgram_server_refused", "Connections and requests refused, by reason", &refused)?;
+        let others = [
+            ("retry", stats.retries),
+            ("not_accepted", stats.not_accepted),
+            ("datagram_over_rate", stats.datagrams_over_rate),
+            ("datagram_over_memory", stats.datagrams_over_memory),
+        ];
+        counters(out, "wtgram_server_limited", "What other limits have caused", &others)
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use quinn_proto::{ClientConfig, Endpoint, EndpointConfig, Incoming, ServerConfig, Transmit};
+use quinn_proto::{
+    ClientConfig, ConnectionError, Endpoint, EndpointConfig, Incoming, ServerConfig, Transmit,
+};
 use wtgram::error::Error;
 use wtgram::link::config::ConnectionOptions;
 use wtgram::link::core::{
-    Accepted, Acceptor, Admission, Arrival, Ask, ConnectionKey, EndpointKey, Sent, Wire,
+    Accepted, Acceptor, Admission, Answer, Arrival, Ask, Asked, ConnectionKey, EndpointKey, Sent, Wire,
 };
 use wtgram::link::h3::ConnectRequest;
 use wtgram::link::{Lane, LinkSession, endpoint};
@@ -267,20 +269,27 @@ impl Acceptor for Listener {
             deadline: now + HANDSHAKE,
             half_open: Box::new(()),
             place: Box::new(()),
+            replaces_oldest: false,
+            rate_limit: None,
         }))
     }
 
-    fn answer(&self, request: &ConnectRequest) -> Result<(), (u16, Error)> {
-        if request.path.starts_with(FORBIDDEN) {
-            return Err((403, Error::Protocol("not for anybody".into())));
+    fn answer(&self, asked: Asked<'_>) -> Answer {
+        if asked.request.path.starts_with(FORBIDDEN) {
+            return Answer::Reject { status: 403, headers: Vec::new() };
         }
-        Ok(())
+        Answer::Accept { headers: Vec::new() }
     }
 
-    fn established(&self, session: &Arc<LinkSession>) {
+    fn established(&self, session: &Arc<LinkSession>, _: Duration, _: bool) -> Option<Duration> {
         (self.established)(session);
         self.arrived.lock().expect("arrived").push(Arc::clone(session));
+        None
     }
+
+    fn not_accepted(&self, _: &Arc<LinkSession>) {}
+
+    fn handshake_failed(&self, _: Option<&ConnectionError>, _: &Error) {}
 
     fn failed(&self) {
         unreachable!("a simulated socket does not break");

@@ -142,7 +142,7 @@ impl Server {
         let (kept, options) = (Arc::clone(&transports), User::transport_options(dice));
         let established = Box::new(move |session: &Arc<LinkSession>| {
             let transport = Transport::open(Arc::clone(session), &options).expect("an established session");
-            let path = session.established().expect("established").path.clone();
+            let path = session.established().expect("established").request.path.clone();
             kept.lock().expect("kept").insert(path, transport);
         });
         let listener = Listener::new(config.clone(), Arc::clone(&lane), dice.one_in(4), established);
@@ -242,7 +242,7 @@ impl Users {
         }
         for (number, server) in self.servers.iter().enumerate() {
             for session in std::mem::take(&mut *server.listener.arrived.lock().expect("arrived")) {
-                let path = session.established().expect("established").path.clone();
+                let path = session.established().expect("established").request.path.clone();
                 let transport = server.transports.lock().expect("kept").remove(&path).expect("its transport");
                 // A liar's request can say anything.
                 let client = number_in(&path, 1).and_then(|number| clients.get(number));

@@ -70,7 +70,7 @@ impl User {
         dice: &mut Dice,
     ) -> Self {
         // The path tells both sides of a session whether there is a layer.
-        let wants_layer = session.established().is_ok_and(|facts| facts.path.ends_with("/layer"));
+        let wants_layer = session.established().is_ok_and(|facts| facts.request.path.ends_with("/layer"));
         let is_slow = dice.one_in(5);
         let book = Book::default();
         Self {

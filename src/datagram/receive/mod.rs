@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 
 use super::stats::{SizeRange, Tally, TimeSpent};
+use crate::link::memory::MemoryBudget;
 use crate::runtime::clock;
 use crate::runtime::readiness::{Ready, Watchers};
 use crate::runtime::waiters::{Lead, Waiters};
@@ -46,17 +47,20 @@ pub(super) struct State {
 
 impl ReceiveHalf {
     /// An open half of a transport on this lane. Waiting threads may lead the lane. `watchers` are
-    /// those of the transport.
+    /// those of the transport. Its memory counts in `budget`.
     pub(super) fn new(
         config: ReceiveConfig,
         lane: usize,
         lead: Option<Arc<dyn Lead>>,
         watchers: Arc<Watchers>,
+        budget: Option<Arc<MemoryBudget>>,
     ) -> Self {
+        let mut queue = ReceiveQueue::new(config, lane);
+        queue.set_budget(budget);
         Self {
             watchers,
             state: Mutex::new(State {
-                queue: ReceiveQueue::new(config, lane),
+                queue,
                 time: TimeSpent::default(),
                 routed: Tally::default(),
                 routed_sizes: SizeRange::default(),

@@ -3,13 +3,17 @@
 //! An empty ring holds no memory.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::datagram::message::Limits;
 use crate::datagram::pool::{Pool, Reusable};
+use crate::link::memory::MemoryBudget;
 
 /// Memory for bytes that a ring begins with.
 pub(super) const FIRST_BYTES: usize = 16 * 1024;
+/// Memory for datagrams that a ring begins with.
+const LEAST_ENTRIES: usize = 16;
 /// Memory for datagrams that a ring may always have, whatever the limits are.
 pub(super) const FIRST_ENTRIES: usize = 256;
 
@@ -41,12 +45,48 @@ impl Reusable for Memory {
 pub(super) struct Ring {
     memory: Memory,
     lane: usize,
+    /// Where its memory counts.
+    budget: Option<Arc<MemoryBudget>>,
 }
 
 impl Ring {
     /// An empty ring of a transport of this lane.
     pub fn new(lane: usize) -> Self {
-        Self { memory: Memory::default(), lane }
+        Self { memory: Memory::default(), lane, budget: None }
+    }
+
+    /// From now on, its memory counts in `budget`.
+    pub fn set_budget(&mut self, budget: Option<Arc<MemoryBudget>>) {
+        self.budget = budget;
+        self.count_memory(0);
+    }
+
+    /// Whether the budget allows the memory for a datagram of this size.
+    pub fn may_grow(&self, len: usize, limits: Limits) -> bool {
+        let Some(budget) = &self.budget else { return true };
+        let Memory { bytes, entries } = &self.memory;
+        let (most_bytes, most_entries) = most(limits);
+        let more_bytes = growth(bytes, len, most_bytes, FIRST_BYTES);
+        let more_entries = growth(entries, 1, most_entries, LEAST_ENTRIES);
+        let more = more_bytes + more_entries * size_of::<Entry>();
+        more == 0 || budget.has_room(more)
+    }
+
+    /// Counts a datagram that the budget does not allow.
+    pub fn count_over_budget(&self) {
+        if let Some(budget) = &self.budget {
+            budget.count_dropped();
+        }
+    }
+
+    /// Counts the memory in the budget if it is not `before`.
+    fn count_memory(&self, before: usize) {
+        if let Some(budget) = &self.budget {
+            let after = self.memory.capacity_bytes();
+            if after != before {
+                budget.change(before, after);
+            }
+        }
     }
 
     /// The number of datagrams.
@@ -72,18 +112,22 @@ impl Ring {
     /// Copies a datagram to the end. Memory doubles as in any vector, but never beyond the limits:
     /// these bound memory and not only contents.
     pub fn push(&mut self, entry: Entry, payload: &[u8], limits: Limits) {
-        let (most_bytes, most_entries) = (limits.bytes.max(FIRST_BYTES), limits.datagrams.max(FIRST_ENTRIES));
+        let (most_bytes, most_entries) = most(limits);
+        let before = self.memory.capacity_bytes();
         if self.memory.entries.capacity() == 0 {
             let spare = MEMORY.of_lane(self.lane).take_if(|memory| {
-                memory.bytes.capacity() <= most_bytes && memory.entries.capacity() <= most_entries
+                memory.bytes.capacity() <= most_bytes
+                    && memory.entries.capacity() <= most_entries
+                    && self.budget.as_ref().is_none_or(|budget| budget.has_room(memory.capacity_bytes()))
             });
             self.memory = spare.unwrap_or_default();
         }
         let Memory { bytes, entries } = &mut self.memory;
         reserve_within(bytes, payload.len(), most_bytes, FIRST_BYTES);
-        reserve_within(entries, 1, most_entries, 16);
+        reserve_within(entries, 1, most_entries, LEAST_ENTRIES);
         bytes.extend(payload);
         entries.push_back(entry);
+        self.count_memory(before);
     }
 
     /// Copies the first bytes out. They stay in the ring.
@@ -113,7 +157,9 @@ impl Ring {
 
     /// Drops all datagrams.
     pub fn clear(&mut self) {
+        let before = self.memory.capacity_bytes();
         let mut memory = std::mem::take(&mut self.memory);
+        self.count_memory(before);
         memory.entries.clear();
         memory.bytes.clear();
         MEMORY.of_lane(self.lane).give(memory);
@@ -126,11 +172,24 @@ impl Drop for Ring {
     }
 }
 
+/// The most bytes and entries of a ring with these limits.
+fn most(limits: Limits) -> (usize, usize) {
+    (limits.bytes.max(FIRST_BYTES), limits.datagrams.max(FIRST_ENTRIES))
+}
+
+/// By how many items the memory of `ring` grows when `extra` items come.
+fn growth<T>(ring: &VecDeque<T>, extra: usize, limit: usize, at_least: usize) -> usize {
+    let (needed, capacity) = (ring.len() + extra, ring.capacity());
+    if needed <= capacity {
+        return 0;
+    }
+    capacity.saturating_mul(2).max(at_least).min(limit).max(needed) - capacity
+}
+
 fn reserve_within<T>(ring: &mut VecDeque<T>, extra: usize, limit: usize, at_least: usize) {
-    let needed = ring.len() + extra;
-    if needed > ring.capacity() {
-        let wanted = ring.capacity().saturating_mul(2).max(at_least).min(limit).max(needed);
-        ring.reserve_exact(wanted - ring.len());
+    let more = growth(ring, extra, limit, at_least);
+    if more > 0 {
+        ring.reserve_exact(ring.capacity() + more - ring.len());
     }
 }
 
@@ -161,5 +220,23 @@ mod tests {
         let mut other = Ring::new(15);
         other.push(entry(1), b"x", LIMITS);
         assert_eq!(other.memory.capacity_bytes(), had);
+    }
+
+    #[test]
+    fn its_memory_counts_in_a_budget_that_keeps_it_from_growing() {
+        let budget = Arc::new(MemoryBudget::new(Some(40_000)));
+        let mut ring = Ring::new(14);
+        ring.set_budget(Some(Arc::clone(&budget)));
+        let mut pushed = 0;
+        while ring.may_grow(100, LIMITS) {
+            ring.push(entry(100), &[7; 100], LIMITS);
+            pushed += 1;
+            assert_eq!(budget.held(), ring.memory.capacity_bytes());
+        }
+        assert!(pushed > 100 && budget.held() <= 40_000, "{pushed} datagrams, {} bytes", budget.held());
+        ring.remove_front(1, 100);
+        assert!(ring.may_grow(100, LIMITS), "there is space without new memory");
+        drop(ring);
+        assert_eq!(budget.held(), 0);
     }
 }

@@ -78,7 +78,7 @@ impl Transport {
         let watchers = Arc::new(Watchers::default());
         let lead = path.lane_to_lead();
         let transport = Arc::new(Self {
-            incoming: ReceiveHalf::new(incoming, path.lane(), lead, Arc::clone(&watchers)),
+            incoming: ReceiveHalf::new(incoming, path.lane(), lead, Arc::clone(&watchers), session.memory()),
             outgoing: SendHalf::new(path, Arc::clone(&watchers), outgoing),
             session,
             watchers,

@@ -99,6 +99,7 @@ pub(in crate::ffi) mod types {
     pub(in crate::ffi) const STRUCTURED: u8 = 6;
     pub(in crate::ffi) const BROADCASTER: u8 = 7;
     pub(in crate::ffi) const MONITOR: u8 = 8;
+    pub(in crate::ffi) const REQUEST: u8 = 9;
 }
 
 /// The objects of one type.

@@ -138,6 +138,18 @@ pub(in crate::ffi) unsafe fn optional_text<'a>(text: *const c_char) -> Result<Op
     text.to_str().map(Some).map_err(|_| invalid("a text is not UTF-8"))
 }
 
+/// Texts from the caller.
+///
+/// # Safety
+/// `texts` is NULL or points to `count` NUL-terminated texts.
+pub(in crate::ffi) unsafe fn texts(
+    texts: *const *const c_char,
+    count: usize,
+) -> Result<Vec<String>, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { elements(texts, count)?.iter().map(|one| text(*one).map(str::to_owned)).collect() }
+}
+
 /// Writes `text` and a NUL. `length` gets the length without the NUL, also if `capacity` is too
 /// small.
 ///

@@ -11,7 +11,7 @@ use crate::ffi::boundary::enums::impl_read;
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::pointer::{
     Versioned, bytes, clear, detailed, elements, init, init_sized, micros, optional_duration, optional_text,
-    output, read_options, text,
+    output, read_options, text, texts,
 };
 use crate::ffi::connection::{
     connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
@@ -83,6 +83,11 @@ pub struct wtgram_connect_options {
     pub connection: *const wtgram_connection_options,
     /// Options of the session's transport; NULL for the defaults.
     pub transport: *const wtgram_transport_options,
+    /// Subprotocols to offer, the best first. `wtgram_session_get_subprotocol` says which one the
+    /// server picked.
+    pub subprotocols: *const *const c_char,
+    /// Number of subprotocols; default 0.
+    pub subprotocols_count: usize,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -104,6 +109,8 @@ unsafe impl Versioned for wtgram_connect_options {
             bind_host: std::ptr::null(),
             connection: std::ptr::null(),
             transport: std::ptr::null(),
+            subprotocols: std::ptr::null(),
+            subprotocols_count: 0,
         }
     }
 }
@@ -132,16 +139,28 @@ pub unsafe extern "C" fn wtgram_connect_options_init_sized(
 }
 
 /// # Safety
+/// `headers` points to `count` structs with NUL-terminated texts.
+pub(in crate::ffi) unsafe fn owned_headers(
+    headers: *const wtgram_header,
+    count: usize,
+) -> Result<Vec<(String, String)>, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let headers = elements(headers, count)?.iter();
+        headers.map(|one| Ok((text(one.name)?.to_owned(), text(one.value)?.to_owned()))).collect()
+    }
+}
+
+/// # Safety
 /// The pointers in `raw` are as its documentation says.
 unsafe fn connect_options(raw: &wtgram_connect_options) -> Result<ConnectOptions, Failure> {
     // SAFETY: the caller's promise, for every pointer below.
     unsafe {
-        let headers = elements(raw.headers, raw.headers_count)?.iter();
-        let headers = headers.map(|one| Ok((text(one.name)?.to_owned(), text(one.value)?.to_owned())));
         Ok(ConnectOptions {
             timeout: optional_duration(raw.timeout_us)?.unwrap_or_default(),
             trust: trust(raw)?,
-            headers: headers.collect::<Result<_, Failure>>()?,
+            headers: owned_headers(raw.headers, raw.headers_count)?,
+            subprotocols: texts(raw.subprotocols, raw.subprotocols_count)?,
             bind_host: ip_address(raw.bind_host)?,
             connection: connection_options(raw.connection)?,
         })

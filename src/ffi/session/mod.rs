@@ -16,10 +16,11 @@ use crate::datagram::session::Session;
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::free;
 use crate::ffi::boundary::handle::{Handle, names};
-use crate::ffi::boundary::pointer::{give, give_text};
+use crate::ffi::boundary::pointer::{give, give_text, text as field_name};
 use crate::ffi::handles::{wtgram_session, wtgram_transport};
 use crate::ffi::status::wtgram_status;
 use crate::ffi::transport::TransportObject;
+use crate::link::h3::connect::{joined, lines};
 use crate::link::session::Phase;
 
 /// A session and the handle of its transport, which lives and ends with it.
@@ -119,7 +120,131 @@ pub unsafe extern "C" fn wtgram_session_get_path(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe {
-        give_text(text, capacity, length, || Ok(session.get()?.session.link.established()?.path.clone()))
+        give_text(text, capacity, length, || {
+            Ok(session.get()?.session.link.established()?.request.path.clone())
+        })
+    }
+}
+
+/// Writes the host that the request is for, with its port if that is not 443.
+///
+/// @return As `wtgram_session_get_path`.
+///
+/// # Safety
+/// As for `wtgram_session_get_path`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_authority(
+    session: wtgram_session,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_text(text, capacity, length, || {
+            Ok(session.get()?.session.link.established()?.request.authority.clone())
+        })
+    }
+}
+
+/// Writes the origin of the request, for example `"https://example.com"`. Empty if the client sent
+/// none, as programs other than browsers do.
+///
+/// @return As `wtgram_session_get_path`.
+///
+/// # Safety
+/// As for `wtgram_session_get_path`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_origin(
+    session: wtgram_session,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_text(text, capacity, length, || {
+            let origin = session.get()?.session.link.established()?.request.origin().unwrap_or("").to_owned();
+            Ok(origin)
+        })
+    }
+}
+
+/// Writes the value of a header field that the peer sent: in its request on a server, in its
+/// response on a client. Several fields of one name are joined with `", "`, in their order. Empty
+/// if there is none.
+///
+/// @param session The session.
+/// @param name Name of the field; case does not matter.
+/// @param text Buffer for the text and its final NUL.
+/// @param capacity Size of `text`, in bytes.
+/// @param length Gets the length without the NUL, in bytes, also if the buffer is too small.
+///
+/// @return As `wtgram_session_get_path`.
+///
+/// # Safety
+/// `name` is NUL-terminated; otherwise as for `wtgram_session_get_path`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_header(
+    session: wtgram_session,
+    name: *const c_char,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_text(text, capacity, length, || {
+            Ok(joined(session.get()?.session.link.established()?.peer_headers(), field_name(name)?))
+        })
+    }
+}
+
+/// Writes all header fields that the peer sent, in their order, each as `name: value` and a line
+/// feed. Names are in lower case, and no value contains a line feed.
+///
+/// @return As `wtgram_session_get_path`.
+///
+/// # Safety
+/// As for `wtgram_session_get_path`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_headers(
+    session: wtgram_session,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_text(text, capacity, length, || {
+            Ok(lines(session.get()?.session.link.established()?.peer_headers()))
+        })
+    }
+}
+
+/// Writes the subprotocol that the server picked (`WT-Protocol`). Empty if it picked none.
+///
+/// @return As `wtgram_session_get_path`.
+///
+/// # Safety
+/// As for `wtgram_session_get_path`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_session_get_subprotocol(
+    session: wtgram_session,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_text(text, capacity, length, || {
+            Ok(session.get()?.session.link.established()?.subprotocol.clone().unwrap_or_default())
+        })
     }
 }
 

@@ -28,6 +28,9 @@ pub(super) struct Endpoint {
     /// Connections by QUIC's handle.
     pub(super) handles: Vec<Option<ConnectionKey>>,
     pub(super) incoming: VecDeque<Incoming>,
+    /// Connections of clients in the order in which they came; some of them have a session or have
+    /// ended.
+    half_open: VecDeque<ConnectionKey>,
     /// Connections whose packets the socket did not take.
     pub(super) blocked: Vec<ConnectionKey>,
     pub(super) retiring: bool,
@@ -47,6 +50,7 @@ impl Core {
             acceptor,
             handles: Vec::new(),
             incoming: VecDeque::new(),
+            half_open: VecDeque::new(),
             blocked: Vec::new(),
             retiring: false,
         }))
@@ -82,6 +86,7 @@ impl Core {
             deadline,
             socket_address,
             place,
+            rate_limit: None,
         };
         Ok(self.add_connection(endpoint.0, handle, parts))
     }
@@ -144,16 +149,25 @@ impl Core {
                 }
             },
             Admission::Accept(accepted) => {
-                let Accepted { config, view, session, deadline, half_open, place } = *accepted;
+                let accepted = *accepted;
+                if accepted.replaces_oldest {
+                    self.evict_oldest(now, index, wire);
+                }
+                let Accepted { config, view, session, deadline, half_open, place, rate_limit, .. } = accepted;
+                let endpoint = &mut self.endpoints[index];
+                self.packets.clear();
                 match endpoint.quic.accept(incoming, now, &mut self.packets, Some(config)) {
                     Ok((handle, quic)) => {
                         let handshake = Handshake::Server {
                             acceptor,
                             _half_open: half_open,
+                            began: now,
                             problem: None,
+                            waiting: None,
+                            is_answered: false,
                             granted: None,
                         };
-                        self.add_connection(index, handle, |key, socket_address| Parts {
+                        let key = self.add_connection(index, handle, |key, socket_address| Parts {
                             key,
                             endpoint: index,
                             handle,
@@ -164,7 +178,9 @@ impl Core {
                             deadline,
                             socket_address,
                             place,
+                            rate_limit,
                         });
+                        self.remember_half_open(index, key);
                         None
                     }
                     Err(error) => error.response,
@@ -173,6 +189,29 @@ impl Core {
         };
         if let Some(transmit) = answer {
             let _ = wire.send(EndpointKey(index), &transmit, &self.packets[..transmit.size]);
+        }
+    }
+
+    fn remember_half_open(&mut self, index: usize, key: ConnectionKey) {
+        let mut half_open = std::mem::take(&mut self.endpoints[index].half_open);
+        // Forgets the others before memory would grow.
+        if half_open.len() == half_open.capacity() {
+            half_open.retain(|key| self.get(*key).is_some_and(|connection| connection.is_half_open()));
+        }
+        half_open.push_back(key);
+        self.endpoints[index].half_open = half_open;
+    }
+
+    /// Ends the connection that has waited longest for its session. It gets no notice, which would
+    /// keep its memory for longer.
+    fn evict_oldest(&mut self, now: Instant, index: usize, wire: &mut dyn Wire) {
+        while let Some(oldest) = self.endpoints[index].half_open.pop_front() {
+            if let Some(connection) = self.get(oldest)
+                && connection.is_half_open()
+            {
+                connection.evict();
+                return self.bury(now, oldest, wire);
+            }
         }
     }
 

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn_proto::{ConnectionError, Incoming, ServerConfig};
 
 use crate::error::Error;
 use crate::link::congestion::PathView;
 use crate::link::core::session::LinkSession;
+use crate::link::core::{ConnectionKey, RateLimit};
 use crate::link::h3::ConnectRequest;
 
 /// What a server does with a new connection.
@@ -35,6 +36,43 @@ pub struct Accepted {
     pub half_open: Box<dyn Send>,
     /// Held until the connection is closed.
     pub place: Box<dyn Send>,
+    /// Whether the connection takes the place of the endpoint's oldest half-open one, which ends.
+    pub replaces_oldest: bool,
+    /// How fast its datagrams may arrive.
+    pub rate_limit: Option<Box<RateLimit>>,
+}
+
+/// A request that needs an answer.
+pub struct Asked<'a> {
+    /// Its connection.
+    pub key: ConnectionKey,
+    /// The client's address.
+    pub remote: SocketAddr,
+    /// What the client asks for.
+    pub request: &'a ConnectRequest,
+    /// The session that the connection may become.
+    pub session: &'a Arc<LinkSession>,
+}
+
+/// A server's answer to a request.
+pub enum Answer {
+    /// The session is granted.
+    Accept {
+        /// Header fields of the response.
+        headers: Vec<(String, String)>,
+    },
+    /// The request is refused.
+    Reject {
+        /// The HTTP status.
+        status: u16,
+        /// Header fields of the response.
+        headers: Vec<(String, String)>,
+    },
+    /// [`Core::answer`](super::Core::answer) follows.
+    Later {
+        /// Held until then, or until the connection ends.
+        waits: Box<dyn Send>,
+    },
 }
 
 /// A server as the lane sees it. The lane calls it in a turn, so it must not wait and must not ask
@@ -42,10 +80,16 @@ pub struct Accepted {
 pub trait Acceptor: Send + Sync {
     /// Whether `incoming` may begin its handshake.
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission;
-    /// Whether the session is granted. If not, the status with which to refuse it, and why.
-    fn answer(&self, request: &ConnectRequest) -> Result<(), (u16, Error)>;
-    /// A session is established.
-    fn established(&self, session: &Arc<LinkSession>);
+    /// The answer to a request.
+    fn answer(&self, asked: Asked<'_>) -> Answer;
+    /// A session is established, after `took` since its first packet. `is_answered` says that its
+    /// request was answered later. Returns how long the session may wait for its program, if there
+    /// is a limit.
+    fn established(&self, session: &Arc<LinkSession>, took: Duration, is_answered: bool) -> Option<Duration>;
+    /// A session has waited as long as it may.
+    fn not_accepted(&self, session: &Arc<LinkSession>);
+    /// A handshake has failed, because QUIC lost the connection or for another reason.
+    fn handshake_failed(&self, lost: Option<&ConnectionError>, error: &Error);
     /// The socket can no longer be used.
     fn failed(&self);
 }
@@ -66,9 +110,15 @@ pub(super) enum Handshake {
     Server {
         acceptor: Arc<dyn Acceptor>,
         _half_open: Box<dyn Send>,
+        began: Instant,
         problem: Option<&'static str>,
-        /// The request that is granted. The client is notified when the stream takes the answer.
-        granted: Option<Box<ConnectRequest>>,
+        /// The request that waits for an answer.
+        waiting: Option<(Box<ConnectRequest>, Box<dyn Send>)>,
+        /// Whether the request had to wait for its answer.
+        is_answered: bool,
+        /// The request that is granted, and the fields of the answer. The client is notified when
+        /// the stream takes the answer.
+        granted: Option<(Box<ConnectRequest>, Vec<(String, String)>)>,
     },
     Client {
         connected: Option<Connected>,
@@ -81,7 +131,10 @@ impl Handshake {
     /// Notifies the waiting caller that the attempt has failed.
     pub(super) fn fail(self, remote: SocketAddr, lost: Option<&ConnectionError>, error: Error) {
         match self {
-            Self::Server { .. } => tracing::debug!(%remote, %error, "a handshake failed"),
+            Self::Server { acceptor, .. } => {
+                tracing::debug!(%remote, %error, "a handshake failed");
+                acceptor.handshake_failed(lost, &error);
+            }
             Self::Client { connected: Some(connected), .. } => {
                 connected(Err(lost.cloned().unwrap_or(ConnectionError::LocallyClosed)));
             }

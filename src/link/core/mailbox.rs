@@ -13,6 +13,8 @@ pub enum Command {
     Job(usize),
     /// Close this connection, which is not wanted, with this HTTP/3 code.
     Close(ConnectionKey, u64),
+    /// The program has dropped this connection's request unanswered.
+    Decline(ConnectionKey),
     /// Stop admitting connections and end those without a session. The socket closes with the last
     /// of the others.
     StopListening(EndpointKey),

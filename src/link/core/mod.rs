@@ -9,8 +9,8 @@
 //! - `endpoints`: sockets, and how connections start; `connection`: a connection and its session.
 //! - `handshake`: how a session starts; `ending`: how it ends; [`session`]: a session as its user
 //!   sees it.
-//! - `datagrams`: how datagrams are fed and delivered; [`datagram_path`]: the path of a session's
-//!   datagrams.
+//! - `datagrams`: how datagrams are fed and delivered; `rate_limit`: how fast; [`datagram_path`]: the
+//!   path of a session's datagrams.
 //! - `jobs`: work of upper layers; `timers`: all deadlines.
 
 mod connection;
@@ -22,6 +22,7 @@ mod handshake;
 mod jobs;
 pub mod lane;
 mod mailbox;
+mod rate_limit;
 pub mod session;
 #[cfg(test)]
 mod tests;
@@ -38,14 +39,15 @@ use bytes::{Bytes, BytesMut};
 use quinn_proto::{ConnectionError, DatagramEvent, EcnCodepoint, Transmit};
 use slab::Slab;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 use connection::{Connection, Stage};
 use endpoints::{Endpoint, MOST_INCOMING};
-pub use handshake::{Accepted, Acceptor, Admission, Ask, Connected};
+pub use handshake::{Accepted, Acceptor, Admission, Answer, Ask, Asked, Connected};
 pub use jobs::{After, Job, JobHandle};
 use lane::Lane;
 pub use mailbox::{Command, Mailbox};
+pub use rate_limit::RateLimit;
 use session::SessionStats;
 use timers::Timers;
 
@@ -152,6 +154,13 @@ impl Core {
                 (ask.done)(Err(reason.map_or_else(lost, |(_, reason)| ending::lost(&reason))));
             }
         }
+    }
+
+    /// Answers a request that waits. If the answer cannot be sent, the request still waits.
+    pub fn answer(&mut self, now: Instant, key: ConnectionKey, answer: Answer) -> Result<()> {
+        let answered = self.get(key).ok_or(Error::Closed)?.answer_later(now, answer);
+        self.list(key);
+        answered
     }
 
     /// Feeds QUIC with what a session has to send. The turn that follows sends it.

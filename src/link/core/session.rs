@@ -15,6 +15,8 @@ use super::datagrams::{DatagramState, Datagrams};
 use super::lane::Lane;
 use super::{ConnectionKey, Job, JobHandle};
 use crate::error::{Error, Result};
+use crate::link::h3::ConnectRequest;
+use crate::link::memory::MemoryBudget;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::{Deadline, wait_for};
 use crate::runtime::waiters::Lead;
@@ -129,10 +131,22 @@ pub struct Established {
     pub(in crate::link) socket_address: SocketAddr,
     /// The id of the CONNECT stream, which is also the session's id.
     pub id: u64,
-    /// `:path` of the request.
-    pub path: String,
-    /// `:authority` of the request.
-    pub authority: String,
+    /// The client's request.
+    pub request: Box<ConnectRequest>,
+    /// The header fields of the server's response.
+    pub response: Vec<(String, String)>,
+    /// Whether this is the server's end.
+    pub is_server: bool,
+    /// The subprotocol that the server chose.
+    pub subprotocol: Option<String>,
+}
+
+impl Established {
+    /// The header fields that the peer sent: those of the request for a server, those of the
+    /// response for a client.
+    pub fn peer_headers(&self) -> &[(String, String)] {
+        if self.is_server { &self.request.headers } else { &self.response }
+    }
 }
 
 /// What is left of a connection that is gone.
@@ -151,6 +165,8 @@ pub struct LinkSession {
     watchers: Watchers,
     lane: Arc<Lane>,
     established: OnceCell<Established>,
+    /// Where the memory counts that its peer makes us hold.
+    memory: Option<Arc<MemoryBudget>>,
     peer_streams_refused: AtomicU64,
 }
 
@@ -167,6 +183,11 @@ struct Shared {
 impl LinkSession {
     /// A session on `lane` that is not established yet.
     pub fn new(lane: Arc<Lane>) -> Arc<Self> {
+        Self::with_memory(lane, None)
+    }
+
+    /// The same; the memory that its peer makes us hold counts in `memory`.
+    pub fn with_memory(lane: Arc<Lane>, memory: Option<Arc<MemoryBudget>>) -> Arc<Self> {
         Arc::new(Self {
             shared: Mutex::new(Shared {
                 phase: Phase::Connecting,
@@ -179,6 +200,7 @@ impl LinkSession {
             watchers: Watchers::default(),
             lane,
             established: OnceCell::new(),
+            memory,
             peer_streams_refused: AtomicU64::new(0),
         })
     }
@@ -216,6 +238,11 @@ impl LinkSession {
     /// The lane that drives the session.
     pub fn lane(&self) -> &Arc<Lane> {
         &self.lane
+    }
+
+    /// Where the memory counts that its peer makes us hold.
+    pub fn memory(&self) -> Option<Arc<MemoryBudget>> {
+        self.memory.clone()
     }
 
     /// The path of its datagrams.

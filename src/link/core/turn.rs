@@ -91,6 +91,12 @@ impl Core {
                         self.list(key);
                     }
                 }
+                Command::Decline(key) => {
+                    if let Some(connection) = self.get(key) {
+                        connection.decline(now);
+                        self.list(key);
+                    }
+                }
                 Command::StopListening(key) => self.stop_listening(now, key, wire),
                 Command::Retire(key) => self.retire(key, wire),
             }

@@ -62,6 +62,11 @@ impl ConnectRequest {
         find(&self.headers, name)
     }
 
+    /// The query, without its `?`; empty if there is none.
+    pub fn query(&self) -> &str {
+        self.path.split_once('?').map_or("", |(_, query)| query)
+    }
+
     /// The `origin` field, which browsers send.
     pub fn origin(&self) -> Option<&str> {
         self.header("origin")
@@ -287,6 +292,18 @@ fn check_target(authority: &str, path: &str) -> Result<(), &'static str> {
 
 fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str())
+}
+
+/// The values of all fields of a name in any case, in order, joined with commas (RFC 9110 section
+/// 5.3).
+pub fn joined(headers: &[(String, String)], name: &str) -> String {
+    let values = headers.iter().filter(|field| field.0.eq_ignore_ascii_case(name)).map(|field| &*field.1);
+    values.collect::<Vec<_>>().join(", ")
+}
+
+/// All fields, each in its line. No value contains a line feed.
+pub fn lines(headers: &[(String, String)]) -> String {
+    headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
 }
 
 fn pairs(headers: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {

@@ -3,7 +3,8 @@
 //! A driver feeds it with the bytes of streams and datagrams, and sends the bytes that it returns:
 //!
 //! - [`session`]: the state machine: one connection, one session.
-//! - [`connect`]: the CONNECT request and its response.
+//! - [`connect`]: the CONNECT request and its response; [`subprotocol`]: what the client offers and
+//!   the server picks.
 //! - [`datagram`]: the session prefix of datagrams; the only hot path, and without state.
 //! - [`settings`]: what both sides announce, and what follows from it.
 //! - [`error`]: error codes, and the error that ends a connection.
@@ -24,6 +25,7 @@ mod request;
 pub mod session;
 pub mod settings;
 mod static_table;
+pub mod subprotocol;
 mod types;
 mod uni;
 mod wire;

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
+use quinn_proto::ConnectionError;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::cipher_suite::{
     TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
@@ -33,6 +34,18 @@ use crate::error::{Error, Result};
 
 /// ALPN of HTTP/3.
 const ALPN: &[u8] = b"h3";
+
+/// The codes of QUIC that carry a TLS alert (RFC 9001 section 4.8).
+pub const CRYPTO_ERRORS: std::ops::RangeInclusive<u64> = 0x100..=0x1ff;
+
+/// Whether a connection was lost because TLS failed on either side.
+pub fn is_crypto_error(lost: &ConnectionError) -> bool {
+    match lost {
+        ConnectionError::TransportError(error) => CRYPTO_ERRORS.contains(&error.code.into()),
+        ConnectionError::ConnectionClosed(close) => CRYPTO_ERRORS.contains(&close.error_code.into()),
+        _ => false,
+    }
+}
 
 /// The cipher suites of TLS. AES-128 comes before AES-256, which rustls prefers, because AES-128
 /// takes 3 to 10 % less CPU time a datagram. A server takes the first of the client's suites that

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use support::pair::*;
 use support::raw_peer::*;
 use wtgram::error::Error;
-use wtgram::link::config::{ConnectOptions, ListenOptions};
+use wtgram::link::config::{ConnectOptions, Limits, ListenOptions};
 use wtgram::link::{Datagrams, Feeder, Left};
 use wtgram::runtime::readiness::Pollable;
 use wtgram::runtime::wait::Deadline;
@@ -117,7 +117,10 @@ fn sessions_that_have_ended_leave_the_backlog_to_others() {
 
 #[test]
 fn a_burst_of_clients_gets_no_more_sessions_than_the_limit() {
-    let server = Arc::new(listen_with(&ListenOptions { max_sessions: Some(3), ..on_loopback() }));
+    let server = Arc::new(listen_with(&ListenOptions {
+        limits: Limits { max_sessions: Some(3), ..Limits::default() },
+        ..on_loopback()
+    }));
     let clients: Vec<_> = (0..32)
         .map(|_| {
             let server = Arc::clone(&server);
@@ -133,8 +136,11 @@ fn a_burst_of_clients_gets_no_more_sessions_than_the_limit() {
 
 #[test]
 fn a_connection_gives_its_place_back_however_it_ends() {
-    let options =
-        ListenOptions { max_sessions: Some(1), handshake_timeout: Duration::from_secs(3), ..on_loopback() };
+    let options = ListenOptions {
+        limits: Limits { max_sessions: Some(1), ..Limits::default() },
+        handshake_timeout: Duration::from_secs(3),
+        ..on_loopback()
+    };
     let server = listen_with(&options);
     let url = url_at("127.0.0.1", &server);
     let session = || {
@@ -175,7 +181,10 @@ fn a_connection_gives_its_place_back_however_it_ends() {
 
 #[test]
 fn more_sessions_than_the_limit_are_refused_and_the_others_go_on() {
-    let server = listen_with(&ListenOptions { max_sessions: Some(2), ..on_loopback() });
+    let server = listen_with(&ListenOptions {
+        limits: Limits { max_sessions: Some(2), ..Limits::default() },
+        ..on_loopback()
+    });
     let (first, second) = (pair(&server), pair(&server));
     let error = connect(&url_at("127.0.0.1", &server), &trusting(&server)).err();
     assert!(

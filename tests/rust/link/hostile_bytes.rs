@@ -106,7 +106,7 @@ fn a_client_of_either_generation_gets_its_session() {
     for (protocol, settings) in [("webtransport", OLD_SETTINGS), ("webtransport-h3", NEW_SETTINGS)] {
         let raw = Raw::client(address(&server)).ask(protocol, settings);
         let session = server.accept(soon()).expect("the session");
-        assert_eq!(session.link.established().expect("established").path, "/raw");
+        assert_eq!(session.link.established().expect("established").request.path, "/raw");
         works(&raw, &session);
     }
     server.link.close();

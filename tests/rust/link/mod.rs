@@ -1,5 +1,6 @@
 //! Sessions, endpoints and TLS against real, slow and hostile peers.
 
+mod admission;
 mod close;
 mod crypto_session;
 mod endpoints;

@@ -4,12 +4,14 @@
 //! buffer alive in which it arrived (a peer could pin a whole UDP receive buffer with each one-byte
 //! datagram), no datagram needs an allocation, and a batch leaves with one copy.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ring::{Entry, Ring};
 use crate::datagram::message::{Limits, Metadata};
 pub use crate::datagram::options::DropPolicy;
 use crate::datagram::stats::{InboundCounters, SizeRange, Tally};
+use crate::link::memory::MemoryBudget;
 
 /// The settings of a [`ReceiveQueue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,11 @@ impl ReceiveQueue {
         inbound
     }
 
+    /// From now on, the queue's memory counts in `budget`. It does not grow beyond that.
+    pub(crate) fn set_budget(&mut self, budget: Option<Arc<MemoryBudget>>) {
+        self.ring.set_budget(budget);
+    }
+
     /// Sets new limits. A queue above them shrinks when the next datagram arrives.
     pub fn set_limits(&mut self, limits: Limits) {
         self.config.limits = Limits { datagrams: limits.datagrams.max(1), bytes: limits.bytes };
@@ -178,7 +185,7 @@ impl ReceiveQueue {
         for payload in datagrams {
             let sequence = self.claim_sequence();
             self.counters.received.add(payload.len());
-            if self.make_room(now, payload.len()) {
+            if self.make_room(now, payload.len()) && self.has_memory(payload.len()) {
                 let entry = Entry { arrived_at: now, timestamp_us: unix_us, sequence, len: payload.len() };
                 self.ring.push(entry, payload, self.config.limits);
                 self.counters.queued.add(payload.len());
@@ -304,6 +311,19 @@ impl ReceiveQueue {
             return self.has_room(extra);
         }
         while !self.has_room(extra) {
+            let len = self.drop_front();
+            self.counters.dropped_full.add(len);
+        }
+        true
+    }
+
+    /// Whether there is memory for `extra` bytes, if necessary after drops.
+    fn has_memory(&mut self, extra: usize) -> bool {
+        while !self.ring.may_grow(extra, self.config.limits) {
+            self.ring.count_over_budget();
+            if self.config.policy == DropPolicy::Newest || self.ring.len() == 0 {
+                return false;
+            }
             let len = self.drop_front();
             self.counters.dropped_full.add(len);
         }

@@ -51,6 +51,11 @@ impl Connection {
                     }
                 }
             }
+            let is_full = batch.len() == DELIVERED_AT_ONCE;
+            if let Some(limit) = &mut self.rate_limit {
+                self.dropped += limit.drop_excess(now, batch);
+                self.publish_drops(self.lost_by_quic);
+            }
             if !batch.is_empty() {
                 any = true;
                 sink.deliver(now, batch);
@@ -62,7 +67,7 @@ impl Connection {
                 self.end_broken();
                 break;
             }
-            if batch.len() < DELIVERED_AT_ONCE {
+            if !is_full {
                 self.count_receive_drops();
                 break;
             }

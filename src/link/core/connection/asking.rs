@@ -8,10 +8,11 @@ use quinn_proto::{ConnectionError, Dir, StreamId, VarInt};
 use super::{Connection, Stage};
 use crate::error::Error;
 use crate::link::core::ending;
-use crate::link::core::handshake::{Ask, Handshake};
+use crate::link::core::handshake::{Answer, Ask, Asked, Handshake};
 use crate::link::core::session::Established;
 use crate::link::h3::error::{H3_NO_ERROR, WT_REQUIREMENTS_NOT_MET};
-use crate::link::h3::{Event, QuarterStreamId, Role};
+use crate::link::h3::{ConnectRequest, Event, QuarterStreamId, Role, subprotocol};
+use crate::text::readable;
 
 impl Connection {
     /// Asks for the session of a client.
@@ -85,35 +86,24 @@ impl Connection {
 
     pub(super) fn handshake_event(&mut self, now: Instant, event: Event) {
         match self.handshake.as_deref_mut() {
-            Some(Handshake::Server { acceptor, problem, granted, .. }) => match event {
+            Some(Handshake::Server { acceptor, problem, .. }) => match event {
                 Event::PeerSettings(settings) => *problem = settings.problem(Role::Server),
                 Event::Draining => {}
                 Event::Request { stream_id, request } => {
-                    let refusal = match *problem {
-                        // draft-ietf-webtrans-http3 section 3.1: such requests are malformed.
-                        Some(problem) => Err((400, Error::Protocol(problem.to_owned()))),
-                        None => acceptor.answer(&request),
-                    };
                     let Ok(id) = VarInt::from_u64(stream_id).map(StreamId::from) else { return };
                     self.connect = Some(id);
-                    match refusal {
-                        Ok(()) => match self.h3.accept(&[]) {
-                            Ok(answer) => {
-                                *granted = Some(request);
-                                self.write(id, answer, false);
-                            }
-                            Err(error) => self.fail(now, error),
-                        },
-                        Err((status, error)) => {
-                            tracing::debug!(%error, status, "a request was refused");
-                            match self.h3.reject(status, &[]) {
-                                Ok(answer) => {
-                                    self.stage = Stage::Refusing;
-                                    self.write(id, answer, true);
-                                }
-                                Err(error) => self.fail(now, error),
-                            }
-                        }
+                    let answer = match *problem {
+                        // draft-ietf-webtrans-http3 section 3.1: such requests are malformed.
+                        Some(_) => Answer::Reject { status: 400, headers: Vec::new() },
+                        None => acceptor.answer(Asked {
+                            key: self.key,
+                            remote: self.quic.remote_address(),
+                            request: &request,
+                            session: &self.session,
+                        }),
+                    };
+                    if let Err((_, error)) = self.answer(request, answer) {
+                        self.fail(now, error);
                     }
                 }
                 _ => self.fail(now, Error::Protocol("the client withdrew its request".into())),
@@ -138,9 +128,16 @@ impl Connection {
                         let Some(Handshake::Client { ask: Some(ask), .. }) = self.handshake.as_deref() else {
                             return;
                         };
-                        let (path, authority) = (ask.request.path.clone(), ask.request.authority.clone());
-                        if let Some(id) = self.connect {
-                            self.establish(id.into(), path, authority);
+                        let request = Box::new(ask.request.clone());
+                        let chosen = subprotocol::answered(&response.headers);
+                        let offered = subprotocol::offered(&request.headers);
+                        if let Some(name) = chosen.filter(|name| !offered.contains(name)) {
+                            let name = readable(name);
+                            let what =
+                                format!("the server chose the subprotocol {name:?}, which was not offered");
+                            self.fail(now, Error::Protocol(what));
+                        } else if let Some(id) = self.connect {
+                            self.establish(now, id.into(), request, response.headers);
                         }
                     }
                     Event::Response(response) => self.fail(now, Error::Rejected { status: response.status }),
@@ -155,8 +152,71 @@ impl Connection {
         }
     }
 
+    /// Answers a request, or lets it wait. Returns the request if the answer cannot be sent.
+    fn answer(
+        &mut self,
+        request: Box<ConnectRequest>,
+        answer: Answer,
+    ) -> Result<(), (Box<ConnectRequest>, Error)> {
+        let Some(id) = self.connect else { return Ok(()) };
+        let Some(Handshake::Server { waiting, granted, .. }) = self.handshake.as_deref_mut() else {
+            return Ok(());
+        };
+        match answer {
+            Answer::Later { waits } => *waiting = Some((request, waits)),
+            Answer::Accept { headers } => match self.h3.accept(&headers) {
+                Ok(bytes) => {
+                    *granted = Some((request, headers));
+                    self.write(id, bytes, false);
+                }
+                Err(error) => return Err((request, error)),
+            },
+            Answer::Reject { status, headers } => match self.h3.reject(status, &headers) {
+                Ok(bytes) => {
+                    tracing::debug!(status, "a request was refused");
+                    self.stage = Stage::Refusing;
+                    self.write(id, bytes, true);
+                }
+                Err(error) => return Err((request, error)),
+            },
+        }
+        Ok(())
+    }
+
+    /// Answers a request that waits, for good.
+    pub(in crate::link::core) fn answer_later(
+        &mut self,
+        now: Instant,
+        answer: Answer,
+    ) -> crate::error::Result<()> {
+        let Some(Handshake::Server { waiting, is_answered, .. }) = self.handshake.as_deref_mut() else {
+            return Err(Error::Closed);
+        };
+        let Some((request, waits)) = waiting.take() else { return Err(Error::Closed) };
+        *is_answered = true;
+        let accepts = matches!(answer, Answer::Accept { .. });
+        if let Err((request, error)) = self.answer(request, answer) {
+            if let Some(Handshake::Server { waiting, .. }) = self.handshake.as_deref_mut() {
+                *waiting = Some((request, waits));
+            }
+            return Err(error);
+        }
+        self.grant(now);
+        if accepts && self.stage != Stage::Open {
+            // The client lets the answer not even leave.
+            self.fail(now, Error::Closed);
+            return Err(Error::Closed);
+        }
+        Ok(())
+    }
+
+    /// Rejects a request that the program has dropped.
+    pub(in crate::link::core) fn decline(&mut self, now: Instant) {
+        let _ = self.answer_later(now, Answer::Reject { status: 503, headers: Vec::new() });
+    }
+
     /// Establishes the session that a server granted, as soon as the stream has taken the answer.
-    pub(super) fn grant(&mut self) {
+    pub(super) fn grant(&mut self, now: Instant) {
         let Some(Handshake::Server { granted: granted @ Some(_), .. }) = self.handshake.as_deref_mut() else {
             return;
         };
@@ -165,15 +225,21 @@ impl Connection {
         if waits {
             return;
         }
-        let Some(request) = granted.take() else { return };
+        let Some((request, response)) = granted.take() else { return };
         // A client that does not read the answer gets no session, and its deadline passes.
         if let Ok(None) = self.quic.send_stream(id).stopped() {
-            self.establish(id.into(), request.path, request.authority);
+            self.establish(now, id.into(), request, response);
         }
     }
 
-    /// Establishes the session and notifies its users.
-    pub(super) fn establish(&mut self, id: u64, path: String, authority: String) {
+    /// Establishes the session and notifies its users. `response` are the fields of the answer.
+    pub(super) fn establish(
+        &mut self,
+        now: Instant,
+        id: u64,
+        request: Box<ConnectRequest>,
+        response: Vec<(String, String)>,
+    ) {
         let Some(handshake) = self.handshake.take() else { return };
         self.stage = Stage::Open;
         self.deadline = None;
@@ -184,11 +250,19 @@ impl Connection {
             state: Arc::clone(&self.state),
             socket_address: self.socket_address,
             id,
-            path,
-            authority,
+            is_server: self.h3.role() == Role::Server,
+            subprotocol: subprotocol::answered(&response),
+            request,
+            response,
         });
         match *handshake {
-            Handshake::Server { acceptor, .. } => acceptor.established(&self.session),
+            Handshake::Server { acceptor, began, is_answered, .. } => {
+                let took = now.saturating_duration_since(began);
+                if let Some(limit) = acceptor.established(&self.session, took, is_answered) {
+                    self.deadline = Some(now + limit);
+                    self.rare().unaccepted = Some(acceptor);
+                }
+            }
             Handshake::Client { ask: Some(ask), .. } => (ask.done)(Ok(())),
             Handshake::Client { .. } => {}
         }

@@ -113,6 +113,16 @@ impl Connection {
         }
     }
 
+    /// Whether its session is not established.
+    pub(in crate::link::core) fn is_half_open(&self) -> bool {
+        self.stage < Stage::Open
+    }
+
+    /// Notes that others need its place.
+    pub(in crate::link::core) fn evict(&mut self) {
+        self.give_up_handshake(None, Error::LimitReached("others need its place".into()));
+    }
+
     /// Closes a connection that is no longer needed and has no session.
     pub(in crate::link::core) fn abandon(&mut self, now: Instant, code: u64) {
         if self.stage < Stage::Open {
@@ -162,7 +172,15 @@ impl Connection {
                 self.give_up_handshake(Some(&ConnectionError::TimedOut), Error::TimedOut);
                 self.close(now, H3_REQUEST_CANCELLED, b"no session in time");
             }
-            Stage::Open | Stage::Closed => self.deadline = None,
+            Stage::Open => {
+                self.deadline = None;
+                let unaccepted = self.rare.as_mut().and_then(|rare| rare.unaccepted.take());
+                self.forget_rare();
+                if let Some(server) = unaccepted {
+                    server.not_accepted(&self.session);
+                }
+            }
+            Stage::Closed => self.deadline = None,
         }
     }
 

@@ -17,7 +17,8 @@ use quinn_proto::{ConnectionError, ConnectionHandle, Event as QuicEvent, Side, S
 
 use super::ConnectionKey;
 use super::datagrams::{DatagramState, Datagrams, Feeding};
-use super::handshake::Handshake;
+use super::handshake::{Acceptor, Handshake};
+use super::rate_limit::RateLimit;
 use crate::link::congestion::PathView;
 use crate::link::core::session::{LinkSession, SessionStats};
 use crate::link::h3::error::H3_NO_ERROR;
@@ -85,6 +86,8 @@ struct Rare {
     /// Copies of the first datagrams of a session that has no reader yet. The originals would keep
     /// their packets in memory.
     early: Vec<Bytes>,
+    /// The server whose program has yet to accept the session.
+    unaccepted: Option<Arc<dyn Acceptor>>,
 }
 
 pub(super) struct Connection {
@@ -131,6 +134,7 @@ pub(super) struct Connection {
     live: Option<Arc<LiveGuard>>,
     /// Held until the connection is closed.
     place: Option<Box<dyn Send>>,
+    rate_limit: Option<Box<RateLimit>>,
 }
 
 /// The parts of a new connection.
@@ -145,12 +149,24 @@ pub(super) struct Parts {
     pub(super) deadline: Instant,
     pub(super) socket_address: SocketAddr,
     pub(super) place: Box<dyn Send>,
+    pub(super) rate_limit: Option<Box<RateLimit>>,
 }
 
 impl Connection {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { key, endpoint, handle, quic, session, view, handshake, deadline, socket_address, place } =
-            parts;
+        let Parts {
+            key,
+            endpoint,
+            handle,
+            quic,
+            session,
+            view,
+            handshake,
+            deadline,
+            socket_address,
+            place,
+            rate_limit,
+        } = parts;
         let h3 = match quic.side() {
             Side::Client => h3::SessionMachine::client(),
             Side::Server => h3::SessionMachine::server(),
@@ -189,6 +205,7 @@ impl Connection {
             rare: None,
             live: Some(LiveGuard::new()),
             place: Some(place),
+            rate_limit,
         }
     }
 
@@ -260,6 +277,7 @@ impl Connection {
                 && rare.give_up.is_none()
                 && rare.blocked.is_none()
                 && rare.early.is_empty()
+                && rare.unaccepted.is_none()
         }) {
             self.rare = None;
         }
@@ -275,9 +293,9 @@ impl Connection {
             }
             // A client's request or a server's answer may have waited for this event.
             self.ask_now();
-            self.grant();
+            self.grant(now);
         }
-        self.grant();
+        self.grant(now);
         if self.stage == Stage::Asking && self.handshake.is_none() {
             self.close(now, H3_NO_ERROR, b"");
         }

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
-use quinn_proto::{ClientConfig, EcnCodepoint, Incoming, ServerConfig, Transmit};
+use quinn_proto::{ClientConfig, ConnectionError, EcnCodepoint, Incoming, ServerConfig, Transmit};
 
 use super::datagrams::{Datagrams, Feeder, Left};
-use super::{Accepted, Acceptor, Admission, Arrival, Ask, EndpointKey, Sent, Wire};
+use super::{Accepted, Acceptor, Admission, Answer, Arrival, Ask, Asked, EndpointKey, Sent, Wire};
 use crate::error::Error;
 use crate::link::config::{ConnectionOptions, IdentitySource, Trust};
 use crate::link::h3::ConnectRequest;
@@ -319,16 +319,23 @@ impl Acceptor for Door {
             deadline: now + PATIENCE,
             half_open: Box::new(()),
             place: Box::new(()),
+            replaces_oldest: false,
+            rate_limit: None,
         }))
     }
 
-    fn answer(&self, _: &ConnectRequest) -> Result<(), (u16, Error)> {
-        Ok(())
+    fn answer(&self, _: Asked<'_>) -> Answer {
+        Answer::Accept { headers: Vec::new() }
     }
 
-    fn established(&self, session: &Arc<LinkSession>) {
+    fn established(&self, session: &Arc<LinkSession>, _: Duration, _: bool) -> Option<Duration> {
         self.sessions.lock().push(Arc::clone(session));
+        None
     }
+
+    fn not_accepted(&self, _: &Arc<LinkSession>) {}
+
+    fn handshake_failed(&self, _: Option<&ConnectionError>, _: &Error) {}
 
     fn failed(&self) {}
 }

@@ -11,16 +11,17 @@ pub struct Chapter {
     pub files: &'static [&'static str],
 }
 
-pub const CHAPTERS: [Chapter; 12] = [
+pub const CHAPTERS: [Chapter; 13] = [
     Chapter { group: "status", files: &["status.rs"] },
     Chapter { group: "library", files: &["library.rs", "boundary/pointer.rs"] },
     Chapter { group: "handles", files: &["handles.rs"] },
     Chapter { group: "options", files: &["connection.rs"] },
-    Chapter { group: "server", files: &["server.rs"] },
+    Chapter { group: "server", files: &["server/limits.rs", "server/mod.rs", "server/stats.rs"] },
     Chapter {
         group: "session",
         files: &["session/connect.rs", "session/mod.rs", "session/close.rs", "session/stats.rs"],
     },
+    Chapter { group: "request", files: &["request.rs"] },
     Chapter {
         group: "transport",
         files: &[

@@ -1,20 +1,32 @@
 //! A server: one UDP socket, many sessions.
+//!
+//! - [`Server`]: listens, hands out sessions, closes; `acceptor`: what the lane asks it.
+//! - `gate`: which connections are admitted; `rules`: which requests are accepted; [`requests`]:
+//!   those that the program answers.
+//! - [`stats`]: what it counts.
+
+mod acceptor;
+mod gate;
+pub mod requests;
+mod rules;
+pub mod stats;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
-use quinn_proto::{Incoming, ServerConfig};
+use quinn_proto::ServerConfig;
 
-use super::config::{ConnectionOptions, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
+use super::config::{ConnectionOptions, Limits, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::core::lane::Lane;
 use super::core::session::LinkSession;
-use super::core::{Accepted, Acceptor, Admission, EndpointKey};
-use super::h3::ConnectRequest;
+use super::core::{Acceptor, EndpointKey};
+use super::h3::subprotocol;
+use super::memory::MemoryBudget;
 use super::secrets::Secrets;
 use super::tls::{Extensions, Identity, ServerCrypto};
 use super::{endpoint, udp};
@@ -23,10 +35,10 @@ use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers
 use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::{Lead, Waiters};
 use crate::runtime::{self, CloseOnShutdown};
-
-/// With this many connections that have not completed their handshake, a client must prove its
-/// address first.
-const RETRY_ABOVE_HALF_OPEN: usize = 64;
+use gate::Gate;
+use requests::Request;
+use rules::Rules;
+use stats::{Counters, ServerStats};
 
 /// The most sessions that may wait for `accept`.
 const MAX_BACKLOG: usize = 65_536;
@@ -45,19 +57,28 @@ pub struct Server<T = Arc<LinkSession>> {
     config: ServerConfig,
     options: ConnectionOptions,
     handshake_timeout: Duration,
-    max_sessions: usize,
+    accept_timeout: Option<Duration>,
+    limits: Limits,
+    rules: Rules,
+    /// Whether the program answers requests.
+    asks: bool,
+    /// In the order of preference.
+    subprotocols: Vec<String>,
+    gate: Gate,
+    counters: Arc<Counters>,
+    /// Datagrams and bytes that a session may send in a second.
+    session_rate: (Option<u64>, Option<u64>),
+    /// Datagrams dropped because a session sent more than that.
+    over_rate: Arc<AtomicU64>,
     certificate_hash: [u8; 32],
     local_address: SocketAddr,
     prepare: Prepare<T>,
     backlog: Mutex<VecDeque<Waiting<T>>>,
+    requests: Mutex<VecDeque<Arc<Request>>>,
     backlog_limit: usize,
     arrived: Waiters,
     watchers: Watchers,
     sessions: Mutex<Vec<Weak<LinkSession>>>,
-    /// Connections from their first packet to their last.
-    connections: Counter,
-    /// Those of them whose session is not established yet.
-    half_open: Counter,
     closed: AtomicBool,
 }
 
@@ -90,6 +111,11 @@ impl<T: Send + 'static> Server<T> {
         if options.accept_backlog == 0 || options.accept_backlog > MAX_BACKLOG {
             return Err(Error::InvalidArgument("the accept backlog must be 1 to 65536".into()));
         }
+        // Checks the names.
+        subprotocol::available(&options.subprotocols)?;
+        let gate = Gate::new(&options.limits)?;
+        let rules =
+            Rules::new(&options.allowed_origins, &options.allowed_authorities, &options.allowed_paths)?;
         let identity = Identity::load(&options.identity)?;
         let crypto = Arc::new(ServerCrypto::new(identity.server_config()?, Extensions::default()));
         // Checks the connection options once, before anything depends on them.
@@ -112,17 +138,24 @@ impl<T: Send + 'static> Server<T> {
             config,
             options: options.connection.clone(),
             handshake_timeout: options.handshake_timeout,
-            max_sessions: options.max_sessions.unwrap_or(usize::MAX),
+            accept_timeout: options.limits.accept_timeout,
+            limits: options.limits.clone(),
+            rules,
+            asks: options.asks,
+            subprotocols: options.subprotocols.clone(),
+            gate,
+            counters: Arc::default(),
+            session_rate: (options.limits.datagrams_per_second, options.limits.bytes_per_second),
+            over_rate: Arc::default(),
             certificate_hash,
             local_address,
             prepare: Box::new(prepare),
             backlog: Mutex::default(),
+            requests: Mutex::default(),
             backlog_limit: options.accept_backlog,
             arrived: Waiters::new(lane.lane_to_lead()),
             watchers: Watchers::default(),
             sessions: Mutex::new(Vec::new()),
-            connections: Counter::default(),
-            half_open: Counter::default(),
             closed: AtomicBool::new(false),
         });
         let acceptor = Arc::clone(&server) as Arc<dyn Acceptor>;
@@ -152,6 +185,9 @@ impl<T: Send + 'static> Server<T> {
     /// Sessions that have ended in the meantime are not handed out. Neither are those that
     /// [`Server::close`] closed.
     pub fn accept(&self, deadline: Deadline) -> Result<T> {
+        if self.asks {
+            return Err(Error::InvalidState("this server asks the program about each request".into()));
+        }
         self.arrived.wait_for(&self.backlog, deadline, |backlog| {
             if self.is_closed() {
                 return Some(Err(Error::Closed));
@@ -159,6 +195,23 @@ impl<T: Send + 'static> Server<T> {
             let next = std::iter::from_fn(|| backlog.pop_front()).find(|next| !next.session.is_closed());
             next.map(|next| Ok(next.prepared))
         })
+    }
+
+    /// What the server has counted.
+    pub fn stats(&self) -> ServerStats {
+        ServerStats {
+            connections: self.gate.connections() as u64,
+            half_open: self.gate.half_open() as u64,
+            datagrams_over_rate: self.over_rate.load(Ordering::Relaxed),
+            datagrams_over_memory: self.memory().dropped(),
+            memory_bytes: self.memory().held() as u64,
+            ..self.counters.stats()
+        }
+    }
+
+    /// The memory that its clients make it hold.
+    pub fn memory(&self) -> &Arc<MemoryBudget> {
+        self.gate.memory()
     }
 
     /// Whether the server is closed.
@@ -183,27 +236,11 @@ impl<T: Send + 'static> Server<T> {
     }
 
     fn tell(&self) {
+        // Threads that have just looked are waiting now.
         drop(self.backlog.lock());
+        drop(self.requests.lock());
         self.arrived.notify_all();
         self.watchers.notify();
-    }
-
-    /// Puts an established session into the backlog, where it waits for `accept`.
-    fn enqueue(&self, session: &Arc<LinkSession>) -> Result<()> {
-        let prepared = (self.prepare)(Arc::clone(session))?;
-        let watcher = Arc::new(LeavesBacklog(Weak::clone(&self.me)));
-        let ended = Subscription::new(Arc::clone(session) as _, watcher);
-        {
-            let mut backlog = self.backlog.lock();
-            if backlog.len() >= self.backlog_limit {
-                return Err(Error::LimitReached("the accept backlog is full".into()));
-            }
-            backlog.push_back(Waiting { session: Arc::clone(session), prepared, _ended: ended });
-        }
-        self.tell();
-        // The session may have ended before it was in the backlog.
-        self.drop_ended();
-        Ok(())
     }
 
     /// Removes sessions that have ended from the backlog, so that others get their places.
@@ -227,55 +264,10 @@ impl<T: Send + 'static> Server<T> {
     }
 }
 
-impl<T: Send + 'static> Acceptor for Server<T> {
-    fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
-        if self.connections.count() >= self.max_sessions {
-            return Admission::Refuse;
-        }
-        if self.half_open.count() >= RETRY_ABOVE_HALF_OPEN
-            && !incoming.remote_address_validated()
-            && incoming.may_retry()
-        {
-            // Under load, a forged address gets no state.
-            return Admission::Retry;
-        }
-        let Ok((transport, view)) = endpoint::transport_config(&self.options, true) else {
-            return Admission::Refuse;
-        };
-        let mut config = self.config.clone();
-        config.transport_config(transport);
-        Admission::Accept(Box::new(Accepted {
-            config: Arc::new(config),
-            view,
-            session: LinkSession::new(Arc::clone(&self.lane)),
-            deadline: now + self.handshake_timeout,
-            half_open: Box::new(self.half_open.one_more()),
-            place: Box::new(self.connections.one_more()),
-        }))
-    }
-
-    fn answer(&self, _request: &ConnectRequest) -> Result<(), (u16, Error)> {
-        if self.backlog.lock().len() >= self.backlog_limit {
-            return Err((503, Error::LimitReached("the accept backlog is full".into())));
-        }
-        Ok(())
-    }
-
-    fn established(&self, session: &Arc<LinkSession>) {
-        self.remember(session);
-        if self.enqueue(session).is_err() || self.is_closed() {
-            let _ = session.close(0, "");
-        }
-    }
-
-    fn failed(&self) {
-        self.close();
-    }
-}
-
 impl<T: Send + 'static> Pollable for Server<T> {
     fn ready(&self) -> Ready {
-        if self.is_closed() { Ready::CLOSED } else { Ready::ACCEPT.when(!self.backlog.lock().is_empty()) }
+        let waits = !self.backlog.lock().is_empty() || !self.requests.lock().is_empty();
+        if self.is_closed() { Ready::CLOSED } else { Ready::ACCEPT.when(waits) }
     }
 
     fn possible(&self) -> Ready {
@@ -305,29 +297,5 @@ impl<T: Send + 'static> Watcher for LeavesBacklog<T> {
         if let Some(server) = self.0.upgrade() {
             server.drop_ended();
         }
-    }
-}
-
-/// A counter of objects that exist.
-#[derive(Default)]
-struct Counter(Arc<AtomicUsize>);
-
-impl Counter {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Counts one more, for as long as the returned value lives.
-    fn one_more(&self) -> Counted {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Counted(Arc::clone(&self.0))
-    }
-}
-
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

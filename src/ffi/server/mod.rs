@@ -3,6 +3,9 @@
 //! A server listens on a UDP port and accepts sessions. Call order: `wtgram_listen_options_init`,
 //! `wtgram_server_listen`, then `wtgram_server_accept` again and again, and `wtgram_server_free`.
 
+pub mod limits;
+pub mod stats;
+
 use std::ffi::c_char;
 use std::path::PathBuf;
 
@@ -12,16 +15,17 @@ use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
-    Versioned, bytes, clear, deadline, detailed, elements, give, give_text, init, init_sized, invalid,
-    micros, optional_duration, output, read_options, text,
+    Versioned, bytes, clear, deadline, detailed, give, give_text, init, init_sized, invalid, micros,
+    optional_duration, output, read_options, text, texts,
 };
 use crate::ffi::connection::{
     connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
 };
 use crate::ffi::handles::{wtgram_server, wtgram_session};
+use crate::ffi::server::limits::{limits, wtgram_server_limits};
 use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
-use crate::link::config::{IdentitySource, ListenOptions};
+use crate::link::config::{IdentitySource, Limits, ListenOptions};
 
 /// Length of a certificate hash (SHA-256), in bytes.
 pub const WTGRAM_CERTIFICATE_HASH_LENGTH: usize = 32;
@@ -42,6 +46,19 @@ pub enum wtgram_identity {
 }
 
 impl_read!(wtgram_identity { WTGRAM_IDENTITY_SELF_SIGNED, WTGRAM_IDENTITY_PEM_FILES, WTGRAM_IDENTITY_PEM_BYTES } or "there is no such identity source");
+
+/// How a server decides about the requests of clients.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum wtgram_admission {
+    /// By its rules: `allowed_origins`, `allowed_authorities`, `allowed_paths`. Sessions are
+    /// established at once and wait for `wtgram_server_accept`. The default.
+    WTGRAM_ADMISSION_RULES = 0,
+    /// The program decides: it gets each request from `wtgram_server_next_request`.
+    WTGRAM_ADMISSION_REQUESTS = 1,
+}
+
+impl_read!(wtgram_admission { WTGRAM_ADMISSION_RULES, WTGRAM_ADMISSION_REQUESTS } or "there is no such way to decide about requests");
 
 /// Options of a server.
 #[repr(C)]
@@ -78,13 +95,42 @@ pub struct wtgram_listen_options {
     /// How many established sessions may wait for `wtgram_server_accept`, 1 to 65536. Further
     /// clients get HTTP status 503. Default 128.
     pub accept_backlog: u32,
-    /// Limit of connections, including handshakes in progress. Further clients are refused. 0, the
-    /// default, sets no limit.
+    /// Limit of connections, including handshakes in progress. Further clients are refused. 0 sets
+    /// no limit. Default 16384.
     pub max_sessions: u32,
     /// Options of each connection; NULL for the defaults.
     pub connection: *const wtgram_connection_options,
     /// Options of each session's transport; NULL for the defaults.
     pub transport: *const wtgram_transport_options,
+    // Admission.
+    /// Origins of the web pages that may connect, each as scheme, host and port, for example
+    /// `"https://example.com:8443"`; `"*"` allows all. Pages of other origins get HTTP status 403.
+    /// Clients that send no origin, as programs other than browsers do, are not affected.
+    pub allowed_origins: *const *const c_char,
+    /// Number of origins; 0, the default, allows pages of the host that the request is for, from
+    /// any port. (`localhost` and `127.0.0.1` are two hosts.)
+    pub allowed_origins_count: usize,
+    /// Hosts that clients may ask for, each with or without a port. Other requests get HTTP status
+    /// 421.
+    pub allowed_authorities: *const *const c_char,
+    /// Number of hosts; 0, the default, allows all.
+    pub allowed_authorities_count: usize,
+    /// Paths that clients may ask for, without query; with `*` at the end, all that begin like
+    /// this. Other requests get HTTP status 404.
+    pub allowed_paths: *const *const c_char,
+    /// Number of paths; 0, the default, allows all.
+    pub allowed_paths_count: usize,
+    /// Subprotocols that the server speaks, the best first. It picks the first one that the client
+    /// offers, or none.
+    pub subprotocols: *const *const c_char,
+    /// Number of subprotocols; default 0.
+    pub subprotocols_count: usize,
+    /// Limits; NULL for the defaults.
+    pub limits: *const wtgram_server_limits,
+    /// A `wtgram_admission`.
+    pub admission: u32,
+    /// Reserved; 0.
+    pub reserved_admission: u32,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -107,9 +153,20 @@ unsafe impl Versioned for wtgram_listen_options {
             self_signed_names_count: 0,
             handshake_timeout_us: micros(defaults.handshake_timeout),
             accept_backlog: defaults.accept_backlog as u32,
-            max_sessions: 0,
+            max_sessions: Limits::default().max_sessions.unwrap_or(0) as u32,
             connection: std::ptr::null(),
             transport: std::ptr::null(),
+            allowed_origins: std::ptr::null(),
+            allowed_origins_count: 0,
+            allowed_authorities: std::ptr::null(),
+            allowed_authorities_count: 0,
+            allowed_paths: std::ptr::null(),
+            allowed_paths_count: 0,
+            subprotocols: std::ptr::null(),
+            subprotocols_count: 0,
+            limits: std::ptr::null(),
+            admission: wtgram_admission::WTGRAM_ADMISSION_RULES as u32,
+            reserved_admission: 0,
         }
     }
 }
@@ -145,7 +202,12 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
             identity: identity(raw)?,
             handshake_timeout: optional_duration(raw.handshake_timeout_us)?.unwrap_or_default(),
             accept_backlog: raw.accept_backlog as usize,
-            max_sessions: (raw.max_sessions > 0).then_some(raw.max_sessions as usize),
+            allowed_origins: texts(raw.allowed_origins, raw.allowed_origins_count)?,
+            allowed_authorities: texts(raw.allowed_authorities, raw.allowed_authorities_count)?,
+            allowed_paths: texts(raw.allowed_paths, raw.allowed_paths_count)?,
+            asks: wtgram_admission::read(raw.admission)? == wtgram_admission::WTGRAM_ADMISSION_REQUESTS,
+            subprotocols: texts(raw.subprotocols, raw.subprotocols_count)?,
+            limits: limits(raw.limits, raw.max_sessions)?,
             connection: connection_options(raw.connection)?,
         })
     }
@@ -158,9 +220,8 @@ unsafe fn identity(raw: &wtgram_listen_options) -> Result<IdentitySource, Failur
     unsafe {
         Ok(match wtgram_identity::read(raw.identity)? {
             wtgram_identity::WTGRAM_IDENTITY_SELF_SIGNED => {
-                let names = elements(raw.self_signed_names, raw.self_signed_names_count)?;
-                let names = names.iter().map(|name| text(*name).map(str::to_owned));
-                IdentitySource::SelfSigned { names: names.collect::<Result<_, _>>()? }
+                let names = texts(raw.self_signed_names, raw.self_signed_names_count)?;
+                IdentitySource::SelfSigned { names }
             }
             wtgram_identity::WTGRAM_IDENTITY_PEM_FILES => IdentitySource::PemFiles {
                 certificate: PathBuf::from(text(raw.certificate_file)?),
@@ -290,6 +351,7 @@ pub unsafe extern "C" fn wtgram_server_get_certificate_hash(
 /// - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
 /// - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
 /// - `WTGRAM_ERROR_CLOSED`: the server is closed.
+/// - `WTGRAM_ERROR_INVALID_STATE`: the program answers requests; see `wtgram_server_next_request`.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
 ///
 /// # Safety

@@ -1,0 +1,185 @@
+//! What the lane asks a server in its turns.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use quinn_proto::{ConnectionError, Incoming};
+
+use super::gate::{Admitted, Decision, Newcomer};
+use super::requests::{Request, Waits, response_headers};
+use super::stats::{HandshakeFailure, Refused};
+use super::{LeavesBacklog, Server, Waiting};
+use crate::error::{Error, Result};
+use crate::link::core::session::LinkSession;
+use crate::link::core::{Accepted, Acceptor, Admission, Answer, Asked, RateLimit};
+use crate::link::endpoint;
+use crate::link::h3::{ConnectRequest, subprotocol};
+use crate::link::tls::is_crypto_error;
+use crate::runtime::readiness::Subscription;
+use crate::text::readable;
+
+/// Bytes that RFC 9114 section 4.2.2 counts for each field, in addition to name and value.
+const FIELD_OVERHEAD_BYTES: usize = 32;
+
+impl<T: Send + 'static> Acceptor for Server<T> {
+    fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
+        let newcomer = Newcomer {
+            address: incoming.remote_address().ip(),
+            is_proved: incoming.remote_address_validated(),
+            may_retry: incoming.may_retry(),
+        };
+        let Admitted { place, half_open, replaces_oldest } = match self.gate.admit(now, newcomer) {
+            Decision::Admit(admitted) => admitted,
+            Decision::Retry => {
+                self.counters.retries.fetch_add(1, Ordering::Relaxed);
+                return Admission::Retry;
+            }
+            Decision::Refuse(reason) => {
+                self.counters.refuse(reason);
+                return Admission::Refuse;
+            }
+        };
+        let Ok((transport, view)) = endpoint::transport_config(&self.options, true) else {
+            return Admission::Refuse;
+        };
+        let mut config = self.config.clone();
+        config.transport_config(transport);
+        Admission::Accept(Box::new(Accepted {
+            config: Arc::new(config),
+            view,
+            session: LinkSession::with_memory(Arc::clone(&self.lane), Some(Arc::clone(self.memory()))),
+            deadline: now + self.handshake_timeout,
+            half_open: Box::new(half_open),
+            place: Box::new(place),
+            replaces_oldest,
+            rate_limit: RateLimit::new(now, self.session_rate, &self.over_rate),
+        }))
+    }
+
+    fn answer(&self, asked: Asked<'_>) -> Answer {
+        let request = asked.request;
+        let refused = match self.too_large(request) {
+            None if !self.asks => self.rules.refuse(request),
+            too_large => too_large,
+        };
+        let waiting = if self.asks { self.requests.lock().len() } else { self.backlog.lock().len() };
+        let refused = refused.or((waiting >= self.backlog_limit).then_some(Refused::Backlog));
+        if let Some(reason) = refused {
+            self.count_refused(reason, request);
+            return Answer::Reject { status: reason.status(), headers: Vec::new() };
+        }
+        if self.asks {
+            return self.ask_program(asked);
+        }
+        let offered = subprotocol::offered(&request.headers);
+        let chosen = self.subprotocols.iter().find(|name| offered.contains(name));
+        let headers = response_headers(request, &[], chosen.map(String::as_str)).unwrap_or_default();
+        Answer::Accept { headers }
+    }
+
+    fn established(&self, session: &Arc<LinkSession>, took: Duration, is_answered: bool) -> Option<Duration> {
+        self.counters.establish(took);
+        if is_answered {
+            return None;
+        }
+        self.remember(session);
+        if self.enqueue(session).is_err() || self.is_closed() {
+            let _ = session.close(0, "");
+        }
+        self.accept_timeout
+    }
+
+    fn not_accepted(&self, session: &Arc<LinkSession>) {
+        let mut backlog = self.backlog.lock();
+        let place = backlog.iter().position(|waiting| Arc::ptr_eq(&waiting.session, session));
+        let expired: Option<Waiting<T>> = place.and_then(|place| backlog.remove(place));
+        drop(backlog);
+        if expired.is_some() {
+            self.counters.not_accepted.fetch_add(1, Ordering::Relaxed);
+            let _ = session.close(0, "the server's program did not accept the session in time");
+        }
+    }
+
+    fn handshake_failed(&self, lost: Option<&ConnectionError>, error: &Error) {
+        self.counters.fail(match (lost, error) {
+            (Some(ConnectionError::TimedOut), _) | (_, Error::TimedOut) => HandshakeFailure::TimedOut,
+            (_, Error::LimitReached(_)) => HandshakeFailure::Evicted,
+            (Some(lost), _) if is_crypto_error(lost) => HandshakeFailure::Tls,
+            (Some(ConnectionError::TransportError(_) | ConnectionError::VersionMismatch), _) => {
+                HandshakeFailure::Protocol
+            }
+            (Some(_), _) | (_, Error::Closed) => HandshakeFailure::Lost,
+            _ => HandshakeFailure::Protocol,
+        });
+    }
+
+    fn failed(&self) {
+        self.close();
+    }
+}
+
+impl<T: Send + 'static> Server<T> {
+    fn too_large(&self, request: &ConnectRequest) -> Option<Refused> {
+        let size = |field: &(String, String)| field.0.len() + field.1.len() + FIELD_OVERHEAD_BYTES;
+        let limits = &self.limits;
+        if request.path.len() > limits.max_path_bytes {
+            Some(Refused::PathLength)
+        } else if request.headers.len() > limits.max_header_fields
+            || request.headers.iter().map(size).sum::<usize>() > limits.max_header_bytes
+        {
+            Some(Refused::Headers)
+        } else {
+            None
+        }
+    }
+
+    fn count_refused(&self, reason: Refused, request: &ConnectRequest) {
+        self.counters.refuse(reason);
+        let origin = request.origin().unwrap_or_default();
+        match reason {
+            Refused::Origin => tracing::warn!(
+                origin = %readable(origin),
+                authority = %readable(&*request.authority),
+                "a web page of another origin was refused; allow it with allowed_origins"
+            ),
+            reason => tracing::debug!(?reason, "a request was refused"),
+        }
+    }
+
+    /// Puts the request where [`Server::next_request`] finds it.
+    fn ask_program(&self, asked: Asked<'_>) -> Answer {
+        let request = Arc::new(Request {
+            request: asked.request.clone(),
+            remote: asked.remote,
+            refusal: self.rules.refuse(asked.request).map(Refused::status),
+            key: asked.key,
+            session: Arc::clone(asked.session),
+            lane: Arc::clone(&self.lane),
+            counters: Arc::clone(&self.counters),
+            is_over: AtomicBool::new(false),
+        });
+        let waits = Waits { request: Arc::downgrade(&request), server: Weak::clone(&self.me) };
+        self.requests.lock().push_back(request);
+        self.tell();
+        Answer::Later { waits: Box::new(waits) }
+    }
+
+    /// Puts an established session into the backlog, where it waits for `accept`.
+    fn enqueue(&self, session: &Arc<LinkSession>) -> Result<()> {
+        let prepared = (self.prepare)(Arc::clone(session))?;
+        let watcher = Arc::new(LeavesBacklog(Weak::clone(&self.me)));
+        let ended = Subscription::new(Arc::clone(session) as _, watcher);
+        {
+            let mut backlog = self.backlog.lock();
+            if backlog.len() >= self.backlog_limit {
+                return Err(Error::LimitReached("the accept backlog is full".into()));
+            }
+            backlog.push_back(Waiting { session: Arc::clone(session), prepared, _ended: ended });
+        }
+        self.tell();
+        // The session may have ended before it was in the backlog.
+        self.drop_ended();
+        Ok(())
+    }
+}
