@@ -116,15 +116,20 @@ pub(super) enum Handshake {
         waiting: Option<(Box<ConnectRequest>, Box<dyn Send>)>,
         /// Whether the request had to wait for its answer.
         is_answered: bool,
-        /// The request that is granted, and the fields of the answer. The client is notified when
-        /// the stream takes the answer.
-        granted: Option<(Box<ConnectRequest>, Vec<(String, String)>)>,
+        /// The client is notified when the stream takes the answer.
+        granted: Option<Granted>,
     },
     Client {
         connected: Option<Connected>,
         ask: Option<Box<Ask>>,
         asked: bool,
     },
+}
+
+/// A request that is granted, and the header fields of the answer.
+pub(super) struct Granted {
+    pub(super) request: Box<ConnectRequest>,
+    pub(super) response: Vec<(String, String)>,
 }
 
 impl Handshake {

@@ -8,7 +8,7 @@ use quinn_proto::{ConnectionError, Dir, StreamId, VarInt};
 use super::{Connection, Stage};
 use crate::error::Error;
 use crate::link::core::ending;
-use crate::link::core::handshake::{Answer, Ask, Asked, Handshake};
+use crate::link::core::handshake::{Answer, Ask, Asked, Granted, Handshake};
 use crate::link::core::session::Established;
 use crate::link::h3::error::{H3_NO_ERROR, WT_REQUIREMENTS_NOT_MET};
 use crate::link::h3::{ConnectRequest, Event, QuarterStreamId, Role, subprotocol};
@@ -166,7 +166,7 @@ impl Connection {
             Answer::Later { waits } => *waiting = Some((request, waits)),
             Answer::Accept { headers } => match self.h3.accept(&headers) {
                 Ok(bytes) => {
-                    *granted = Some((request, headers));
+                    *granted = Some(Granted { request, response: headers });
                     self.write(id, bytes, false);
                 }
                 Err(error) => return Err((request, error)),
@@ -225,7 +225,7 @@ impl Connection {
         if waits {
             return;
         }
-        let Some((request, response)) = granted.take() else { return };
+        let Some(Granted { request, response }) = granted.take() else { return };
         // A client that does not read the answer gets no session, and its deadline passes.
         if let Ok(None) = self.quic.send_stream(id).stopped() {
             self.establish(now, id.into(), request, response);
