@@ -13,8 +13,11 @@ type Broadcaster struct {
 	handle held[C.wtgram_broadcaster]
 
 	mu      sync.RWMutex
-	members map[uint64]Member // by the id of transport or layer
+	members map[uint64]*membership // by the id of transport or layer
 }
+
+// membership is one stay of a member. A member that leaves and is added again has another one.
+type membership struct{ member Member }
 
 // Member is a *Session, *Transport or *Reliability. A session and its transport are the same
 // member. A broadcaster keeps its members from being garbage collected.
@@ -65,7 +68,7 @@ func NewBroadcaster(options BroadcasterOptions) (*Broadcaster, error) {
 	if options.SlowLimit > 0 {
 		c.slow_policy, c.slow_limit = C.WTGRAM_SLOW_REMOVE, C.uint32_t(options.SlowLimit)
 	}
-	b := &Broadcaster{members: make(map[uint64]Member)}
+	b := &Broadcaster{members: make(map[uint64]*membership)}
 	if err := check(C.wtgram_broadcaster_new(&c, &b.handle.h)); err != nil {
 		return nil, err
 	}
@@ -87,7 +90,7 @@ func (b *Broadcaster) Add(member Member) error {
 	if status != 0 {
 		return status
 	}
-	b.members[member.memberID()] = member
+	b.members[member.memberID()] = &membership{member}
 	return nil
 }
 
@@ -123,36 +126,55 @@ type BroadcastResult struct {
 // that of the broadcast itself.
 func (b *Broadcaster) Broadcast(data []byte, options SendOptions) (accepted int, results []BroadcastResult, err error) {
 	defer runtime.KeepAlive(b)
+	accepted, results, removed, err := b.send(data, options)
+	b.forget(removed)
+	return accepted, results, err
+}
+
+// send broadcasts, and returns the members that the library has removed, too.
+func (b *Broadcaster) send(data []byte, options SendOptions) (accepted int, results []BroadcastResult,
+	removed map[uint64]*membership, err error) {
 	b.mu.RLock()
+	defer b.mu.RUnlock()
 	all := make([]C.wtgram_broadcast_result, len(b.members)+1)
 	var members, taken C.size_t
 	status := Status(C.bridge_broadcast(b.handle.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)),
 		C.int32_t(options.Priority), inMicroseconds(options.TTL), C.uint64_t(options.ReportID), &all[0],
 		C.size_t(len(all)), &members, &taken))
 	if status != 0 {
-		b.mu.RUnlock()
-		return 0, nil, status
+		return 0, nil, nil, status
 	}
 	results = make([]BroadcastResult, min(int(members), len(all)))
-	removed := false
 	for i := range results {
 		c := &all[i]
-		results[i] = BroadcastResult{b.members[uint64(c.member)], check(c.status), uint64(c.evicted), c.removed != 0}
-		removed = removed || c.removed != 0
-	}
-	b.mu.RUnlock()
-	if removed {
-		b.mu.Lock()
-		for i, result := range results {
-			// The program may have added a slow member again meanwhile. If the entry has another
-			// object, it is new and stays.
-			if result.Removed && b.members[uint64(all[i].member)] == result.Member {
-				delete(b.members, uint64(all[i].member))
-			}
+		results[i] = BroadcastResult{nil, check(c.status), uint64(c.evicted), c.removed != 0}
+		kept := b.members[uint64(c.member)]
+		if kept == nil {
+			continue
 		}
-		b.mu.Unlock()
+		results[i].Member = kept.member
+		if results[i].Removed {
+			if removed == nil {
+				removed = make(map[uint64]*membership)
+			}
+			removed[uint64(c.member)] = kept
+		}
 	}
-	return int(taken), results, nil
+	return int(taken), results, removed, nil
+}
+
+// forget removes members that the library has removed, unless the program has added them again meanwhile.
+func (b *Broadcaster) forget(removed map[uint64]*membership) {
+	if len(removed) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, kept := range removed {
+		if b.members[id] == kept {
+			delete(b.members, id)
+		}
+	}
 }
 
 // BroadcasterStats are the counters of a broadcaster. Each member of each broadcast is in exactly

@@ -102,3 +102,30 @@ func TestCloseShutsABroadcasterDown(t *testing.T) {
 		t.Fatalf("%q", data)
 	}
 }
+
+// A member that the library removes because it is slow may be added again before Broadcast has updated its own list.
+func TestAMemberThatIsAddedAgainDuringABroadcastStaysAMember(t *testing.T) {
+	client, _ := pair(t, wtgram.WithQueues(wtgram.QueueOptions{OutgoingMaxBytes: 10, WhenOutgoingFull: wtgram.FullReject}))
+	all := must[*wtgram.Broadcaster](t)(wtgram.NewBroadcaster(wtgram.BroadcasterOptions{SlowLimit: 1}))
+	if err := all.Add(client); err != nil {
+		t.Fatal(err)
+	}
+	tooMuch := make([]byte, 100) // more than its queue holds
+	results := must[[]wtgram.BroadcastResult](t)(all.BroadcastWhile(tooMuch, func() {
+		if err := all.Add(client); err != nil {
+			t.Fatal(err)
+		}
+	}))
+	if len(results) != 1 || !results[0].Removed || !errors.Is(results[0].Err, wtgram.ErrQueueFull) {
+		t.Fatalf("%+v", results)
+	}
+	_, results, err := all.Broadcast([]byte("x"), wtgram.SendOptions{})
+	if err != nil || len(results) != 1 || results[0].Err != nil || results[0].Member != client {
+		t.Fatalf("%+v %v", results, err)
+	}
+	// Without another Add, it is gone for good.
+	results = must[[]wtgram.BroadcastResult](t)(all.BroadcastWhile(tooMuch, func() {}))
+	if len(results) != 1 || !results[0].Removed || all.Len() != 0 || all.Kept() != 0 {
+		t.Fatalf("%+v %d %d", results, all.Len(), all.Kept())
+	}
+}
