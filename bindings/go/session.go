@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"net"
 	"runtime"
 	"sync"
@@ -195,6 +196,43 @@ func (s *Session) CloseWithError(code SessionErrorCode, message string) error {
 
 // Close ends the session with code 0.
 func (s *Session) Close() error { return s.CloseWithError(0, "") }
+
+// Drain asks the peer to end the session soon. The session goes on in both directions until one side
+// closes it. The peer may ignore it, so set a time after which you close the session yourself. A
+// second Drain has no effect.
+func (s *Session) Drain() error {
+	defer runtime.KeepAlive(s)
+	return s.result(Status(C.wtgram_session_drain(s.handle.get())))
+}
+
+// DrainAndClose ends the session in order: it asks the peer to end it soon, lets the datagrams leave
+// that are queued, and closes it with code and message. Until then datagrams still arrive, but
+// sending fails with ErrClosed. If the context ends first, DrainAndClose returns its error, and
+// closes the session nevertheless. If the session ends before for another reason, it returns the
+// *SessionError. For messages of a reliability layer, call Reliability.Drain first.
+func (s *Session) DrainAndClose(ctx context.Context, code SessionErrorCode, message string) error {
+	defer runtime.KeepAlive(s)
+	if len(message) > 1024 || !utf8.ValidString(message) {
+		return ErrInvalidArgument
+	}
+	reason := []byte(message)
+	status := C.wtgram_session_drain_and_close_start(s.handle.get(), C.uint32_t(code), (*C.char)(pointer(reason)), C.size_t(len(reason)))
+	if status != C.WTGRAM_OK {
+		return s.failure(Status(status))
+	}
+	select {
+	case <-s.ctx.Done():
+	case <-ctx.Done():
+		_ = s.close(code, message)
+		return ctx.Err()
+	}
+	_ = s.close(code, message) // so that its handle is freed
+	cause := context.Cause(s.ctx)
+	if how := (*SessionError)(nil); errors.As(cause, &how) && *how == (SessionError{ErrorCode: code, Message: message}) {
+		return nil
+	}
+	return cause
+}
 
 // Context returns a context that is done when the session has ended. Its context.Cause is a
 // *SessionError, which says why.

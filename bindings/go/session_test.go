@@ -103,6 +103,77 @@ func TestWhatArrivedIsReceivedAfterThePeersClose(t *testing.T) {
 	}
 }
 
+func TestThePeerIsAskedToEndSoonAndTheSessionGoesOn(t *testing.T) {
+	client, accepted := pair(t)
+	for range 2 {
+		if err := accepted.Drain(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the client does not hear of it", func() bool { return client.State() == wtgram.SessionDraining })
+	if accepted.State() != wtgram.SessionConnected {
+		t.Fatal(accepted.State())
+	}
+	if err := client.SendDatagram([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, accepted)
+	client.CloseWithError(3, "")
+	<-accepted.Context().Done()
+	var sessionError *wtgram.SessionError
+	if err := accepted.Drain(); !errors.As(err, &sessionError) || sessionError.ErrorCode != 3 {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatIsQueuedLeavesBeforeTheClose(t *testing.T) {
+	server, _, hash := listen(t)
+	// Without a simulated link, on which the close could overtake datagrams.
+	client := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), fmt.Sprintf("https://%s/test", server.Addr()),
+		wtgram.WithCertificateHash(hash), wtgram.WithQueues(wtgram.QueueOptions{OutgoingMaxDatagrams: 1000})))
+	accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	defer accepted.Close()
+	for i := range 300 {
+		if err := client.SendDatagram(fmt.Append(nil, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.DrainAndClose(within(t, patience), 17, "all sent"); err != nil {
+		t.Fatal(err)
+	}
+	var sessionError *wtgram.SessionError
+	<-accepted.Context().Done()
+	if !errors.As(context.Cause(accepted.Context()), &sessionError) || sessionError.ErrorCode != 17 || sessionError.Message != "all sent" {
+		t.Fatal(context.Cause(accepted.Context()))
+	}
+	for i := range 300 {
+		if _, err := accepted.ReceiveDatagram(within(t, patience)); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if err := client.DrainAndClose(t.Context(), 1, ""); !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestAContextEndsTheWaitForWhatIsQueued(t *testing.T) {
+	client, accepted := pair(t)
+	if err := client.DrainAndClose(t.Context(), 1, "\xff"); !errors.Is(err, wtgram.ErrInvalidArgument) {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	// With nothing queued, either may be first.
+	if err := client.DrainAndClose(ended, 18, "given up"); err != nil && err != context.Canceled {
+		t.Fatal(err)
+	}
+	var sessionError *wtgram.SessionError
+	<-accepted.Context().Done()
+	if !errors.As(context.Cause(accepted.Context()), &sessionError) || sessionError.ErrorCode != 18 {
+		t.Fatal(context.Cause(accepted.Context()))
+	}
+}
+
 func TestCloseTwiceAndBadCloses(t *testing.T) {
 	client, _ := pair(t)
 	for _, message := range []string{strings.Repeat("x", 1025), "\xff"} {

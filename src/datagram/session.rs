@@ -27,6 +27,25 @@ impl Session {
         client::connect(url, connect, move |link| Self::of(link, &transport))
     }
 
+    /// Begins to end the session in order: asks the peer to end it soon, accepts no more datagrams,
+    /// and closes it with `code` and `reason` as soon as those that wait have left. A
+    /// [close](link::LinkSession::close) ends it earlier.
+    ///
+    /// Fails with [`InvalidState`](crate::error::Error::InvalidState) if this has begun already.
+    pub fn start_drain_and_close(&self, code: u32, reason: &str) -> Result<()> {
+        self.link.close_when_sent(code, reason, || self.datagrams.outgoing.end_after_this())
+    }
+
+    /// Ends the session in order, as [`Self::start_drain_and_close`] says, and waits for it. At the
+    /// `deadline` the session is closed all the same.
+    ///
+    /// `Ok` says that everything has left. Fails with [`Closed`](crate::error::Error::Closed) if the
+    /// session was closed before, for another reason.
+    pub fn drain_and_close(&self, code: u32, reason: &str, deadline: Deadline) -> Result<()> {
+        self.start_drain_and_close(code, reason)?;
+        self.link.wait_sent(deadline)
+    }
+
     fn of(link: Arc<link::LinkSession>, options: &TransportOptions) -> Result<Self> {
         let datagrams = Transport::open(Arc::clone(&link), options).inspect_err(|_| {
             let _ = link.close(0, "");

@@ -80,6 +80,37 @@ TEST(Session, CodeAndReasonReachThePeer)
     EXPECT_EQ(p.client.try_close_info()->code(), 4711u);
 }
 
+TEST(Session, DrainAsksThePeerAndTheSessionGoesOn)
+{
+    pair p(network::reorders);
+    p.accepted.drain();
+    p.accepted.drain();
+    EXPECT_TRUE(eventually([&] { return p.client.state() == wtgram::session_state::draining; }));
+    EXPECT_EQ(p.accepted.state(), wtgram::session_state::connected);
+    std::uint8_t buffer[16];
+    p.client.transport().send("x");
+    EXPECT_EQ(p.accepted.transport().receive(buffer, patience), 1u);
+    p.client.close(3);
+    EXPECT_EQ(p.accepted.wait_closed(patience).code(), 3u);
+    EXPECT_EQ(p.accepted.try_drain().error(), wtgram::errc::closed);
+}
+
+TEST(Session, DrainAndCloseSendsWhatIsQueuedFirst)
+{
+    for (const bool waits : {false, true}) {
+        pair p(wtgram::transport_options().outgoing_max_datagrams(1000), network::loses);
+        for (int i = 0; i < 300; i++) p.client.transport().send("x");
+        if (waits) p.client.drain_and_close(patience, 17, "all sent");
+        else p.client.drain_and_close_start(17, "all sent");
+        EXPECT_EQ(p.accepted.wait_closed(patience).reason(), "all sent");
+        EXPECT_EQ(p.client.wait_closed(patience).code(), 17u);
+        EXPECT_EQ(p.client.transport().stats().sent, 300u);
+        EXPECT_EQ(p.client.drain_and_close_for(patience).error(), wtgram::errc::closed);
+        EXPECT_EQ(p.client.try_drain_and_close_start().error(), wtgram::errc::closed);
+        EXPECT_THROW(p.client.drain_and_close(patience), wtgram::error);
+    }
+}
+
 TEST(Session, CloseFromAnotherThreadWakesAReceiver)
 {
     pair p(network::loses);

@@ -205,6 +205,10 @@ impl Raw {
         run(self.quic.accept_bi()).expect("a bidirectional stream of the peer")
     }
 
+    pub fn accept_uni(&self) -> RecvStream {
+        run(self.quic.accept_uni()).expect("a unidirectional stream of the peer")
+    }
+
     /// Waits for the end of the connection; returns the HTTP/3 code if our library closed it with
     /// one.
     pub fn closed(&self) -> Option<u64> {
@@ -291,21 +295,26 @@ pub fn status_of(block: &[u8]) -> u16 {
     fields.get(":status").expect(":status").parse().expect("a number")
 }
 
+/// Reads an integer.
+pub fn read_varint(stream: &mut RecvStream) -> u64 {
+    run(read_varint_or_end(stream)).expect("not reset").expect("an integer")
+}
+
 pub fn read_frame(stream: &mut RecvStream) -> Option<(u64, Vec<u8>)> {
     read_frame_or_end(stream).expect("not reset")
 }
 
 fn read_frame_or_end(stream: &mut RecvStream) -> Result<Option<(u64, Vec<u8>)>, u64> {
     run(async {
-        let Some(kind) = read_varint(stream).await? else { return Ok(None) };
-        let length = read_varint(stream).await?.expect("a length");
+        let Some(kind) = read_varint_or_end(stream).await? else { return Ok(None) };
+        let length = read_varint_or_end(stream).await?.expect("a length");
         let mut payload = vec![0; length as usize];
         stream.read_exact(&mut payload).await.expect("the rest of a frame");
         Ok(Some((kind, payload)))
     })
 }
 
-async fn read_varint(stream: &mut RecvStream) -> Result<Option<u64>, u64> {
+async fn read_varint_or_end(stream: &mut RecvStream) -> Result<Option<u64>, u64> {
     let mut bytes = [0; 8];
     match stream.read(&mut bytes[..1]).await {
         Ok(Some(_)) => {}

@@ -141,10 +141,10 @@ impl SendHalf {
     pub fn wait_writable(&self, size: usize, deadline: Deadline) -> Result<()> {
         self.lock().wait_for(For::Room, deadline, |state| {
             state.queue.expire(clock::now());
-            match (state.queue.is_closed(), state.queue.has_room(size)) {
-                (true, _) => Some(Err(Error::Closed)),
-                (false, true) => Some(Ok(())),
-                (false, false) => None,
+            match (state.queue.is_open(), state.queue.has_room(size)) {
+                (false, _) => Some(Err(Error::Closed)),
+                (true, true) => Some(Ok(())),
+                (true, false) => None,
             }
         })
     }
@@ -152,11 +152,11 @@ impl SendHalf {
     /// How many datagrams of `size` bytes fit without an eviction. With 0, only the number of
     /// datagrams counts.
     pub fn free_places(&self, size: usize) -> usize {
-        let (closed, Limits { datagrams, bytes }, waiting) = self.look(|state| {
+        let (open, Limits { datagrams, bytes }, waiting) = self.look(|state| {
             let queue = &state.queue;
-            (queue.is_closed(), queue.config().limits, queue.counters().queued)
+            (queue.is_open(), queue.config().limits, queue.counters().queued)
         });
-        if closed {
+        if !open {
             return 0;
         }
         let free =
@@ -207,7 +207,7 @@ fn push(
         let waited = state.wait_for(For::Room, until, |state| {
             let config = state.queue.config();
             let hopeless = config.policy != FullPolicy::Wait || size > config.limits.bytes;
-            (state.queue.has_room(size) || hopeless || state.queue.is_closed()).then_some(Ok(()))
+            (state.queue.has_room(size) || hopeless || !state.queue.is_open()).then_some(Ok(()))
         });
         match waited {
             Err(Error::TimedOut) if until == deadline => {
@@ -235,7 +235,7 @@ fn push_or_reject(state: &mut Guard<'_>, checked: Result<()>, datagram: &Outgoin
 
 /// A closed queue refuses everything. A datagram that is too large is counted.
 fn refuse(state: &mut Guard<'_>, checked: Result<()>, datagram: &Outgoing<'_>) -> Result<Pushed> {
-    if state.queue.is_closed() {
+    if !state.queue.is_open() {
         return Err(Error::Closed);
     }
     if let Err(Error::TooLarge { .. }) = checked {

@@ -86,6 +86,11 @@ impl SendHalf {
         self.is_ending.load(Ordering::SeqCst)
     }
 
+    /// Accepts nothing from now on. What waits still leaves.
+    pub(super) fn end_after_this(&self) {
+        self.lock().queue.end_after_this();
+    }
+
     /// Accepts nothing from now on, and drops what waits.
     pub(super) fn close(&self) {
         // Before watchers are notified: the lane delivers what has arrived before an upper layer
@@ -140,7 +145,7 @@ impl SendHalf {
             // for one byte would ask again and again.
             let most = self.recent_max_payload().min(queue.config().limits.bytes);
             Ready::CLOSED.when(closed)
-                | Ready::WRITABLE.when(!closed && queue.has_room(most))
+                | Ready::WRITABLE.when(queue.is_open() && queue.has_room(most))
                 | Ready::LOW_WATER.when(!closed && !queue.is_above_high_water())
                 | Ready::OUTCOME.when(queue.outcomes_len() > 0)
         })

@@ -128,7 +128,7 @@ impl DatagramState {
 }
 
 /// Bytes that wait in QUIC's FIFO.
-fn standing(quic: &mut Connection) -> usize {
+pub(super) fn standing(quic: &mut Connection) -> usize {
     let free = quic.datagrams().send_buffer_space();
     QUIC_SEND_BUFFER_BYTES.saturating_sub(free + QUIC_OVERHEAD_BYTES)
 }
@@ -182,6 +182,7 @@ pub(super) struct Feeding {
     fed: bool,
     still_since: Option<Instant>,
     look_at: Option<Instant>,
+    is_more_left: bool,
 }
 
 impl Feeding {
@@ -256,11 +257,17 @@ impl Feeding {
             (0, true) => Some(self.still_since.unwrap_or(now)),
             _ => None,
         };
+        self.is_more_left = waits;
         self.look_at = match left {
             Left::Waiting(look_at) if handed == 0 => look_at,
             _ => None,
         };
         handed > 0
+    }
+
+    /// Whether something was left in the sink when QUIC was fed last.
+    pub(super) fn is_more_left(&self) -> bool {
+        self.is_more_left
     }
 
     /// Counts the datagrams that QUIC dropped unsent, when it holds none. `over` says that QUIC

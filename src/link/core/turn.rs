@@ -165,6 +165,7 @@ impl Core {
                 break;
             }
         }
+        more |= connection.leave_when_sent();
         connection.let_go(now, &mut self.batch);
         let mut is_drained = false;
         while let Some(event) = connection.quic.poll_endpoint_events() {

@@ -3,6 +3,7 @@
 mod admission;
 mod close;
 mod crypto_session;
+mod draining;
 mod endpoints;
 mod hostile_bytes;
 mod hostile_peers;

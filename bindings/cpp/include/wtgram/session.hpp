@@ -197,9 +197,39 @@ class session : public owner<wtgram_session, wtgram_session_free>
         return detail::result(status, stats);
     }
 
-    /// Closes the session. This side is closed at once; code and reason reach the peer in the background. You can still
-    /// receive what has arrived. The reason has at most 1024 bytes of UTF-8; a longer one fails with
-    /// errc::invalid_argument.
+    /// Asks the peer to end the session soon. The session goes on in both directions until one side closes it. The peer
+    /// sees session_state::draining. It may ignore that, so set a time after which you close the session yourself.
+    /// Fails with errc::closed if the session is closed.
+    void drain() const { detail::unwrap(try_drain()); }
+    expected<void> try_drain() const noexcept { return detail::result(wtgram_session_drain(handle_)); }
+    /// Ends the session in order, and waits for it: asks the peer to end it soon, lets the datagrams leave that are
+    /// queued, and closes the session. Until then datagrams still arrive, but sending fails with errc::closed. Fails
+    /// with errc::timed_out (or errc::would_block, with timeout 0) if the timeout elapses first; the session is closed
+    /// even then. Fails with errc::closed if the session was closed before by the peer, another thread or a lost
+    /// connection. For messages of a reliability layer, call reliability::close first.
+    void drain_and_close(duration timeout, std::uint32_t code = 0, std::string_view reason = {}) const
+    {
+        detail::unwrap(drain_and_close_for(timeout, code, reason));
+    }
+    [[nodiscard]] expected<void> drain_and_close_for(duration timeout, std::uint32_t code = 0,
+                                                     std::string_view reason = {}) const noexcept
+    {
+        return detail::result(
+            wtgram_session_drain_and_close(handle_, code, reason.data(), reason.size(), timeout.count()));
+    }
+    /// Begins to do what drain_and_close does, and returns at once. The poller reports readiness::closed when the
+    /// session is closed. To give up what is still queued, call close.
+    void drain_and_close_start(std::uint32_t code = 0, std::string_view reason = {}) const
+    {
+        detail::unwrap(try_drain_and_close_start(code, reason));
+    }
+    expected<void> try_drain_and_close_start(std::uint32_t code = 0, std::string_view reason = {}) const noexcept
+    {
+        return detail::result(wtgram_session_drain_and_close_start(handle_, code, reason.data(), reason.size()));
+    }
+    /// Closes the session. This side is closed at once, and what is queued is dropped; code and reason reach the peer
+    /// in the background. You can still receive what has arrived. The reason has at most 1024 bytes of UTF-8; a longer
+    /// one fails with errc::invalid_argument.
     void close(std::uint32_t code = 0, std::string_view reason = {}) const { detail::unwrap(try_close(code, reason)); }
     expected<void> try_close(std::uint32_t code = 0, std::string_view reason = {}) const noexcept
     {

@@ -69,7 +69,7 @@ pub enum PushError {
     Expired,
     /// There is no place for its outcome. Fetch outcomes and try again. Nothing was counted.
     OutcomesFull,
-    /// The queue is closed. Nothing was counted.
+    /// The queue is closed, or about to be. Nothing was counted.
     Closed,
 }
 
@@ -121,6 +121,8 @@ impl Signs {
 #[repr(C)]
 pub struct SendQueue {
     closed: bool,
+    /// Whether new datagrams are refused although those that wait still leave.
+    is_ending: bool,
     /// How often a setting changed, the level fell to the low-water mark, or the queue was closed.
     changes: u64,
     counters: OutboundCounters,
@@ -140,6 +142,7 @@ impl SendQueue {
     pub fn new(config: SendConfig, lane: usize) -> Self {
         let mut outbound = Self {
             closed: false,
+            is_ending: false,
             changes: 0,
             counters: OutboundCounters::default(),
             sent_sizes: SizeRange::default(),
@@ -221,6 +224,11 @@ impl SendQueue {
         self.closed
     }
 
+    /// Whether it takes new datagrams.
+    pub fn is_open(&self) -> bool {
+        !self.closed && !self.is_ending
+    }
+
     /// Whether the level has reached the high-water mark and not yet fallen to the low-water mark.
     pub(crate) fn is_above_high_water(&self) -> bool {
         self.watermark.is_above()
@@ -243,7 +251,7 @@ impl SendQueue {
 
     /// Puts a datagram in the queue.
     pub fn push(&mut self, now: Instant, datagram: &Outgoing<'_>) -> Result<Pushed, PushError> {
-        if self.closed {
+        if !self.is_open() {
             return Err(PushError::Closed);
         }
         if datagram.report_id.is_some() && !self.outcomes.has_room() {
@@ -374,6 +382,12 @@ impl SendQueue {
         }
         self.tell_level();
         evicted
+    }
+
+    /// Accepts nothing from now on. What waits still leaves.
+    pub fn end_after_this(&mut self) {
+        self.changes += u64::from(self.is_open());
+        self.is_ending = true;
     }
 
     /// Accepts nothing from now on. Counts all that waits as failed and returns its number.

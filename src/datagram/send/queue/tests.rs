@@ -262,6 +262,23 @@ fn close_ends_everything_and_accepts_nothing() {
 }
 
 #[test]
+fn a_queue_that_is_about_to_end_refuses_new_ones_and_lets_the_others_leave() {
+    let now = Instant::now();
+    let mut queue = SendQueue::new(config(2, FullPolicy::Wait), LANE);
+    queue.push(now, &item(now, "1", 1, None)).unwrap();
+    queue.push(now, &item(now, "2", 1, None)).unwrap();
+    assert_eq!(queue.push(now, &item(now, "3", 1, None)), Err(PushError::Full));
+    let before = queue.signs();
+    queue.end_after_this();
+    assert!(queue.signs().invite_after(before), "whoever waits for space must look again");
+    assert_eq!(queue.push(now, &item(now, "3", 1, None)), Err(PushError::Closed));
+    assert_eq!((queue.is_open(), queue.is_closed()), (false, false));
+    assert_eq!(popped(&mut queue, now, 9), ["1", "2"]);
+    assert_eq!((queue.counters().sent.datagrams, queue.counters().failed.datagrams), (2, 0));
+    assert_eq!(queue.push(now, &item(now, "3", 1, None)), Err(PushError::Closed));
+}
+
+#[test]
 fn every_way_to_end_has_its_own_outcome() {
     use OutcomeKind::*;
     let now = Instant::now();

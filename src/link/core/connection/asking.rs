@@ -32,11 +32,11 @@ impl Connection {
     /// Opens our control stream. It stays open, because a critical stream must not end.
     pub(super) fn open_control(&mut self) {
         if self.stage == Stage::Asking
-            && !self.control_is_open
+            && self.control.is_none()
             && self.wants_control()
             && let Some(id) = self.quic.streams().open(Dir::Uni)
         {
-            self.control_is_open = true;
+            self.control = Some(id);
             let preface = self.h3.control_preface();
             self.write(id, preface, false);
         }
@@ -51,7 +51,7 @@ impl Connection {
     /// Sends a client's request as soon as the server's SETTINGS have arrived and a stream may be
     /// opened.
     pub(super) fn ask_now(&mut self) {
-        if self.stage != Stage::Asking || self.h3.peer_settings().is_none() || !self.control_is_open {
+        if self.stage != Stage::Asking || self.h3.peer_settings().is_none() || self.control.is_none() {
             return;
         }
         let Some(Handshake::Client { ask: Some(ask), asked: asked @ false, .. }) =
@@ -255,6 +255,10 @@ impl Connection {
             request,
             response,
         });
+        // The peer may have said so before it answered.
+        if self.h3.is_draining() {
+            self.session.set_draining();
+        }
         match *handshake {
             Handshake::Server { acceptor, began, is_answered, .. } => {
                 let took = now.saturating_duration_since(began);

@@ -7,10 +7,11 @@ use quinn_proto::ConnectionError;
 
 use super::{Connection, GOODBYE, GRACE, Stage};
 use crate::error::Error;
+use crate::link::core::datagrams::standing;
 use crate::link::core::ending::{self, bounded};
-use crate::link::core::session::{CloseInfo, ClosedBy, Last};
+use crate::link::core::session::{CloseInfo, ClosedBy, Last, Words};
 use crate::link::h3::error::{H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED, varint};
-use crate::link::h3::{self, DatagramVerdict, Event, close_bytes};
+use crate::link::h3::{self, DatagramVerdict, Event, Role, close_bytes, drain_bytes};
 
 impl Connection {
     /// The peer acknowledged our last bytes on the CONNECT stream, or does not want them.
@@ -131,12 +132,53 @@ impl Connection {
         }
     }
 
-    /// Sends the peer the code and reason with which the user closed the session.
-    pub(super) fn say_goodbye(&mut self, now: Instant) {
+    /// Sends the peer what the user wants it to know: that the session should end soon, or that it
+    /// has ended.
+    pub(super) fn speak(&mut self, now: Instant) {
         if self.stage != Stage::Open {
             return;
         }
-        let Some((code, reason)) = self.session.take_goodbye() else { return };
+        let Words { drain, leave, goodbye } = self.session.take_words();
+        if drain {
+            self.ask_to_end();
+        }
+        self.leaving |= leave;
+        if let Some((code, reason)) = goodbye {
+            self.say_goodbye(now, code, &reason);
+        }
+    }
+
+    /// Asks the peer to end the session soon. A server's GOAWAY says the same to clients that do not
+    /// know the capsule (draft-ietf-webtrans-http3, "Interaction with the HTTP/3 GOAWAY Frame").
+    fn ask_to_end(&mut self) {
+        if self.h3.role() == Role::Server
+            && let Some(control) = self.control
+        {
+            let bytes = self.h3.goaway();
+            self.write(control, bytes, false);
+        }
+        if let Some(id) = self.connect {
+            self.write(id, drain_bytes(), false);
+        }
+    }
+
+    /// Closes a session that is leaving, if every datagram has left. QUIC's own FIFO counts, too: the
+    /// CLOSE capsule would overtake what is in it. Returns whether it did.
+    pub(in crate::link::core) fn leave_when_sent(&mut self) -> bool {
+        let is_due = self.leaving
+            && self.stage == Stage::Open
+            && self.rare.as_ref().is_none_or(|rare| rare.blocked.is_none())
+            && (self.sink.is_none() || !self.feeding.is_more_left())
+            && standing(&mut self.quic) == 0;
+        if is_due {
+            self.leaving = false;
+            self.session.sent();
+        }
+        is_due
+    }
+
+    /// Sends the peer the code and reason with which the session was closed.
+    fn say_goodbye(&mut self, now: Instant, code: u32, reason: &str) {
         let Some(id) = self.connect else { return };
         self.stage = Stage::Goodbye;
         self.deadline = Some(now + GOODBYE);
@@ -145,7 +187,7 @@ impl Connection {
         }
         // A stream that the peer has stopped carries nothing more and reports nothing either.
         match self.quic.send_stream(id).stopped() {
-            Ok(None) => self.write(id, close_bytes(code, &reason), true),
+            Ok(None) => self.write(id, close_bytes(code, reason), true),
             _ => self.enter_grace(now),
         }
     }

@@ -116,7 +116,10 @@ pub(super) struct Connection {
     /// Where the peer's reset of the CONNECT stream waits, once QUIC is connected.
     connect_reset: Option<Arc<ConnectReset>>,
     socket_address: SocketAddr,
-    control_is_open: bool,
+    /// Whether the session is to be closed when every datagram has left.
+    leaving: bool,
+    /// Our control stream, once it is open.
+    control: Option<StreamId>,
     handshake: Option<Box<Handshake>>,
     /// The deadline of the stage.
     deadline: Option<Instant>,
@@ -192,7 +195,8 @@ impl Connection {
             connect_read: 0,
             connect_reset: None,
             socket_address,
-            control_is_open: false,
+            leaving: false,
+            control: None,
             handshake: Some(Box::new(handshake)),
             deadline: Some(deadline),
             feeding: Feeding::default(),
@@ -237,7 +241,7 @@ impl Connection {
         if let Some(reason) = lost {
             self.lost(&reason);
         }
-        self.say_goodbye(now);
+        self.speak(now);
         self.deadlines(now);
         if self.view.take_mtu_changed() {
             self.feeding.mtu_changed();

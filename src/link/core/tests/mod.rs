@@ -1,6 +1,7 @@
 //! Tests with cores that talk to each other over a small simulated network, in simulated time.
 
 mod asking;
+mod leaving;
 mod paths;
 mod reset_at;
 mod resets;
@@ -27,7 +28,7 @@ use crate::link::tls::{self, ClientCrypto, Extensions, Identity, ServerCrypto};
 use crate::link::{DatagramPath, Lane, LinkSession, endpoint};
 use crate::runtime::lane::Next;
 
-/// The time that every packet takes on its way.
+/// The time that every packet takes on its way, unless a test says otherwise.
 const DELAY: Duration = Duration::from_millis(1);
 
 /// A limit against hanging tests, in simulated time.
@@ -141,6 +142,9 @@ type Rule = Box<dyn FnMut(&mut Train) -> bool>;
 struct Network {
     started: Instant,
     now: Instant,
+    delay: Duration,
+    /// Whether hosts do all their work after each packet, and not only after each train.
+    by_packet: bool,
     hosts: Vec<Host>,
     flight: Vec<Train>,
     rule: Rule,
@@ -163,7 +167,16 @@ impl Network {
         let identity = Identity::load(&IdentitySource::SelfSigned { names: Vec::new() }).unwrap();
         let hosts = vec![Host::new(Secrets::random().unwrap()), Host::new(Secrets::random().unwrap())];
         let rule = Box::new(|_: &mut Train| true);
-        let mut network = Self { started: now, now, hosts, flight: Vec::new(), rule, identity };
+        let mut network = Self {
+            started: now,
+            now,
+            delay: DELAY,
+            by_packet: false,
+            hosts,
+            flight: Vec::new(),
+            rule,
+            identity,
+        };
         let door = network.serve(server());
         (network, door)
     }
@@ -232,11 +245,20 @@ impl Network {
         (Pipe::of(attempt.session), Pipe::of(door.sessions.lock().remove(0)))
     }
 
-    /// Delivers the trains that are on their way, which takes [`DELAY`].
+    /// Delivers the trains that are on their way, which takes the network's delay.
     fn deliver(&mut self) {
-        self.now += DELAY;
+        self.now += self.delay;
         for mut train in std::mem::take(&mut self.flight) {
-            if (self.rule)(&mut train) {
+            if !(self.rule)(&mut train) {
+                continue;
+            }
+            if self.by_packet {
+                for packet in train.packets() {
+                    let one = Train { stride: packet.len(), bytes: packet.to_vec(), ..train.clone() };
+                    self.hosts.iter_mut().for_each(|host| host.receive(self.now, &one));
+                    self.hosts.iter_mut().for_each(|host| host.settle(self.now));
+                }
+            } else {
                 self.hosts.iter_mut().for_each(|host| host.receive(self.now, &train));
             }
         }

@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 use super::capsule::{Capsule, CapsuleReader};
 use super::connect::{ConnectRequest, ConnectResponse};
 use super::error::{
-    ConnectionError, Fault, H3_EXCESSIVE_LOAD, H3_FRAME_UNEXPECTED, H3_MESSAGE_ERROR, StreamFault,
-    WT_BUFFERED_STREAM_REJECTED, WT_SESSION_GONE,
+    ConnectionError, Fault, H3_EXCESSIVE_LOAD, H3_FRAME_UNEXPECTED, H3_MESSAGE_ERROR, H3_REQUEST_REJECTED,
+    StreamFault, WT_BUFFERED_STREAM_REJECTED, WT_SESSION_GONE,
 };
 use super::fields::{headers_frame, section_bytes};
-use super::frame::{Frame, FrameReader, MAX_HEADERS_BYTES, MAX_SETTINGS_BYTES, Place};
+use super::frame::{Frame, FrameReader, MAX_HEADERS_BYTES, MAX_SETTINGS_BYTES, Place, goaway_bytes};
 use super::request::{RequestStream, Section, Wants, section, truncated_frame};
 use super::settings::{PeerSettings, Role};
 use super::types::MAX_CAPSULE_BYTES;
@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 
 /// The most request streams at once whose HEADERS are not complete.
 pub const MAX_REQUESTS: usize = 4;
+/// The distance between the ids of two request streams (RFC 9000 section 2.1).
+const REQUEST_STEP: u64 = 4;
 /// Capsule bytes that a client may send before its session is accepted.
 pub const MAX_EARLY_BYTES: usize = 4 * 1024;
 /// The most bytes of a peer that are kept between calls: unfinished header blocks (a client's one
@@ -123,6 +125,10 @@ pub struct SessionMachine {
     held: VecDeque<Event>,
     events: VecDeque<Event>,
     draining: bool,
+    /// Server: the first request that the client has not made yet.
+    next_request: u64,
+    /// Server: the first request that is refused because of our GOAWAY.
+    goaway: Option<u64>,
 }
 
 impl SessionMachine {
@@ -146,6 +152,8 @@ impl SessionMachine {
             held: VecDeque::new(),
             events: VecDeque::new(),
             draining: false,
+            next_request: 0,
+            goaway: None,
         }
     }
 
@@ -237,6 +245,7 @@ impl SessionMachine {
         if self.connect_stream_id() == Some(id) {
             return self.connect_data(data, fin);
         }
+        self.next_request = self.next_request.max(id + REQUEST_STEP);
         let mut rest = data;
         let index = self.requests.iter().position(|stream| stream.0 == id);
         let mut stream = index.map_or_else(RequestStream::new, |index| self.requests.swap_remove(index).1);
@@ -247,6 +256,10 @@ impl SessionMachine {
                 }
                 self.requests.push((id, stream));
                 Ok(StreamVerdict::Continue)
+            }
+            // RFC 9114 section 5.2: canceled, so that the client can send them elsewhere.
+            Ok(Wants::Status(_) | Wants::Session(..)) if self.goaway.is_some_and(|first| id >= first) => {
+                Ok(StreamVerdict::Refuse { code: H3_REQUEST_REJECTED })
             }
             Ok(Wants::Status(status)) => Ok(StreamVerdict::Respond { bytes: plain_response(status) }),
             // There is one session per connection. Draft section 5.2 leaves 429 or a reset.
@@ -301,6 +314,17 @@ impl SessionMachine {
         let reader = FrameReader::new(Place::Response);
         self.connect = Some(ConnectStream { id: stream_id, reader, phase: Phase::Connecting });
         Ok(headers_frame(request.fields(protocol)))
+    }
+
+    /// Whether the peer has asked to end the session soon.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Server: the bytes that ask the client for no more requests, to be written on our control
+    /// stream. Those that it has made are still answered.
+    pub(crate) fn goaway(&mut self) -> Vec<u8> {
+        goaway_bytes(*self.goaway.get_or_insert(self.next_request))
     }
 
     /// Server: the bytes that accept the request, to be written on the CONNECT stream, which stays

@@ -367,6 +367,20 @@ fn goaway_and_drain_are_said_once_together() {
 }
 
 #[test]
+fn after_our_goaway_new_requests_are_rejected_and_those_made_before_are_answered() {
+    let mut session = accepted();
+    let begun = connect_frame();
+    assert_eq!(session.bidi_data(4, &begun[..5], false), CONTINUE);
+    assert_eq!(session.goaway(), goaway_bytes(8), "it names the first request that the client has not made");
+    assert!(matches!(session.bidi_data(4, &begun[5..], false), Ok(StreamVerdict::Respond { .. })));
+    assert_eq!(session.bidi_data(8, &begun, false), refused(H3_REQUEST_REJECTED));
+    assert_eq!(session.bidi_data(12, &[0x40, 0x41, 0x00], false), refused(WT_BUFFERED_STREAM_REJECTED));
+    assert_eq!(session.goaway(), goaway_bytes(8), "its number does not change");
+    session.bidi_data(CONNECT, &close_bytes(5, ""), false).unwrap();
+    assert_eq!(events(&mut session), [closed(5, "")], "the session goes on until it is closed");
+}
+
+#[test]
 fn a_second_connect_is_answered_429_and_the_session_lives() {
     for mut session in [requested(), accepted()] {
         let Ok(StreamVerdict::Respond { bytes }) = session.bidi_data(4, &connect_frame(), false) else {

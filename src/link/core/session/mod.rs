@@ -1,4 +1,7 @@
-//! A WebTransport session as its user sees it: state, addresses, statistics, closing.
+//! A WebTransport session as its user sees it: state, addresses, statistics, and its end
+//! (`leaving`).
+
+mod leaving;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -18,12 +21,11 @@ use crate::error::{Error, Result};
 use crate::link::h3::ConnectRequest;
 use crate::link::memory::MemoryBudget;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
-use crate::runtime::wait::{Deadline, wait_for};
 use crate::runtime::waiters::Lead;
 use crate::runtime::{CloseOnShutdown, clock};
-
-/// The longest close reason, in bytes of UTF-8 (draft-ietf-webtrans-http3 section 6).
-pub const MAX_CLOSE_REASON_BYTES: usize = 1024;
+use leaving::End;
+pub(in crate::link) use leaving::Words;
+pub use leaving::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
 
 /// The phase of a session's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,30 +38,6 @@ pub enum Phase {
     Draining,
     /// The session is over.
     Closed,
-}
-
-/// Which side ended a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClosedBy {
-    /// This side.
-    Local,
-    /// The peer, with its own code and reason.
-    Peer,
-    /// The connection below: lost, timed out, or broken by a protocol error on either side.
-    Transport,
-}
-
-/// The close information of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CloseInfo {
-    /// Which side ended it.
-    pub by: ClosedBy,
-    /// Application code; 0 where there is none.
-    pub code: u32,
-    /// Application reason, or what happened to the connection; at most [`MAX_CLOSE_REASON_BYTES`].
-    pub reason: String,
-    /// QUIC or HTTP/3 error code when `by` is [`ClosedBy::Transport`], else 0.
-    pub transport_error: u64,
 }
 
 /// Figures of the connection under a session.
@@ -172,9 +150,7 @@ pub struct LinkSession {
 
 struct Shared {
     phase: Phase,
-    close: Option<CloseInfo>,
-    /// Code and reason to send to the peer.
-    goodbye: Option<(u32, String)>,
+    end: End,
     /// Where its datagrams come from and go to, until its connection takes the sink.
     sink: Option<Arc<dyn Datagrams>>,
     last: Option<Box<Last>>,
@@ -191,8 +167,7 @@ impl LinkSession {
         Arc::new(Self {
             shared: Mutex::new(Shared {
                 phase: Phase::Connecting,
-                close: None,
-                goodbye: None,
+                end: End::default(),
                 sink: None,
                 last: None,
             }),
@@ -300,36 +275,6 @@ impl LinkSession {
         Ok((last.stats.clone(), last.remote, last.local_ip))
     }
 
-    /// Ends the session. It is closed for its users from now on, and `code` and `reason` are on
-    /// their way to the peer.
-    ///
-    /// A reason longer than [`MAX_CLOSE_REASON_BYTES`] is refused. Closing again does nothing.
-    pub fn close(&self, code: u32, reason: &str) -> Result<()> {
-        if reason.len() > MAX_CLOSE_REASON_BYTES {
-            return Err(Error::InvalidArgument(Cow::Borrowed("a close reason has at most 1024 bytes")));
-        }
-        let closed =
-            self.end(CloseInfo { by: ClosedBy::Local, code, reason: reason.to_owned(), transport_error: 0 });
-        if closed {
-            self.shared.lock().goodbye = Some((code, reason.to_owned()));
-            if let Ok(path) = self.datagram_path() {
-                path.wake();
-            }
-        }
-        Ok(())
-    }
-
-    /// The close information, once the session is over.
-    pub fn close_info(&self) -> Option<CloseInfo> {
-        self.shared.lock().close.clone()
-    }
-
-    /// Waits until the session is over. Code and reason leave for the peer in the background;
-    /// `runtime::shutdown` waits for them.
-    pub fn wait_closed(&self, deadline: Deadline) -> Result<CloseInfo> {
-        wait_for(&mut self.shared.lock(), &self.changed, deadline, |shared| shared.close.clone().map(Ok))
-    }
-
     pub(in crate::link) fn set_established(&self, established: Established) {
         // A session is established once. A second value can only come from a defect and changes
         // nothing.
@@ -339,25 +284,6 @@ impl LinkSession {
 
     pub(in crate::link) fn set_draining(&self) {
         self.advance(Phase::Draining);
-    }
-
-    /// Records the first close information; `false` when there was some already.
-    pub(in crate::link) fn end(&self, info: CloseInfo) -> bool {
-        {
-            let mut shared = self.shared.lock();
-            if shared.close.is_some() {
-                return false;
-            }
-            shared.close = Some(info);
-            shared.phase = Phase::Closed;
-        }
-        self.tell();
-        true
-    }
-
-    /// Takes the code and reason to send to the peer, once.
-    pub(in crate::link) fn take_goodbye(&self) -> Option<(u32, String)> {
-        self.shared.lock().goodbye.take()
     }
 
     /// Takes the sink, once.
