@@ -4323,6 +4323,11 @@ typedef enum {
   /** The peer is silent (see `wtgram_heartbeat_options`). */
   WTGRAM_READY_PEER_SILENT = 512,
   /**
+   * The peer has asked to end the session soon (see `wtgram_session_drain`). Reported for the
+   * session, until it is closed.
+   */
+  WTGRAM_READY_DRAINING = 1024,
+  /**
    * Not reported; combine it with the others: after one report the object is not reported again
    * until `wtgram_poller_modify`.
    */

@@ -23,7 +23,7 @@ type Session struct {
 type session struct {
 	handle    held[C.wtgram_session]
 	datagrams held[C.wtgram_transport]
-	state     *source // of the session: closed
+	state     *source // of the session: draining, closed
 	path      *source // of its datagrams: all that follows
 	readable  waitQueue
 	writable  waitQueue
@@ -35,6 +35,8 @@ type session struct {
 	remote    net.Addr
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
+	draining  chan struct{}
+	drained   sync.Once // closes draining
 
 	mu     sync.Mutex
 	closed bool // by our side: the handle is no longer used
@@ -64,7 +66,8 @@ func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	}
 	s.local, s.remote = udpAddress(local), udpAddress(remote)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.state = p.source(handle.id, func(uint32) { s.end() })
+	s.draining = make(chan struct{})
+	s.state = p.source(handle.id, s.changed)
 	s.path = p.source(s.datagrams.get().id, s.ready)
 	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READY_READABLE, lingers: whileReadable}
 	s.writable = waitQueue{source: s.path, what: C.WTGRAM_READY_WRITABLE, lingers: whileFull}
@@ -72,10 +75,18 @@ func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_READY_LOW_WATER}
 	s.resized = waitQueue{source: s.path, what: C.WTGRAM_READY_SIZE_CHANGED}
 	s.silent = waitQueue{source: s.path, what: C.WTGRAM_READY_PEER_SILENT}
-	s.state.arm(C.WTGRAM_READY_CLOSED)
+	s.state.arm(C.WTGRAM_READY_CLOSED | C.WTGRAM_READY_DRAINING)
 	result := &Session{s}
 	runtime.AddCleanup(result, func(s *session) { s.abandon() }, s)
 	return result, nil
+}
+
+// changed is called when the peer has asked to end the session soon, and when it has ended.
+func (s *session) changed(what uint32) {
+	s.drained.Do(func() { close(s.draining) })
+	if what&C.WTGRAM_READY_CLOSED != 0 {
+		s.end()
+	}
 }
 
 func (s *session) ready(what uint32) {
@@ -204,6 +215,10 @@ func (s *Session) Drain() error {
 	defer runtime.KeepAlive(s)
 	return s.result(Status(C.wtgram_session_drain(s.handle.get())))
 }
+
+// Draining returns a channel that is closed when the peer asks to end the session soon, and when the
+// session ends. Then it is time to close the session, and to look for another one.
+func (s *Session) Draining() <-chan struct{} { return s.draining }
 
 // DrainAndClose ends the session in order: it asks the peer to end it soon, lets the datagrams leave
 // that are queued, and closes it with code and message. Until then datagrams still arrive, but

@@ -110,9 +110,20 @@ func TestThePeerIsAskedToEndSoonAndTheSessionGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the client does not hear of it", func() bool { return client.State() == wtgram.SessionDraining })
-	if accepted.State() != wtgram.SessionConnected {
-		t.Fatal(accepted.State())
+	select {
+	case <-client.Draining():
+	case <-time.After(patience):
+		t.Fatal("the client does not hear of it")
+	}
+	if client.State() != wtgram.SessionDraining || accepted.State() != wtgram.SessionConnected {
+		t.Fatal(client.State(), accepted.State())
+	}
+	select {
+	case <-accepted.Draining():
+		t.Fatal("nobody asked the server")
+	case <-client.Context().Done():
+		t.Fatal("the session has ended")
+	default:
 	}
 	if err := client.SendDatagram([]byte("x")); err != nil {
 		t.Fatal(err)
@@ -120,6 +131,7 @@ func TestThePeerIsAskedToEndSoonAndTheSessionGoesOn(t *testing.T) {
 	receive(t, accepted)
 	client.CloseWithError(3, "")
 	<-accepted.Context().Done()
+	<-accepted.Draining() // so that nobody waits for ever
 	var sessionError *wtgram.SessionError
 	if err := accepted.Drain(); !errors.As(err, &sessionError) || sessionError.ErrorCode != 3 {
 		t.Fatal(err)

@@ -48,6 +48,9 @@ pub enum wtgram_readiness {
     WTGRAM_READY_ALERT = 256,
     /// The peer is silent (see `wtgram_heartbeat_options`).
     WTGRAM_READY_PEER_SILENT = 512,
+    /// The peer has asked to end the session soon (see `wtgram_session_drain`). Reported for the
+    /// session, until it is closed.
+    WTGRAM_READY_DRAINING = 1024,
     /// Not reported; combine it with the others: after one report the object is not reported again
     /// until `wtgram_poller_modify`.
     WTGRAM_READY_ONE_SHOT = 1 << 30,

@@ -34,6 +34,8 @@ impl Ready {
     pub const ALERT: Self = Self(1 << 8);
     /// The heartbeat's watch reports a silent peer.
     pub const PEER_SILENT: Self = Self(1 << 9);
+    /// The peer has asked to end the session soon.
+    pub const DRAINING: Self = Self(1 << 10);
 
     /// Whether no condition holds.
     pub fn is_empty(self) -> bool {

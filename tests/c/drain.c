@@ -51,6 +51,54 @@ static void either_side_asks_and_the_session_goes_on(void)
     }
 }
 
+/* Waits for one event, and checks that it reports exactly this. */
+static void expect_ready(wtgram_poller poller, uint32_t ready)
+{
+    wtgram_event event;
+    size_t count = 0;
+    CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, &event, 1, &count));
+    CHECK_UINT(count, 1);
+    CHECK_UINT(event.ready, ready);
+}
+
+static void a_poller_reports_it_until_the_session_is_closed(void)
+{
+    struct pair pair;
+    for (int from_client = 0; from_client <= 1; from_client++) {
+        wtgram_poller poller;
+        wtgram_event event;
+        size_t count = 0;
+        pair_open(&pair, NULL);
+        wtgram_session asks = from_client ? pair.client : pair.accepted;
+        wtgram_session asked = from_client ? pair.accepted : pair.client;
+        TEST("DRAINING is reported for the session that was asked, again and again");
+        CHECK_OK(wtgram_poller_new(&poller));
+        CHECK_OK(wtgram_poller_add(poller, asked.id, WTGRAM_READY_DRAINING, 1));
+        CHECK_OK(wtgram_poller_add(poller, asks.id, WTGRAM_READY_DRAINING, 2));
+        CHECK_STATUS(wtgram_poller_wait(poller, 20 * MILLISECOND_US, &event, 1, &count), WTGRAM_ERROR_TIMED_OUT);
+        CHECK_OK(wtgram_session_drain(asks));
+        for (int i = 0; i < 3; i++) expect_ready(poller, WTGRAM_READY_DRAINING);
+        TEST("a session that was asked before it was added is reported at once, and once if one shot");
+        CHECK_OK(wtgram_poller_remove(poller, asked.id));
+        CHECK_OK(wtgram_poller_add(poller, asked.id, WTGRAM_READY_DRAINING | WTGRAM_READY_ONE_SHOT, 1));
+        expect_ready(poller, WTGRAM_READY_DRAINING);
+        CHECK_STATUS(wtgram_poller_wait(poller, 0, &event, 1, &count), WTGRAM_ERROR_WOULD_BLOCK);
+        TEST("it is still connected, and a closed session drains no more");
+        CHECK_OK(wtgram_poller_modify(poller, asked.id, WTGRAM_READY_DRAINING | WTGRAM_READY_CONNECTED, 1));
+        expect_ready(poller, WTGRAM_READY_DRAINING | WTGRAM_READY_CONNECTED);
+        CHECK_OK(wtgram_poller_remove(poller, asks.id));
+        CHECK_OK(wtgram_session_close(asked, 0, NULL, 0));
+        expect_ready(poller, WTGRAM_READY_CLOSED);
+        TEST("a transport or a server never drains");
+        CHECK_STATUS(wtgram_poller_add(poller, pair.client_datagrams.id, WTGRAM_READY_DRAINING, 3),
+                     WTGRAM_ERROR_INVALID_ARGUMENT);
+        CHECK_STATUS(wtgram_poller_add(poller, pair.server.id, WTGRAM_READY_DRAINING, 3),
+                     WTGRAM_ERROR_INVALID_ARGUMENT);
+        wtgram_poller_free(poller);
+        pair_free(&pair);
+    }
+}
+
 enum { DATAGRAMS = 300, DATAGRAM_LENGTH = 100 };
 
 /* Receives until the transport is closed, and returns how many datagrams there were. */
@@ -181,6 +229,7 @@ static void bad_reasons_are_refused_and_change_nothing(void)
 int main(void)
 {
     either_side_asks_and_the_session_goes_on();
+    a_poller_reports_it_until_the_session_is_closed();
     what_is_queued_leaves_before_the_close();
     what_cannot_leave_does_not_keep_the_session_open();
     bad_reasons_are_refused_and_change_nothing();

@@ -73,6 +73,26 @@ TEST(Poller, ServersAndSessionsAreObjectsToo)
     EXPECT_TRUE(ready[0].closed());
 }
 
+TEST(Poller, ASessionThatShouldEndSoonIsReportedUntilItIsClosed)
+{
+    pair p(network::loses);
+    const auto poller = wtgram::poller::make();
+    wtgram::event events[8];
+    poller.add(p.client, readiness::draining, 7);
+    EXPECT_TRUE(poller.wait(events, 10ms).empty());
+    p.accepted.drain();
+    for (int i = 0; i < 2; i++) {
+        const auto ready = poller.wait(events, patience);
+        ASSERT_EQ(ready.size(), 1u);
+        EXPECT_TRUE(ready[0].draining() && !ready[0].closed());
+    }
+    p.client.close();
+    const auto ready = poller.wait(events, patience);
+    ASSERT_EQ(ready.size(), 1u);
+    EXPECT_TRUE(ready[0].closed() && !ready[0].draining());
+    EXPECT_EQ(poller.try_add(p.client.transport(), readiness::draining).error(), wtgram::errc::invalid_argument);
+}
+
 TEST(Poller, ModifyAndRemove)
 {
     pair p(network::loses);

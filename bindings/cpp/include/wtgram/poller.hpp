@@ -22,6 +22,7 @@ enum class readiness : std::uint32_t {
     outcome = WTGRAM_READY_OUTCOME, ///< An outcome can be fetched.
     alert = WTGRAM_READY_ALERT, ///< A monitor has an alert to fetch.
     peer_silent = WTGRAM_READY_PEER_SILENT, ///< The peer is silent (see heartbeat_options::silent_after).
+    draining = WTGRAM_READY_DRAINING, ///< The peer asked to end the session soon (see session::drain).
     /// Combine it with others: after one report the object is not reported again until modify.
     one_shot = WTGRAM_READY_ONE_SHOT,
 };
@@ -43,6 +44,7 @@ struct event : wtgram_event {
     bool size_changed() const noexcept { return (ready & WTGRAM_READY_SIZE_CHANGED) != 0; }
     bool has_outcome() const noexcept { return (ready & WTGRAM_READY_OUTCOME) != 0; }
     bool has_alert() const noexcept { return (ready & WTGRAM_READY_ALERT) != 0; }
+    bool draining() const noexcept { return (ready & WTGRAM_READY_DRAINING) != 0; }
     bool peer_silent() const noexcept { return (ready & WTGRAM_READY_PEER_SILENT) != 0; }
 };
 static_assert(sizeof(event) == sizeof(wtgram_event) && std::is_standard_layout_v<event>);

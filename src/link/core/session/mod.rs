@@ -337,13 +337,14 @@ impl Pollable for LinkSession {
     fn ready(&self) -> Ready {
         match self.phase() {
             Phase::Connecting => Ready::NONE,
-            Phase::Connected | Phase::Draining => Ready::CONNECTED,
+            Phase::Connected => Ready::CONNECTED,
+            Phase::Draining => Ready::CONNECTED | Ready::DRAINING,
             Phase::Closed => Ready::CLOSED,
         }
     }
 
     fn possible(&self) -> Ready {
-        Ready::CONNECTED | Ready::CLOSED
+        Ready::CONNECTED | Ready::DRAINING | Ready::CLOSED
     }
 
     fn watchers(&self) -> &Watchers {

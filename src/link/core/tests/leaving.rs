@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::link::core::session::{CloseInfo, ClosedBy, Phase};
-use crate::runtime::readiness::{Pollable, Watcher};
+use crate::runtime::readiness::{Pollable, Ready, Watcher};
 use crate::runtime::wait::Deadline;
 
 /// A session: the network, the client's end and the server's end.
@@ -29,7 +29,9 @@ fn either_side_asks_the_other_to_end_the_session_soon_and_both_go_on() {
         let (one, other) = if from_client { (&client, &accepted) } else { (&accepted, &client) };
         one.session.drain().unwrap();
         network.run_until("the other hears of it", |_| other.session.phase() == Phase::Draining);
+        assert_eq!(other.session.ready(), Ready::CONNECTED | Ready::DRAINING);
         assert_eq!(one.session.phase(), Phase::Connected, "nobody asked this side");
+        assert_eq!(one.session.ready(), Ready::CONNECTED);
         exchange(&mut network, one, other);
         one.session.drain().unwrap();
         other.session.drain().unwrap();
@@ -39,6 +41,7 @@ fn either_side_asks_the_other_to_end_the_session_soon_and_both_go_on() {
         network.run_until("it is closed", |_| other.session.is_closed());
         let info = CloseInfo { by: ClosedBy::Peer, code: 4, reason: "in the end".into(), transport_error: 0 };
         assert_eq!(other.session.close_info(), Some(info));
+        assert_eq!(other.session.ready(), Ready::CLOSED);
         assert_eq!(one.session.drain(), Err(Error::Closed));
         assert_eq!(other.session.drain(), Err(Error::Closed));
     }
