@@ -25,7 +25,7 @@ mod mailbox;
 mod rate_limit;
 pub mod session;
 #[cfg(test)]
-mod tests;
+pub(in crate::link) mod tests;
 mod timers;
 mod turn;
 

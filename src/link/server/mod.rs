@@ -103,6 +103,29 @@ impl<T: Send + 'static> Server<T> {
         options: &ListenOptions,
         prepare: impl Fn(Arc<LinkSession>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<Arc<Self>> {
+        let home = udp::next_lane()?;
+        let socket = udp::bind(options.host, options.port, &options.connection)?;
+        let address = socket.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
+        let socket = udp::Prepared::new(socket)?;
+        let server = Self::on_lane(options, home.lane(), address, socket.may_fragment(), prepare)?;
+        if let Err(error) = home.open(server.endpoint(), socket) {
+            server.close();
+            return Err(error);
+        }
+        let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&server) as _;
+        runtime::close_on_shutdown(closer);
+        Ok(server)
+    }
+
+    /// A server whose packets come and go through a socket of `lane` at `local_address`, which may
+    /// be a simulated one. `may_fragment` says that the socket lets the network fragment packets.
+    pub(in crate::link) fn on_lane(
+        options: &ListenOptions,
+        lane: &Arc<Lane>,
+        local_address: SocketAddr,
+        may_fragment: bool,
+        prepare: impl Fn(Arc<LinkSession>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<Arc<Self>> {
         if options.handshake_timeout.is_zero() || options.handshake_timeout > MAX_HANDSHAKE_TIMEOUT {
             return Err(Error::InvalidArgument(
                 "the handshake timeout must be more than 0 and at most a day".into(),
@@ -123,17 +146,11 @@ impl<T: Send + 'static> Server<T> {
         let secrets = Secrets::random()?;
         let mut config = secrets.server_config(crypto);
         config.transport_config(transport);
-        let home = udp::next_lane()?;
-        let lane = Arc::clone(home.lane());
-        let socket = udp::bind(options.host, options.port, &options.connection)?;
-        let local_address =
-            socket.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
-        let socket = udp::Prepared::new(socket)?;
-        let quic = endpoint::quic(&secrets, lane.index(), Some(config.clone()), socket.may_fragment());
+        let quic = endpoint::quic(&secrets, lane.index(), Some(config.clone()), may_fragment);
         let certificate_hash = identity.certificate_hash()?;
         let server = Arc::new_cyclic(|me| Self {
             endpoint: OnceCell::new(),
-            lane: Arc::clone(&lane),
+            lane: Arc::clone(lane),
             me: Weak::clone(me),
             config,
             options: options.connection.clone(),
@@ -161,13 +178,11 @@ impl<T: Send + 'static> Server<T> {
         let acceptor = Arc::clone(&server) as Arc<dyn Acceptor>;
         let endpoint = lane.core().add_endpoint(quic, local_address, Some(acceptor));
         let _ = server.endpoint.set(endpoint);
-        if let Err(error) = home.open(endpoint, socket) {
-            server.close();
-            return Err(error);
-        }
-        let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&server) as _;
-        runtime::close_on_shutdown(closer);
         Ok(server)
+    }
+
+    fn endpoint(&self) -> EndpointKey {
+        *self.endpoint.get().expect("a server is on its lane before anybody has it")
     }
 
     /// The address on which it listens.
@@ -299,3 +314,6 @@ impl<T: Send + 'static> Watcher for LeavesBacklog<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,19 +37,19 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The most turns that a host takes at one instant. A host that takes more never rests.
 const MOST_TURNS: usize = 10_000;
 
-fn at(host: u8, port: u16) -> SocketAddr {
+pub(in crate::link) fn at(host: u8, port: u16) -> SocketAddr {
     ([10, 0, 0, host], port).into()
 }
 
 /// The packets that one `send` of a socket gave to the network.
 #[derive(Debug, Clone)]
-struct Train {
-    from: SocketAddr,
-    to: SocketAddr,
+pub(in crate::link) struct Train {
+    pub(in crate::link) from: SocketAddr,
+    pub(in crate::link) to: SocketAddr,
     ecn: Option<EcnCodepoint>,
     /// The length of each packet but the last.
     stride: usize,
-    bytes: Vec<u8>,
+    pub(in crate::link) bytes: Vec<u8>,
 }
 
 impl Train {
@@ -59,9 +59,9 @@ impl Train {
 }
 
 /// The sockets of a host.
-struct Sockets {
+pub(in crate::link) struct Sockets {
     segments: usize,
-    addresses: BTreeMap<EndpointKey, SocketAddr>,
+    pub(in crate::link) addresses: BTreeMap<EndpointKey, SocketAddr>,
     sent: Vec<Train>,
 }
 
@@ -81,10 +81,10 @@ impl Wire for Sockets {
 }
 
 /// A machine with a lane and as many sockets as it needs.
-struct Host {
-    lane: Arc<Lane>,
+pub(in crate::link) struct Host {
+    pub(in crate::link) lane: Arc<Lane>,
     secrets: Secrets,
-    sockets: Sockets,
+    pub(in crate::link) sockets: Sockets,
     next: Next,
 }
 
@@ -136,24 +136,26 @@ impl Host {
 }
 
 /// What the network does to a train. It loses the train if this returns `false`.
-type Rule = Box<dyn FnMut(&mut Train) -> bool>;
+pub(in crate::link) type Rule = Box<dyn FnMut(&mut Train) -> bool>;
 
 /// Hosts, and the trains between them.
-struct Network {
+pub(in crate::link) struct Network {
     started: Instant,
-    now: Instant,
+    pub(in crate::link) now: Instant,
     delay: Duration,
     /// Whether hosts do all their work after each packet, and not only after each train.
     by_packet: bool,
-    hosts: Vec<Host>,
+    pub(in crate::link) hosts: Vec<Host>,
     flight: Vec<Train>,
-    rule: Rule,
+    pub(in crate::link) rule: Rule,
     identity: Identity,
+    /// The hash of the certificate that clients trust.
+    pub(in crate::link) trusted: [u8; 32],
 }
 
 /// The host of clients, and the host of servers.
 const CLIENT: usize = 0;
-const SERVER: usize = 1;
+pub(in crate::link) const SERVER: usize = 1;
 
 /// Where the first server listens.
 fn server() -> SocketAddr {
@@ -162,7 +164,7 @@ fn server() -> SocketAddr {
 
 impl Network {
     /// A host for clients and one with a server at [`server`], whose door is returned.
-    fn new() -> (Self, Arc<Door>) {
+    pub(in crate::link) fn new() -> (Self, Arc<Door>) {
         let now = Instant::now();
         let identity = Identity::load(&IdentitySource::SelfSigned { names: Vec::new() }).unwrap();
         let hosts = vec![Host::new(Secrets::random().unwrap()), Host::new(Secrets::random().unwrap())];
@@ -175,6 +177,7 @@ impl Network {
             hosts,
             flight: Vec::new(),
             rule,
+            trusted: identity.certificate_hash().unwrap(),
             identity,
         };
         let door = network.serve(server());
@@ -203,9 +206,8 @@ impl Network {
 
     /// Begins to connect from `from` to `to`. The first packets leave in the next turn of the
     /// clients.
-    fn attempt(&mut self, from: SocketAddr, to: SocketAddr) -> Attempt {
-        let hash = self.identity.certificate_hash().unwrap();
-        let (tls, _) = tls::client_config(&Trust::CertificateHashes(vec![hash])).unwrap();
+    pub(in crate::link) fn attempt(&mut self, from: SocketAddr, to: SocketAddr) -> Attempt {
+        let (tls, _) = tls::client_config(&Trust::CertificateHashes(vec![self.trusted])).unwrap();
         let mut config = ClientConfig::new(Arc::new(ClientCrypto::new(tls, Extensions::default())));
         let (transport, view) = endpoint::transport_config(&ConnectionOptions::default(), false).unwrap();
         config.transport_config(transport);
@@ -233,16 +235,21 @@ impl Network {
 
     /// A session from `from` to the server at `door`: the client's end and the server's end.
     fn session(&mut self, from: SocketAddr, to: SocketAddr, door: &Door) -> (Arc<Pipe>, Arc<Pipe>) {
+        let client = self.client(from, to);
+        self.run_until("the session is accepted", |_| !door.sessions.lock().is_empty());
+        (client, Pipe::of(door.sessions.lock().remove(0)))
+    }
+
+    /// A client's end of a session from `from` to `to`.
+    pub(in crate::link) fn client(&mut self, from: SocketAddr, to: SocketAddr) -> Arc<Pipe> {
         let attempt = self.attempt(from, to);
         self.run_until("QUIC is connected", |_| attempt.state.lock().connected);
         let request = ConnectRequest::new("localhost", "/", &[]).unwrap();
         let heard = Arc::clone(&attempt.state);
         let done = Box::new(move |outcome: Result<(), Error>| heard.lock().established = outcome.is_ok());
         self.hosts[CLIENT].lane.core().ask(self.now, attempt.key, Ask { request, done });
-        self.run_until("the session is established", |_| {
-            attempt.state.lock().established && !door.sessions.lock().is_empty()
-        });
-        (Pipe::of(attempt.session), Pipe::of(door.sessions.lock().remove(0)))
+        self.run_until("the session is established", |_| attempt.state.lock().established);
+        Pipe::of(attempt.session)
     }
 
     /// Delivers the trains that are on their way, which takes the network's delay.
@@ -280,7 +287,7 @@ impl Network {
     }
 
     /// Steps from one event to the next until `holds`.
-    fn run_until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
+    pub(in crate::link) fn run_until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         while !holds(self) {
             assert!(self.now - self.started < PATIENCE, "not in time: {what}");
             self.step();
@@ -295,7 +302,7 @@ impl Network {
     }
 
     /// Lets `time` pass.
-    fn run_for(&mut self, time: Duration) {
+    pub(in crate::link) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.step();
@@ -304,7 +311,7 @@ impl Network {
 }
 
 /// A client's attempt and its progress.
-struct Attempt {
+pub(in crate::link) struct Attempt {
     key: super::ConnectionKey,
     session: Arc<LinkSession>,
     state: Arc<Mutex<Progress>>,
@@ -317,7 +324,7 @@ struct Progress {
 }
 
 /// A server that admits every client.
-struct Door {
+pub(in crate::link) struct Door {
     lane: Arc<Lane>,
     config: ServerConfig,
     demands_retry: std::sync::atomic::AtomicBool,
@@ -363,7 +370,7 @@ impl Acceptor for Door {
 }
 
 /// One end of a session and its user.
-struct Pipe {
+pub(in crate::link) struct Pipe {
     session: Arc<LinkSession>,
     path: OnceCell<DatagramPath>,
     /// Datagrams to send, framed.
@@ -375,7 +382,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn of(session: Arc<LinkSession>) -> Arc<Self> {
+    pub(in crate::link) fn of(session: Arc<LinkSession>) -> Arc<Self> {
         let pipe = Arc::new(Self {
             path: OnceCell::new(),
             session: Arc::clone(&session),
@@ -394,7 +401,7 @@ impl Pipe {
     }
 
     /// Sends `payload` once.
-    fn send(&self, payload: &[u8]) {
+    pub(in crate::link) fn send(&self, payload: &[u8]) {
         self.outgoing.lock().push_back(self.path().frame(payload));
         self.path().wake();
     }
@@ -409,7 +416,7 @@ impl Pipe {
         self.fed.load(Ordering::Relaxed)
     }
 
-    fn received(&self) -> Vec<Bytes> {
+    pub(in crate::link) fn received(&self) -> Vec<Bytes> {
         self.incoming.lock().clone()
     }
 
