@@ -12,10 +12,12 @@
 //! | `join` | port, hash, sessions |
 //! | `flood-server` | size in bytes, seconds |
 //! | `flood-client` | target |
+//! | `knock`, `visit` | target, whose size means nothing |
 //! | `urgent-receive`, `urgent-send` | none; the sender a target |
 //!
 //! A target is a port, a certificate hash, a size in bytes and seconds.
 
+mod attack;
 mod broadcast;
 mod endpoint;
 mod handed_over;
@@ -104,6 +106,8 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
             ["sessions-send", sessions, target @ ..] => {
                 sessions::send(sessions.parse()?, Target::parse(target)?).await
             }
+            ["knock", target @ ..] => attack::flood(Target::parse(target)?).await,
+            ["visit", target @ ..] => attack::visit(Target::parse(target)?).await,
             ["flood-server", size_bytes, seconds] => {
                 let duration = Duration::try_from_secs_f64(seconds.parse()?)?;
                 link::flood_server(size_bytes.parse()?, duration).await
