@@ -778,6 +778,23 @@ wtgram_status wtgram_server_accept(wtgram_server server,
 wtgram_status wtgram_server_close(wtgram_server server);
 
 /**
+ * Does what `wtgram_server_close` does, and gives all peers a code and a reason.
+ *
+ * @param server The server.
+ * @param code Any number; the peers get it.
+ * @param reason UTF-8 text for the peers; NULL with length 0 for none.
+ * @param reason_length Length of `reason` in bytes, at most 1024.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_INVALID_ARGUMENT`: the reason is too long or not UTF-8.
+ */
+wtgram_status wtgram_server_close_with(wtgram_server server,
+                                       uint32_t code,
+                                       const char *reason,
+                                       size_t reason_length);
+
+/**
  * Closes the server if it is open and releases its handle. Handles that are zero or released are
  * ignored.
  */

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // Server accepts sessions on one UDP port. All methods may be called from any goroutine.
@@ -81,7 +82,7 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	l.accept = waitQueue{source: l.source, what: C.WTGRAM_READY_ACCEPT}
 	l.source.arm(C.WTGRAM_READY_CLOSED)
 	server := &Server{l}
-	runtime.AddCleanup(server, func(l *listener) { l.close() }, l)
+	runtime.AddCleanup(server, func(l *listener) { l.close(0, "") }, l)
 	return server, nil
 }
 
@@ -135,18 +136,28 @@ func (s *Server) CertificateHash() (CertificateHash, error) {
 	return hash, check(status)
 }
 
-// Close closes the port and every session of the server. A second Close has no effect.
-func (s *Server) Close() error {
+// CloseWithError closes the port and every session of the server. All peers get code and message,
+// which is UTF-8 of at most 1024 bytes. A second close has no effect.
+func (s *Server) CloseWithError(code SessionErrorCode, message string) error {
 	defer runtime.KeepAlive(s)
-	return s.close()
+	if len(message) > 1024 || !utf8.ValidString(message) {
+		return ErrInvalidArgument
+	}
+	s.close(code, message)
+	return nil
 }
 
-func (l *listener) close() error {
+// Close closes the port, and every session of the server with code 0.
+func (s *Server) Close() error { return s.CloseWithError(0, "") }
+
+func (l *listener) close(code SessionErrorCode, message string) {
 	if l.closed.Swap(true) {
-		return nil
+		return
 	}
 	l.source.forget()
 	l.accept.end()
+	reason := []byte(message)
+	// It fails only if the library is shut down, and then everything is closed.
+	_ = C.wtgram_server_close_with(l.handle.get(), C.uint32_t(code), (*C.char)(pointer(reason)), C.size_t(len(reason)))
 	C.wtgram_server_free(l.handle.get())
-	return nil
 }

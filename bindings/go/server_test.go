@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,31 @@ func TestServerCloseWakesAcceptAndEndsSessions(t *testing.T) {
 	case <-client.Context().Done():
 	case <-time.After(patience):
 		t.Fatal("the client's session lives on")
+	}
+}
+
+func TestAServerGivesEveryPeerItsCodeAndMessage(t *testing.T) {
+	server, url, hash := listen(t)
+	var clients []*wtgram.Session
+	for range 3 {
+		client := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash)))
+		defer client.Close()
+		clients = append(clients, client)
+	}
+	for _, message := range []string{strings.Repeat("x", 1025), "\xff"} {
+		if err := server.CloseWithError(1, message); !errors.Is(err, wtgram.ErrInvalidArgument) {
+			t.Fatal(err)
+		}
+	}
+	if err := server.CloseWithError(503, "maintenance"); err != nil {
+		t.Fatal(err)
+	}
+	for _, client := range clients {
+		_, err := client.ReceiveDatagram(within(t, patience))
+		var sessionError *wtgram.SessionError
+		if !errors.As(err, &sessionError) || !sessionError.Remote || sessionError.ErrorCode != 503 || sessionError.Message != "maintenance" {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -65,6 +65,22 @@ static void code_and_reason_reach_the_other_side(void)
     CHECK_STATUS(wtgram_server_accept(pair.server, 0, &none), WTGRAM_ERROR_CLOSED);
     CHECK_UINT(none.id, 0);
     pair_free(&pair);
+
+    TEST("a server gives every peer its code and reason, and the first close counts");
+    wtgram_session other_client, other_accepted;
+    pair_open(&pair, NULL);
+    pair_connect(&pair, NULL, &other_client, &other_accepted);
+    CHECK_STATUS(wtgram_server_close_with(pair.server, 1, "\xff", 1), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_STATUS(wtgram_server_close_with(pair.server, 1, longest, sizeof longest), WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_OK(wtgram_server_close_with(pair.server, 503, "maintenance", strlen("maintenance")));
+    CHECK_OK(wtgram_server_close_with(pair.server, 1, NULL, 0));
+    CHECK_OK(wtgram_server_close(pair.server));
+    expect_closed(pair.client, WTGRAM_CLOSED_BY_PEER, 503, "maintenance");
+    expect_closed(pair.accepted, WTGRAM_CLOSED_BY_LOCAL, 503, "maintenance");
+    expect_closed(other_client, WTGRAM_CLOSED_BY_PEER, 503, "maintenance");
+    wtgram_session_free(other_client);
+    wtgram_session_free(other_accepted);
+    pair_free(&pair);
 }
 
 static void bad_closes_are_refused(void)

@@ -149,6 +149,17 @@ TEST(Server, CloseEndsItsSessionsAndAccept)
     EXPECT_EQ(p.server.accept_for(patience).error(), wtgram::errc::closed);
 }
 
+TEST(Server, CloseGivesEveryPeerACodeAndAReason)
+{
+    pair p(network::loses);
+    EXPECT_EQ(p.server.try_close(1, std::string(1025, 'x')).error(), wtgram::errc::invalid_argument);
+    p.server.close(503, "maintenance");
+    const wtgram::close_info info = p.client.wait_closed(patience);
+    EXPECT_EQ(info.closed_by(), wtgram::closed_by::peer);
+    EXPECT_EQ(info.code(), 503u);
+    EXPECT_EQ(info.reason(), "maintenance");
+}
+
 TEST(Server, ASecondClientIsASecondSession)
 {
     pair p(network::reorders);

@@ -23,6 +23,7 @@ use crate::ffi::connection::{
 };
 use crate::ffi::handles::{wtgram_server, wtgram_session};
 use crate::ffi::server::limits::{limits, wtgram_server_limits};
+use crate::ffi::session::close::close_reason;
 use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
 use crate::link::config::{IdentitySource, Limits, ListenOptions};
@@ -372,9 +373,33 @@ pub unsafe extern "C" fn wtgram_server_accept(
 /// has no effect.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_server_close(server: wtgram_server) -> wtgram_status {
+    guard(|| Ok(server.get()?.link.close_with(0, "")?))
+}
+
+/// Does what `wtgram_server_close` does, and gives all peers a code and a reason.
+///
+/// @param server The server.
+/// @param code Any number; the peers get it.
+/// @param reason UTF-8 text for the peers; NULL with length 0 for none.
+/// @param reason_length Length of `reason` in bytes, at most 1024.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: the reason is too long or not UTF-8.
+///
+/// # Safety
+/// `reason` is NULL or points to `reason_length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_server_close_with(
+    server: wtgram_server,
+    code: u32,
+    reason: *const c_char,
+    reason_length: usize,
+) -> wtgram_status {
     guard(|| {
-        server.get()?.link.close();
-        Ok(())
+        let server = server.get()?;
+        // SAFETY: the caller's promise.
+        Ok(server.link.close_with(code, unsafe { close_reason(reason, reason_length) }?)?)
     })
 }
 

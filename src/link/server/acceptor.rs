@@ -84,7 +84,9 @@ impl<T: Send + 'static> Acceptor for Server<T> {
             return None;
         }
         self.remember(session);
-        if self.enqueue(session).is_err() || self.is_closed() {
+        let refused = self.enqueue(session).is_err();
+        self.close_late(session);
+        if refused {
             let _ = session.close(0, "");
         }
         self.accept_timeout

@@ -13,7 +13,7 @@ pub mod stats;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use quinn_proto::ServerConfig;
 
 use super::config::{ConnectionOptions, Limits, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::core::lane::Lane;
-use super::core::session::LinkSession;
+use super::core::session::{LinkSession, check_reason};
 use super::core::{Acceptor, EndpointKey};
 use super::h3::subprotocol;
 use super::memory::MemoryBudget;
@@ -79,7 +79,8 @@ pub struct Server<T = Arc<LinkSession>> {
     arrived: Waiters,
     watchers: Watchers,
     sessions: Mutex<Vec<Weak<LinkSession>>>,
-    closed: AtomicBool,
+    /// The code and reason with which it was closed.
+    closed_with: OnceCell<(u32, String)>,
 }
 
 /// An established session that waits for `accept`, until it ends.
@@ -173,7 +174,7 @@ impl<T: Send + 'static> Server<T> {
             arrived: Waiters::new(lane.lane_to_lead()),
             watchers: Watchers::default(),
             sessions: Mutex::new(Vec::new()),
-            closed: AtomicBool::new(false),
+            closed_with: OnceCell::new(),
         });
         let acceptor = Arc::clone(&server) as Arc<dyn Acceptor>;
         let endpoint = lane.core().add_endpoint(quic, local_address, Some(acceptor));
@@ -231,23 +232,40 @@ impl<T: Send + 'static> Server<T> {
 
     /// Whether the server is closed.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.closed_with.get().is_some()
     }
 
-    /// Stops listening and closes every session with code 0. Returns at once; the CLOSE capsules
-    /// leave in the background.
+    /// Stops listening and closes every session with code 0, as [`Self::close_with`] does.
     pub fn close(&self) {
-        if self.closed.swap(true, Ordering::SeqCst) {
-            return;
+        let _ = self.close_with(0, "");
+    }
+
+    /// Stops listening and closes every session with `code` and `reason`. Returns at once; the CLOSE
+    /// capsules leave in the background.
+    ///
+    /// A reason that is too long is refused. Closing again does nothing.
+    pub fn close_with(&self, code: u32, reason: &str) -> Result<()> {
+        check_reason(reason)?;
+        if self.closed_with.set((code, reason.to_owned())).is_err() {
+            return Ok(());
         }
+        // A session that is remembered from now on finds the server closed.
         let sessions = std::mem::take(&mut *self.sessions.lock());
         for session in sessions.iter().filter_map(Weak::upgrade) {
-            let _ = session.close(0, "");
+            let _ = session.close(code, reason);
         }
         if let Some(endpoint) = self.endpoint.get() {
             self.lane.stop_listening(*endpoint);
         }
         self.tell();
+        Ok(())
+    }
+
+    /// Closes a session that was established while the server was closed.
+    fn close_late(&self, session: &LinkSession) {
+        if let Some((code, reason)) = self.closed_with.get() {
+            let _ = session.close(*code, reason);
+        }
     }
 
     fn tell(&self) {

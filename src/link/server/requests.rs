@@ -104,13 +104,9 @@ impl<T: Send + 'static> Server<T> {
         request.answer(Answer::Accept { headers })?;
         let session = &request.session;
         self.remember(session);
-        let prepared = (self.prepare)(Arc::clone(session)).inspect_err(|_| {
-            let _ = session.close(0, "");
-        });
-        if self.is_closed() {
-            let _ = session.close(0, "");
-        }
-        prepared
+        let prepared = (self.prepare)(Arc::clone(session));
+        self.close_late(session);
+        prepared.inspect_err(|_| drop(session.close(0, "")))
     }
 
     /// Rejects a request with an HTTP status from 300 to 599.

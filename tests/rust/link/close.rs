@@ -332,3 +332,24 @@ fn closing_a_server_closes_its_sessions_and_those_that_nobody_accepted() {
     assert_eq!(wait_closed(&waiting), info(ClosedBy::Peer, 0, ""));
     assert_eq!(server.accept(soon()).err(), Some(Error::Closed));
 }
+
+#[test]
+fn a_server_gives_its_code_and_reason_to_every_peer_once() {
+    let server = listen();
+    let (client, accepted) = pair(&server);
+    let waiting = connect(&url_at("127.0.0.1", &server), &trusting(&server)).expect("a session");
+    let mut raw = Raw::session(address(&server));
+    let early = connect(&url_at("127.0.0.1", &server), &trusting(&server)).expect("a session");
+    early.link.close(3, "").expect("a good reason");
+    let too_long = server.link.close_with(1, &"x".repeat(1025));
+    assert!(matches!(too_long, Err(Error::InvalidArgument(_))));
+    exchange(&client, &accepted);
+    server.link.close_with(503, "maintenance").expect("a good reason");
+    server.link.close_with(1, "again").expect("no error");
+    server.link.close();
+    assert_eq!(wait_closed(&client), info(ClosedBy::Peer, 503, "maintenance"));
+    assert_eq!(wait_closed(&accepted), info(ClosedBy::Local, 503, "maintenance"));
+    assert_eq!(wait_closed(&waiting), info(ClosedBy::Peer, 503, "maintenance"));
+    assert_eq!(raw.read_data_to_end(), Ok(close_capsule(503, b"maintenance")));
+    assert_eq!(wait_closed(&early), info(ClosedBy::Local, 3, ""), "it had ended before");
+}

@@ -151,9 +151,13 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const wtgram_status status = wtgram_server_get_certificate_hash(handle_, hash.data());
         return detail::result(status, hash);
     }
-    /// Closes the port, and all sessions with code 0. Returns at once; the peers are notified in the background.
-    void close() const { detail::unwrap(try_close()); }
-    expected<void> try_close() const noexcept { return detail::result(wtgram_server_close(handle_)); }
+    /// Closes the port, and all sessions with this code and reason. Returns at once; the peers are notified in the
+    /// background. The reason has at most 1024 bytes of UTF-8; a longer one fails with errc::invalid_argument.
+    void close(std::uint32_t code = 0, std::string_view reason = {}) const { detail::unwrap(try_close(code, reason)); }
+    expected<void> try_close(std::uint32_t code = 0, std::string_view reason = {}) const noexcept
+    {
+        return detail::result(wtgram_server_close_with(handle_, code, reason.data(), reason.size()));
+    }
 };
 
 } // namespace wtgram

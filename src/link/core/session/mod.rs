@@ -24,8 +24,8 @@ use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::waiters::Lead;
 use crate::runtime::{CloseOnShutdown, clock};
 use leaving::End;
-pub(in crate::link) use leaving::Words;
 pub use leaving::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
+pub(in crate::link) use leaving::{Words, check_reason};
 
 /// The phase of a session's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
