@@ -102,7 +102,7 @@ typedef enum {
   WTGRAM_ERROR_FORKED = -12,
   /** A bug in the library. The library goes on; please report it. */
   WTGRAM_ERROR_INTERNAL = -13,
-  /** The operating system refused a request. */
+  /** The operating system refused a request, or has no route to the server. */
   WTGRAM_ERROR_IO = -14,
   /** The URL cannot be used. */
   WTGRAM_ERROR_INVALID_URL = -20,
@@ -110,7 +110,7 @@ typedef enum {
   WTGRAM_ERROR_NAME_NOT_RESOLVED = -21,
   /** No session within the deadline. If no server listens on the port, you get this, too. */
   WTGRAM_ERROR_CONNECT_TIMEOUT = -22,
-  /** The server refused the QUIC connection. */
+  /** The server refused the connection, or closed it without looking at the request. */
   WTGRAM_ERROR_CONNECTION_REFUSED = -23,
   /** No trusted authority signed the server's certificate. */
   WTGRAM_ERROR_CERTIFICATE_UNTRUSTED = -24,
@@ -1020,6 +1020,9 @@ static inline void wtgram_connect_options_init(wtgram_connect_options *options)
  * Connects to the server at `url` and waits until the session is established or the attempt
  * failed.
  *
+ * The library tries every address of the host, the next one after 250 ms or as soon as one fails
+ * (RFC 8305).
+ *
  * @param url `https://host[:port][/path][?query]`.
  * @param options Options; NULL for the defaults.
  * @param session Gets the handle. Free it with `wtgram_session_free`.
@@ -1033,7 +1036,8 @@ static inline void wtgram_connect_options_init(wtgram_connect_options *options)
  * - `WTGRAM_ERROR_NAME_NOT_RESOLVED`: the host name has no address.
  * - `WTGRAM_ERROR_CONNECT_TIMEOUT`: nothing answered in time. No server on this port looks the
  *   same.
- * - `WTGRAM_ERROR_CONNECTION_REFUSED`: the server refused the QUIC connection.
+ * - `WTGRAM_ERROR_CONNECTION_REFUSED`: the server refused the connection, or closed it without
+ *   looking at the request.
  * - `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`, `WTGRAM_ERROR_CERTIFICATE_EXPIRED`,
  *   `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`, `WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH`: the
  *   certificate was not accepted.
@@ -1042,7 +1046,8 @@ static inline void wtgram_connect_options_init(wtgram_connect_options *options)
  * - `WTGRAM_ERROR_PROTOCOL`: the server does not speak WebTransport.
  * - `WTGRAM_ERROR_UNSUPPORTED`: the server does not accept datagrams.
  * - `WTGRAM_ERROR_IDENTITY`: the certificate authorities cannot be read.
- * - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread.
+ * - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread, or has no route to the
+ *   server.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
  */
 WTGRAM_MUST_USE

@@ -1,6 +1,7 @@
 //! The error type of the core. It knows nothing of C; `ffi::status` gives each variant a number.
 
 use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
 
 /// The result of a core operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -59,8 +60,13 @@ pub enum Error {
     #[error("invalid URL: {0}")]
     InvalidUrl(Cow<'static, str>),
     /// The host name did not resolve.
-    #[error("cannot resolve {0}")]
-    NameNotResolved(String),
+    #[error("cannot resolve {what}")]
+    NameNotResolved {
+        /// The name, and what the resolver said.
+        what: String,
+        /// Whether the resolver may find it later: it had no answer, not a negative one.
+        temporary: bool,
+    },
     /// The deadline of a connection attempt passed, or no packet came back.
     #[error("no connection: {0}")]
     ConnectTimeout(String),
@@ -87,6 +93,8 @@ pub enum Error {
     Rejected {
         /// The HTTP status.
         status: u16,
+        /// When the server asks to be tried again.
+        retry_after: Option<RetryAfter>,
     },
     /// The peer violated the protocol, or does not speak it.
     #[error("protocol error: {0}")]
@@ -126,5 +134,37 @@ impl Error {
     /// An [`Error::Io`] with its context.
     pub fn io(context: &'static str, error: &std::io::Error) -> Self {
         Self::Io { context, message: error.to_string() }
+    }
+
+    /// Whether the same attempt to connect may succeed later, although nobody changes anything.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::ConnectTimeout(_) | Self::ConnectionRefused(_) | Self::Io { .. } => true,
+            Self::NameNotResolved { temporary, .. } => *temporary,
+            // RFC 9110 section 15, RFC 8470 section 5.2 and RFC 6585 section 4. A server that lacks
+            // a method or a version (501, 505) lacks it later, too.
+            Self::Rejected { status: 501 | 505, .. } => false,
+            Self::Rejected { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
+            _ => false,
+        }
+    }
+}
+
+/// When a server asks to be tried again: the field Retry-After (RFC 9110 section 10.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// So long after its answer.
+    Delay(Duration),
+    /// Not before this time.
+    Date(SystemTime),
+}
+
+impl RetryAfter {
+    /// How long to wait if it is `now`.
+    pub fn delay(self, now: SystemTime) -> Duration {
+        match self {
+            Self::Delay(delay) => delay,
+            Self::Date(date) => date.duration_since(now).unwrap_or_default(),
+        }
     }
 }

@@ -12,6 +12,15 @@ pub fn readable(text: impl AsRef<str>) -> String {
     escaped
 }
 
+/// The longest beginning of `text` that has at most `bytes` bytes.
+pub fn beginning(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Writes text to a string the way [`readable`] does.
 pub struct Readable<'a>(pub &'a mut String);
 
@@ -50,5 +59,13 @@ mod tests {
             "a\\r\\nb\\u{0}\\u{1b}[31m\\u{85}\\u{2028}\\u{202e}\\u{2066}\\u{2069}\\u{200f}\\u{61c} ü 日本 שלום \\n"
         );
         assert_eq!(readable(&text), text);
+    }
+
+    #[test]
+    fn a_beginning_ends_between_two_characters() {
+        assert_eq!(
+            [0, 1, 2, 3, 4, 9].map(|bytes| beginning("aüb", bytes)),
+            ["", "a", "a", "aü", "aüb", "aüb"]
+        );
     }
 }

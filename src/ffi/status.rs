@@ -40,7 +40,7 @@ pub enum wtgram_status {
     WTGRAM_ERROR_FORKED = -12,
     /// A bug in the library. The library goes on; please report it.
     WTGRAM_ERROR_INTERNAL = -13,
-    /// The operating system refused a request.
+    /// The operating system refused a request, or has no route to the server.
     WTGRAM_ERROR_IO = -14,
     /// The URL cannot be used.
     WTGRAM_ERROR_INVALID_URL = -20,
@@ -48,7 +48,7 @@ pub enum wtgram_status {
     WTGRAM_ERROR_NAME_NOT_RESOLVED = -21,
     /// No session within the deadline. If no server listens on the port, you get this, too.
     WTGRAM_ERROR_CONNECT_TIMEOUT = -22,
-    /// The server refused the QUIC connection.
+    /// The server refused the connection, or closed it without looking at the request.
     WTGRAM_ERROR_CONNECTION_REFUSED = -23,
     /// No trusted authority signed the server's certificate.
     WTGRAM_ERROR_CERTIFICATE_UNTRUSTED = -24,
@@ -196,7 +196,7 @@ impl From<&Error> for wtgram_status {
             Error::LimitReached(_) => WTGRAM_ERROR_LIMIT_REACHED,
             Error::Unsupported => WTGRAM_ERROR_UNSUPPORTED,
             Error::InvalidUrl(_) => WTGRAM_ERROR_INVALID_URL,
-            Error::NameNotResolved(_) => WTGRAM_ERROR_NAME_NOT_RESOLVED,
+            Error::NameNotResolved { .. } => WTGRAM_ERROR_NAME_NOT_RESOLVED,
             Error::ConnectTimeout(_) => WTGRAM_ERROR_CONNECT_TIMEOUT,
             Error::ConnectionRefused(_) => WTGRAM_ERROR_CONNECTION_REFUSED,
             Error::CertificateUntrusted(_) => WTGRAM_ERROR_CERTIFICATE_UNTRUSTED,

@@ -224,7 +224,7 @@ impl Users {
                     Ok(session) => session,
                     Err(error) => {
                         world.record.note(client.address, &format!("no session: {error}"), 0);
-                        client.refused += u64::from(matches!(error, Error::Rejected { status: 403 }));
+                        client.refused += u64::from(matches!(error, Error::Rejected { status: 403, .. }));
                         continue;
                     }
                 };

@@ -8,7 +8,7 @@ use super::guard::{guard, guard_detailed, quiet};
 use crate::error::Error;
 use crate::ffi::status::wtgram_status;
 use crate::runtime::wait::{Deadline, Timeout};
-use crate::text::readable;
+use crate::text::{beginning, readable};
 
 /// A timeout that never elapses.
 pub const WTGRAM_FOREVER: i64 = -1;
@@ -201,12 +201,9 @@ pub(in crate::ffi) unsafe fn write_detail(text: &str, buffer: *mut c_char, capac
     let Ok(buffer) = (unsafe { elements_mut(buffer.cast::<u8>(), capacity) }) else { return };
     let Some(room) = buffer.len().checked_sub(1) else { return };
     let text = readable(text);
-    let mut end = text.len().min(room);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    buffer[..end].copy_from_slice(&text.as_bytes()[..end]);
-    buffer[end] = 0;
+    let text = beginning(&text, room);
+    buffer[..text.len()].copy_from_slice(text.as_bytes());
+    buffer[text.len()] = 0;
 }
 
 /// Runs `body` inside the guard. The caller's `buffer` gets the text of a failure, and is empty

@@ -190,6 +190,9 @@ unsafe fn trust(raw: &wtgram_connect_options) -> Result<Trust, Failure> {
 /// Connects to the server at `url` and waits until the session is established or the attempt
 /// failed.
 ///
+/// The library tries every address of the host, the next one after 250 ms or as soon as one fails
+/// (RFC 8305).
+///
 /// @param url `https://host[:port][/path][?query]`.
 /// @param options Options; NULL for the defaults.
 /// @param session Gets the handle. Free it with `wtgram_session_free`.
@@ -203,7 +206,8 @@ unsafe fn trust(raw: &wtgram_connect_options) -> Result<Trust, Failure> {
 /// - `WTGRAM_ERROR_NAME_NOT_RESOLVED`: the host name has no address.
 /// - `WTGRAM_ERROR_CONNECT_TIMEOUT`: nothing answered in time. No server on this port looks the
 ///   same.
-/// - `WTGRAM_ERROR_CONNECTION_REFUSED`: the server refused the QUIC connection.
+/// - `WTGRAM_ERROR_CONNECTION_REFUSED`: the server refused the connection, or closed it without
+///   looking at the request.
 /// - `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`, `WTGRAM_ERROR_CERTIFICATE_EXPIRED`,
 ///   `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`, `WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH`: the
 ///   certificate was not accepted.
@@ -212,7 +216,8 @@ unsafe fn trust(raw: &wtgram_connect_options) -> Result<Trust, Failure> {
 /// - `WTGRAM_ERROR_PROTOCOL`: the server does not speak WebTransport.
 /// - `WTGRAM_ERROR_UNSUPPORTED`: the server does not accept datagrams.
 /// - `WTGRAM_ERROR_IDENTITY`: the certificate authorities cannot be read.
-/// - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread.
+/// - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread, or has no route to the
+///   server.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
 ///
 /// # Safety

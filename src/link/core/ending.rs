@@ -4,8 +4,8 @@ use quinn_proto::ConnectionError;
 
 use crate::error::Error;
 use crate::link::core::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
-use crate::link::h3::error::H3_NO_ERROR;
-use crate::text::readable;
+use crate::link::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_REJECTED};
+use crate::text::{beginning, readable};
 
 /// The close information of a connection that ended before its session said why.
 pub(crate) fn epitaph(reason: &ConnectionError) -> CloseInfo {
@@ -35,12 +35,25 @@ pub(crate) fn broken(transport_error: u64, reason: &str) -> CloseInfo {
 /// The error that a lost connection means for an attempt to establish a session.
 pub(crate) fn lost(error: &ConnectionError) -> Error {
     match error {
-        ConnectionError::ApplicationClosed(close) => Error::Protocol(readable(format!(
-            "the peer closed the connection with HTTP/3 code {:#x} {}",
-            close.error_code.into_inner(),
-            bounded(&String::from_utf8_lossy(&close.reason)),
-        ))),
+        ConnectionError::ApplicationClosed(close) => {
+            let code = close.error_code.into_inner();
+            let reason = bounded(&String::from_utf8_lossy(&close.reason));
+            refused(code, format!("the peer closed the connection with HTTP/3 code {code:#x} {reason}"))
+        }
+        ConnectionError::TimedOut => Error::ConnectTimeout("the server no longer answers".into()),
+        ConnectionError::Reset => Error::ConnectionRefused("the server reset the connection".into()),
         other => Error::Protocol(readable(format!("the connection was lost: {other}"))),
+    }
+}
+
+/// The error of a request that the peer ended with this code of HTTP/3 instead of an answer. Some
+/// codes blame nobody: the server is leaving, or has not looked at the request (RFC 9114 section
+/// 8.1).
+pub(crate) fn refused(code: u64, what: String) -> Error {
+    let what = readable(what);
+    match code {
+        H3_NO_ERROR | H3_REQUEST_REJECTED | H3_REQUEST_CANCELLED => Error::ConnectionRefused(what),
+        _ => Error::Protocol(what),
     }
 }
 
@@ -51,9 +64,5 @@ fn words(reason: &[u8], otherwise: impl FnOnce() -> String) -> String {
 
 /// The beginning of `text`, cut to the length that a close reason may have.
 pub(crate) fn bounded(text: &str) -> String {
-    let mut end = text.len().min(MAX_CLOSE_REASON_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+    beginning(text, MAX_CLOSE_REASON_BYTES).to_owned()
 }

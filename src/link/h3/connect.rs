@@ -3,8 +3,10 @@
 //! RFC 9114 sections 4.2 to 4.4 say what a well-formed message is, RFC 9220 says what extended
 //! CONNECT adds, and draft-ietf-webtrans-http3 section 3.2 what WebTransport adds.
 
+use std::time::Duration;
+
 use super::fields::Fields;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RetryAfter};
 
 /// In drafts 02 to 06, the client offers its draft in a header, and the server picks one. Released
 /// servers of that time refuse requests without the header, and browsers of that time refuse
@@ -190,6 +192,16 @@ impl ConnectResponse {
         find(&self.headers, name)
     }
 
+    /// When the server asks to be tried again, if it does.
+    pub(crate) fn retry_after(&self) -> Option<RetryAfter> {
+        let value = self.header("retry-after")?;
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Only a number that is too large for us cannot be parsed.
+            return Some(RetryAfter::Delay(Duration::from_secs(value.parse().unwrap_or(u64::MAX))));
+        }
+        httpdate::parse_http_date(value).ok().map(RetryAfter::Date)
+    }
+
     pub(crate) fn frame(&self) -> Vec<u8> {
         let status = self.status.to_string();
         super::fields::headers_frame([(":status", status.as_str())].into_iter().chain(pairs(&self.headers)))
@@ -312,6 +324,8 @@ fn pairs(headers: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     const GOOD: [(&str, &str); 5] = [
@@ -445,6 +459,30 @@ mod tests {
         assert!(parse(&[(":status", "200"), (":status", "200")]).is_err());
         assert!(parse(&[(":status", "200"), (":path", "/")]).is_err());
         assert!(parse(&[("x", "1"), (":status", "200")]).is_err());
+    }
+
+    #[test]
+    fn a_response_may_say_when_to_try_again_in_seconds_or_as_a_date() {
+        let after = |value: &str| {
+            let fields = owned([(":status", "503"), ("retry-after", value)]);
+            ConnectResponse::parse(fields).unwrap().retry_after()
+        };
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let delay = |value| after(value).map(|after| after.delay(now));
+        assert_eq!(delay("0"), Some(Duration::ZERO));
+        assert_eq!(delay("120"), Some(Duration::from_secs(120)));
+        assert_eq!(delay("99999999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        // The three forms of a date of RFC 9110 section 5.6.7, and one that has passed.
+        for date in
+            ["Sun, 06 Nov 1994 08:50:37 GMT", "Sunday, 06-Nov-94 08:50:37 GMT", "Sun Nov  6 08:50:37 1994"]
+        {
+            assert_eq!(delay(date), Some(Duration::from_secs(60)), "{date}");
+        }
+        assert_eq!(delay("Sun, 06 Nov 1994 08:49:00 GMT"), Some(Duration::ZERO));
+        for value in ["", "-1", "+1", "1.5", "soon", "1 2"] {
+            assert_eq!(delay(value), None, "{value}");
+        }
+        assert_eq!(ConnectResponse::parse(owned([(":status", "503")])).unwrap().retry_after(), None);
     }
 
     #[test]

@@ -75,6 +75,20 @@ pub fn bind(host: Option<IpAddr>, port: u16, options: &ConnectionOptions) -> Res
     })
 }
 
+/// Checks that the system has a route from `from` to `to`. Nothing is sent. Without this check, an
+/// address that cannot be reached looks like one that does not answer.
+pub fn check_route(from: IpAddr, to: SocketAddr) -> Result<()> {
+    // Who opens the real socket reports why there is none.
+    let Ok(socket) = UdpSocket::bind((from, 0)) else { return Ok(()) };
+    socket.connect(to).map_err(|error| {
+        let message = match from.is_unspecified() {
+            true => format!("{to}: {error}"),
+            false => format!("{to} from {from}: {error}"),
+        };
+        Error::Io { context: "no route to the server", message }
+    })
+}
+
 /// Whether the system reports that it has no IPv6: the kernel was built without it, or it is
 /// switched off.
 fn is_without_ipv6(error: &io::Error) -> bool {

@@ -8,7 +8,7 @@ use support::pair::*;
 use support::raw_peer::*;
 use wtgram::datagram::options::TransportOptions;
 use wtgram::datagram::session::{Request, Server, Session};
-use wtgram::error::{Error, Result};
+use wtgram::error::{Error, Result, RetryAfter};
 use wtgram::link::config::{ConnectOptions, Limits, ListenOptions};
 use wtgram::link::server::stats::{HandshakeFailure, Refused};
 use wtgram::runtime::readiness::{Pollable, Ready};
@@ -31,7 +31,7 @@ fn refused(server: &Server, reason: Refused) -> u64 {
     server.link.stats().refused[reason as usize]
 }
 
-const REJECTED: fn(u16) -> Option<Error> = |status| Some(Error::Rejected { status });
+const REJECTED: fn(u16) -> Option<Error> = |status| Some(Error::Rejected { status, retry_after: None });
 
 #[test]
 fn web_pages_of_other_hosts_get_403_and_are_counted() {
@@ -177,7 +177,8 @@ fn the_program_rejects_with_a_status_or_by_dropping_the_request() {
     let wrong = request.reject(200, &[]).err();
     assert!(matches!(wrong, Some(Error::InvalidArgument(_))), "{wrong:?}");
     request.reject(429, &fields(&[("retry-after", "3")])).expect("rejected");
-    assert_eq!(client.join().expect("no panic").err(), REJECTED(429));
+    let retry_after = Some(RetryAfter::Delay(Duration::from_secs(3)));
+    assert_eq!(client.join().expect("no panic").err(), Some(Error::Rejected { status: 429, retry_after }));
     let (client, request) = ask(&server, "/", &[], &[]);
     drop(request);
     assert_eq!(client.join().expect("no panic").err(), REJECTED(503));

@@ -226,7 +226,10 @@ fn last_words_count_even_when_the_quic_close_comes_with_them() {
         let go_on = stop_lane(&other);
         say_and_leave(&raw, &mut send, &response(404));
         drop(go_on);
-        assert_eq!(client.join().expect("no panic").err(), Some(Error::Rejected { status: 404 }));
+        assert_eq!(
+            client.join().expect("no panic").err(),
+            Some(Error::Rejected { status: 404, retry_after: None })
+        );
     }
     ours.link.close();
 }

@@ -46,7 +46,10 @@ fn the_local_address_is_the_callers_choice() {
     let client = connect(&url_at("127.0.0.1", &server), &from(V4)).expect("a session");
     assert_eq!(client.link.local_address().expect("established").ip(), V4);
     let error = connect(&url_at("[::1]", &server), &from(V4)).err();
-    assert!(matches!(&error, Some(Error::NameNotResolved(text)) if text.contains("family")), "{error:?}");
+    assert!(
+        matches!(&error, Some(Error::NameNotResolved { what, .. }) if what.contains("family")),
+        "{error:?}"
+    );
     // No host has an address of TEST-NET-1.
     let error = connect(&url_at("127.0.0.1", &server), &from("192.0.2.1".parse().expect("an address"))).err();
     assert!(matches!(&error, Some(Error::Io { message, .. }) if message.contains("192.0.2.1")), "{error:?}");
@@ -90,7 +93,7 @@ fn a_full_backlog_is_answered_with_503_until_somebody_accepts() {
     let server = listen_with(&ListenOptions { accept_backlog: 2, ..on_loopback() });
     let another = || connect(&url_at("127.0.0.1", &server), &trusting(&server));
     let _kept = [another().expect("the first"), another().expect("the second")];
-    assert_eq!(another().err(), Some(Error::Rejected { status: 503 }));
+    assert_eq!(another().err(), Some(Error::Rejected { status: 503, retry_after: None }));
     server.accept(soon()).expect("the first");
     let third = another().expect("room again");
     server.accept(soon()).expect("the second");

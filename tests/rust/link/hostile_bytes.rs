@@ -173,7 +173,10 @@ fn a_rejection_is_reported_with_its_status_even_when_the_server_leaves_at_once()
         raw.finish();
         assert_eq!(stopped(&raw.send), None, "the answer is acknowledged");
         raw.raw.close(0x100);
-        assert_eq!(client.join().expect("no panic").err(), Some(Error::Rejected { status }));
+        assert_eq!(
+            client.join().expect("no panic").err(),
+            Some(Error::Rejected { status, retry_after: None })
+        );
     }
 }
 

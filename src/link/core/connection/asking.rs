@@ -140,11 +140,16 @@ impl Connection {
                             self.establish(now, id.into(), request, response.headers);
                         }
                     }
-                    Event::Response(response) => self.fail(now, Error::Rejected { status: response.status }),
+                    Event::Response(response) => {
+                        let retry_after = response.retry_after();
+                        self.fail(now, Error::Rejected { status: response.status, retry_after });
+                    }
                     Event::Closed { .. } => {
                         self.fail(now, Error::Protocol("the server closed the session at once".into()));
                     }
-                    Event::Aborted { reason, .. } => self.fail(now, Error::Protocol(reason.into_owned())),
+                    Event::Aborted { code, reason } => {
+                        self.fail(now, ending::refused(code, reason.into_owned()))
+                    }
                     _ => {}
                 }
             }

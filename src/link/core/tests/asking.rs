@@ -20,7 +20,7 @@ fn a_client_that_asks_long_after_the_server_has_closed_hears_why() {
     network.hosts[CLIENT].lane.core().ask(network.now, attempt.key, Ask { request, done });
     let outcome = heard.lock().take().expect("at once");
     assert!(
-        matches!(&outcome, Err(Error::Protocol(text)) if text.contains("closed the connection with HTTP/3 code 0x100")),
+        matches!(&outcome, Err(Error::ConnectionRefused(text)) if text.contains("closed the connection with HTTP/3 code 0x100")),
         "{outcome:?}"
     );
 }

@@ -1,0 +1,264 @@
+//! Client sessions. Sessions that send from the same address share a UDP socket (`socket`).
+//!
+//! An attempt to connect resolves the name (`resolve`), tries the addresses (`race`), and asks for the
+//! session on the connection that answers first.
+
+mod failure;
+mod race;
+mod resolve;
+mod socket;
+mod target;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use quinn_proto::{ClientConfig, ConnectionError};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::config::{ConnectOptions, MAX_HANDSHAKE_TIMEOUT};
+use super::core::session::LinkSession;
+use super::core::{Ask, Command, ConnectionKey};
+use super::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED};
+use super::h3::{ConnectRequest, subprotocol};
+use super::tls::{self, ClientCrypto, Extensions, Refusal};
+use super::udp::UdpLane;
+use super::{endpoint, udp};
+use crate::error::{Error, Result};
+use crate::runtime::{self, CloseOnShutdown};
+use failure::{explain, is_final};
+use race::race;
+use resolve::resolve;
+use socket::ClientSocket;
+use target::Target;
+
+/// How much longer than its attempt a connection may live: the attempt reports better why it
+/// failed.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Establishes a session. Waits until it is established or the attempt has failed.
+///
+/// Calls `prepare` with the session as soon as it is established, and returns the result.
+pub fn connect<T: Send + 'static>(
+    url: &str,
+    options: &ConnectOptions,
+    prepare: impl FnOnce(Arc<LinkSession>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if options.timeout.is_zero() || options.timeout > MAX_HANDSHAKE_TIMEOUT {
+        return Err(Error::InvalidArgument(
+            "the connect timeout must be more than 0 and at most a day".into(),
+        ));
+    }
+    let target = Target::parse(url)?;
+    let headers = request_headers(options)?;
+    let request = ConnectRequest::new(&target.authority, &target.path, &headers)?;
+    let (tls, refusal) = tls::client_config(&options.trust)?;
+    let crypto = Arc::new(ClientCrypto::new(tls, Extensions::default()));
+    endpoint::transport_config(&options.connection, false)?;
+    let runtime = runtime::get()?;
+    let limit = options.timeout;
+    let attempt = Attempt {
+        target,
+        request,
+        crypto,
+        refusal,
+        options: options.clone(),
+        lane: udp::next_lane()?,
+        deadline: Instant::now() + limit + DEADLINE_MARGIN,
+    };
+    let lane = attempt.lane.lane().lane_to_lead();
+    runtime.service().run(lane, async move {
+        let described = attempt.target.authority.clone();
+        let attempt = timeout(limit, attempt.run());
+        tokio::select! {
+            result = attempt => result
+                .unwrap_or_else(|_| {
+                    Err(Error::ConnectTimeout(format!(
+                        "no session with {described} within {limit:?}; \
+                         nobody may be listening there, or a firewall drops UDP"
+                    )))
+                })
+                .and_then(prepare),
+            () = runtime.ending() => Err(Error::ShutDown),
+        }
+    })
+}
+
+/// The header fields of the request, with the subprotocols.
+fn request_headers(options: &ConnectOptions) -> Result<Vec<(String, String)>> {
+    if options.headers.iter().any(|field| field.0.eq_ignore_ascii_case(subprotocol::AVAILABLE)) {
+        return Err(Error::InvalidArgument("subprotocols are no header field here".into()));
+    }
+    let available = subprotocol::available(&options.subprotocols)?;
+    let field = available.map(|value| (subprotocol::AVAILABLE.to_owned(), value));
+    Ok(options.headers.iter().cloned().chain(field).collect())
+}
+
+struct Attempt {
+    target: Target,
+    request: ConnectRequest,
+    crypto: Arc<ClientCrypto>,
+    refusal: Refusal,
+    options: ConnectOptions,
+    lane: Arc<UdpLane>,
+    deadline: Instant,
+}
+
+/// A connection on which QUIC's handshake has begun. It leaves nothing behind when it is dropped.
+struct Reached {
+    address: SocketAddr,
+    session: Arc<LinkSession>,
+    socket: Arc<ClientSocket>,
+    key: ConnectionKey,
+    /// The HTTP/3 code that closes the connection when this is dropped; `None` once there is a
+    /// session.
+    code: Option<u64>,
+}
+
+impl Drop for Reached {
+    fn drop(&mut self) {
+        if let Some(code) = self.code {
+            self.socket.lane.lane().post(Command::Close(self.key, code));
+        }
+    }
+}
+
+impl Attempt {
+    async fn run(self) -> Result<Arc<LinkSession>> {
+        let addresses = resolve(&self.target.host, self.target.port, self.options.bind_host).await?;
+        let mut reached = self.first_of(addresses).await?;
+        reached.code = Some(H3_REQUEST_CANCELLED);
+        let (sender, done) = oneshot::channel();
+        let ask =
+            Ask { request: self.request.clone(), done: Box::new(move |result| drop(sender.send(result))) };
+        self.lane.lane().core().ask(Instant::now(), reached.key, ask);
+        self.lane.lane().wake();
+        done.await.unwrap_or(Err(Error::Closed))?;
+        reached.code = None;
+        let session = Arc::clone(&reached.session);
+        let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&session) as _;
+        runtime::close_on_shutdown(closer);
+        Ok(session)
+    }
+
+    /// The first address that answers. An answer with a certificate that is not trusted is an
+    /// answer, too: it ends the search, as in a browser.
+    async fn first_of(&self, addresses: Vec<SocketAddr>) -> Result<Reached> {
+        race(addresses, |address| self.one(address), is_final).await
+    }
+
+    fn one(&self, address: SocketAddr) -> Result<impl Future<Output = Result<Reached>> + 'static> {
+        let any: IpAddr =
+            if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let bind = self.options.bind_host.unwrap_or(any);
+        udp::check_route(bind, address)?;
+        let socket = ClientSocket::on(bind, &self.options.connection, &self.lane)?;
+        let (transport, view) = endpoint::transport_config(&self.options.connection, false)?;
+        let mut config = ClientConfig::new(Arc::clone(&self.crypto) as _);
+        config.transport_config(transport);
+        let lane = self.lane.lane();
+        let session = LinkSession::new(Arc::clone(lane));
+        let (sender, connected) = oneshot::channel();
+        let key = lane
+            .core()
+            .connect(
+                Instant::now(),
+                socket.endpoint,
+                config,
+                (address, &self.target.host),
+                view,
+                Arc::clone(&session),
+                self.deadline,
+                (Box::new(Arc::clone(&socket)), Box::new(move |result| drop(sender.send(result)))),
+            )
+            .map_err(|error| Error::Protocol(format!("cannot connect to {address}: {error}")))?;
+        lane.wake();
+        let refusal = self.refusal.clone();
+        let reached = Reached { address, session, socket, key, code: Some(H3_NO_ERROR) };
+        Ok(async move {
+            let connected = connected.await.unwrap_or(Err(ConnectionError::LocallyClosed));
+            connected.map_err(|error| explain(error, reached.address, &refusal))?;
+            Ok(reached)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::link::Server;
+    use crate::link::config::{ListenOptions, Trust};
+
+    fn server_on(host: IpAddr) -> Arc<Server> {
+        Server::listen(&ListenOptions { host: Some(host), ..ListenOptions::default() }).unwrap()
+    }
+
+    /// The result of an attempt at a name with these addresses.
+    fn reach(addresses: &[SocketAddr], hash: [u8; 32]) -> Result<SocketAddr> {
+        let options =
+            ConnectOptions { trust: Trust::CertificateHashes(vec![hash]), ..ConnectOptions::default() };
+        let (tls, refusal) = tls::client_config(&options.trust)?;
+        let attempt = Attempt {
+            target: Target::parse("https://localhost/")?,
+            request: ConnectRequest::new("localhost", "/", &[])?,
+            crypto: Arc::new(ClientCrypto::new(tls, Extensions::default())),
+            refusal,
+            options,
+            lane: udp::next_lane()?,
+            deadline: Instant::now() + Duration::from_secs(30),
+        };
+        let addresses = addresses.to_vec();
+        runtime::get()?.service().run(None, async move { Ok(attempt.first_of(addresses).await?.address) })
+    }
+
+    /// An address that does not answer as long as the socket lives.
+    fn silent(host: IpAddr) -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind((host, 0)).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    #[test]
+    fn the_address_that_answers_is_found_among_silent_ones_of_both_families() {
+        for (quiet, loud) in [(V4, V6), (V6, V4)] {
+            let server = server_on(loud);
+            let there = server.local_address();
+            let (_socket, nobody) = silent(quiet);
+            let started = Instant::now();
+            assert_eq!(reach(&[nobody, nobody, there], server.certificate_hash()), Ok(there));
+            assert!(started.elapsed() >= 2 * race::ATTEMPT_DELAY);
+            assert_eq!(reach(&[there, nobody], server.certificate_hash()), Ok(there));
+            server.close();
+        }
+    }
+
+    #[test]
+    fn an_untrusted_certificate_ends_the_attempt_though_another_address_is_silent() {
+        let server = server_on(V4);
+        let (_socket, nobody) = silent(V6);
+        for addresses in [[nobody, server.local_address()], [server.local_address(), nobody]] {
+            assert!(matches!(reach(&addresses, [0; 32]), Err(Error::CertificateHashMismatch(_))));
+        }
+        server.close();
+    }
+
+    #[test]
+    fn an_address_that_cannot_even_be_tried_does_not_keep_from_the_next() {
+        let server = server_on(V4);
+        let there = server.local_address();
+        // quinn refuses port 0 before it sends anything. The system refuses a link-local address
+        // without its link, as it does an address to which it has no route.
+        let impossible = SocketAddr::new(V4, 0);
+        let without_route = "[fe80::1]:443".parse().unwrap();
+        assert_eq!(reach(&[impossible, without_route, there], server.certificate_hash()), Ok(there));
+        assert!(matches!(reach(&[impossible, without_route], [0; 32]), Err(Error::Protocol(_))));
+        assert!(matches!(reach(&[without_route, impossible], [0; 32]), Err(Error::Io { .. })));
+        server.close();
+    }
+}
