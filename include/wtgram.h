@@ -761,7 +761,7 @@ wtgram_status wtgram_server_get_certificate_hash(wtgram_server server,
  * - `WTGRAM_OK`
  * - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
  * - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
- * - `WTGRAM_ERROR_CLOSED`: the server is closed.
+ * - `WTGRAM_ERROR_CLOSED`: the server is closed, or it no longer listens and no session waits.
  * - `WTGRAM_ERROR_INVALID_STATE`: the program answers requests; see `wtgram_server_next_request`.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
  */
@@ -769,6 +769,20 @@ WTGRAM_MUST_USE
 wtgram_status wtgram_server_accept(wtgram_server server,
                                    int64_t timeout_us,
                                    wtgram_session *session);
+
+/**
+ * Stops listening: new clients are refused, and sessions go on. Calling it again has no effect.
+ *
+ * - New connections are refused at once, so that clients try another server. A client whose
+ *   handshake is in progress gets HTTP status 503.
+ * - Sessions and requests that wait can still be taken with `wtgram_server_accept` or
+ *   `wtgram_server_next_request`. No more are added; when none is left, these functions return
+ *   `WTGRAM_ERROR_CLOSED`. The poller reports `WTGRAM_READY_CLOSED` for the server.
+ * - The port is in use until the last connection has ended.
+ *
+ * To end the server, drain its sessions, then call `wtgram_server_close_with`.
+ */
+wtgram_status wtgram_server_stop_listening(wtgram_server server);
 
 /**
  * Stops listening and closes all sessions of the server with code 0. Returns at once; the peers
@@ -842,6 +856,8 @@ typedef struct {
   uint64_t refused_backlog;
   /** Requests that the program rejected, or freed unanswered. */
   uint64_t refused_program;
+  /** Connections and requests refused after `wtgram_server_stop_listening`. */
+  uint64_t refused_stopped;
   /** Handshakes that took longer than `handshake_timeout_us`. */
   uint64_t failed_timed_out;
   /**
@@ -1485,7 +1501,7 @@ wtgram_status wtgram_session_get_stats(wtgram_session session,
  * - `WTGRAM_OK`
  * - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
  * - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
- * - `WTGRAM_ERROR_CLOSED`: the server is closed.
+ * - `WTGRAM_ERROR_CLOSED`: the server is closed, or it no longer listens and no request waits.
  * - `WTGRAM_ERROR_INVALID_STATE`: the server accepts by its rules.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many requests.
  */

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"unicode/utf8"
 )
@@ -28,6 +29,10 @@ type listener struct {
 	accept  waitQueue
 	address net.Addr
 	closed  atomic.Bool
+
+	mu       sync.Mutex
+	sessions map[*session]struct{} // accepted, and not ended
+	draining bool                  // sessions that are accepted from now on are asked to end soon
 }
 
 // Listen opens a server on addr, which is "host:port". The host is an IP address or empty. Port 0
@@ -61,7 +66,7 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	}
 	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
 	detail := make([]byte, 256)
-	l := &listener{pump: p}
+	l := &listener{pump: p, sessions: make(map[*session]struct{})}
 	status := C.bridge_listen(text(0), C.uint32_t(port), C.uint32_t(config.identity), text(1), text(2),
 		(*C.uint8_t)(pointer(config.certificatePEM)), C.size_t(len(config.certificatePEM)),
 		(*C.uint8_t)(pointer(config.keyPEM)), C.size_t(len(config.keyPEM)),
@@ -105,7 +110,9 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 		status := C.wtgram_server_accept(s.handle.get(), 0, &handle)
 		switch status {
 		case C.WTGRAM_OK:
-			session, err = newSession(s.pump, handle)
+			if session, err = newSession(s.pump, handle); err == nil {
+				s.track(session.session)
+			}
 		case C.WTGRAM_ERROR_WOULD_BLOCK, C.WTGRAM_ERROR_TIMED_OUT:
 			return true
 		case C.WTGRAM_ERROR_INVALID_HANDLE:
@@ -134,6 +141,77 @@ func (s *Server) CertificateHash() (CertificateHash, error) {
 		return hash, ErrClosed
 	}
 	return hash, check(status)
+}
+
+// track remembers a session until it ends.
+func (l *listener) track(s *session) {
+	l.mu.Lock()
+	l.sessions[s] = struct{}{}
+	draining := l.draining
+	l.mu.Unlock()
+	context.AfterFunc(s.ctx, func() {
+		l.mu.Lock()
+		delete(l.sessions, s)
+		l.mu.Unlock()
+	})
+	if draining {
+		_ = s.drain() // it fails only if the session has ended
+	}
+}
+
+// StopListening refuses new clients from now on. Sessions go on, and those that wait can still be
+// accepted; when none is left, Accept returns ErrClosed. The port is in use until the last
+// connection has ended. A second StopListening has no effect.
+func (s *Server) StopListening() error {
+	defer runtime.KeepAlive(s)
+	status := C.wtgram_server_stop_listening(s.handle.get())
+	if status == C.WTGRAM_ERROR_INVALID_HANDLE {
+		return ErrClosed
+	}
+	return check(status)
+}
+
+// Shutdown ends the server in order, as that of net/http does: it stops listening, asks the peers of
+// all sessions to end them soon, waits until all sessions that were accepted have ended, and closes
+// the server. If the context ends first, Shutdown returns its error, and the server and its sessions
+// live on: call CloseWithError then.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer runtime.KeepAlive(s)
+	if err := s.StopListening(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
+	for _, one := range s.living() {
+		_ = one.drain() // it fails only if the session has ended
+	}
+	for {
+		sessions := s.living()
+		if len(sessions) == 0 {
+			return s.Close()
+		}
+		for _, one := range sessions {
+			select {
+			case <-one.ctx.Done():
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// living returns the sessions that were accepted and have not ended.
+func (l *listener) living() []*session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var living []*session
+	for one := range l.sessions {
+		if one.ctx.Err() == nil {
+			living = append(living, one)
+		}
+	}
+	return living
 }
 
 // CloseWithError closes the port and every session of the server. All peers get code and message,

@@ -67,6 +67,84 @@ func TestAServerGivesEveryPeerItsCodeAndMessage(t *testing.T) {
 	}
 }
 
+func TestAServerStopsListeningAndItsSessionsGoOn(t *testing.T) {
+	server, url, hash := listen(t)
+	dial := func() (*wtgram.Session, error) {
+		return wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash), wtgram.WithTimeout(patience))
+	}
+	client := must[*wtgram.Session](t)(dial())
+	defer client.Close()
+	accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	waiting := must[*wtgram.Session](t)(dial())
+	defer waiting.Close()
+	for range 2 {
+		if err := server.StopListening(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := dial(); !errors.Is(err, wtgram.ErrConnectionRefused) {
+		t.Fatal(err)
+	}
+	must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	if _, err := server.Accept(context.Background()); !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+	if err := client.SendDatagram([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, accepted)
+	server.Close()
+	<-client.Context().Done()
+	if err := server.StopListening(); !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestShutdownAsksThePeersAndWaitsForThem(t *testing.T) {
+	server, url, hash := listen(t)
+	dial := func() *wtgram.Session {
+		return must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash), wtgram.WithTimeout(patience)))
+	}
+	clients := []*wtgram.Session{dial(), dial()}
+	for range clients {
+		must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	}
+	late := dial()
+	defer late.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := server.Shutdown(ended); err != context.Canceled {
+		t.Fatal(err)
+	}
+	for i, client := range clients {
+		<-client.Draining()
+		if client.Context().Err() != nil {
+			t.Fatal(i, "a session that the server waits for has ended")
+		}
+	}
+	accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	<-late.Draining() // a session that is accepted later is asked, too
+	shut := make(chan error)
+	go func() { shut <- server.Shutdown(within(t, patience)) }()
+	for _, client := range append(clients, late) {
+		select {
+		case err := <-shut:
+			t.Fatal("a session lives", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		client.Close()
+	}
+	if err := <-shut; err != nil {
+		t.Fatal(err)
+	}
+	if accepted.Context().Err() == nil {
+		t.Fatal("a session lives on")
+	}
+	if err := server.Shutdown(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
 func TestListenErrors(t *testing.T) {
 	server, _, _ := listen(t)
 	for addr, want := range map[string]error{

@@ -213,8 +213,10 @@ func (s *Session) Close() error { return s.CloseWithError(0, "") }
 // second Drain has no effect.
 func (s *Session) Drain() error {
 	defer runtime.KeepAlive(s)
-	return s.result(Status(C.wtgram_session_drain(s.handle.get())))
+	return s.drain()
 }
+
+func (s *session) drain() error { return s.result(Status(C.wtgram_session_drain(s.handle.get()))) }
 
 // Draining returns a channel that is closed when the peer asks to end the session soon, and when the
 // session ends. Then it is time to close the session, and to look for another one.

@@ -32,7 +32,7 @@ names!(wtgram_request => Request, REQUEST);
 /// - `WTGRAM_OK`
 /// - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
 /// - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
-/// - `WTGRAM_ERROR_CLOSED`: the server is closed.
+/// - `WTGRAM_ERROR_CLOSED`: the server is closed, or it no longer listens and no request waits.
 /// - `WTGRAM_ERROR_INVALID_STATE`: the server accepts by its rules.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many requests.
 ///

@@ -25,7 +25,7 @@ const SOCKETS: u64 = u64::MAX - 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     /// The token that the socket was added with.
-    pub token: usize,
+    pub token: u64,
     /// A packet has arrived, or an error can be read.
     pub readable: bool,
     /// The socket's buffer has space again.
@@ -82,16 +82,16 @@ impl Sleep {
     }
 
     /// Reports `socket` as `token` from now on.
-    pub fn add(&self, socket: impl AsFd, token: usize) -> Result<()> {
+    pub fn add(&self, socket: impl AsFd, token: u64) -> Result<()> {
         self.sockets
-            .add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token as u64))
+            .add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token))
             .map_err(failed("adding a socket to a lane"))
     }
 
     /// Sets whether space in the buffer of `socket` is reported, too.
-    pub fn watch_writable(&self, socket: impl AsFd, token: usize, watch: bool) {
+    pub fn watch_writable(&self, socket: impl AsFd, token: u64, watch: bool) {
         let out = if watch { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
-        let _ = self.sockets.modify(socket, &mut EpollEvent::new(EpollFlags::EPOLLIN | out, token as u64));
+        let _ = self.sockets.modify(socket, &mut EpollEvent::new(EpollFlags::EPOLLIN | out, token));
     }
 
     /// Stops reports of `socket`.
@@ -114,7 +114,7 @@ impl Sleep {
         for event in raw.iter().take(count) {
             let flags = event.events();
             events.push(Event {
-                token: event.data() as usize,
+                token: event.data(),
                 readable: flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP),
                 writable: flags.contains(EpollFlags::EPOLLOUT),
             });

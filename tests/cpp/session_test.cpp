@@ -149,6 +149,26 @@ TEST(Server, CloseEndsItsSessionsAndAccept)
     EXPECT_EQ(p.server.accept_for(patience).error(), wtgram::errc::closed);
 }
 
+TEST(Server, StopListeningRefusesNewClientsAndSessionsGoOn)
+{
+    pair p(network::reorders);
+    const auto options =
+        wtgram::connect_options().timeout(patience).trust_certificate_hash(p.server.certificate_hash());
+    const wtgram::session waiting = wtgram::session::connect(p.url, options);
+    p.server.stop_listening();
+    p.server.stop_listening();
+    EXPECT_EQ(wtgram::session::connect(std::nothrow, p.url, options).error(), wtgram::errc::connection_refused);
+    const wtgram::session accepted = p.server.accept();
+    std::uint8_t buffer[16];
+    waiting.transport().send("x");
+    EXPECT_EQ(accepted.transport().receive(buffer, patience), 1u);
+    EXPECT_EQ(p.server.accept_for(patience).error(), wtgram::errc::closed);
+    p.accepted.transport().send("y");
+    EXPECT_EQ(p.client.transport().receive(buffer, patience), 1u);
+    p.server.close(4);
+    EXPECT_EQ(p.client.wait_closed(patience).code(), 4u);
+}
+
 TEST(Server, CloseGivesEveryPeerACodeAndAReason)
 {
     pair p(network::loses);

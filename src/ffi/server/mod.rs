@@ -351,7 +351,7 @@ pub unsafe extern "C" fn wtgram_server_get_certificate_hash(
 /// - `WTGRAM_OK`
 /// - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed.
 /// - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the call would have to wait.
-/// - `WTGRAM_ERROR_CLOSED`: the server is closed.
+/// - `WTGRAM_ERROR_CLOSED`: the server is closed, or it no longer listens and no session waits.
 /// - `WTGRAM_ERROR_INVALID_STATE`: the program answers requests; see `wtgram_server_next_request`.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
 ///
@@ -366,6 +366,24 @@ pub unsafe extern "C" fn wtgram_server_accept(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe { give(session, || publish(server.get()?.accept(deadline(timeout_us)?)?)) }
+}
+
+/// Stops listening: new clients are refused, and sessions go on. Calling it again has no effect.
+///
+/// - New connections are refused at once, so that clients try another server. A client whose
+///   handshake is in progress gets HTTP status 503.
+/// - Sessions and requests that wait can still be taken with `wtgram_server_accept` or
+///   `wtgram_server_next_request`. No more are added; when none is left, these functions return
+///   `WTGRAM_ERROR_CLOSED`. The poller reports `WTGRAM_READY_CLOSED` for the server.
+/// - The port is in use until the last connection has ended.
+///
+/// To end the server, drain its sessions, then call `wtgram_server_close_with`.
+#[unsafe(no_mangle)]
+pub extern "C" fn wtgram_server_stop_listening(server: wtgram_server) -> wtgram_status {
+    guard(|| {
+        server.get()?.link.stop_listening();
+        Ok(())
+    })
 }
 
 /// Stops listening and closes all sessions of the server with code 0. Returns at once; the peers

@@ -49,6 +49,8 @@ pub struct wtgram_server_stats {
     pub refused_backlog: u64,
     /// Requests that the program rejected, or freed unanswered.
     pub refused_program: u64,
+    /// Connections and requests refused after `wtgram_server_stop_listening`.
+    pub refused_stopped: u64,
     /// Handshakes that took longer than `handshake_timeout_us`.
     pub failed_timed_out: u64,
     /// Handshakes that failed in TLS, for example because the client does not trust the
@@ -75,7 +77,7 @@ pub struct wtgram_server_stats {
 
 // SAFETY: repr(C), begins with its size, plain integers.
 unsafe impl Versioned for wtgram_server_stats {
-    const FIRST_SIZE: usize = 216;
+    const FIRST_SIZE: usize = 224;
     fn initial() -> Self {
         Self::from(&ServerStats::default())
     }
@@ -103,6 +105,7 @@ impl From<&ServerStats> for wtgram_server_stats {
             refused_headers: refused(Refused::Headers),
             refused_backlog: refused(Refused::Backlog),
             refused_program: refused(Refused::Program),
+            refused_stopped: refused(Refused::Stopped),
             failed_timed_out: failed(HandshakeFailure::TimedOut),
             failed_tls: failed(HandshakeFailure::Tls),
             failed_lost: failed(HandshakeFailure::Lost),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quinn_proto::{ClientConfig, ConnectError, ConnectionHandle, Incoming};
+use slab::Slab;
 
 use super::connection::{Connection, Parts};
 use super::handshake::{Accepted, Acceptor, Admission, Connected, Handshake};
@@ -22,6 +23,7 @@ pub(super) const MOST_INCOMING: usize = 1024;
 
 /// One UDP socket and the QUIC endpoint on it.
 pub(super) struct Endpoint {
+    pub(super) key: EndpointKey,
     pub(super) quic: quinn_proto::Endpoint,
     pub(super) address: SocketAddr,
     pub(super) acceptor: Option<Arc<dyn Acceptor>>,
@@ -36,6 +38,22 @@ pub(super) struct Endpoint {
     pub(super) retiring: bool,
 }
 
+impl Endpoint {
+    /// Refuses the connections that wait to be admitted.
+    fn refuse_all(&mut self, buffer: &mut Vec<u8>, wire: &mut dyn Wire) {
+        for incoming in std::mem::take(&mut self.incoming) {
+            buffer.clear();
+            let transmit = self.quic.refuse(incoming, buffer);
+            let _ = wire.send(self.key, &transmit, &buffer[..transmit.size]);
+        }
+    }
+}
+
+/// The endpoint with this key, unless it is gone.
+pub(super) fn find(endpoints: &mut Slab<Endpoint>, key: EndpointKey) -> Option<&mut Endpoint> {
+    endpoints.get_mut(key.index as usize).filter(|found| found.key == key)
+}
+
 impl Core {
     /// Adds an endpoint that is bound to `address`. A server's endpoint has an acceptor.
     pub fn add_endpoint(
@@ -44,7 +62,11 @@ impl Core {
         address: SocketAddr,
         acceptor: Option<Arc<dyn Acceptor>>,
     ) -> EndpointKey {
-        EndpointKey(self.endpoints.insert(Endpoint {
+        let entry = self.endpoints.vacant_entry();
+        let key = EndpointKey { index: entry.key() as u32, serial: self.serial };
+        self.serial = self.serial.wrapping_add(1);
+        entry.insert(Endpoint {
+            key,
             quic,
             address,
             acceptor,
@@ -53,7 +75,8 @@ impl Core {
             half_open: VecDeque::new(),
             blocked: Vec::new(),
             retiring: false,
-        }))
+        });
+        key
     }
 
     /// Begins to connect. `connected` gets the result of QUIC's handshake, and `place` is held
@@ -70,14 +93,15 @@ impl Core {
         deadline: Instant,
         (place, connected): (Box<dyn Send>, Connected),
     ) -> Result<ConnectionKey, ConnectError> {
-        let Some(home) = self.endpoints.get_mut(endpoint.0) else {
+        let Some(home) = find(&mut self.endpoints, endpoint) else {
             return Err(ConnectError::EndpointStopping);
         };
+        let index = endpoint.index as usize;
         let (handle, quic) = home.quic.connect(now, config, address, name)?;
         let handshake = Handshake::Client { connected: Some(connected), ask: None, asked: false };
         let parts = |key, socket_address| Parts {
             key,
-            endpoint: endpoint.0,
+            endpoint: index,
             handle,
             quic,
             session,
@@ -88,7 +112,7 @@ impl Core {
             place,
             rate_limit: None,
         };
-        Ok(self.add_connection(endpoint.0, handle, parts))
+        Ok(self.add_connection(index, handle, parts))
     }
 
     fn add_connection(
@@ -188,7 +212,7 @@ impl Core {
             }
         };
         if let Some(transmit) = answer {
-            let _ = wire.send(EndpointKey(index), &transmit, &self.packets[..transmit.size]);
+            let _ = wire.send(self.endpoints[index].key, &transmit, &self.packets[..transmit.size]);
         }
     }
 
@@ -216,14 +240,10 @@ impl Core {
     }
 
     pub(super) fn stop_listening(&mut self, now: Instant, key: EndpointKey, wire: &mut dyn Wire) {
-        let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
+        let Some(endpoint) = find(&mut self.endpoints, key) else { return };
         endpoint.acceptor = None;
         endpoint.quic.set_server_config(None);
-        for incoming in std::mem::take(&mut endpoint.incoming) {
-            self.packets.clear();
-            let transmit = endpoint.quic.refuse(incoming, &mut self.packets);
-            let _ = wire.send(key, &transmit, &self.packets[..transmit.size]);
-        }
+        endpoint.refuse_all(&mut self.packets, wire);
         let keys: Vec<_> = endpoint.handles.iter().flatten().copied().collect();
         for half_open in keys {
             if let Some(connection) = self.get(half_open) {
@@ -236,17 +256,18 @@ impl Core {
 
     /// Retires the endpoint. It is removed with its last connection.
     pub(super) fn retire(&mut self, key: EndpointKey, wire: &mut dyn Wire) {
-        let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
+        let Some(endpoint) = find(&mut self.endpoints, key) else { return };
         endpoint.retiring = true;
         if endpoint.quic.open_connections() == 0 && endpoint.handles.iter().all(Option::is_none) {
-            drop(self.endpoints.remove(key.0));
+            endpoint.refuse_all(&mut self.packets, wire);
+            drop(self.endpoints.remove(key.index as usize));
             wire.closed(key);
         }
     }
 
     /// Ends the connections of `endpoint`, whose socket is broken.
     pub(crate) fn fail_endpoint(&mut self, now: Instant, key: EndpointKey, wire: &mut dyn Wire) {
-        let Some(endpoint) = self.endpoints.get_mut(key.0) else { return };
+        let Some(endpoint) = find(&mut self.endpoints, key) else { return };
         let acceptor = endpoint.acceptor.clone();
         let keys: Vec<_> = endpoint.handles.iter().flatten().copied().collect();
         for lost in keys {
@@ -260,7 +281,7 @@ impl Core {
 
     /// The socket of `endpoint` takes packets again.
     pub fn writable(&mut self, endpoint: EndpointKey) {
-        let Some(home) = self.endpoints.get_mut(endpoint.0) else { return };
+        let Some(home) = find(&mut self.endpoints, endpoint) else { return };
         for key in std::mem::take(&mut home.blocked) {
             self.list(key);
         }

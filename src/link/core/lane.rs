@@ -95,6 +95,11 @@ impl Lane {
         self.post(Command::StopListening(endpoint));
     }
 
+    /// Lets `endpoint`, which refuses new connections, end with the last of those that it has.
+    pub fn retire(&self, endpoint: EndpointKey) {
+        self.post(Command::Retire(endpoint));
+    }
+
     pub(in crate::link) fn mailbox(&self) -> &Mailbox {
         &self.mailbox
     }

@@ -18,7 +18,8 @@ pub enum Command {
     /// Stop admitting connections and end those without a session. The socket closes with the last
     /// of the others.
     StopListening(EndpointKey),
-    /// No more connections are opened here. The socket closes with the last of them.
+    /// No more connections begin here: the client opens none, the server refuses them. The socket
+    /// closes with the last of them.
     Retire(EndpointKey),
 }
 

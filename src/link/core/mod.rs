@@ -58,18 +58,22 @@ pub struct ConnectionKey {
     serial: u32,
 }
 
-/// One endpoint of a lane, which is one UDP socket.
+/// One endpoint of a lane, which is one UDP socket. The serial number distinguishes it from others
+/// that had its place: a server may still be closed when its endpoint is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointKey(usize);
+pub struct EndpointKey {
+    index: u32,
+    serial: u32,
+}
 
 impl EndpointKey {
     /// A number that distinguishes the socket from others of the lane.
-    pub fn index(self) -> usize {
-        self.0
+    pub fn token(self) -> u64 {
+        u64::from(self.serial) << 32 | u64::from(self.index)
     }
 
-    pub(super) fn of(index: usize) -> Self {
-        Self(index)
+    pub(super) fn of(token: u64) -> Self {
+        Self { index: token as u32, serial: (token >> 32) as u32 }
     }
 }
 
@@ -222,7 +226,7 @@ impl Core {
         let Arrival { from, local_ip, ecn, mut packets, stride } = arrival;
         while !packets.is_empty() {
             let packet = packets.split_to(stride.clamp(1, packets.len()));
-            let Some(home) = self.endpoints.get_mut(endpoint.0) else { return };
+            let Some(home) = endpoints::find(&mut self.endpoints, endpoint) else { return };
             self.packets.clear();
             match home.quic.handle(now, from, local_ip, ecn, packet, &mut self.packets) {
                 Some(DatagramEvent::ConnectionEvent(handle, event)) => {

@@ -8,7 +8,7 @@ use quinn_proto::EndpointEvent;
 
 use super::jobs::After;
 use super::mailbox::{Command, Mailbox};
-use super::{ConnectionKey, Core, EndpointKey, Owner, Sent, Wire};
+use super::{ConnectionKey, Core, Owner, Sent, Wire};
 use crate::runtime::lane::Next;
 
 /// The most trains that one connection may write in a turn before others get theirs.
@@ -149,7 +149,7 @@ impl Core {
         let endpoint = &mut self.endpoints[connection.endpoint];
         connection.advance(now);
         self.reader_is_behind |= connection.deliver(now, &mut self.batch);
-        let home = EndpointKey(connection.endpoint);
+        let home = endpoint.key;
         let segments = wire.max_segments(home);
         let mut more = true;
         for _ in 0..TRAINS_A_TURN {
@@ -227,10 +227,9 @@ impl Core {
             }
             self.lost_unasked.push_back((key, *reason));
         }
-        let home = EndpointKey(connection.endpoint);
         let endpoint = &mut self.endpoints[connection.endpoint];
         endpoint.handles[connection.handle.0] = None;
-        let retiring = endpoint.retiring;
+        let (home, retiring) = (endpoint.key, endpoint.retiring);
         connection.gone(now, &mut self.batch, reason);
         if retiring {
             self.retire(home, wire);

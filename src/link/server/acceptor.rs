@@ -24,6 +24,10 @@ const FIELD_OVERHEAD_BYTES: usize = 32;
 
 impl<T: Send + 'static> Acceptor for Server<T> {
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
+        if self.is_stopped() {
+            self.counters.refuse(Refused::Stopped);
+            return Admission::Refuse;
+        }
         let newcomer = Newcomer {
             address: incoming.remote_address().ip(),
             is_proved: incoming.remote_address_validated(),
@@ -65,6 +69,7 @@ impl<T: Send + 'static> Acceptor for Server<T> {
         };
         let waiting = if self.asks { self.requests.lock().len() } else { self.backlog.lock().len() };
         let refused = refused.or((waiting >= self.backlog_limit).then_some(Refused::Backlog));
+        let refused = refused.or(self.is_stopped().then_some(Refused::Stopped));
         if let Some(reason) = refused {
             self.count_refused(reason, request);
             return Answer::Reject { status: reason.status(), headers: Vec::new() };
@@ -162,7 +167,16 @@ impl<T: Send + 'static> Server<T> {
             is_over: AtomicBool::new(false),
         });
         let waits = Waits { request: Arc::downgrade(&request), server: Weak::clone(&self.me) };
-        self.requests.lock().push_back(request);
+        let mut requests = self.requests.lock();
+        // `stop_listening` promises that no more requests come.
+        if self.is_stopped() {
+            drop(requests);
+            request.is_over.store(true, Ordering::Release);
+            self.count_refused(Refused::Stopped, asked.request);
+            return Answer::Reject { status: Refused::Stopped.status(), headers: Vec::new() };
+        }
+        requests.push_back(request);
+        drop(requests);
         self.tell();
         Answer::Later { waits: Box::new(waits) }
     }
@@ -176,6 +190,10 @@ impl<T: Send + 'static> Server<T> {
             let mut backlog = self.backlog.lock();
             if backlog.len() >= self.backlog_limit {
                 return Err(Error::LimitReached("the accept backlog is full".into()));
+            }
+            // `stop_listening` promises that no more sessions come.
+            if self.is_stopped() {
+                return Err(Error::Closed);
             }
             backlog.push_back(Waiting { session: Arc::clone(session), prepared, _ended: ended });
         }

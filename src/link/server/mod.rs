@@ -13,7 +13,7 @@ pub mod stats;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ pub struct Server<T = Arc<LinkSession>> {
     arrived: Waiters,
     watchers: Watchers,
     sessions: Mutex<Vec<Weak<LinkSession>>>,
+    /// Whether it admits no more connections.
+    stopped: AtomicBool,
     /// The code and reason with which it was closed.
     closed_with: OnceCell<(u32, String)>,
 }
@@ -174,6 +176,7 @@ impl<T: Send + 'static> Server<T> {
             arrived: Waiters::new(lane.lane_to_lead()),
             watchers: Watchers::default(),
             sessions: Mutex::new(Vec::new()),
+            stopped: AtomicBool::new(false),
             closed_with: OnceCell::new(),
         });
         let acceptor = Arc::clone(&server) as Arc<dyn Acceptor>;
@@ -199,7 +202,7 @@ impl<T: Send + 'static> Server<T> {
     /// Waits until `deadline` for the next established session.
     ///
     /// Sessions that have ended in the meantime are not handed out. Neither are those that
-    /// [`Server::close`] closed.
+    /// [`Server::close`] closed. Fails with [`Error::Closed`] when no session can come any more.
     pub fn accept(&self, deadline: Deadline) -> Result<T> {
         if self.asks {
             return Err(Error::InvalidState("this server asks the program about each request".into()));
@@ -209,7 +212,8 @@ impl<T: Send + 'static> Server<T> {
                 return Some(Err(Error::Closed));
             }
             let next = std::iter::from_fn(|| backlog.pop_front()).find(|next| !next.session.is_closed());
-            next.map(|next| Ok(next.prepared))
+            let none = || self.is_stopped().then_some(Err(Error::Closed));
+            next.map(|next| Ok(next.prepared)).or_else(none)
         })
     }
 
@@ -233,6 +237,25 @@ impl<T: Send + 'static> Server<T> {
     /// Whether the server is closed.
     pub fn is_closed(&self) -> bool {
         self.closed_with.get().is_some()
+    }
+
+    /// Admits no more connections from now on, and grants no more requests. Its sessions go on, and
+    /// those that wait for [`Self::accept`] can still be accepted. Its socket closes with the last
+    /// connection. Calling it again does nothing.
+    pub fn stop_listening(&self) {
+        if self.stopped.swap(true, Ordering::SeqCst) || self.is_closed() {
+            return;
+        }
+        if let Some(endpoint) = self.endpoint.get() {
+            self.lane.retire(*endpoint);
+        }
+        // After this, no turn adds anything to the backlog.
+        self.tell();
+    }
+
+    /// Whether [`Self::stop_listening`] was called.
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 
     /// Stops listening and closes every session with code 0, as [`Self::close_with`] does.
@@ -299,8 +322,11 @@ impl<T: Send + 'static> Server<T> {
 
 impl<T: Send + 'static> Pollable for Server<T> {
     fn ready(&self) -> Ready {
+        if self.is_closed() {
+            return Ready::CLOSED;
+        }
         let waits = !self.backlog.lock().is_empty() || !self.requests.lock().is_empty();
-        if self.is_closed() { Ready::CLOSED } else { Ready::ACCEPT.when(waits) }
+        Ready::ACCEPT.when(waits) | Ready::CLOSED.when(self.is_stopped())
     }
 
     fn possible(&self) -> Ready {

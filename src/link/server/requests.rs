@@ -87,7 +87,7 @@ impl<T: Send + 'static> Server<T> {
             if self.is_closed() {
                 return Some(Err(Error::Closed));
             }
-            requests.pop_front().map(Ok)
+            requests.pop_front().map(Ok).or_else(|| self.is_stopped().then_some(Err(Error::Closed)))
         })
     }
 

@@ -28,11 +28,13 @@ pub enum Refused {
     Backlog,
     /// A request: the program rejected it, or dropped it unanswered.
     Program,
+    /// A connection or a request: the server has stopped listening.
+    Stopped,
 }
 
 impl Refused {
     /// All reasons, in the order of [`ServerStats::refused`].
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Sessions, "sessions"),
         (Self::Address, "address"),
         (Self::Rate, "rate"),
@@ -44,6 +46,7 @@ impl Refused {
         (Self::Headers, "headers"),
         (Self::Backlog, "backlog"),
         (Self::Program, "program"),
+        (Self::Stopped, "stopped"),
     ];
 
     /// The HTTP status that answers such a request.

@@ -39,7 +39,7 @@ struct Socket {
 /// The sockets of a lane.
 pub struct Sockets {
     sleep: Arc<Sleep>,
-    open: BTreeMap<usize, Socket>,
+    open: BTreeMap<EndpointKey, Socket>,
     pub(super) schedule: Schedule,
 }
 
@@ -133,8 +133,8 @@ impl UdpLane {
     pub fn open(&self, endpoint: EndpointKey, socket: Prepared) -> Result<()> {
         let mut sockets = self.sockets.lock();
         let Prepared { udp, state } = socket;
-        sockets.sleep.add(&udp, endpoint.index())?;
-        sockets.open.insert(endpoint.index(), Socket { udp, state, is_blocked: false });
+        sockets.sleep.add(&udp, endpoint.token())?;
+        sockets.open.insert(endpoint, Socket { udp, state, is_blocked: false });
         Ok(())
     }
 }
@@ -235,7 +235,7 @@ impl Sockets {
         messages: &mut [Vec<u8>],
         metas: &mut [RecvMeta; MESSAGES],
     ) -> Received {
-        let Some(socket) = self.open.get(&endpoint.index()) else { return Received::Messages(0) };
+        let Some(socket) = self.open.get(&endpoint) else { return Received::Messages(0) };
         let mut slices = messages.iter_mut();
         let mut slices: [IoSliceMut<'_>; MESSAGES] = std::array::from_fn(|_| {
             IoSliceMut::new(slices.next().map(|message| &mut message[..]).unwrap_or_default())
@@ -257,31 +257,31 @@ impl Sockets {
 
     /// Unblocks the socket. Returns whether it was blocked.
     fn unblock(&mut self, endpoint: EndpointKey) -> bool {
-        let Some(socket) = self.open.get_mut(&endpoint.index()) else { return false };
+        let Some(socket) = self.open.get_mut(&endpoint) else { return false };
         if !std::mem::take(&mut socket.is_blocked) {
             return false;
         }
-        self.sleep.watch_writable(&socket.udp, endpoint.index(), false);
+        self.sleep.watch_writable(&socket.udp, endpoint.token(), false);
         true
     }
 }
 
 impl Wire for Sockets {
     fn send(&mut self, endpoint: EndpointKey, transmit: &Transmit, contents: &[u8]) -> Sent {
-        let Some(socket) = self.open.get_mut(&endpoint.index()) else { return Sent::Gone };
+        let Some(socket) = self.open.get_mut(&endpoint) else { return Sent::Gone };
         let sent = send_train(transmit, contents, |one| socket.state.try_send((&socket.udp).into(), one));
         if sent == Sent::Blocked && !std::mem::replace(&mut socket.is_blocked, true) {
-            self.sleep.watch_writable(&socket.udp, endpoint.index(), true);
+            self.sleep.watch_writable(&socket.udp, endpoint.token(), true);
         }
         sent
     }
 
     fn max_segments(&self, endpoint: EndpointKey) -> usize {
-        self.open.get(&endpoint.index()).map_or(1, |socket| socket.state.max_gso_segments())
+        self.open.get(&endpoint).map_or(1, |socket| socket.state.max_gso_segments())
     }
 
     fn closed(&mut self, endpoint: EndpointKey) {
-        if let Some(socket) = self.open.remove(&endpoint.index()) {
+        if let Some(socket) = self.open.remove(&endpoint) {
             self.sleep.remove(&socket.udp);
         }
     }
@@ -371,7 +371,7 @@ mod tests {
         let endpoint = EndpointKey::of(0);
         let sleep = Arc::new(Sleep::new().unwrap());
         let mut sockets = Sockets { sleep, open: BTreeMap::new(), schedule: Schedule::new() };
-        sockets.open.insert(endpoint.index(), Socket { udp, state, is_blocked: false });
+        sockets.open.insert(endpoint, Socket { udp, state, is_blocked: false });
         // More packets than any kernel takes at once: the kernel answers as for an interface that
         // cannot segment.
         let contents: Vec<u8> = (0..PACKETS).flat_map(|number| [number as u8; 100]).collect();

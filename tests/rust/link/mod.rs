@@ -8,4 +8,5 @@ mod endpoints;
 mod hostile_bytes;
 mod hostile_peers;
 mod quic_paths;
+mod stopping;
 mod tls;

@@ -151,6 +151,11 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const wtgram_status status = wtgram_server_get_certificate_hash(handle_, hash.data());
         return detail::result(status, hash);
     }
+    /// Stops listening: new clients are refused, and sessions go on. Sessions that wait can still be accepted; when
+    /// none is left, accept fails with errc::closed. The port is in use until the last connection has ended. To end the
+    /// server, drain its sessions, then call close.
+    void stop_listening() const { detail::unwrap(try_stop_listening()); }
+    expected<void> try_stop_listening() const noexcept { return detail::result(wtgram_server_stop_listening(handle_)); }
     /// Closes the port, and all sessions with this code and reason. Returns at once; the peers are notified in the
     /// background. The reason has at most 1024 bytes of UTF-8; a longer one fails with errc::invalid_argument.
     void close(std::uint32_t code = 0, std::string_view reason = {}) const { detail::unwrap(try_close(code, reason)); }

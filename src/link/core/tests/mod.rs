@@ -2,6 +2,7 @@
 
 mod asking;
 mod leaving;
+mod listening;
 mod paths;
 mod reset_at;
 mod resets;
@@ -10,7 +11,7 @@ mod shares;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -77,7 +78,9 @@ impl Wire for Sockets {
         self.segments
     }
 
-    fn closed(&mut self, _: EndpointKey) {}
+    fn closed(&mut self, endpoint: EndpointKey) {
+        assert!(self.addresses.remove(&endpoint).is_some(), "it is closed once");
+    }
 }
 
 /// A machine with a lane and as many sockets as it needs.
@@ -197,6 +200,7 @@ impl Network {
             lane: Arc::clone(&host.lane),
             config: config.clone(),
             demands_retry: false.into(),
+            refuses: false.into(),
             admitted: AtomicU64::default(),
             sessions: Mutex::default(),
         });
@@ -227,7 +231,14 @@ impl Network {
                 view,
                 Arc::clone(&session),
                 self.now + PATIENCE,
-                (Box::new(()), Box::new(move |result| heard.lock().connected = result.is_ok())),
+                (
+                    Box::new(()),
+                    Box::new(move |result| {
+                        let mut heard = heard.lock();
+                        heard.connected = result.is_ok();
+                        heard.lost = result.err();
+                    }),
+                ),
             )
             .unwrap();
         Attempt { key, session, state }
@@ -320,6 +331,7 @@ pub(in crate::link) struct Attempt {
 #[derive(Default)]
 struct Progress {
     connected: bool,
+    lost: Option<quinn_proto::ConnectionError>,
     established: bool,
 }
 
@@ -327,13 +339,17 @@ struct Progress {
 pub(in crate::link) struct Door {
     lane: Arc<Lane>,
     config: ServerConfig,
-    demands_retry: std::sync::atomic::AtomicBool,
+    demands_retry: AtomicBool,
+    refuses: AtomicBool,
     admitted: AtomicU64,
     sessions: Mutex<Vec<Arc<LinkSession>>>,
 }
 
 impl Acceptor for Door {
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Admission::Refuse;
+        }
         if self.demands_retry.load(Ordering::Relaxed) && !incoming.remote_address_validated() {
             return Admission::Retry;
         }
