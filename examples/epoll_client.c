@@ -1,4 +1,5 @@
-/* Uses WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call.
+/* Uses WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call,
+ * not even to connect.
  *
  *   epoll_client --url URL --hash HEX [--count N]
  *
@@ -34,19 +35,36 @@ static int parse_hash(const char *hex, uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENG
     return hex[2 * WTGRAM_CERTIFICATE_HASH_LENGTH] == '\0';
 }
 
-/* Called when the poller's descriptor is readable. All timeouts are 0: this thread never sleeps in the library. */
-static wtgram_status on_poller(wtgram_poller poller, wtgram_transport datagrams)
+/* The attempt to connect has ended, well or not. */
+static wtgram_status on_connected(wtgram_poller poller, wtgram_session session, wtgram_transport *datagrams)
 {
-    wtgram_event events[4];
-    size_t count = 0, length = 0;
-    wtgram_status status = wtgram_poller_wait(poller, 0, events, 4, &count);
-    while (status == WTGRAM_OK) { /* there is only one object, so it takes all datagrams without a look at the events */
-        char text[64];
-        status = wtgram_transport_try_receive(datagrams, (uint8_t *)text, sizeof text - 1, &length);
-        if (status != WTGRAM_OK) break;
-        text[length] = '\0';
-        echoed++;
-        printf("echo: %s\n", text);
+    char detail[256] = "";
+    wtgram_status status = wtgram_session_wait_connected(session, 0, detail, sizeof detail);
+    if (status != WTGRAM_OK) fprintf(stderr, "epoll_client: %s\n", detail);
+    if (status == WTGRAM_OK) status = wtgram_session_get_transport(session, datagrams);
+    if (status == WTGRAM_OK) status = wtgram_poller_add(poller, datagrams->id, WTGRAM_READY_READABLE, 0);
+    return status;
+}
+
+static wtgram_status on_readable(wtgram_transport datagrams)
+{
+    char text[64];
+    size_t length = 0;
+    wtgram_status status;
+    while ((status = wtgram_transport_try_receive(datagrams, (uint8_t *)text, sizeof text, &length)) == WTGRAM_OK)
+        echoed++, printf("echo: %.*s\n", (int)length, text);
+    return status == WTGRAM_ERROR_WOULD_BLOCK ? WTGRAM_OK : status;
+}
+
+/* Called when the poller's descriptor is readable. All timeouts are 0: this thread never sleeps in the library. */
+static wtgram_status on_poller(wtgram_poller poller, wtgram_session session, wtgram_transport *datagrams)
+{
+    wtgram_event event;
+    size_t count = 0;
+    wtgram_status status = wtgram_poller_wait(poller, 0, &event, 1, &count);
+    for (; status == WTGRAM_OK; status = wtgram_poller_wait(poller, 0, &event, 1, &count)) {
+        status = event.object == session.id ? on_connected(poller, session, datagrams) : on_readable(*datagrams);
+        if (status != WTGRAM_OK) return status;
     }
     return status == WTGRAM_ERROR_WOULD_BLOCK ? WTGRAM_OK : status;
 }
@@ -66,8 +84,9 @@ static int watch(int epoll, int fd)
     return fd < 0 ? -1 : epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-static int loop(wtgram_poller poller, int poller_fd, wtgram_transport datagrams, uint64_t count)
+static int loop(wtgram_poller poller, int poller_fd, wtgram_session session, uint64_t count)
 {
+    wtgram_transport datagrams = {0}; /* none before the session is established */
     sigset_t signals;
     struct itimerspec interval = {{0, SEND_INTERVAL_NS}, {0, SEND_INTERVAL_NS}};
     sigemptyset(&signals);
@@ -86,11 +105,11 @@ static int loop(wtgram_poller poller, int poller_fd, wtgram_transport datagrams,
         if (ready < 0 && errno != EINTR) return perror("epoll_wait"), 1;
         for (int i = 0; i < ready && status == WTGRAM_OK; i++) {
             uint64_t ticks = 0;
-            if (events[i].data.fd == poller_fd) status = on_poller(poller, datagrams);
+            if (events[i].data.fd == poller_fd) status = on_poller(poller, session, &datagrams);
             else if (events[i].data.fd == signal_fd) stopping = 1;
             else if (read(timer, &ticks, sizeof ticks) != (ssize_t)sizeof ticks) continue;
-            else if (sent < count) status = on_timer(datagrams);
-            else grace--;
+            else if (sent >= count) grace--;
+            else if (datagrams.id != 0) status = on_timer(datagrams);
         }
     }
     close(signal_fd), close(timer), close(epoll); /* the poller's descriptor belongs to the library */
@@ -120,17 +139,15 @@ int main(int argc, char **argv)
     options.certificate_hashes = hash;
     options.certificate_hashes_count = 1;
     wtgram_session session = {0};
-    wtgram_transport datagrams = {0};
     wtgram_poller poller = {0};
     int poller_fd = -1;
     char detail[256] = "";
-    wtgram_status status = wtgram_session_connect(url, &options, &session, detail, sizeof detail);
-    if (status == WTGRAM_OK) status = wtgram_session_get_transport(session, &datagrams);
+    wtgram_status status = wtgram_session_connect_start(url, &options, &session, detail, sizeof detail);
     if (status == WTGRAM_OK) status = wtgram_poller_new(&poller);
-    if (status == WTGRAM_OK)
-        status = wtgram_poller_add(poller, datagrams.id, WTGRAM_READY_READABLE | WTGRAM_READY_CLOSED, 0);
+    if (status == WTGRAM_OK) /* reported once, when the attempt has ended */
+        status = wtgram_poller_add(poller, session.id, WTGRAM_READY_CONNECTED | WTGRAM_READY_ONE_SHOT, 0);
     if (status == WTGRAM_OK) status = wtgram_poller_get_fd(poller, &poller_fd);
-    int exit_code = status == WTGRAM_OK ? loop(poller, poller_fd, datagrams, count) : failed("start", status, detail);
+    int exit_code = status == WTGRAM_OK ? loop(poller, poller_fd, session, count) : failed("start", status, detail);
     wtgram_poller_free(poller);
     wtgram_session_free(session);
     status = wtgram_shutdown(1000 * 1000); /* waits until the server is notified */

@@ -122,7 +122,10 @@ typedef enum {
   WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH = -27,
   /** The TLS handshake failed for another reason. */
   WTGRAM_ERROR_TLS = -28,
-  /** The server answered with an HTTP status other than 2xx. The detail text contains it. */
+  /**
+   * The server answered with an HTTP status other than 2xx. The detail text contains it, and
+   * `wtgram_session_get_connect_failure` returns it.
+   */
   WTGRAM_ERROR_REJECTED = -29,
   /** The peer does not speak WebTransport over HTTP/3, or violates it. */
   WTGRAM_ERROR_PROTOCOL = -30,
@@ -937,16 +940,21 @@ wtgram_status wtgram_server_get_prometheus(wtgram_server server,
 /**
  * @defgroup session Session
  * A session is a WebTransport connection to one peer. A client gets it from
- * `wtgram_session_connect`, a server from `wtgram_server_accept`. Its datagrams are sent and
- * received through its transport: `wtgram_session_get_transport`. At the end call
- * `wtgram_session_free`.
+ * `wtgram_session_connect` or `wtgram_session_connect_start`, a server from
+ * `wtgram_server_accept`. Its datagrams are sent and received through its transport:
+ * `wtgram_session_get_transport`. At the end call `wtgram_session_free`.
+ *
+ * A session that is not established yet has a state, and can be waited for, closed and freed. Other
+ * functions return `WTGRAM_ERROR_INVALID_STATE`, and `WTGRAM_ERROR_CLOSED` if it will never be
+ * established.
  * @{
  */
 
 /**
  * @name Client
  * A client connects to an `https` URL. Call order: `wtgram_connect_options_init`, set how to trust
- * the server, `wtgram_session_connect`.
+ * the server, `wtgram_session_connect`. If your thread must not wait:
+ * `wtgram_session_connect_start`.
  * @{
  */
 
@@ -1034,7 +1042,8 @@ static inline void wtgram_connect_options_init(wtgram_connect_options *options)
 
 /**
  * Connects to the server at `url` and waits until the session is established or the attempt
- * failed.
+ * failed. It is `wtgram_session_connect_start`, then `wtgram_session_wait_connected`. The handle of
+ * an attempt that failed is released.
  *
  * The library tries every address of the host, the next one after 250 ms or as soon as one fails
  * (RFC 8305).
@@ -1226,6 +1235,15 @@ wtgram_status wtgram_session_get_local_address(wtgram_session session,
 /**
  * Stores the handle of the session's transport. It is always the same and is released with the
  * session.
+ *
+ * @param session The session.
+ * @param transport Gets the handle; do not free it.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_INVALID_STATE`: the session is not established yet.
+ * - `WTGRAM_ERROR_CLOSED`: it will never be, because the attempt failed.
+ * - `WTGRAM_ERROR_LIMIT_REACHED`: too many transports.
  */
 WTGRAM_MUST_USE
 wtgram_status wtgram_session_get_transport(wtgram_session session,
@@ -1233,10 +1251,135 @@ wtgram_status wtgram_session_get_transport(wtgram_session session,
 
 /**
  * Closes the session with code 0 if it is open, and releases its handle and the handle of its
- * transport. Calls that wait on them return `WTGRAM_ERROR_CLOSED`. Handles that are zero or
- * released are ignored.
+ * transport. Calls that wait on them return `WTGRAM_ERROR_CLOSED`. An attempt to connect ends.
+ * Handles that are zero or released are ignored.
  */
 void wtgram_session_free(wtgram_session session);
+
+/**
+ * @name Connecting without waiting
+ * `wtgram_session_connect_start` returns at once with a session in state
+ * `WTGRAM_SESSION_CONNECTING`. The poller reports `WTGRAM_READY_CONNECTED` when the session is
+ * established, and `WTGRAM_READY_CLOSED` when the attempt has failed. Then
+ * `wtgram_session_wait_connected` returns the result without waiting, and
+ * `wtgram_session_get_connect_failure` says whether to try again.
+ * @{
+ */
+
+/**
+ * Starts to connect to the server at `url` and returns at once, with a session that is not
+ * established yet. No thread waits for it: 1,000 attempts at once need no thread of yours. (Before
+ * it returns, it reads the certificate authorities; those of the system once.)
+ *
+ * To cancel the attempt, call `wtgram_session_close` or `wtgram_session_free`. It ends at once.
+ * (If it is looking up a name, that goes on in the background and is ignored.)
+ *
+ * @param url `https://host[:port][/path][?query]`.
+ * @param options Options; NULL for the defaults.
+ * @param session Gets the handle. Free it with `wtgram_session_free`, also if the attempt fails.
+ * @param detail Buffer for an English sentence that explains a failure, shortened to fit and
+ *   NUL-terminated; NULL with 0 for none.
+ * @param detail_capacity Size of `detail`, in bytes.
+ *
+ * @return
+ * - `WTGRAM_OK`: the attempt has started. `wtgram_session_wait_connected` says how it ended.
+ * - `WTGRAM_ERROR_INVALID_URL`: the URL cannot be used.
+ * - `WTGRAM_ERROR_IDENTITY`: the certificate authorities cannot be read.
+ * - `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`: the system has no certificate authorities.
+ * - `WTGRAM_ERROR_IO`: the operating system refused a thread.
+ * - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_connect_start(const char *url,
+                                           const wtgram_connect_options *options,
+                                           wtgram_session *session,
+                                           char *detail,
+                                           size_t detail_capacity);
+
+/**
+ * Waits until the session is established or the attempt to connect has failed. With timeout 0 it
+ * returns the result of an attempt that has ended. The result does not change any more when the
+ * session is closed later.
+ *
+ * A session of a server is established.
+ *
+ * @param session The session.
+ * @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait. The attempt
+ *   has its own deadline, `wtgram_connect_options.timeout_us`.
+ * @param detail Buffer for an English sentence that explains a failure, shortened to fit and
+ *   NUL-terminated; NULL with 0 for none.
+ * @param detail_capacity Size of `detail`, in bytes.
+ *
+ * @return
+ * - `WTGRAM_OK`: the session was established.
+ * - `WTGRAM_ERROR_TIMED_OUT`: the timeout elapsed; the attempt goes on.
+ * - `WTGRAM_ERROR_WOULD_BLOCK`: the timeout is 0, and the attempt goes on.
+ * - `WTGRAM_ERROR_CLOSED`: this side closed the session before, or the library was shut down.
+ * - `WTGRAM_ERROR_NAME_NOT_RESOLVED`, `WTGRAM_ERROR_CONNECT_TIMEOUT`,
+ *   `WTGRAM_ERROR_CONNECTION_REFUSED`, `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`,
+ *   `WTGRAM_ERROR_CERTIFICATE_EXPIRED`, `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`,
+ *   `WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH`, `WTGRAM_ERROR_TLS`, `WTGRAM_ERROR_REJECTED`,
+ *   `WTGRAM_ERROR_PROTOCOL`, `WTGRAM_ERROR_UNSUPPORTED`, `WTGRAM_ERROR_IO`: the attempt failed, as
+ *   `wtgram_session_connect` describes.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_wait_connected(wtgram_session session,
+                                            int64_t timeout_us,
+                                            char *detail,
+                                            size_t detail_capacity);
+
+/** Why an attempt to connect failed, and whether to try again. */
+typedef struct {
+  /** Size of this struct, set by `wtgram_connect_failure_init`. */
+  size_t struct_size;
+  /** The `wtgram_status` of the attempt. */
+  int32_t status;
+  /**
+   * HTTP status with which the server rejected the session; 0 if the attempt failed before it
+   * answered.
+   */
+  uint32_t http_status;
+  /**
+   * 1 if the same attempt may succeed later although nobody changes anything: the server is
+   * away, overloaded or at its limit, or the network is down. Else 0. `docs/errors.md` has a
+   * table.
+   */
+  uint32_t is_retryable;
+  /** Reserved; 0. */
+  uint32_t reserved;
+  /**
+   * How long the server asks to wait until the next attempt (Retry-After), in microseconds; 0
+   * if it does not say.
+   */
+  int64_t retry_after_us;
+} wtgram_connect_failure;
+
+/** For bindings: `wtgram_connect_failure_init` for a struct of `size` bytes. */
+void wtgram_connect_failure_init_sized(wtgram_connect_failure *failure, size_t size);
+
+/** Fills `*failure` with its size and zeroes. NULL is ignored. */
+static inline void wtgram_connect_failure_init(wtgram_connect_failure *failure)
+{
+  wtgram_connect_failure_init_sized(failure, sizeof *failure);
+}
+
+/**
+ * Stores why the attempt to connect failed. `wtgram_session_wait_connected` with timeout 0 explains
+ * it with a sentence.
+ *
+ * @param session The session.
+ * @param failure Gets the reason; prepared by `wtgram_connect_failure_init`.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_WOULD_BLOCK`: the attempt goes on.
+ * - `WTGRAM_ERROR_INVALID_STATE`: the session was established.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_get_connect_failure(wtgram_session session,
+                                                 wtgram_connect_failure *failure);
+
+/** @} */
 
 /**
  * @name Closing a session

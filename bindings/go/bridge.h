@@ -114,12 +114,12 @@ static inline const char *bridge_next(const char **texts)
     return text;
 }
 
-static inline int32_t bridge_connect(const char *url, int64_t timeout_us, uint32_t trust, const char *ca_file,
-                                     const uint8_t *ca_pem, size_t ca_pem_length, const uint8_t *hashes,
-                                     size_t hashes_count, const char *header_texts, size_t headers_count,
-                                     const char *bind_host, const wtgram_connection_options *connection,
-                                     const wtgram_transport_options *transport, wtgram_session *session, char *detail,
-                                     size_t detail_capacity)
+static inline int32_t bridge_connect_start(const char *url, int64_t timeout_us, uint32_t trust, const char *ca_file,
+                                           const uint8_t *ca_pem, size_t ca_pem_length, const uint8_t *hashes,
+                                           size_t hashes_count, const char *header_texts, size_t headers_count,
+                                           const char *bind_host, const wtgram_connection_options *connection,
+                                           const wtgram_transport_options *transport, wtgram_session *session,
+                                           char *detail, size_t detail_capacity)
 {
     wtgram_connect_options options;
     wtgram_header *headers = NULL;
@@ -144,7 +144,7 @@ static inline int32_t bridge_connect(const char *url, int64_t timeout_us, uint32
     options.bind_host = bind_host;
     options.connection = connection;
     options.transport = transport;
-    int32_t status = wtgram_session_connect(url, &options, session, detail, detail_capacity);
+    int32_t status = wtgram_session_connect_start(url, &options, session, detail, detail_capacity);
     free(headers);
     return status;
 }

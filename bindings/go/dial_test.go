@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -70,26 +71,90 @@ func TestDialReturnsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestACancelledDialKeepsNobodyFromDialling(t *testing.T) {
+func TestAThousandDialsHoldNoThreads(t *testing.T) {
 	_, url, hash := listen(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancelled := make(chan error)
-	for range 32 {
-		go func() {
-			_, err := wtgram.Dial(ctx, silent(t), wtgram.WithInsecureSkipVerify(), wtgram.WithTimeout(2*patience))
-			cancelled <- err
-		}()
+	nobody := silent(t)
+	dial := func(ctx context.Context) error {
+		_, err := wtgram.Dial(ctx, nobody, wtgram.WithInsecureSkipVerify(), wtgram.WithTimeout(time.Hour))
+		return err
 	}
-	time.Sleep(100 * time.Millisecond) // time to get into the library
-	cancel()
-	for range 32 {
-		if err := <-cancelled; !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-	}
+	// The package's goroutine and the library's threads run from now on.
+	pair(t)
+	goroutines := runtime.NumGoroutine()
+	blockAll(t, dial)
+	eventually(t, "goroutines are left", func() bool { return runtime.NumGoroutine() <= goroutines })
+	// Those that were cancelled keep nobody from connecting.
 	client, err := wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash))
 	if err != nil {
 		t.Fatal(err)
 	}
 	client.Close()
+}
+
+func TestTheEndOfItsContextEndsTheAttempt(t *testing.T) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := wtgram.Dial(ctx, fmt.Sprintf("https://%s/", socket.LocalAddr()), wtgram.WithInsecureSkipVerify(),
+			wtgram.WithTimeout(time.Hour))
+		done <- err
+	}()
+	packet := make([]byte, 2000)
+	if _, _, err := socket.ReadFrom(packet); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	// The client says that it leaves. It would send its first packet again a second after the first time.
+	packets := 0
+	for socket.SetReadDeadline(time.Now().Add(2500 * time.Millisecond)); ; packets++ {
+		if _, _, err := socket.ReadFrom(packet); errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if packets > 2 { // the rest of the first flight may have been on its way
+		t.Fatalf("%d packets after the end", packets)
+	}
+}
+
+func TestADialErrorSaysWhetherToTryAgain(t *testing.T) {
+	_, url, hash := listen(t, wtgram.WithAcceptBacklog(1))
+	client, err := wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, test := range []struct {
+		url        string
+		options    []wtgram.DialOption
+		status     wtgram.Status
+		httpStatus int
+		retryable  bool
+	}{
+		{url, []wtgram.DialOption{wtgram.WithCertificateHash(hash)}, wtgram.ErrRejected, 503, true}, // the backlog is full
+		{url, nil, wtgram.ErrCertificateUntrusted, 0, false},
+		{silent(t), []wtgram.DialOption{wtgram.WithInsecureSkipVerify(), wtgram.WithTimeout(100 * time.Millisecond)},
+			wtgram.ErrConnectTimeout, 0, true},
+		{"no url", nil, wtgram.ErrInvalidURL, 0, false},
+	} {
+		_, err := wtgram.Dial(within(t, patience), test.url, test.options...)
+		var failure *wtgram.DialError
+		var general *wtgram.Error
+		if !errors.As(err, &failure) || !errors.As(err, &general) || !errors.Is(err, test.status) {
+			t.Fatalf("%s: %v", test.url, err)
+		}
+		if failure.Status != test.status || failure.HTTPStatus != test.httpStatus || failure.Retryable != test.retryable ||
+			failure.RetryAfter != 0 || failure.URL != test.url || failure.Detail == "" || failure.Error() != general.Error() {
+			t.Fatalf("%+v", failure)
+		}
+	}
 }

@@ -60,8 +60,6 @@
 // has one poller of the library. Go's network poller watches its descriptor, and one goroutine
 // distributes wake-ups. These do hold a thread:
 //
-//   - [Dial]: 16 at a time, others wait. A canceled one gives its place back at once, and its thread
-//     when the library's own timeout ends.
 //   - [Transport.ThroughputTest]: 4 at a time, others wait.
 //   - The first moments of a wait: up to 4 goroutines, always fewer than GOMAXPROCS, spend them in
 //     the library, at most 0.2 ms to receive and 6 ms to send. A context ends a wait within that
@@ -73,7 +71,8 @@
 // # Errors
 //
 // An error of the library is a [Status], or an [*Error] with details that wraps one. Compare with
-// errors.Is(err, wtgram.ErrTooLarge). Calls that fail because the session ended return a
+// errors.Is(err, wtgram.ErrTooLarge). [Dial] returns a [*DialError], which says whether to try again
+// and has the HTTP status of a rejection. Calls that fail because the session ended return a
 // [*SessionError]; errors.Is finds ErrClosed and net.ErrClosed in it. A context that ends a wait
 // returns its own error. Timeouts satisfy net.Error.
 //

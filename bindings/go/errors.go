@@ -73,7 +73,7 @@ func (s Status) Unwrap() error {
 
 var _ net.Error = ErrClosed
 
-// Error is a status with details. Dial, Listen and SendJSON return it.
+// Error is a status with details. Listen and SendJSON return it, and a DialError wraps it.
 type Error struct {
 	Op     string
 	Status Status

@@ -19,6 +19,7 @@ var notNeeded = map[string]string{
 	"wtgram_reliability_try_send":          "wtgram_reliability_send with no time to wait",
 	"wtgram_server_close":                  "wtgram_server_close_with with code 0",
 	"wtgram_server_get_local_port":         "Addr has it",
+	"wtgram_session_connect":               "Dial starts, and waits in Go",
 	"wtgram_session_drain_and_close":       "DrainAndClose starts it, and waits in Go",
 	"wtgram_session_wait_closed":           "Context is done",
 	"wtgram_structured_receive":            "Receive waits in Go, and tries",

@@ -44,27 +44,17 @@ type session struct {
 	freed  bool
 }
 
+// looking is held while a new session looks up its addresses, for which the library waits until the
+// lane has ended its turn. If a thousand sessions begin at once, their goroutines wait here, and not
+// in cgo, as threads.
+var looking sync.Mutex
+
 func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s := &session{handle: held[C.wtgram_session]{handle}}
-	if err := check(C.wtgram_session_get_transport(handle, &s.datagrams.h)); err != nil {
+	if err := s.look(); err != nil {
 		C.wtgram_session_free(handle)
 		return nil, err
 	}
-	local, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_session_get_local_address(handle, text, capacity, length))
-	})
-	if err != nil {
-		C.wtgram_session_free(handle)
-		return nil, err
-	}
-	remote, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_session_get_remote_address(handle, text, capacity, length))
-	})
-	if err != nil {
-		C.wtgram_session_free(handle)
-		return nil, err
-	}
-	s.local, s.remote = udpAddress(local), udpAddress(remote)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.draining = make(chan struct{})
 	s.state = p.source(handle.id, s.changed)
@@ -87,6 +77,27 @@ func (s *session) changed(what uint32) {
 	if what&C.WTGRAM_READY_CLOSED != 0 {
 		s.end()
 	}
+}
+
+// look sets what stays the same for the whole session.
+func (s *session) look() error {
+	looking.Lock()
+	defer looking.Unlock()
+	handle := s.handle.get()
+	if err := check(C.wtgram_session_get_transport(handle, &s.datagrams.h)); err != nil {
+		return err
+	}
+	local, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
+		return Status(C.wtgram_session_get_local_address(handle, text, capacity, length))
+	})
+	if err != nil {
+		return err
+	}
+	remote, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
+		return Status(C.wtgram_session_get_remote_address(handle, text, capacity, length))
+	})
+	s.local, s.remote = udpAddress(local), udpAddress(remote)
+	return err
 }
 
 func (s *session) ready(what uint32) {

@@ -1,14 +1,18 @@
 //! A session with its transport, and a server that makes both.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use once_cell::sync::OnceCell;
+
 use super::transport::Transport;
 use crate::datagram::options::TransportOptions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::link::config::{ConnectOptions, ListenOptions};
 use crate::link::h3::ConnectRequest;
 use crate::link::server::requests;
+use crate::link::session::Phase;
 use crate::link::{self, client};
 use crate::runtime::wait::Deadline;
 
@@ -23,8 +27,9 @@ pub struct Session {
 impl Session {
     /// Establishes a client session. Waits until it is established or the attempt has failed.
     pub fn connect(url: &str, connect: &ConnectOptions, transport: &TransportOptions) -> Result<Self> {
-        let transport = transport.clone();
-        client::connect(url, connect, move |link| Self::of(link, &transport))
+        let connecting = Connecting::start(url, connect, transport)?;
+        connecting.link.wait_connected(Deadline::Never)?;
+        connecting.established()
     }
 
     /// Begins to end the session in order: asks the peer to end it soon, accepts no more datagrams,
@@ -51,6 +56,52 @@ impl Session {
             let _ = link.close(0, "");
         })?;
         Ok(Self { link, datagrams })
+    }
+}
+
+/// A client session from the start of the attempt to establish it.
+pub struct Connecting {
+    /// The session. Closing it ends the attempt.
+    pub link: Arc<link::LinkSession>,
+    transport: Arc<OnceCell<Arc<Transport>>>,
+}
+
+impl Connecting {
+    /// Begins to establish a client session, and returns at once.
+    pub fn start(url: &str, connect: &ConnectOptions, transport: &TransportOptions) -> Result<Self> {
+        let (cell, options) = (Arc::new(OnceCell::new()), transport.clone());
+        let prepared = Arc::clone(&cell);
+        let link = client::start(url, connect, move |link| {
+            let transport = Transport::open(Arc::clone(link), &options)?;
+            // This runs once, so the cell is empty.
+            let _ = prepared.set(transport);
+            Ok(())
+        })?;
+        Ok(Self { link, transport: cell })
+    }
+
+    /// The session's transport. While the session is not established this is
+    /// [`Error::InvalidState`], and [`Error::Closed`] if it will never be.
+    pub fn datagrams(&self) -> Result<&Arc<Transport>> {
+        match self.link.phase() {
+            Phase::Connecting => {
+                Err(Error::InvalidState(Cow::Borrowed("the session is not established yet")))
+            }
+            _ => self.transport.get().ok_or(Error::Closed),
+        }
+    }
+
+    /// The session with its transport, as soon as there is one. Otherwise fails as
+    /// [`Self::datagrams`] does.
+    pub fn established(&self) -> Result<Session> {
+        let datagrams = Arc::clone(self.datagrams()?);
+        Ok(Session { link: Arc::clone(&self.link), datagrams })
+    }
+}
+
+impl From<Session> for Connecting {
+    fn from(session: Session) -> Self {
+        Self { link: session.link, transport: Arc::new(OnceCell::with_value(session.datagrams)) }
     }
 }
 

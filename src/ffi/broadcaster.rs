@@ -139,9 +139,9 @@ pub extern "C" fn wtgram_broadcaster_add_session(
     session: wtgram_session,
 ) -> wtgram_status {
     guard(|| {
-        let session = session.get()?;
-        let target = Target::Transport(Arc::clone(&session.session.datagrams));
-        Ok(broadcaster.get()?.add(session.transport.id, target)?)
+        let object = session.get()?;
+        let target = Target::Transport(Arc::clone(object.session.datagrams()?));
+        Ok(broadcaster.get()?.add(object.transport(session)?.id, target)?)
     })
 }
 
@@ -190,7 +190,7 @@ pub extern "C" fn wtgram_broadcaster_remove_session(
     session: wtgram_session,
 ) -> wtgram_status {
     guard(|| {
-        broadcaster.get()?.remove(session.get()?.transport.id);
+        broadcaster.get()?.remove(session.get()?.transport_id());
         Ok(())
     })
 }

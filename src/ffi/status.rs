@@ -60,7 +60,8 @@ pub enum wtgram_status {
     WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH = -27,
     /// The TLS handshake failed for another reason.
     WTGRAM_ERROR_TLS = -28,
-    /// The server answered with an HTTP status other than 2xx. The detail text contains it.
+    /// The server answered with an HTTP status other than 2xx. The detail text contains it, and
+    /// `wtgram_session_get_connect_failure` returns it.
     WTGRAM_ERROR_REJECTED = -29,
     /// The peer does not speak WebTransport over HTTP/3, or violates it.
     WTGRAM_ERROR_PROTOCOL = -30,

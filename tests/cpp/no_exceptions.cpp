@@ -31,8 +31,11 @@ int main()
     if (!server) return fail("listen", server.error());
     const std::string url = "https://127.0.0.1:" + std::to_string(*server->try_local_port()) + "/";
     const auto trust = wtgram::connect_options().trust_certificate_hash(*server->try_certificate_hash());
-    auto client = wtgram::session::connect(std::nothrow, url.c_str(), trust, &detail);
-    if (!client) return fail("connect", client.error());
+    auto client = wtgram::session::try_connect_start(url.c_str(), trust, &detail);
+    if (!client) return fail("connect_start", client.error());
+    const auto connected = client->wait_connected_for(60s, &detail);
+    if (!connected) return fail("connect", connected.error());
+    if (client->try_connect_failure()) return 1;
     auto accepted = server->accept_for(60s);
     if (!accepted) return fail("accept", accepted.error());
     const auto sent = client->try_transport()->try_send("no exceptions");

@@ -1,4 +1,5 @@
-// Uses WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call.
+// Uses WebTransport datagrams in a program that already has an epoll loop: one thread, no callback, no blocking call,
+// not even to connect.
 //
 //   epoll_client --url URL --hash HEX [--count N]
 //
@@ -42,9 +43,10 @@ class descriptor
 class echo_loop
 {
   public:
-    echo_loop(wtgram::transport datagrams, std::uint64_t count) : datagrams_(datagrams), count_(count)
+    echo_loop(const wtgram::session &session, std::uint64_t count) : session_(session), count_(count)
     {
-        poller_.add(datagrams, wtgram::readiness::readable | wtgram::readiness::closed);
+        // reported once, when the attempt to connect has ended
+        poller_.add(session, wtgram::readiness::connected | wtgram::readiness::one_shot);
         const itimerspec interval = {{0, 10'000'000}, {0, 10'000'000}}; // 10 ms
         timerfd_settime(timer_.fd(), 0, &interval, nullptr);
         for (const int fd : {poller_.fd(), timer_.fd(), signals_.fd()}) {
@@ -75,10 +77,24 @@ class echo_loop
     void on_poller()
     {
         wtgram::event events[4];
-        poller_.wait(events, 0us); // there is only one object: take what it has
+        for (const wtgram::event &event : poller_.wait(events, 0us)) {
+            if (event.object == session_.id()) on_connected();
+            else on_readable();
+        }
+    }
+
+    void on_connected()
+    {
+        session_.wait_connected(0us); // throws if the attempt has failed
+        datagrams_ = session_.transport();
+        poller_.add(*datagrams_, wtgram::readiness::readable);
+    }
+
+    void on_readable()
+    {
         std::uint8_t text[64];
-        auto length = datagrams_.try_receive(text);
-        for (; length; length = datagrams_.try_receive(text), echoed_++)
+        auto length = datagrams_->try_receive(text);
+        for (; length; length = datagrams_->try_receive(text), echoed_++)
             std::cout << "echo: " << std::string_view(reinterpret_cast<const char *>(text), *length) << '\n';
         if (length.error() != wtgram::errc::would_block) throw wtgram::error(length.error());
     }
@@ -88,7 +104,8 @@ class echo_loop
         std::uint64_t ticks = 0;
         if (read(timer_.fd(), &ticks, sizeof ticks) != sizeof ticks) return;
         if (sent_ == count_) grace_ticks_--;
-        else if (datagrams_.try_send("datagram " + std::to_string(sent_))) sent_++; // otherwise at the next tick
+        else if (datagrams_ && datagrams_->try_send("datagram " + std::to_string(sent_)))
+            sent_++; // otherwise at the next tick
     }
 
     static int signals()
@@ -100,7 +117,8 @@ class echo_loop
         return sigprocmask(SIG_BLOCK, &set, nullptr) == 0 ? signalfd(-1, &set, SFD_CLOEXEC) : -1;
     }
 
-    wtgram::transport datagrams_;
+    const wtgram::session &session_;
+    std::optional<wtgram::transport> datagrams_; // none before the session is established
     wtgram::poller poller_ = wtgram::poller::make();
     descriptor epoll_{epoll_create1(EPOLL_CLOEXEC)};
     descriptor timer_{timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
@@ -122,8 +140,8 @@ try {
     if (!hash) throw std::invalid_argument("--hash has 64 digits");
 
     const auto session =
-        wtgram::session::connect(options["--url"], wtgram::connect_options().trust_certificate_hash(*hash));
-    const bool complete = echo_loop(session.transport(), count).run();
+        wtgram::session::connect_start(options["--url"], wtgram::connect_options().trust_certificate_hash(*hash));
+    const bool complete = echo_loop(session, count).run();
     wtgram::shutdown(1s); // closes the session and waits until the server is notified
     return complete ? 0 : 3;
 } catch (const std::logic_error &wrong) { // an unknown option, or not a number

@@ -80,7 +80,7 @@ pub unsafe extern "C" fn wtgram_reliability_open_over_session(
     unsafe {
         give(reliability, || {
             let options = read_options(options)?.layer_options()?;
-            Handle::new(Layer::open(Arc::clone(&session.get()?.session.datagrams), &options)?)
+            Handle::new(Layer::open(Arc::clone(session.get()?.session.datagrams()?), &options)?)
         })
     }
 }

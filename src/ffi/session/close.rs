@@ -69,7 +69,7 @@ pub unsafe extern "C" fn wtgram_session_drain_and_close(
         let object = session.get()?;
         // SAFETY: the caller's promise.
         let reason = unsafe { close_reason(reason, reason_length) }?;
-        Ok(object.session.drain_and_close(code, reason, deadline(timeout_us)?)?)
+        Ok(object.session.established()?.drain_and_close(code, reason, deadline(timeout_us)?)?)
     })
 }
 
@@ -100,7 +100,10 @@ pub unsafe extern "C" fn wtgram_session_drain_and_close_start(
     guard(|| {
         let object = session.get()?;
         // SAFETY: the caller's promise.
-        Ok(object.session.start_drain_and_close(code, unsafe { close_reason(reason, reason_length) }?)?)
+        Ok(object
+            .session
+            .established()?
+            .start_drain_and_close(code, unsafe { close_reason(reason, reason_length) }?)?)
     })
 }
 

@@ -1,12 +1,15 @@
 //! Client
 //!
 //! A client connects to an `https` URL. Call order: `wtgram_connect_options_init`, set how to trust
-//! the server, `wtgram_session_connect`.
+//! the server, `wtgram_session_connect`. If your thread must not wait:
+//! `wtgram_session_connect_start`.
 
 use std::ffi::c_char;
 use std::path::PathBuf;
 
-use crate::datagram::session::Session;
+use crate::datagram::options::TransportOptions;
+use crate::datagram::session::{Connecting, Session};
+use crate::error::Error;
 use crate::ffi::boundary::enums::impl_read;
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::pointer::{
@@ -188,7 +191,8 @@ unsafe fn trust(raw: &wtgram_connect_options) -> Result<Trust, Failure> {
 }
 
 /// Connects to the server at `url` and waits until the session is established or the attempt
-/// failed.
+/// failed. It is `wtgram_session_connect_start`, then `wtgram_session_wait_connected`. The handle of
+/// an attempt that failed is released.
 ///
 /// The library tries every address of the host, the next one after 250 ms or as soon as one fails
 /// (RFC 8305).
@@ -231,6 +235,22 @@ pub unsafe extern "C" fn wtgram_session_connect(
     detail: *mut c_char,
     detail_capacity: usize,
 ) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { begin(url, options, session, detail, detail_capacity, Session::connect) }
+}
+
+/// Reads the arguments of a connect, begins with `connect`, and gives the session its handle.
+///
+/// # Safety
+/// Every pointer is NULL or as `wtgram_session_connect` describes it.
+pub(super) unsafe fn begin<S: Into<Connecting>>(
+    url: *const c_char,
+    options: *const wtgram_connect_options,
+    session: *mut wtgram_session,
+    detail: *mut c_char,
+    detail_capacity: usize,
+    connect: impl FnOnce(&str, &ConnectOptions, &TransportOptions) -> Result<S, Error>,
+) -> wtgram_status {
     // SAFETY: the caller's promise, for every pointer below.
     unsafe {
         clear(session);
@@ -238,7 +258,7 @@ pub unsafe extern "C" fn wtgram_session_connect(
             let session = output(session)?;
             let raw = read_options(options)?;
             let transport = transport_options(raw.transport)?;
-            *session = publish(Session::connect(text(url)?, &connect_options(&raw)?, &transport)?)?;
+            *session = publish(connect(text(url)?, &connect_options(&raw)?, &transport)?)?;
             Ok(())
         })
     }

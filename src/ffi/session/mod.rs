@@ -1,10 +1,15 @@
 //! Session
 //!
 //! A session is a WebTransport connection to one peer. A client gets it from
-//! `wtgram_session_connect`, a server from `wtgram_server_accept`. Its datagrams are sent and
-//! received through its transport: `wtgram_session_get_transport`. At the end call
-//! `wtgram_session_free`.
+//! `wtgram_session_connect` or `wtgram_session_connect_start`, a server from
+//! `wtgram_server_accept`. Its datagrams are sent and received through its transport:
+//! `wtgram_session_get_transport`. At the end call `wtgram_session_free`.
+//!
+//! A session that is not established yet has a state, and can be waited for, closed and freed. Other
+//! functions return `WTGRAM_ERROR_INVALID_STATE`, and `WTGRAM_ERROR_CLOSED` if it will never be
+//! established.
 
+pub mod attempt;
 pub mod close;
 pub mod connect;
 pub mod stats;
@@ -12,7 +17,9 @@ pub mod stats;
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use crate::datagram::session::Session;
+use once_cell::sync::OnceCell;
+
+use crate::datagram::session::Connecting;
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::free;
 use crate::ffi::boundary::handle::{Handle, names};
@@ -25,27 +32,44 @@ use crate::link::session::Phase;
 
 /// A session and the handle of its transport, which lives and ends with it.
 pub(in crate::ffi) struct SessionObject {
-    pub(in crate::ffi) session: Session,
-    pub(in crate::ffi) transport: wtgram_transport,
+    pub(in crate::ffi) session: Connecting,
+    transport: OnceCell<wtgram_transport>,
 }
 
 names!(wtgram_session => SessionObject, SESSION, polled as |object| &object.session.link);
 
-/// Gives a session and its transport their handles. When there are none left, the session is closed.
-pub(in crate::ffi) fn publish(session: Session) -> Result<wtgram_session, Failure> {
+/// Gives a session its handle. When there is none left, the session is closed.
+pub(in crate::ffi) fn publish(session: impl Into<Connecting>) -> Result<wtgram_session, Failure> {
+    let session = session.into();
     let link = Arc::clone(&session.link);
-    let published = TransportObject::publish(Arc::clone(&session.datagrams)).and_then(|transport| {
-        let handle = wtgram_session::new(Arc::new(SessionObject { session, transport }));
-        match handle {
-            Ok(handle) => transport.get()?.belongs_to(handle),
-            Err(_) => drop(transport.take()),
-        }
-        handle
-    });
-    if published.is_err() {
-        let _ = link.close(0, "");
+    let object = SessionObject { session, transport: OnceCell::new() };
+    wtgram_session::new(Arc::new(object)).inspect_err(|_| drop(link.close(0, "")))
+}
+
+impl SessionObject {
+    /// The handle of the transport. The first call makes it; `session` is the object's own handle.
+    pub(in crate::ffi) fn transport(&self, session: wtgram_session) -> Result<wtgram_transport, Failure> {
+        let publish = || TransportObject::publish(Arc::clone(self.session.datagrams()?), session);
+        self.transport.get_or_try_init(publish).copied()
     }
-    published
+
+    /// The number of that handle; 0 if nobody has it.
+    pub(in crate::ffi) fn transport_id(&self) -> u64 {
+        self.transport.get().map_or(0, |transport| transport.id)
+    }
+
+    fn release_transport(&self) {
+        if let Some(transport) = self.transport.get() {
+            drop(transport.take());
+        }
+    }
+}
+
+/// For a handle that was made while the session was freed.
+impl Drop for SessionObject {
+    fn drop(&mut self) {
+        self.release_transport();
+    }
 }
 
 /// State of a session.
@@ -307,6 +331,15 @@ pub unsafe extern "C" fn wtgram_session_get_local_address(
 /// Stores the handle of the session's transport. It is always the same and is released with the
 /// session.
 ///
+/// @param session The session.
+/// @param transport Gets the handle; do not free it.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_STATE`: the session is not established yet.
+/// - `WTGRAM_ERROR_CLOSED`: it will never be, because the attempt failed.
+/// - `WTGRAM_ERROR_LIMIT_REACHED`: too many transports.
+///
 /// # Safety
 /// `transport` is NULL or writable.
 #[unsafe(no_mangle)]
@@ -316,16 +349,16 @@ pub unsafe extern "C" fn wtgram_session_get_transport(
     transport: *mut wtgram_transport,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(transport, || Ok(session.get()?.transport)) }
+    unsafe { give(transport, || session.get()?.transport(session)) }
 }
 
 /// Closes the session with code 0 if it is open, and releases its handle and the handle of its
-/// transport. Calls that wait on them return `WTGRAM_ERROR_CLOSED`. Handles that are zero or
-/// released are ignored.
+/// transport. Calls that wait on them return `WTGRAM_ERROR_CLOSED`. An attempt to connect ends.
+/// Handles that are zero or released are ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn wtgram_session_free(session: wtgram_session) {
     free(session, |object| {
-        drop(object.transport.take());
+        object.release_transport();
         let _ = object.session.link.close(0, "");
     });
 }

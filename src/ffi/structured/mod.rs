@@ -193,7 +193,7 @@ pub unsafe extern "C" fn wtgram_structured_open_over_session(
     // SAFETY: the caller's promise.
     unsafe {
         give(structured, || {
-            let transport = Arc::clone(&session.get()?.session.datagrams);
+            let transport = Arc::clone(session.get()?.session.datagrams()?);
             let Opening { registry, serializer, queue } = opening(object_types, count, options)?;
             Handle::new(Structured::over_session(&transport, registry, serializer, queue)?)
         })

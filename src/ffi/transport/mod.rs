@@ -15,7 +15,7 @@ pub mod stats;
 pub mod throughput;
 pub mod water_marks;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::datagram::transport::Transport;
 use crate::ffi::boundary::failure::Failure;
@@ -28,16 +28,16 @@ use crate::ffi::status::wtgram_status;
 /// A transport and the handle of its session.
 pub(in crate::ffi) struct TransportObject {
     pub(in crate::ffi) transport: Arc<Transport>,
-    session: OnceLock<wtgram_session>,
+    session: wtgram_session,
 }
 
 impl TransportObject {
-    pub(in crate::ffi) fn publish(transport: Arc<Transport>) -> Result<wtgram_transport, Failure> {
-        wtgram_transport::new(Arc::new(Self { transport, session: OnceLock::new() }))
-    }
-
-    pub(in crate::ffi) fn belongs_to(&self, session: wtgram_session) {
-        let _ = self.session.set(session);
+    /// Gives the transport of `session` its handle.
+    pub(in crate::ffi) fn publish(
+        transport: Arc<Transport>,
+        session: wtgram_session,
+    ) -> Result<wtgram_transport, Failure> {
+        wtgram_transport::new(Arc::new(Self { transport, session }))
     }
 }
 
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn wtgram_transport_get_session(
     session: *mut wtgram_session,
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
-    unsafe { give(session, || transport.get()?.session.get().copied().ok_or(Failure::InvalidHandle)) }
+    unsafe { give(session, || Ok(transport.get()?.session)) }
 }
 
 /// Stores the id of the transport's session, which is the id of the CONNECT stream.

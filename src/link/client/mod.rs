@@ -1,7 +1,8 @@
 //! Client sessions. Sessions that send from the same address share a UDP socket (`socket`).
 //!
-//! An attempt to connect resolves the name (`resolve`), tries the addresses (`race`), and asks for the
-//! session on the connection that answers first.
+//! An attempt to connect is a task of the service thread. It resolves the name (`resolve`), tries the
+//! addresses (`race`), and asks for the session on the connection that answers first. It ends when
+//! the session is established, has failed (`failure`), or was closed by its user.
 
 mod failure;
 mod race;
@@ -14,8 +15,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use quinn_proto::{ClientConfig, ConnectionError};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout_at;
 
 use super::config::{ConnectOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::core::session::LinkSession;
@@ -26,6 +27,7 @@ use super::tls::{self, ClientCrypto, Extensions, Refusal};
 use super::udp::UdpLane;
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
+use crate::runtime::readiness::{Subscription, Watcher};
 use crate::runtime::{self, CloseOnShutdown};
 use failure::{explain, is_final};
 use race::race;
@@ -37,15 +39,18 @@ use target::Target;
 /// failed.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(1);
 
-/// Establishes a session. Waits until it is established or the attempt has failed.
+/// Begins to establish a session, and returns it at once. It says by itself when it is established
+/// or has failed ([`LinkSession::wait_connected`]). Closing it ends the attempt.
 ///
-/// Calls `prepare` with the session as soon as it is established, and returns the result.
-pub fn connect<T: Send + 'static>(
+/// Calls `prepare` in a turn of the session's lane, just before the session is connected. If that
+/// fails, the attempt fails.
+pub fn start(
     url: &str,
     options: &ConnectOptions,
-    prepare: impl FnOnce(Arc<LinkSession>) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    if options.timeout.is_zero() || options.timeout > MAX_HANDSHAKE_TIMEOUT {
+    prepare: impl FnOnce(&Arc<LinkSession>) -> Result<()> + Send + 'static,
+) -> Result<Arc<LinkSession>> {
+    let limit = options.timeout;
+    if limit.is_zero() || limit > MAX_HANDSHAKE_TIMEOUT {
         return Err(Error::InvalidArgument(
             "the connect timeout must be more than 0 and at most a day".into(),
         ));
@@ -57,32 +62,22 @@ pub fn connect<T: Send + 'static>(
     let crypto = Arc::new(ClientCrypto::new(tls, Extensions::default()));
     endpoint::transport_config(&options.connection, false)?;
     let runtime = runtime::get()?;
-    let limit = options.timeout;
+    let lane = udp::next_lane()?;
+    let session = LinkSession::new(Arc::clone(lane.lane()));
     let attempt = Attempt {
         target,
         request,
         crypto,
         refusal,
         options: options.clone(),
-        lane: udp::next_lane()?,
-        deadline: Instant::now() + limit + DEADLINE_MARGIN,
+        lane,
+        session: Arc::clone(&session),
+        deadline: Instant::now() + limit,
     };
-    let lane = attempt.lane.lane().lane_to_lead();
-    runtime.service().run(lane, async move {
-        let described = attempt.target.authority.clone();
-        let attempt = timeout(limit, attempt.run());
-        tokio::select! {
-            result = attempt => result
-                .unwrap_or_else(|_| {
-                    Err(Error::ConnectTimeout(format!(
-                        "no session with {described} within {limit:?}; \
-                         nobody may be listening there, or a firewall drops UDP"
-                    )))
-                })
-                .and_then(prepare),
-            () = runtime.ending() => Err(Error::ShutDown),
-        }
-    })
+    let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&session) as _;
+    runtime::close_on_shutdown(closer);
+    runtime.service().spawn(attempt.run(Box::new(prepare)));
+    Ok(session)
 }
 
 /// The header fields of the request, with the subprotocols.
@@ -95,6 +90,8 @@ fn request_headers(options: &ConnectOptions) -> Result<Vec<(String, String)>> {
     Ok(options.headers.iter().cloned().chain(field).collect())
 }
 
+type Prepare = Box<dyn FnOnce(&Arc<LinkSession>) -> Result<()> + Send>;
+
 struct Attempt {
     target: Target,
     request: ConnectRequest,
@@ -102,44 +99,67 @@ struct Attempt {
     refusal: Refusal,
     options: ConnectOptions,
     lane: Arc<UdpLane>,
+    session: Arc<LinkSession>,
+    /// The attempt has failed if there is no session by then.
     deadline: Instant,
 }
 
-/// A connection on which QUIC's handshake has begun. It leaves nothing behind when it is dropped.
+/// A connection on which QUIC's handshake has begun. It leaves nothing behind when it is dropped,
+/// unless its session was established.
 struct Reached {
     address: SocketAddr,
-    session: Arc<LinkSession>,
     socket: Arc<ClientSocket>,
     key: ConnectionKey,
-    /// The HTTP/3 code that closes the connection when this is dropped; `None` once there is a
-    /// session.
-    code: Option<u64>,
+    /// The HTTP/3 code with which the connection is closed.
+    code: u64,
 }
 
 impl Drop for Reached {
     fn drop(&mut self) {
-        if let Some(code) = self.code {
-            self.socket.lane.lane().post(Command::Close(self.key, code));
-        }
+        self.socket.lane.lane().post(Command::Close(self.key, self.code));
     }
 }
 
 impl Attempt {
-    async fn run(self) -> Result<Arc<LinkSession>> {
+    /// The whole attempt, until the session is connected or over.
+    async fn run(self, prepare: Prepare) {
+        let session = Arc::clone(&self.session);
+        let mut guard = FailsWhenDropped(Some(Arc::clone(&session)));
+        let (authority, limit) = (self.target.authority.clone(), self.options.timeout);
+        let result = tokio::select! {
+            result = timeout_at(self.deadline.into(), self.establish(prepare)) => result,
+            () = closed(&session) => return,
+        };
+        // From here on, the lane may be about to say that the session is connected.
+        guard.0 = None;
+        let too_late = |_| {
+            Err(Error::ConnectTimeout(format!(
+                "no session with {authority} within {limit:?}; \
+                 nobody may be listening there, or a firewall drops UDP"
+            )))
+        };
+        if let Err(error) = result.unwrap_or_else(too_late) {
+            session.fail(error);
+        }
+    }
+
+    async fn establish(self, prepare: Prepare) -> Result<()> {
         let addresses = resolve(&self.target.host, self.target.port, self.options.bind_host).await?;
         let mut reached = self.first_of(addresses).await?;
-        reached.code = Some(H3_REQUEST_CANCELLED);
+        reached.code = H3_REQUEST_CANCELLED;
         let (sender, done) = oneshot::channel();
-        let ask =
-            Ask { request: self.request.clone(), done: Box::new(move |result| drop(sender.send(result))) };
+        let session = Arc::clone(&self.session);
+        // In a turn: threads that wait for the session are woken before this task is.
+        let answered = move |answer: Result<(), Error>| {
+            if let Err(error) = answer.and_then(|()| prepare(&session)) {
+                session.fail(error);
+            }
+            let _ = sender.send(());
+        };
+        let ask = Ask { request: self.request.clone(), done: Box::new(answered) };
         self.lane.lane().core().ask(Instant::now(), reached.key, ask);
         self.lane.lane().wake();
-        done.await.unwrap_or(Err(Error::Closed))?;
-        reached.code = None;
-        let session = Arc::clone(&reached.session);
-        let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&session) as _;
-        runtime::close_on_shutdown(closer);
-        Ok(session)
+        done.await.map_err(|_| Error::Closed)
     }
 
     /// The first address that answers. An answer with a certificate that is not trusted is an
@@ -158,7 +178,6 @@ impl Attempt {
         let mut config = ClientConfig::new(Arc::clone(&self.crypto) as _);
         config.transport_config(transport);
         let lane = self.lane.lane();
-        let session = LinkSession::new(Arc::clone(lane));
         let (sender, connected) = oneshot::channel();
         let key = lane
             .core()
@@ -168,14 +187,14 @@ impl Attempt {
                 config,
                 (address, &self.target.host),
                 view,
-                Arc::clone(&session),
-                self.deadline,
+                Arc::clone(&self.session),
+                self.deadline + DEADLINE_MARGIN,
                 (Box::new(Arc::clone(&socket)), Box::new(move |result| drop(sender.send(result)))),
             )
             .map_err(|error| Error::Protocol(format!("cannot connect to {address}: {error}")))?;
         lane.wake();
         let refusal = self.refusal.clone();
-        let reached = Reached { address, session, socket, key, code: Some(H3_NO_ERROR) };
+        let reached = Reached { address, socket, key, code: H3_NO_ERROR };
         Ok(async move {
             let connected = connected.await.unwrap_or(Err(ConnectionError::LocallyClosed));
             connected.map_err(|error| explain(error, reached.address, &refusal))?;
@@ -184,9 +203,39 @@ impl Attempt {
     }
 }
 
+/// Resolves when the session is over, for example because its user no longer wants it.
+async fn closed(session: &Arc<LinkSession>) {
+    let changed = Arc::new(Changed(Notify::new()));
+    let _watch = Subscription::new(Arc::clone(session) as _, Arc::clone(&changed) as _);
+    while !session.is_closed() {
+        changed.0.notified().await;
+    }
+}
+
+struct Changed(Notify);
+
+impl Watcher for Changed {
+    fn changed(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Makes sure that nobody waits for a task that does not end by itself, for example because it
+/// panics.
+struct FailsWhenDropped(Option<Arc<LinkSession>>);
+
+impl Drop for FailsWhenDropped {
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take() {
+            session.fail(Error::Internal("the task of the attempt to connect is gone".into()));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::UdpSocket;
+    use std::sync::mpsc;
 
     use super::*;
     use crate::link::Server;
@@ -201,17 +250,24 @@ mod tests {
         let options =
             ConnectOptions { trust: Trust::CertificateHashes(vec![hash]), ..ConnectOptions::default() };
         let (tls, refusal) = tls::client_config(&options.trust)?;
+        let lane = udp::next_lane()?;
         let attempt = Attempt {
             target: Target::parse("https://localhost/")?,
             request: ConnectRequest::new("localhost", "/", &[])?,
             crypto: Arc::new(ClientCrypto::new(tls, Extensions::default())),
             refusal,
             options,
-            lane: udp::next_lane()?,
+            session: LinkSession::new(Arc::clone(lane.lane())),
+            lane,
             deadline: Instant::now() + Duration::from_secs(30),
         };
         let addresses = addresses.to_vec();
-        runtime::get()?.service().run(None, async move { Ok(attempt.first_of(addresses).await?.address) })
+        let (sender, result) = mpsc::channel();
+        runtime::get()?.service().spawn(async move {
+            let reached = attempt.first_of(addresses).await;
+            sender.send(reached.map(|reached| reached.address)).expect("the test waits");
+        });
+        result.recv_timeout(Duration::from_secs(60)).expect("a result in time")
     }
 
     /// An address that does not answer as long as the socket lives.

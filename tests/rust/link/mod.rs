@@ -2,6 +2,7 @@
 
 mod admission;
 mod close;
+mod connecting;
 mod crypto_session;
 mod draining;
 mod endpoints;

@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include <wtgram/connect_failure.hpp>
 #include <wtgram/handle.hpp>
 #include <wtgram/transport.hpp>
 
@@ -102,12 +103,13 @@ class session : public owner<wtgram_session, wtgram_session_free>
   public:
     using owner::owner;
 
-    /// Connects to an https URL and waits until the session is established. The text of the exception explains a
-    /// failure. A NUL ends the URL, as in C.
+    /// Connects to an https URL and waits until the session is established. If the attempt fails, it throws
+    /// connect_error, whose text explains the failure. A NUL ends the URL, as in C.
     [[nodiscard]] static session connect(const std::string &url, const connect_options &options = {})
     {
-        detail_text detail;
-        return detail::unwrap(connect(std::nothrow, url, options, &detail), detail.c_str());
+        session started = connect_start(url, options);
+        started.wait_connected();
+        return started;
     }
     /// Connects and waits like the form above, but returns the error. `detail`, if given, gets a sentence that explains
     /// it.
@@ -115,38 +117,61 @@ class session : public owner<wtgram_session, wtgram_session_free>
                                                    const connect_options &options = {},
                                                    detail_text *detail = nullptr) noexcept
     {
-        return connect(std::nothrow, url.c_str(), options, detail);
+        return begin(wtgram_session_connect, url.c_str(), options, detail);
     }
     /// The same for a C string. If there is no memory for the list of headers, the program ends, as in every noexcept
     /// function.
     [[nodiscard]] static expected<session> connect(std::nothrow_t, const char *url, const connect_options &options = {},
                                                    detail_text *detail = nullptr) noexcept
     {
-        wtgram_connect_options c;
-        wtgram_connect_options_init(&c);
-        std::vector<wtgram_header> headers;
-        headers.reserve(options.headers_.size());
-        for (const auto &[name, value] : options.headers_) headers.push_back({name.c_str(), value.c_str()});
-        if (options.trust_) c.trust = *options.trust_;
-        if (options.timeout_) c.timeout_us = options.timeout_->count();
-        if (options.ca_file_) c.ca_file = options.ca_file_->c_str();
-        if (options.ca_pem_) {
-            c.ca_pem = detail::bytes_of(*options.ca_pem_);
-            c.ca_pem_length = options.ca_pem_->size();
-        }
-        c.certificate_hashes = options.hashes_.data();
-        c.certificate_hashes_count = options.hashes_.size() / WTGRAM_CERTIFICATE_HASH_LENGTH;
-        c.headers = headers.data();
-        c.headers_count = headers.size();
-        if (options.bind_host_) c.bind_host = options.bind_host_->c_str();
-        c.connection = detail::pointer_to(options.connection_);
-        c.transport = detail::pointer_to(options.transport_);
-        wtgram_session handle{};
-        const wtgram_status status =
-            wtgram_session_connect(url, &c, &handle, detail != nullptr ? detail->data() : nullptr,
-                                   detail != nullptr ? detail_text::capacity : 0);
-        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
-        return session(handle);
+        return begin(wtgram_session_connect, url, options, detail);
+    }
+
+    /// Starts to connect to an https URL and returns at once, with a session in state session_state::connecting. A
+    /// poller reports readiness::connected when it is established, and readiness::closed when the attempt has failed.
+    ///
+    /// close(), reset() and the destructor cancel the attempt at once.
+    [[nodiscard]] static session connect_start(const std::string &url, const connect_options &options = {})
+    {
+        detail_text detail;
+        return detail::unwrap(try_connect_start(url.c_str(), options, &detail), detail.c_str());
+    }
+    /// The same, but returns the error. `detail`, if given, gets a sentence that explains it.
+    [[nodiscard]] static expected<session> try_connect_start(const std::string &url,
+                                                             const connect_options &options = {},
+                                                             detail_text *detail = nullptr) noexcept
+    {
+        return begin(wtgram_session_connect_start, url.c_str(), options, detail);
+    }
+    /// The same for a C string. If there is no memory for the list of headers, the program ends, as in every noexcept
+    /// function.
+    [[nodiscard]] static expected<session> try_connect_start(const char *url, const connect_options &options = {},
+                                                             detail_text *detail = nullptr) noexcept
+    {
+        return begin(wtgram_session_connect_start, url, options, detail);
+    }
+    /// Waits until the session is established. If the attempt failed, it throws connect_error.
+    void wait_connected(duration timeout = forever) const
+    {
+        detail_text detail;
+        const expected<void> done = wait_connected_for(timeout, &detail);
+        if (!done) raise(done.error(), detail);
+    }
+    /// The same, but returns the error. With timeout 0 it returns the result of an attempt that has ended, and fails
+    /// with errc::would_block before. `detail`, if given, gets a sentence that explains a failure.
+    [[nodiscard]] expected<void> wait_connected_for(duration timeout, detail_text *detail = nullptr) const noexcept
+    {
+        return detail::result(wtgram_session_wait_connected(handle_, timeout.count(),
+                                                            detail != nullptr ? detail->data() : nullptr,
+                                                            detail != nullptr ? detail_text::capacity : 0));
+    }
+    /// Returns why the attempt to connect failed. Fails with errc::would_block while it goes on, and with
+    /// errc::invalid_state if the session was established.
+    [[nodiscard]] expected<connect_failure> try_connect_failure() const noexcept
+    {
+        connect_failure failure;
+        const wtgram_status status = wtgram_session_get_connect_failure(handle_, &failure.raw());
+        return detail::result(status, failure);
     }
 
     /// The transport of the session. It is always the same, and valid as long as this session.
@@ -252,6 +277,42 @@ class session : public owner<wtgram_session, wtgram_session_free>
     }
 
   private:
+    template <class Begin>
+    static expected<session> begin(Begin begin, const char *url, const connect_options &options,
+                                   detail_text *detail) noexcept
+    {
+        wtgram_connect_options c;
+        wtgram_connect_options_init(&c);
+        std::vector<wtgram_header> headers;
+        headers.reserve(options.headers_.size());
+        for (const auto &[name, value] : options.headers_) headers.push_back({name.c_str(), value.c_str()});
+        if (options.trust_) c.trust = *options.trust_;
+        if (options.timeout_) c.timeout_us = options.timeout_->count();
+        if (options.ca_file_) c.ca_file = options.ca_file_->c_str();
+        if (options.ca_pem_) {
+            c.ca_pem = detail::bytes_of(*options.ca_pem_);
+            c.ca_pem_length = options.ca_pem_->size();
+        }
+        c.certificate_hashes = options.hashes_.data();
+        c.certificate_hashes_count = options.hashes_.size() / WTGRAM_CERTIFICATE_HASH_LENGTH;
+        c.headers = headers.data();
+        c.headers_count = headers.size();
+        if (options.bind_host_) c.bind_host = options.bind_host_->c_str();
+        c.connection = detail::pointer_to(options.connection_);
+        c.transport = detail::pointer_to(options.transport_);
+        wtgram_session handle{};
+        const wtgram_status status = begin(url, &c, &handle, detail != nullptr ? detail->data() : nullptr,
+                                           detail != nullptr ? detail_text::capacity : 0);
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return session(handle);
+    }
+    [[noreturn]] void raise(std::error_code code, const detail_text &detail) const
+    {
+#if defined(__cpp_exceptions)
+        if (const auto failure = try_connect_failure()) throw connect_error(*failure, detail.c_str());
+#endif
+        detail::raise(code, detail.c_str());
+    }
     template <class Getter> expected<std::string> text(Getter getter) const noexcept
     {
         return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {

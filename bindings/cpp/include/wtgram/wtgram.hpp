@@ -19,6 +19,7 @@
 
 #include <wtgram/batch.hpp>
 #include <wtgram/broadcaster.hpp>
+#include <wtgram/connect_failure.hpp>
 #include <wtgram/datagram.hpp>
 #include <wtgram/error.hpp>
 #include <wtgram/handle.hpp>

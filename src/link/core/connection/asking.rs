@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::link::core::ending;
 use crate::link::core::handshake::{Answer, Ask, Asked, Granted, Handshake};
 use crate::link::core::session::Established;
-use crate::link::h3::error::{H3_NO_ERROR, WT_REQUIREMENTS_NOT_MET};
+use crate::link::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET};
 use crate::link::h3::{ConnectRequest, Event, QuarterStreamId, Role, subprotocol};
 use crate::text::readable;
 
@@ -260,20 +260,29 @@ impl Connection {
             request,
             response,
         });
-        // The peer may have said so before it answered.
-        if self.h3.is_draining() {
-            self.session.set_draining();
-        }
         match *handshake {
             Handshake::Server { acceptor, began, is_answered, .. } => {
+                self.session.set_connected();
                 let took = now.saturating_duration_since(began);
                 if let Some(limit) = acceptor.established(&self.session, took, is_answered) {
                     self.deadline = Some(now + limit);
                     self.rare().unaccepted = Some(acceptor);
                 }
             }
-            Handshake::Client { ask: Some(ask), .. } => (ask.done)(Ok(())),
-            Handshake::Client { .. } => {}
+            Handshake::Client { ask, .. } => {
+                // A client may see at once that the session is connected, so its transport comes first.
+                if let Some(ask) = ask {
+                    (ask.done)(Ok(()));
+                }
+                if !self.session.set_connected() {
+                    // Its user has given it up in the meantime.
+                    self.close(now, H3_REQUEST_CANCELLED, b"");
+                }
+            }
+        }
+        // The peer may have said so before it answered.
+        if self.h3.is_draining() {
+            self.session.set_draining();
         }
     }
 

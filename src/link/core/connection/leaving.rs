@@ -259,11 +259,14 @@ impl Connection {
             _ => None,
         };
         let unread = self.take_early().into_iter().filter_map(strip).collect();
-        self.session.set_last(Last {
-            stats: self.stats(),
-            remote: self.remote_address(),
-            local_ip: self.local_ip(),
-            unread,
-        });
+        // A client tries several addresses. Only the connection that got the session speaks for it.
+        if self.quarter.is_some() {
+            self.session.set_last(Last {
+                stats: self.stats(),
+                remote: self.remote_address(),
+                local_ip: self.local_ip(),
+                unread,
+            });
+        }
     }
 }

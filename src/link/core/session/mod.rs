@@ -1,6 +1,7 @@
-//! A WebTransport session as its user sees it: state, addresses, statistics, and its end
-//! (`leaving`).
+//! A WebTransport session as its user sees it: state, addresses, statistics, how a client waits for
+//! it (`connecting`), and its end (`leaving`).
 
+mod connecting;
 mod leaving;
 
 use std::borrow::Cow;
@@ -21,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::link::h3::ConnectRequest;
 use crate::link::memory::MemoryBudget;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
-use crate::runtime::waiters::Lead;
+use crate::runtime::waiters::{Lead, Waiters};
 use crate::runtime::{CloseOnShutdown, clock};
 use leaving::End;
 pub use leaving::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
@@ -140,6 +141,8 @@ pub(in crate::link) struct Last {
 pub struct LinkSession {
     shared: Mutex<Shared>,
     changed: Condvar,
+    /// Threads that wait until it is established.
+    connecting: Waiters,
     watchers: Watchers,
     lane: Arc<Lane>,
     established: OnceCell<Established>,
@@ -150,6 +153,9 @@ pub struct LinkSession {
 
 struct Shared {
     phase: Phase,
+    was_connected: bool,
+    /// Why a client could not establish it.
+    failure: Option<Box<Error>>,
     end: End,
     /// Where its datagrams come from and go to, until its connection takes the sink.
     sink: Option<Arc<dyn Datagrams>>,
@@ -167,11 +173,14 @@ impl LinkSession {
         Arc::new(Self {
             shared: Mutex::new(Shared {
                 phase: Phase::Connecting,
+                was_connected: false,
+                failure: None,
                 end: End::default(),
                 sink: None,
                 last: None,
             }),
             changed: Condvar::new(),
+            connecting: Waiters::new(lane.lane_to_lead()),
             watchers: Watchers::default(),
             lane,
             established: OnceCell::new(),
@@ -190,9 +199,13 @@ impl LinkSession {
         self.phase() == Phase::Closed
     }
 
-    /// What is known since the session was established; [`Error::InvalidState`] before.
+    /// What is known since the session was established. Before, this is [`Error::InvalidState`], and
+    /// [`Error::Closed`] if it will never be.
     pub fn established(&self) -> Result<&Established> {
-        self.established.get().ok_or(Error::InvalidState(Cow::Borrowed("the session is not established")))
+        self.established.get().ok_or_else(|| match self.phase() {
+            Phase::Closed => Error::Closed,
+            _ => Error::InvalidState(Cow::Borrowed("the session is not established yet")),
+        })
     }
 
     /// The peer's current address. It may change when the peer moves to another network.
@@ -275,11 +288,17 @@ impl LinkSession {
         Ok((last.stats.clone(), last.remote, last.local_ip))
     }
 
+    /// Sets what is known of the session, so that its transport can be made.
+    /// [`Self::set_connected`] follows.
     pub(in crate::link) fn set_established(&self, established: Established) {
         // A session is established once. A second value can only come from a defect and changes
         // nothing.
         let _ = self.established.set(established);
-        self.advance(Phase::Connected);
+    }
+
+    /// Says that the session is established. Returns `false` if its user has given it up before.
+    pub(in crate::link) fn set_connected(&self) -> bool {
+        self.advance(Phase::Connected)
     }
 
     pub(in crate::link) fn set_draining(&self) {
@@ -308,19 +327,22 @@ impl LinkSession {
         }
     }
 
-    fn advance(&self, phase: Phase) {
+    fn advance(&self, phase: Phase) -> bool {
         {
             let mut shared = self.shared.lock();
-            if phase <= shared.phase {
-                return;
+            if phase <= shared.phase || shared.failure.is_some() {
+                return false;
             }
             shared.phase = phase;
+            shared.was_connected = true;
         }
         self.tell();
+        true
     }
 
     fn tell(&self) {
         self.changed.notify_all();
+        self.connecting.notify_all();
         self.watchers.notify();
     }
 }
@@ -358,6 +380,8 @@ impl Pollable for LinkSession {
 
 impl CloseOnShutdown for LinkSession {
     fn close_on_shutdown(&self) {
-        let _ = self.close(0, "");
+        if !self.fail(Error::ShutDown) {
+            let _ = self.close(0, "");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use toml::{Table, Value};
+use wtgram::error::Error;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
@@ -63,7 +64,65 @@ fn page() -> String {
         let go = go_name(&name, &go).map_or_else(String::new, |name| format!("`{name}`"));
         let _ = writeln!(page, "| `{name}` | {number} | `{cpp}` | {go} | {when} | {what} |");
     }
+    page + &connect_again()
+}
+
+/// The part about attempts to connect that failed.
+fn connect_again() -> String {
+    let text = String::new;
+    let rejected = |status| Error::Rejected { status, retry_after: None }.is_retryable();
+    let name = |temporary| Error::NameNotResolved { what: text(), temporary }.is_retryable();
+    assert!(name(true) && !name(false));
+    let io = Error::Io { context: "", message: text() };
+    let by_error = [
+        ("CONNECT_TIMEOUT", Error::ConnectTimeout(text())),
+        ("CONNECTION_REFUSED", Error::ConnectionRefused(text())),
+        ("IO", io),
+        ("CERTIFICATE_UNTRUSTED", Error::CertificateUntrusted(text())),
+        ("CERTIFICATE_EXPIRED", Error::CertificateExpired(text())),
+        ("CERTIFICATE_NAME_MISMATCH", Error::CertificateNameMismatch(text())),
+        ("CERTIFICATE_HASH_MISMATCH", Error::CertificateHashMismatch(text())),
+        ("TLS", Error::Tls(text())),
+        ("PROTOCOL", Error::Protocol(text())),
+        ("UNSUPPORTED", Error::Unsupported),
+        ("CLOSED", Error::Closed),
+        ("INTERNAL", Error::Internal("".into())),
+    ];
+    let statuses = ranges((100..600).filter(|status| rejected(*status)));
+    let mut page = String::from(
+        "\n## Trying to connect again\n\n\
+         `wtgram_session_get_connect_failure` says of a session that was not established whether the same attempt may\n\
+         succeed later although nobody changes anything (C++: `wtgram::connect_error`, Go: `wtgram.DialError`). If the server\n\
+         has said how long to wait, with the header Retry-After, it says that, too. Otherwise wait longer after each\n\
+         attempt, and not equally long in all clients, so that they do not all come back at once.\n\n\
+         | status | try again? |\n|---|---|\n",
+    );
+    let _ = writeln!(
+        page,
+        "| `NAME_NOT_RESOLVED` | If the resolver could not answer. Not if it answered that there is no such name. |\n\
+         | `REJECTED` | With HTTP status {statuses}. |"
+    );
+    for (name, error) in by_error {
+        let again = if error.is_retryable() { "Yes." } else { "No." };
+        let _ = writeln!(page, "| `{name}` | {again} |");
+    }
     page
+}
+
+/// Ascending numbers, with runs of them as `first to last`.
+fn ranges(numbers: impl Iterator<Item = u16>) -> String {
+    let mut runs: Vec<(u16, u16)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    let runs: Vec<_> = runs
+        .iter()
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first} to {last}") })
+        .collect();
+    runs.join(", ")
 }
 
 #[test]

@@ -19,7 +19,13 @@ pub const CHAPTERS: [Chapter; 13] = [
     Chapter { group: "server", files: &["server/limits.rs", "server/mod.rs", "server/stats.rs"] },
     Chapter {
         group: "session",
-        files: &["session/connect.rs", "session/mod.rs", "session/close.rs", "session/stats.rs"],
+        files: &[
+            "session/connect.rs",
+            "session/mod.rs",
+            "session/attempt.rs",
+            "session/close.rs",
+            "session/stats.rs",
+        ],
     },
     Chapter { group: "request", files: &["request.rs"] },
     Chapter {
