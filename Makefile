@@ -1,7 +1,7 @@
 # The entry points. `make` alone lists them. scripts/, cargo and CMake do the work.
 
 .DEFAULT_GOAL := help
-.PHONY: help docs setup demo demo-browser test test-threads simulate bench bench-broadcast bench-reliability header fmt lint clean library programs
+.PHONY: help docs setup demo demo-browser test test-threads simulate bench bench-broadcast bench-reliability header interop fmt lint clean library programs
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -64,7 +64,7 @@ bench-broadcast: ## measure only one datagram to 1,000 sessions, and the memory 
 
 bench-reliability: ## measure times to delivery at 10 % loss, also of pywebtransport, an ordered stream and KCP
 	@scripts/setup bench
-	@tests/interop/setup.sh
+	@tests/interop/setup.sh pywebtransport-0.9.1
 	@benches/reliability/run
 
 docs: ## build the site with all pages and the reference of C, C++ and Go in build/site
@@ -73,6 +73,12 @@ docs: ## build the site with all pages and the reference of C, C++ and Go in bui
 
 header: ## write the generated files: include/wtgram.h, docs/parity.md, docs/errors.md
 	@WTGRAM_BLESS=1 cargo test --locked --test rust generated
+
+interop: ## run the tests with all peers, and write docs/interoperability.md
+	@scripts/setup test
+	@cmake --preset release -DWTGRAM_BUILD_TESTS=ON
+	@cmake --build --preset release --target interop_peer
+	@WTGRAM_BLESS=1 ctest --preset release -R 'interop\.the_page'
 
 fmt: ## format all code: Rust, C, C++, Go
 	@scripts/setup test

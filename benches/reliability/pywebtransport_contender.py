@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "interop"))
 import pywebtransport_sessions as peer  # noqa: E402
 from pywebtransport.datagram.reliability import DatagramReliabilityLayer  # noqa: E402
-from pywebtransport_peer import free_udp_port, wait_until_bound  # noqa: E402
+from python_peer import free_udp_port, wait_until_bound  # noqa: E402
 
 MESSAGE_BYTES, MESSAGES_PER_SECOND, PATIENCE_S = 100, 200, 30
 
@@ -65,7 +65,7 @@ async def measure(simulator, seed, seconds, conditions, certificate, key):
 
     # Its server says on standard output that it listens; what counts as a line of ours is found by the runner.
     serving = asyncio.create_task(peer.serve("127.0.0.1", port, certificate, key, handle))
-    await wait_until_bound(port)
+    await wait_until_bound(port, peer.VERSION)
     link = await Link.start(simulator, port, seed)
     count = int(seconds * MESSAGES_PER_SECOND)
     times: dict[int, float] = {}

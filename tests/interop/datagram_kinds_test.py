@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-import pywebtransport_peer
+import python_peer
 import pywebtransport_sessions as peer
 from pywebtransport.datagram.utils import is_heartbeat_datagram
 from run_pair import die_with_parent
@@ -103,7 +103,7 @@ async def as_client(arguments: argparse.Namespace) -> int:
 
 
 async def as_server(arguments: argparse.Namespace, folder: pathlib.Path) -> int:
-    port = pywebtransport_peer.free_udp_port()
+    port = python_peer.free_udp_port()
     outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     started: asyncio.Future[asyncio.subprocess.Process] = asyncio.get_running_loop().create_future()
 
@@ -116,7 +116,7 @@ async def as_server(arguments: argparse.Namespace, folder: pathlib.Path) -> int:
 
     certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
     serving = asyncio.create_task(peer.serve("127.0.0.1", port, certificate, key, handle))
-    await pywebtransport_peer.wait_until_bound(port)
+    await python_peer.wait_until_bound(port, peer.VERSION)
     started.set_result(await start_ours(arguments, "client", f"https://127.0.0.1:{port}/kinds"))
     await outcome
     code = await (await started).wait()

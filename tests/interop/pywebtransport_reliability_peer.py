@@ -14,7 +14,7 @@ import sys
 import pywebtransport_sessions as peer
 from echo_test import say
 from pywebtransport.datagram.reliability import DatagramReliabilityLayer
-from pywebtransport_peer import free_udp_port, wait_until_bound
+from python_peer import free_udp_port, wait_until_bound
 
 SIZE_RANGE_BYTES = 592
 # Its layer sends without limit. More unacknowledged messages than this would only fill queues.
@@ -78,7 +78,7 @@ async def server(count: int, certificate: str, key: str) -> None:
             ended.set_exception(error)
 
     serving = asyncio.create_task(peer.serve("127.0.0.1", port, certificate, key, handle))
-    await wait_until_bound(port)
+    await wait_until_bound(port, peer.VERSION)
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     await ended
 

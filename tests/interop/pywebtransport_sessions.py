@@ -1,7 +1,6 @@
 """The three generations of pywebtransport, each with the Session of echo_test.py.
 
-Each has `connect(url)` (an async context manager that yields a session) and `serve(port, certificate, key, handler)`.
-These clients do not verify certificates, because pywebtransport has no certificate hashes, and our server's
+Each has `connect` and `serve` of python_peer.py. Only 0.21 knows subprotocols. These clients do not verify certificates, because pywebtransport has no certificate hashes, and our server's
 certificate is self-signed. The other role proves that our own client verifies hashes.
 """
 
@@ -10,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
+import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+
+from echo_test import REFUSED_PATH, Refused
+from python_peer import AIOQUIC_LARGEST_BYTES, Handler
 
 VERSION = importlib.metadata.version("pywebtransport")
 GENERATION = tuple(int(part) for part in VERSION.split(".")[:2])
-
-Handler = Callable[[object, str], Awaitable[None]]
 
 
 class ClosedOnce:
@@ -60,6 +61,8 @@ def _connection_is_closed(session) -> bool:
 class SessionOf06:
     """0.6: datagrams have their own transport object."""
 
+    protocol = None
+
     def __init__(self, session) -> None:
         self._session = session
         self._closed = ClosedOnce()
@@ -85,6 +88,9 @@ class SessionOf06:
                 await asyncio.sleep(0.01)  # closed: the caller calls wait_closed next
             return None
 
+    async def largest(self) -> int:
+        return AIOQUIC_LARGEST_BYTES
+
     async def close(self, code: int, reason: str) -> None:
         # With close_connection=True it closes QUIC before the capsule has left, and no peer would see the code.
         await self._session.close(code=code, reason=reason, close_connection=False)
@@ -96,6 +102,8 @@ class SessionOf06:
 
 class QueueFedSession:
     """0.9: datagrams arrive as events; there is no receive call."""
+
+    protocol = None
 
     def __init__(self, session) -> None:
         self._session = session
@@ -121,6 +129,9 @@ class QueueFedSession:
         except asyncio.TimeoutError:
             return None
 
+    async def largest(self) -> int:
+        return AIOQUIC_LARGEST_BYTES
+
     async def close(self, code: int, reason: str) -> None:
         await self._session.close(error_code=code, reason=reason)
         await asyncio.sleep(0.5)
@@ -141,6 +152,21 @@ class ReadingSession(QueueFedSession):
         session.events.on(event_type=EventType.SESSION_CLOSED, handler=self._on_closed)
         self._reader: asyncio.Task | None = None
 
+    @property
+    def protocol(self) -> str | None:
+        return self._session.wt_protocol
+
+    async def largest(self) -> int:
+        """There is no call for it, but a datagram that is too large is an error. The other end ignores those sent here."""
+        from pywebtransport.constants import DEFAULT_MAX_DATAGRAM_SIZE
+        from pywebtransport.exceptions import DatagramError
+
+        for size in range(DEFAULT_MAX_DATAGRAM_SIZE, 0, -1):
+            with contextlib.suppress(DatagramError):
+                await self._session.send_datagram(data=bytes(size))
+                return size
+        return 0
+
     def start(self) -> None:
         self._reader = asyncio.create_task(self._read())
 
@@ -153,13 +179,19 @@ class ReadingSession(QueueFedSession):
 
 
 @contextlib.asynccontextmanager
-async def connect(url: str) -> AsyncIterator[object]:
+async def connect(url: str, protocols: list[str] | None = None) -> AsyncIterator[object]:
     from pywebtransport import ClientConfig, WebTransportClient
+    from pywebtransport.exceptions import WebTransportError
 
     settings = {"verify_mode": ssl.CERT_NONE, "connect_timeout": 60.0}
     config = ClientConfig.create(**settings) if hasattr(ClientConfig, "create") else ClientConfig(**settings)
+    offered = {"wt_available_protocols": protocols} if protocols and GENERATION > (0, 9) else {}
     async with WebTransportClient(config=config) as client:
-        session = await client.connect(url=url)
+        try:
+            session = await client.connect(url=url, **offered)
+        except WebTransportError as error:
+            status = re.search(r"status (\d{3})", str(error))  # only the text of the error says it
+            raise Refused(int(status[1]) if status else None, repr(error)) from error
         if GENERATION <= (0, 6):
             yield SessionOf06(session)
         elif GENERATION <= (0, 9):
@@ -170,12 +202,14 @@ async def connect(url: str) -> AsyncIterator[object]:
             yield reading
 
 
-async def serve(host: str, port: int, certificate: str, key: str, handler: Handler) -> None:
+async def serve(
+    host: str, port: int, certificate: str, key: str, handler: Handler, protocol: str | None = None
+) -> None:
     """Serves until it is cancelled. `handler(session, path)` runs once for each session."""
     if GENERATION <= (0, 9):
         await _serve_app(host, port, certificate, key, handler)
     else:
-        await _serve_connections(host, port, certificate, key, handler)
+        await _serve_connections(host, port, certificate, key, handler, protocol)
 
 
 async def _serve_app(host: str, port: int, certificate: str, key: str, handler: Handler) -> None:
@@ -185,7 +219,7 @@ async def _serve_app(host: str, port: int, certificate: str, key: str, handler: 
     config = ServerConfig.create(**settings) if hasattr(ServerConfig, "create") else ServerConfig(**settings)
     app = ServerApp(config=config)
 
-    @app.pattern_route(pattern=r"/.*")
+    @app.pattern_route(pattern=rf"(?!{REFUSED_PATH}).*")
     async def echo(session) -> None:
         wrapped = SessionOf06(session) if GENERATION <= (0, 6) else QueueFedSession(session)
         await handler(wrapped, session.path)
@@ -194,7 +228,9 @@ async def _serve_app(host: str, port: int, certificate: str, key: str, handler: 
         await app.serve(host=host, port=port)
 
 
-async def _serve_connections(host: str, port: int, certificate: str, key: str, handler: Handler) -> None:
+async def _serve_connections(
+    host: str, port: int, certificate: str, key: str, handler: Handler, protocol: str | None
+) -> None:
     from pywebtransport import ServerConfig, WebTransportServer
     from pywebtransport.types import EventType
 
@@ -202,8 +238,12 @@ async def _serve_connections(host: str, port: int, certificate: str, key: str, h
 
     async def on_request(event) -> None:
         session = event.data["session"]
+        if session.path == REFUSED_PATH:
+            await session.reject(status_code=404)
+            return
         wrapped = ReadingSession(session)
-        await session.accept()
+        offered = session.wt_available_protocols or []
+        await session.accept(wt_protocol=protocol if protocol in offered else None)
         wrapped.start()
         task = asyncio.create_task(handler(wrapped, session.path))
         tasks.add(task)

@@ -1,9 +1,9 @@
-"""run_pair.py --server PEER --client PEER …: one echo test between two real programs.
+"""run_pair.py --peer NAME --role server|client --ours PROGRAM [--result FILE] -- COMMAND…: the echo test with a peer.
 
-PEER is `ours` (peer.c), `wtransport` (wtransport_peer.rs) or `pywebtransport-VERSION`. The server runs once. The
-client connects twice: first it exchanges all payloads and closes the session itself, then it exchanges a few and asks
-the server to close. Each side must have seen the other's code and reason, as far as that peer can (see
-SHOWS_OUR_CLOSE). Exits 0 only if everything was as expected. Its children never outlive it.
+NAME is in peers.py, COMMAND starts the peer's program, and the role is the peer's. The server runs once. The client
+connects three times: it exchanges all payloads and closes the session itself, it is refused, and it exchanges a few
+payloads and asks the server to close. Exits 0 only if all works as peers.py says, and no better. Then FILE has the
+outcome of each row of the page (page.py). The children never outlive this program.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+
+import echo_test
+import peers
 
 HERE = pathlib.Path(__file__).parent
 CLIENT_CLOSE = (4711, "the client says good-bye, grüezi")
 SERVER_CLOSE = (1234567, "the server says good-bye, adiós")
 PATH = "/echo/now?x=1"
 FEW = 100
-
-# What the peer (not our side) reports about a close that our side did: code and reason, only that it is closed, or
-# nothing. pywebtransport 0.6 and 0.9 accept capsules only without DATA frames. RFC 9297 requires DATA frames, and they
-# answer these with a connection error. 0.6 as client does not even report that to its user.
-SHOWS_OUR_CLOSE = {
-    "ours": "code",
-    "wtransport": "code",
-    "pywebtransport-0.21.1": "code",
-    "pywebtransport-0.9.1": "closed",
-    "pywebtransport-0.6.1": "nothing",
-}
+OFFERED, SELECTED = ["other", "echo"], "echo"
+SILENCE_S = 5  # a peer that says nothing for so long will say nothing
+LARGE_BYTES = 1000  # the largest datagram is larger than every payload
 
 
 class Failure(Exception):
-    """The test failed; the text says where."""
+    """The test failed; the text says where. `seen` is what a peer said instead."""
+
+    def __init__(self, text: str, seen: dict | None = None) -> None:
+        super().__init__(text)
+        self.seen = seen or {}
 
 
 def die_with_parent() -> None:
@@ -54,13 +54,15 @@ class Peer:
 
     def __init__(self, name: str, command: list[str], stdin: int = subprocess.DEVNULL) -> None:
         self.name = name
-        self.events: list[dict] = []
         self._incoming: queue.Queue[dict | None] = queue.Queue()
         print(f"[{name}] $ {' '.join(command)}", flush=True)
-        self.process = subprocess.Popen(
-            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            encoding="utf-8", errors="replace", preexec_fn=die_with_parent,
-        )
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                encoding="utf-8", errors="replace", preexec_fn=die_with_parent,
+            )
+        except FileNotFoundError as error:
+            raise Failure(f"{error}: run scripts/setup") from None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -87,11 +89,10 @@ class Peer:
                 raise Failure(f"{self.name}: no {kinds} within {seconds} s") from None
             if event is None:
                 raise Failure(f"{self.name}: ended (exit code {self.process.wait()}) before {kinds}")
-            self.events.append(event)
-            if event["event"] == "error":
-                raise Failure(f"{self.name}: {event}")
             if event["event"] in kinds:
                 return event
+            if event["event"] in {"error", "refused"}:
+                raise Failure(f"{self.name}: {event}", event)
 
     def wait_exit(self, seconds: float) -> int:
         try:
@@ -106,145 +107,222 @@ class Peer:
         self._reader.join(2)
 
 
-class Commands:
-    """The commands that start each peer."""
+class Children:
+    """Starts both programs of a pair, and ends them."""
 
-    def __init__(self, arguments: argparse.Namespace, certificates: pathlib.Path) -> None:
+    def __init__(self, arguments: argparse.Namespace, folder: pathlib.Path) -> None:
         self._arguments = arguments
-        self._certificates = certificates
+        self._children: list[Peer] = []
+        made = [sys.executable, str(HERE / "make_certificate.py"), str(folder)]
+        self._hash = subprocess.run(made, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+        self._identity = ["--certificate", str(folder / "certificate.pem"), "--key", str(folder / "key.pem")]
 
-    def _python(self, peer: str) -> str:
-        python = pathlib.Path(self._arguments.tools) / "interop" / peer / "bin" / "python"
-        if not python.exists():
-            raise Failure(f"{peer} is not installed ({python} is missing): run tests/interop/setup.sh")
-        return str(python)
+    def _start(self, role: str, *options: str) -> Peer:
+        ours = role != self._arguments.role
+        name, command = ("ours", [self._arguments.ours]) if ours else (self._arguments.peer, self._arguments.command)
+        self._children.append(Peer(f"{role} {name}", [*command, role, *options]))
+        return self._children[-1]
 
-    def _program(self, peer: str) -> list[str]:
-        if peer == "ours":
-            return [self._arguments.ours]
-        if peer == "wtransport":
-            return [self._arguments.wtransport]
-        return [self._python(peer), str(HERE / "pywebtransport_peer.py")]
-
-    def server(self, peer: str) -> tuple[list[str], str | None]:
-        """The command, and the certificate's hash if the server does not print it."""
+    def server(self, *options: str) -> Peer:
         code, reason = SERVER_CLOSE
-        command = [*self._program(peer), "server", "--close-code", str(code), "--close-reason", reason]
-        command += ["--seconds", str(self._arguments.seconds)]
-        if peer == "ours":
-            return [*command, "--sessions", "2"], None
-        if peer == "wtransport":
-            return command, None
-        made = subprocess.run(
-            [self._python("pywebtransport-0.6.1"), str(HERE / "make_certificate.py"), str(self._certificates)],
-            check=True, capture_output=True, text=True, timeout=60,
-        )
-        command += ["--certificate", str(self._certificates / "certificate.pem")]
-        return [*command, "--key", str(self._certificates / "key.pem")], made.stdout.strip()
+        close = ["--close-code", str(code), "--close-reason", reason]
+        return self._start("server", *self._identity, *close, "--seconds", str(self._arguments.seconds), *options)
 
-    def client(self, peer: str, port: int, certificate_hash: str | None, closer: str, count: int) -> list[str]:
+    def client(self, port: int, path: str, *options: str) -> Peer:
         code, reason = CLIENT_CLOSE
-        command = [*self._program(peer), "client", f"https://127.0.0.1:{port}{PATH}", "--count", str(count)]
-        command += ["--closer", closer, "--seconds", str(self._arguments.seconds // 2)]
-        if closer == "client":
-            command += ["--close-code", str(code), "--close-reason", reason]
-        if not peer.startswith("pywebtransport"):
-            if certificate_hash is None:
-                raise Failure("the server did not say its certificate's hash")
-            command += ["--hash", certificate_hash]
-        return command
+        close = ["--close-code", str(code), "--close-reason", reason]
+        more = [*close, "--seconds", str(self._arguments.seconds // 2), *options]
+        return self._start("client", f"https://127.0.0.1:{port}{path}", "--hash", self._hash, *more)
+
+    def kill(self) -> None:
+        for child in self._children:
+            child.kill()
 
 
-def check_close(who: str, seen: dict, expected: tuple[int, str], closer: str, watcher: str) -> None:
-    """Checks `seen`: what `watcher` printed about a close by `closer` with the expected code and reason."""
-    code, reason = expected
-    precise = SHOWS_OUR_CLOSE[watcher] == "code"
-    if watcher == "ours" and closer == "wtransport":
-        # It closes QUIC with the session's code as the QUIC error and without a capsule, so this is not the session's
-        # code.
-        shown = (seen.get("transport_error") if seen.get("by") == "transport" else seen.get("code"), seen.get("reason"))
-        right = shown == expected
-    else:
-        right = seen.get("by") == "peer"
-        if precise:
-            right = right and (seen.get("code"), seen.get("reason")) == expected
-    if not right:
-        raise Failure(f"{who}: expected a close by {closer} with {code}, '{reason}', and saw {seen}")
+class Pair:
+    """The test of a pair. It collects the outcome of each row."""
 
+    def __init__(self, arguments: argparse.Namespace, children: Children) -> None:
+        self.peer = peers.PEERS[arguments.peer]
+        self.role = arguments.role
+        self.version: str | None = None
+        self.rows: dict[str, dict] = {}
+        self._arguments = arguments
+        self._children = children
 
-def check_echoes(client: Peer, count: int, seconds: float) -> None:
-    echoes = client.wait_for("echoes", seconds)
-    if echoes["returned"] != count or echoes["wanted"] != count or echoes["problem"] is not None:
-        raise Failure(f"{client.name}: {echoes}")
+    def _patience(self, row: str) -> float:
+        """How long to wait for a report. It is known which peers make none."""
+        shortcoming = self.peer.shortcomings.get((self.role, row))
+        return 90 if shortcoming is None or shortcoming.sees else SILENCE_S
 
+    def judge(self, row: str, check: Callable[[], None]) -> bool:
+        """Notes whether the check passes. That it does not must be in peers.py, and what was seen instead."""
+        shortcoming = self.peer.shortcomings.get((self.role, row))
+        try:
+            check()
+        except Failure as failure:
+            if shortcoming is None:
+                raise
+            print(f"known: {row}: {failure}", flush=True)
+            if not shortcoming.sees.items() <= failure.seen.items():
+                raise Failure(f"{row}: expected to see {shortcoming.sees}: {failure}") from None
+            self.rows[row] = {"works": False, "reason": shortcoming.reason}
+            return False
+        if shortcoming is not None:
+            raise Failure(f"{row} works now: remove it from the shortcomings in peers.py")
+        self.rows[row] = {"works": True}
+        return True
 
-def check_session(server: Peer) -> None:
-    path = server.wait_for("session", 60)["path"]
-    # wtransport and pywebtransport differ in whether their path contains the query.
-    if path not in (PATH, PATH.partition("?")[0]) or (server.name == "server ours" and path != PATH):
-        raise Failure(f"{server.name}: path {path}, expected {PATH}")
+    def run(self) -> None:
+        ours_serves = self.role == "client"
+        options = ["--sessions", "2"] if ours_serves else []
+        server = self._children.server(*options, *self._subprotocol("--protocol", SELECTED))
+        listening = server.wait_for("listening", 60)
+        self._note_version("server", listening)
+        port = listening["port"]
 
+        client = self._children.client(
+            port, PATH, "--closer", "client", "--count", str(self._arguments.count),
+            *self._subprotocol("--protocols", ",".join(OFFERED)),
+        )
+        if not self._session(server, client):
+            return
+        self.judge("echoes", lambda: self._check_echoes(client, self._arguments.count))
+        self.judge("largest", lambda: check_largest(client))
+        self.judge("empty", lambda: check_no_problem(client, "empty"))
+        self._close("client", server, client)
+        self._refuse(port)
 
-def run(arguments: argparse.Namespace, commands: Commands, children: list[Peer]) -> None:
-    def start(role: str, kind: str, command: list[str]) -> Peer:
-        children.append(Peer(f"{role} {kind}", command))
-        return children[-1]
+        client = self._children.client(port, PATH, "--closer", "server", "--count", str(FEW))
+        check_path(server)
+        self._check_echoes(client, FEW)
+        self._close("server", server, client)
 
-    command, certificate_hash = commands.server(arguments.server)
-    server = start("server", arguments.server, command)
-    listening = server.wait_for("listening", 60)
-    certificate_hash = certificate_hash or listening.get("hash")
+        if ours_serves and server.wait_exit(60) != 0:
+            raise Failure(f"our server: exit code {server.process.returncode}")
 
-    for closer, count in (("client", arguments.count), ("server", FEW)):
-        command = commands.client(arguments.client, listening["port"], certificate_hash, closer, count)
-        client = start("client", arguments.client, command)
-        check_session(server)
-        check_echoes(client, count, arguments.seconds / 2 + 15)
-        watcher = server if closer == "client" else client
-        kinds = (arguments.client, arguments.server)
-        closing, watching = kinds if closer == "client" else kinds[::-1]
-        expected = CLIENT_CLOSE if closer == "client" else SERVER_CLOSE
-        if SHOWS_OUR_CLOSE[watching] != "nothing":
-            check_close(watcher.name, watcher.wait_for("closed", 60), expected, closing, watching)
+    def _subprotocol(self, option: str, value: str) -> list[str]:
+        return [option, value] if self.peer.subprotocols is True else []
+
+    def _note_version(self, role: str, event: dict) -> None:
+        if role == self.role:
+            self.version = event["version"]
+
+    def _session(self, server: Peer, client: Peer) -> bool:
+        """Waits for both ends' reports of the session. Returns False if it is known that there is none."""
+
+        def both() -> None:
+            event = client.wait_for_any({"session", "refused"}, 90)
+            self._note_version("client", event)
+            if event["event"] == "refused":
+                raise Failure(f"{client.name}: {event}", event)
+            path = check_path(server)
+            if self.peer.subprotocols is True:
+                self.judge("subprotocol", lambda: check_subprotocols(event, path))
+
+        if self.judge("session", both):
+            self.rows.setdefault("subprotocol", {"works": None, "reason": self.peer.subprotocols})
+            return True
+        self.rows = {row: self.rows["session"] for row in peers.ROWS}
+        return False
+
+    def _check_echoes(self, client: Peer, count: int) -> None:
+        echoes = client.wait_for("echoes", self._arguments.seconds / 2 + 15)
+        if echoes["returned"] != count or echoes["wanted"] != count or echoes["problem"] is not None:
+            raise Failure(f"{client.name}: {echoes}")
+
+    def _close(self, closer: str, server: Peer, client: Peer) -> None:
+        """Checks what both sides report about a close by `closer`."""
+        code, reason = CLIENT_CLOSE if closer == "client" else SERVER_CLOSE
+        closing, watching = (client, server) if closer == "client" else (server, client)
+        row = "its_close" if closer == self.role else "our_close"
+
+        def check() -> None:
+            seen = watching.wait_for("closed", self._patience(row))
+            if (seen["by"], seen["code"], seen["reason"]) != ("peer", code, reason):
+                raise Failure(f"{watching.name}: a close with {code}, '{reason}' was seen as {seen}", seen)
+
+        works = self.judge(row, check)
         # Our side must also report the end of a session that it closed itself.
-        if closing == "ours":
-            local = client if closer == "client" else server
-            if (seen := local.wait_for("closed", 60)).get("by") != "local":
-                raise Failure(f"{local.name} closed the session itself and saw {seen}")
-        # A client that gets no report of a close waits for one forever, and is killed. Any other client must succeed.
-        if not (watcher is client and SHOWS_OUR_CLOSE[watching] == "nothing") and client.wait_exit(60) != 0:
+        if closer != self.role and closing.wait_for("closed", 60)["by"] != "local":
+            raise Failure(f"{closing.name} closed the session itself and saw another close")
+        # A client that sees no close reports that as an error. Any other client must succeed.
+        if (works or watching is server) and client.wait_exit(60) != 0:
             raise Failure(f"{client.name}: exit code {client.process.returncode}")
+
+    def _refuse(self, port: int) -> None:
+        """The server refuses a request. The client must report the status."""
+        client = self._children.client(port, echo_test.REFUSED_PATH, "--count", "1")
+
+        def check() -> None:
+            seen = client.wait_for("refused", self._patience("rejection"))
+            if seen["status"] != 404:
+                raise Failure(f"{client.name}: status 404 was seen as {seen}", seen)
+
+        self.judge("rejection", check)
         client.kill()
 
-    if arguments.server == "ours" and server.wait_exit(60) != 0:
-        raise Failure(f"our server: exit code {server.process.returncode}")
+    def result(self) -> dict:
+        rows = {row: self.rows[row] for row in peers.ROWS}
+        return {"peer": self._arguments.peer, "role": self.role, "version": self.version, "rows": rows}
+
+
+def check_no_problem(client: Peer, kind: str) -> dict:
+    event = client.wait_for(kind, 60)
+    if event["problem"] is not None:
+        raise Failure(f"{client.name}: {event}", event)
+    return event
+
+
+def check_largest(client: Peer) -> None:
+    largest = check_no_problem(client, "largest")
+    if min(largest["sent"], largest["received"]) < LARGE_BYTES:
+        raise Failure(f"{client.name}: {largest}", largest)
+
+
+def check_path(server: Peer) -> dict:
+    event = server.wait_for("session", 60)
+    # Peers differ in whether their path contains the query.
+    if event["path"] not in (PATH, PATH.partition("?")[0]) or (server.name == "server ours" and event["path"] != PATH):
+        raise Failure(f"{server.name}: path {event['path']}, expected {PATH}")
+    return event
+
+
+def check_subprotocols(*events: dict) -> None:
+    for event in events:
+        if event["protocol"] != SELECTED:
+            raise Failure(f"the subprotocol {SELECTED} was seen as {event}", event)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--server", required=True, choices=SHOWS_OUR_CLOSE)
-    parser.add_argument("--client", required=True, choices=SHOWS_OUR_CLOSE)
-    parser.add_argument("--ours", help="the program made from peer.c")
-    parser.add_argument("--wtransport", help="the program made from wtransport_peer.rs")
-    parser.add_argument("--tools", default=str(HERE.parent.parent / ".tools"))
+    parser.add_argument("--peer", required=True, choices=peers.PEERS)
+    parser.add_argument("--role", required=True, choices=("server", "client"))
+    parser.add_argument("--ours", required=True, help="the program made from ours/")
+    parser.add_argument("--result", type=pathlib.Path, help="the file for the outcome")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seconds", type=int, default=90)
+    parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
+    if arguments.result:
+        arguments.result.unlink(missing_ok=True)
 
-    children: list[Peer] = []
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            run(arguments, Commands(arguments, pathlib.Path(folder)), children)
-        print(f"passed: server {arguments.server}, client {arguments.client}, {arguments.count} echoes, both closes")
-        return 0
-    except Failure as failure:
-        print(f"FAILED: {failure}")
-        return 1
-    finally:
-        for child in children:
-            child.kill()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        children = Children(arguments, pathlib.Path(folder))
+        stack.callback(children.kill)
+        pair = Pair(arguments, children)
+        try:
+            pair.run()
+        except Failure as failure:
+            print(f"FAILED: {failure}")
+            return 1
+        print(f"as expected: {json.dumps(pair.result(), indent=2)}")
+        if arguments.result:
+            arguments.result.parent.mkdir(parents=True, exist_ok=True)
+            arguments.result.write_text(json.dumps(pair.result(), indent=2) + "\n", encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # at ctest's timeout, so that `finally` runs
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # at ctest's timeout, so that the children are ended
     sys.exit(main())

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# setup.sh: the real peers of the interop tests, in .tools/interop/: one Python environment for each pywebtransport.
-# Idempotent: an environment whose stamp matches its requirements and its Python is left alone.
+# setup.sh: the real peers of the interop tests: a Python environment in .tools/interop/ for each file
+# requirements-PEER.txt; the modules and crates of the peers in Go and Rust, which ctest builds, in the caches of Go and
+# cargo. Idempotent: an environment whose stamp matches its requirements and its Python is left alone.
+# `setup.sh PEER...` prepares only these environments.
 # WTGRAM_NO_INSTALL=1 installs nothing: it stops and lists. WTGRAM_PYTHON_NEWER may name a Python >= 3.12.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,25 +28,49 @@ find_python() {
 }
 
 # An environment is ready when it was made from these requirements and its Python is still there.
-ready() { # VERSION
-  local folder=$tools/pywebtransport-$1
-  [ -x "$folder/bin/python" ] && cmp -s "$here/requirements-pywebtransport-$1.txt" "$folder/.wtgram-stamp"
+ready() { # PEER
+  local folder=$tools/$1
+  [ -x "$folder/bin/python" ] && cmp -s "$here/requirements-$1.txt" "$folder/.wtgram-stamp"
 }
 
-missing=()
-for version in 0.6.1 0.9.1 0.21.1; do
-  ready "$version" || missing+=("$version")
+environments=() missing=() sources=()
+for list in "$here"/requirements-*.txt; do
+  peer=$(basename "$list" .txt)
+  peer=${peer#requirements-}
+  [ $# = 0 ] || [[ " $* " == *" $peer "* ]] || continue
+  environments+=("$peer")
+  ready "$peer" || missing+=("$peer")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+# The peers in Go and Rust, each in its folder. Go must not get another toolchain for them.
+export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
+if [ $# = 0 ]; then
+  for folder in webtransport-go/0.9 webtransport-go/0.13; do
+    (cd "$here/$folder" && GOPROXY=off go list -deps . > /dev/null 2>&1) || sources+=("$folder")
+  done
+  folder=web-transport-quinn
+  (cd "$here/$folder" && cargo fetch --locked --offline > /dev/null 2>&1) || sources+=("$folder")
+fi
+[ $((${#missing[@]} + ${#sources[@]})) -gt 0 ] || exit 0
 
 if [ "${WTGRAM_NO_INSTALL:-}" = 1 ]; then
   say "cannot go on: WTGRAM_NO_INSTALL=1 and peers are missing"
-  for version in "${missing[@]}"; do
-    say "  missing: .tools/interop/pywebtransport-$version, a Python environment with the packages of" \
-      "tests/interop/requirements-pywebtransport-$version.txt"
+  for peer in "${missing[@]}"; do
+    say "  missing: .tools/interop/$peer, a Python environment with the packages of tests/interop/requirements-$peer.txt"
+  done
+  for folder in "${sources[@]}"; do
+    say "  missing: what the lock file in tests/interop/$folder names (go mod download, cargo fetch --locked)"
   done
   exit 1
 fi
+
+for folder in "${sources[@]}"; do
+  say "getting the dependencies of tests/interop/$folder"
+  case $folder in
+    webtransport-go/*) (cd "$here/$folder" && go mod download) ;;
+    *) (cd "$here/$folder" && cargo fetch --locked) ;;
+  esac
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
 
 # 0.6.1 and 0.9.1 are tested on 3.11, the Python of Debian 12; any newer one will do where that is missing.
 python_older=$(find_python 11 python3.11 python3 python3.12 python3.13 python3.14) || true
@@ -57,18 +83,18 @@ python_newer=$(find_python 12 "${WTGRAM_PYTHON_NEWER:-}" "$tools/../bin/python-n
   exit 1
 }
 
-for version in "${missing[@]}"; do
+for peer in "${missing[@]}"; do
   python=$python_older
-  [ "$version" != 0.21.1 ] || python=$python_newer
-  folder=$tools/pywebtransport-$version
-  say "making .tools/interop/pywebtransport-$version with $("$python" --version)"
+  [ "$peer" != pywebtransport-0.21.1 ] || python=$python_newer
+  folder=$tools/$peer
+  say "making .tools/interop/$peer with $("$python" --version)"
   rm -rf "$folder"
   mkdir -p "$tools"
   "$python" -m venv "$folder"
   # 0.9.1 declares Python >= 3.12 and runs on 3.11 all the same; the pins name every package, so nothing is resolved.
   "$folder/bin/python" -m pip --quiet --disable-pip-version-check install --no-deps --ignore-requires-python \
-    -r "$here/requirements-pywebtransport-$version.txt"
-  "$folder/bin/python" -c 'import pywebtransport'
-  cp "$here/requirements-pywebtransport-$version.txt" "$folder/.wtgram-stamp"
+    -r "$here/requirements-$peer.txt"
+  "$folder/bin/python" -c "import ${peer%-*}"
+  cp "$here/requirements-$peer.txt" "$folder/.wtgram-stamp"
 done
-say "peers are there: pywebtransport 0.6.1, 0.9.1, 0.21.1"
+say "peers are there: ${environments[*]}"

@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-import pywebtransport_peer
+import python_peer
 import pywebtransport_sessions as peer
 from pywebtransport.datagram import StructuredDatagramTransport
 from pywebtransport.serializer import JSONSerializer, MsgPackSerializer
@@ -74,7 +74,7 @@ async def as_client(arguments: argparse.Namespace) -> bool:
 
 
 async def as_server(arguments: argparse.Namespace) -> bool:
-    port = pywebtransport_peer.free_udp_port()
+    port = python_peer.free_udp_port()
     folder = pathlib.Path(arguments.folder)
 
     async def echo(session, path: str) -> None:
@@ -86,7 +86,7 @@ async def as_server(arguments: argparse.Namespace) -> bool:
 
     certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
     serving = asyncio.create_task(peer.serve("127.0.0.1", port, certificate, key, echo))
-    await pywebtransport_peer.wait_until_bound(port)
+    await python_peer.wait_until_bound(port, peer.VERSION)
     url = f"https://127.0.0.1:{port}/structured"
     ours = await asyncio.create_subprocess_exec(
         arguments.ours, "client", arguments.serializer, url, str(arguments.count), preexec_fn=die_with_parent

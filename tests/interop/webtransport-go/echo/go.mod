@@ -1,0 +1,3 @@
+module wtgram.test/echo
+
+go 1.24
