@@ -504,6 +504,65 @@ static inline void wtgram_transport_options_init(wtgram_transport_options *optio
  */
 
 /**
+ * @name Identity
+ * An identity is a certificate chain with its private key.
+ * @{
+ */
+
+/** Source of a certificate and its private key. */
+typedef enum {
+  /**
+   * A new ECDSA P-256 certificate that browsers accept by its hash. It is valid for 14 days. It
+   * begins a day in the past, for clients with a slow clock. The default.
+   */
+  WTGRAM_IDENTITY_SELF_SIGNED = 0,
+  /** PEM files. */
+  WTGRAM_IDENTITY_PEM_FILES = 1,
+  /** PEM bytes. */
+  WTGRAM_IDENTITY_PEM_BYTES = 2,
+} wtgram_identity;
+
+/** An identity. The fields mean the same as in `wtgram_listen_options`. */
+typedef struct {
+  /** Size of this struct, set by `wtgram_identity_options_init`. */
+  size_t struct_size;
+  /** A `wtgram_identity`. */
+  uint32_t identity;
+  /** Reserved; 0. */
+  uint32_t reserved;
+  /** PEM file of the certificate chain, leaf first, for `WTGRAM_IDENTITY_PEM_FILES`. */
+  const char *certificate_file;
+  /** PEM file of the private key (PKCS #8, SEC 1 or PKCS #1). */
+  const char *private_key_file;
+  /** Certificate chain as PEM bytes, for `WTGRAM_IDENTITY_PEM_BYTES`. */
+  const uint8_t *certificate_pem;
+  /** Length of `certificate_pem`, in bytes. */
+  size_t certificate_pem_length;
+  /** Private key as PEM bytes. */
+  const uint8_t *private_key_pem;
+  /** Length of `private_key_pem`, in bytes. */
+  size_t private_key_pem_length;
+  /** DNS names and IP addresses of a self-signed certificate. */
+  const char *const *self_signed_names;
+  /**
+   * Number of names. With 0, the default, the certificate is for the name under which the server
+   * shows it. If it has none, it is for `localhost`, `127.0.0.1` and `::1`.
+   */
+  size_t self_signed_names_count;
+} wtgram_identity_options;
+
+/** For bindings: `wtgram_identity_options_init` for a struct of `size` bytes. */
+void wtgram_identity_options_init_sized(wtgram_identity_options *options, size_t size);
+
+/** Fills `*options` with the defaults. NULL is ignored. */
+static inline void wtgram_identity_options_init(wtgram_identity_options *options)
+{
+  wtgram_identity_options_init_sized(options, sizeof *options);
+}
+
+/** @} */
+
+/**
  * @name Limits of a server
  * What the clients of a server may use up. The defaults suit a server on the internet, and leave
  * enough for many clients behind one address (carrier NAT). Each refusal is counted by its reason in
@@ -582,19 +641,6 @@ static inline void wtgram_server_limits_init(wtgram_server_limits *limits)
 
 /** Length of a certificate hash (SHA-256), in bytes. */
 #define WTGRAM_CERTIFICATE_HASH_LENGTH 32
-
-/** Source of a server's certificate and private key. */
-typedef enum {
-  /**
-   * A new ECDSA P-256 certificate that browsers accept by its hash. It is valid for 14 days. It
-   * begins a day in the past, for clients with a slow clock. The default.
-   */
-  WTGRAM_IDENTITY_SELF_SIGNED = 0,
-  /** PEM files. */
-  WTGRAM_IDENTITY_PEM_FILES = 1,
-  /** PEM bytes. */
-  WTGRAM_IDENTITY_PEM_BYTES = 2,
-} wtgram_identity;
 
 /** Options of a server. */
 typedef struct {
@@ -737,8 +783,8 @@ wtgram_status wtgram_server_get_local_address(wtgram_server server,
 WTGRAM_MUST_USE wtgram_status wtgram_server_get_local_port(wtgram_server server, uint16_t *port);
 
 /**
- * Stores the SHA-256 hash of the server's certificate. Browsers accept it in
- * `serverCertificateHashes`, clients of this library with `WTGRAM_TRUST_CERTIFICATE_HASHES`.
+ * Stores the SHA-256 hash of the certificate in the server's default identity. Browsers accept it
+ * in `serverCertificateHashes`, clients of this library with `WTGRAM_TRUST_CERTIFICATE_HASHES`.
  *
  * @param server The server.
  * @param hash Gets `WTGRAM_CERTIFICATE_HASH_LENGTH` bytes.
@@ -816,6 +862,47 @@ wtgram_status wtgram_server_close_with(wtgram_server server,
  * ignored.
  */
 void wtgram_server_free(wtgram_server server);
+
+/**
+ * @name Identities of a running server
+ * A server can change its certificates while it runs. Running sessions go on; new connections get
+ * the new certificate.
+ * @{
+ */
+
+/**
+ * Changes an identity of the server, or adds one. New connections get it at once; running sessions
+ * go on. The call reads files and makes keys before it returns. If it fails, nothing changes.
+ *
+ * A server has a default identity, which `wtgram_server_listen` sets, and others by name. A client
+ * says in the TLS handshake which host it wants (SNI): the host of its URL. It gets the identity
+ * of exactly this name, else that of the wildcard that includes it, else the default. Clients that
+ * connect to an IP address get the default.
+ *
+ * @param server The server.
+ * @param server_name NULL for the default identity. Otherwise a DNS name, for example
+ *   `"game.example"` or `"*.game.example"`. A wildcard stands for one label. The certificate must
+ *   be for this name.
+ * @param options Options; NULL for a new self-signed identity.
+ * @param detail Buffer for an English sentence that explains a failure, shortened to fit and
+ *   NUL-terminated; NULL with 0 for none.
+ * @param detail_capacity Size of `detail`, in bytes.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_IDENTITY`: the certificate or the key cannot be read or used.
+ * - `WTGRAM_ERROR_KEY_MISMATCH`: certificate and key do not match.
+ * - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: the certificate is not for `server_name`.
+ * - `WTGRAM_ERROR_CLOSED`: the server is closed.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_server_set_identity(wtgram_server server,
+                                         const char *server_name,
+                                         const wtgram_identity_options *options,
+                                         char *detail,
+                                         size_t detail_capacity);
+
+/** @} */
 
 /**
  * @name Server statistics

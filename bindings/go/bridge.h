@@ -149,44 +149,31 @@ static inline int32_t bridge_connect_start(const char *url, int64_t timeout_us, 
     return status;
 }
 
-static inline int32_t bridge_listen(const char *host, uint32_t port, uint32_t identity, const char *certificate_file,
-                                    const char *private_key_file, const uint8_t *certificate_pem,
-                                    size_t certificate_pem_length, const uint8_t *private_key_pem,
-                                    size_t private_key_pem_length, const char *name_texts, size_t names_count,
+static inline int32_t bridge_listen(const char *host, uint32_t port, const wtgram_identity_options *identity,
                                     int64_t handshake_timeout_us, uint32_t accept_backlog, uint32_t max_sessions,
                                     const wtgram_connection_options *connection,
                                     const wtgram_transport_options *transport, wtgram_server *server, char *detail,
                                     size_t detail_capacity)
 {
     wtgram_listen_options options;
-    const char **names = NULL;
-    if (names_count > 0) {
-        names = (const char **)calloc(names_count, sizeof *names);
-        if (names == NULL) return WTGRAM_ERROR_LIMIT_REACHED;
-    }
-    for (size_t i = 0; i < names_count; i++) names[i] = bridge_next(&name_texts);
     wtgram_listen_options_init(&options);
     options.host = host;
     options.port = port;
-    options.identity = identity;
-    options.certificate_file = certificate_file;
-    options.private_key_file = private_key_file;
-    options.certificate_pem = certificate_pem;
-    options.certificate_pem_length = certificate_pem_length;
-    options.private_key_pem = private_key_pem;
-    options.private_key_pem_length = private_key_pem_length;
-    if (names_count > 0) {
-        options.self_signed_names = names;
-        options.self_signed_names_count = names_count;
-    }
+    options.identity = identity->identity;
+    options.certificate_file = identity->certificate_file;
+    options.private_key_file = identity->private_key_file;
+    options.certificate_pem = identity->certificate_pem;
+    options.certificate_pem_length = identity->certificate_pem_length;
+    options.private_key_pem = identity->private_key_pem;
+    options.private_key_pem_length = identity->private_key_pem_length;
+    options.self_signed_names = identity->self_signed_names;
+    options.self_signed_names_count = identity->self_signed_names_count;
     if (handshake_timeout_us != 0) options.handshake_timeout_us = handshake_timeout_us;
     if (accept_backlog > 0) options.accept_backlog = accept_backlog;
     options.max_sessions = max_sessions;
     options.connection = connection;
     options.transport = transport;
-    int32_t status = wtgram_server_listen(&options, server, detail, detail_capacity);
-    free((void *)names);
-    return status;
+    return wtgram_server_listen(&options, server, detail, detail_capacity);
 }
 
 /* Receives the progress of a throughput test in Go. `context` is a number, not a pointer. */

@@ -1,9 +1,11 @@
 package wtgram
 
+// #include "bridge.h"
 import "C"
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"unsafe"
 )
@@ -35,4 +37,32 @@ func optionalText(value string) ([]byte, error) {
 func detailOf(buffer []byte) string {
 	text, _, _ := strings.Cut(string(buffer), "\x00")
 	return text
+}
+
+// pinnedText returns a string for a C struct, or nil for "". It stays where it is until the pinner
+// unpins.
+func pinnedText(pinner *runtime.Pinner, value string) (*C.char, error) {
+	text, err := optionalText(value)
+	if text == nil {
+		return nil, err
+	}
+	pinner.Pin(pointer(text))
+	return (*C.char)(pointer(text)), nil
+}
+
+// pinnedBytes is pinnedText for bytes.
+func pinnedBytes(pinner *runtime.Pinner, data []byte) (*C.uint8_t, C.size_t) {
+	if len(data) > 0 {
+		pinner.Pin(pointer(data))
+	}
+	return (*C.uint8_t)(pointer(data)), C.size_t(len(data))
+}
+
+// pinnedArray is pinnedText for elements that refer only to what is pinned, too.
+func pinnedArray[T any](pinner *runtime.Pinner, elements []T) (*T, C.size_t) {
+	if len(elements) == 0 {
+		return nil, 0
+	}
+	pinner.Pin(&elements[0])
+	return &elements[0], C.size_t(len(elements))
 }

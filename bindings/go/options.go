@@ -60,10 +60,7 @@ type dialConfig struct {
 
 type listenConfig struct {
 	commonConfig
-	identity                   uint32
-	certificateFile, keyFile   string
-	certificatePEM, keyPEM     []byte
-	names                      []string
+	identity                   Identity
 	handshakeTimeout           time.Duration
 	acceptBacklog, maxSessions uint32
 }
@@ -132,24 +129,23 @@ func WithBindHost(address string) DialOption {
 	return dialOption(func(c *dialConfig) { c.bindHost = address })
 }
 
+// WithIdentity sets certificate and key. The default is SelfSigned().
+func WithIdentity(identity Identity) ListenOption {
+	return listenOption(func(c *listenConfig) { c.identity = identity })
+}
+
 // WithSelfSigned creates a self-signed certificate for these names. It is the default, for
 // localhost and its addresses.
-func WithSelfSigned(names ...string) ListenOption {
-	return listenOption(func(c *listenConfig) { c.identity, c.names = C.WTGRAM_IDENTITY_SELF_SIGNED, names })
-}
+func WithSelfSigned(names ...string) ListenOption { return WithIdentity(SelfSigned(names...)) }
 
 // WithCertificateFiles takes the certificate chain, leaf first, and the key from PEM files.
 func WithCertificateFiles(certificate, key string) ListenOption {
-	return listenOption(func(c *listenConfig) {
-		c.identity, c.certificateFile, c.keyFile = C.WTGRAM_IDENTITY_PEM_FILES, certificate, key
-	})
+	return WithIdentity(CertificateFiles(certificate, key))
 }
 
 // WithCertificatePEM takes the certificate chain, leaf first, and the key as PEM.
 func WithCertificatePEM(certificate, key []byte) ListenOption {
-	return listenOption(func(c *listenConfig) {
-		c.identity, c.certificatePEM, c.keyPEM = C.WTGRAM_IDENTITY_PEM_BYTES, certificate, key
-	})
+	return WithIdentity(CertificatePEM(certificate, key))
 }
 
 // WithHandshakeTimeout sets the deadline of each client for TLS handshake, SETTINGS and CONNECT

@@ -55,22 +55,19 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	for _, o := range options {
 		o.listen(&config)
 	}
-	var arguments [4][]byte // host, certificate file, key file, names
-	for i, value := range []string{host, config.certificateFile, config.keyFile} {
-		if arguments[i], err = optionalText(value); err != nil {
-			return nil, err
-		}
-	}
-	if arguments[3], err = texts(config.names...); err != nil {
+	hostText, err := optionalText(host)
+	if err != nil {
 		return nil, err
 	}
-	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	identity, err := config.identity.c(&pinner)
+	if err != nil {
+		return nil, err
+	}
 	detail := make([]byte, 256)
 	l := &listener{pump: p, sessions: make(map[*session]struct{})}
-	status := C.bridge_listen(text(0), C.uint32_t(port), C.uint32_t(config.identity), text(1), text(2),
-		(*C.uint8_t)(pointer(config.certificatePEM)), C.size_t(len(config.certificatePEM)),
-		(*C.uint8_t)(pointer(config.keyPEM)), C.size_t(len(config.keyPEM)),
-		text(3), C.size_t(len(config.names)), inMicroseconds(config.handshakeTimeout),
+	status := C.bridge_listen((*C.char)(pointer(hostText)), C.uint32_t(port), &identity, inMicroseconds(config.handshakeTimeout),
 		C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions), &config.connection, &config.transport, &l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
 	if status != C.WTGRAM_OK {
 		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}
@@ -131,8 +128,8 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 // Addr returns the local address of the server, with its port.
 func (s *Server) Addr() net.Addr { return s.address }
 
-// CertificateHash returns the hash of the server's certificate. With it, a client can trust a
-// self-signed certificate.
+// CertificateHash returns the hash of the certificate in the default identity. With it, a client can
+// trust a self-signed certificate.
 func (s *Server) CertificateHash() (CertificateHash, error) {
 	defer runtime.KeepAlive(s)
 	var hash CertificateHash

@@ -39,6 +39,7 @@ FREED = {
 # Pointers that may be NULL. Everything else must be refused.
 MAY_BE_NULL = {
     "options": "NULL = the defaults",
+    "server_name": "NULL = the default identity",
     "const marks": "NULL = the defaults",
     "results": "asked for only when wanted",
     "callback": "NULL = no callback",

@@ -3,11 +3,12 @@
 //! A server listens on a UDP port and accepts sessions. Call order: `wtgram_listen_options_init`,
 //! `wtgram_server_listen`, then `wtgram_server_accept` again and again, and `wtgram_server_free`.
 
+pub mod identity;
 pub mod limits;
+pub mod renewal;
 pub mod stats;
 
 use std::ffi::c_char;
-use std::path::PathBuf;
 
 use crate::datagram::session::Server;
 use crate::ffi::boundary::enums::impl_read;
@@ -15,8 +16,8 @@ use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
-    Versioned, bytes, clear, deadline, detailed, give, give_text, init, init_sized, invalid, micros,
-    optional_duration, output, read_options, text, texts,
+    Versioned, clear, deadline, detailed, give, give_text, init, init_sized, invalid, micros,
+    optional_duration, output, read_options, texts,
 };
 use crate::ffi::connection::{
     connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
@@ -26,27 +27,13 @@ use crate::ffi::server::limits::{limits, wtgram_server_limits};
 use crate::ffi::session::close::close_reason;
 use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
-use crate::link::config::{IdentitySource, Limits, ListenOptions};
+use crate::link::config::{Limits, ListenOptions};
+use identity::{identity, wtgram_identity, wtgram_identity_options};
 
 /// Length of a certificate hash (SHA-256), in bytes.
 pub const WTGRAM_CERTIFICATE_HASH_LENGTH: usize = 32;
 
 names!(wtgram_server => Server, SERVER, polled as |server| &server.link);
-
-/// Source of a server's certificate and private key.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum wtgram_identity {
-    /// A new ECDSA P-256 certificate that browsers accept by its hash. It is valid for 14 days. It
-    /// begins a day in the past, for clients with a slow clock. The default.
-    WTGRAM_IDENTITY_SELF_SIGNED = 0,
-    /// PEM files.
-    WTGRAM_IDENTITY_PEM_FILES = 1,
-    /// PEM bytes.
-    WTGRAM_IDENTITY_PEM_BYTES = 2,
-}
-
-impl_read!(wtgram_identity { WTGRAM_IDENTITY_SELF_SIGNED, WTGRAM_IDENTITY_PEM_FILES, WTGRAM_IDENTITY_PEM_BYTES } or "there is no such identity source");
 
 /// How a server decides about the requests of clients.
 #[repr(C)]
@@ -200,7 +187,7 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
         Ok(ListenOptions {
             host: ip_address(raw.host)?,
             port: u16::try_from(raw.port).map_err(|_| invalid("a port is at most 65535"))?,
-            identity: identity(raw)?,
+            identity: identity(&own_identity(raw))?,
             handshake_timeout: optional_duration(raw.handshake_timeout_us)?.unwrap_or_default(),
             accept_backlog: raw.accept_backlog as usize,
             allowed_origins: texts(raw.allowed_origins, raw.allowed_origins_count)?,
@@ -214,25 +201,19 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
     }
 }
 
-/// # Safety
-/// The pointers in `raw` are as its documentation says.
-unsafe fn identity(raw: &wtgram_listen_options) -> Result<IdentitySource, Failure> {
-    // SAFETY: the caller's promise, for every pointer below.
-    unsafe {
-        Ok(match wtgram_identity::read(raw.identity)? {
-            wtgram_identity::WTGRAM_IDENTITY_SELF_SIGNED => {
-                let names = texts(raw.self_signed_names, raw.self_signed_names_count)?;
-                IdentitySource::SelfSigned { names }
-            }
-            wtgram_identity::WTGRAM_IDENTITY_PEM_FILES => IdentitySource::PemFiles {
-                certificate: PathBuf::from(text(raw.certificate_file)?),
-                private_key: PathBuf::from(text(raw.private_key_file)?),
-            },
-            wtgram_identity::WTGRAM_IDENTITY_PEM_BYTES => IdentitySource::PemBytes {
-                certificate: bytes(raw.certificate_pem, raw.certificate_pem_length)?.to_vec(),
-                private_key: bytes(raw.private_key_pem, raw.private_key_pem_length)?.to_vec(),
-            },
-        })
+/// The identity in the options.
+fn own_identity(raw: &wtgram_listen_options) -> wtgram_identity_options {
+    wtgram_identity_options {
+        identity: raw.identity,
+        certificate_file: raw.certificate_file,
+        private_key_file: raw.private_key_file,
+        certificate_pem: raw.certificate_pem,
+        certificate_pem_length: raw.certificate_pem_length,
+        private_key_pem: raw.private_key_pem,
+        private_key_pem_length: raw.private_key_pem_length,
+        self_signed_names: raw.self_signed_names,
+        self_signed_names_count: raw.self_signed_names_count,
+        ..wtgram_identity_options::initial()
     }
 }
 
@@ -313,8 +294,8 @@ pub unsafe extern "C" fn wtgram_server_get_local_port(
     unsafe { give(port, || Ok(server.get()?.link.local_address().port())) }
 }
 
-/// Stores the SHA-256 hash of the server's certificate. Browsers accept it in
-/// `serverCertificateHashes`, clients of this library with `WTGRAM_TRUST_CERTIFICATE_HASHES`.
+/// Stores the SHA-256 hash of the certificate in the server's default identity. Browsers accept it
+/// in `serverCertificateHashes`, clients of this library with `WTGRAM_TRUST_CERTIFICATE_HASHES`.
 ///
 /// @param server The server.
 /// @param hash Gets `WTGRAM_CERTIFICATE_HASH_LENGTH` bytes.

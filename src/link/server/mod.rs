@@ -21,14 +21,14 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use quinn_proto::ServerConfig;
 
-use super::config::{ConnectionOptions, Limits, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
+use super::config::{ConnectionOptions, IdentitySource, Limits, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::core::lane::Lane;
 use super::core::session::{LinkSession, check_reason};
 use super::core::{Acceptor, EndpointKey};
 use super::h3::subprotocol;
 use super::memory::MemoryBudget;
 use super::secrets::Secrets;
-use super::tls::{Extensions, Identity, ServerCrypto};
+use super::tls::{Extensions, Identities, ServerCrypto, server_config};
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
@@ -70,7 +70,7 @@ pub struct Server<T = Arc<LinkSession>> {
     session_rate: (Option<u64>, Option<u64>),
     /// Datagrams dropped because a session sent more than that.
     over_rate: Arc<AtomicU64>,
-    certificate_hash: [u8; 32],
+    identities: Arc<Identities>,
     local_address: SocketAddr,
     prepare: Prepare<T>,
     backlog: Mutex<VecDeque<Waiting<T>>>,
@@ -142,15 +142,14 @@ impl<T: Send + 'static> Server<T> {
         let gate = Gate::new(&options.limits)?;
         let rules =
             Rules::new(&options.allowed_origins, &options.allowed_authorities, &options.allowed_paths)?;
-        let identity = Identity::load(&options.identity)?;
-        let crypto = Arc::new(ServerCrypto::new(identity.server_config()?, Extensions::default()));
+        let identities = Identities::new(&options.identity)?;
+        let crypto = Arc::new(ServerCrypto::new(server_config(&identities)?, Extensions::default()));
         // Checks the connection options once, before anything depends on them.
         let (transport, _) = endpoint::transport_config(&options.connection, true)?;
         let secrets = Secrets::random()?;
         let mut config = secrets.server_config(crypto);
         config.transport_config(transport);
         let quic = endpoint::quic(&secrets, lane.index(), Some(config.clone()), may_fragment);
-        let certificate_hash = identity.certificate_hash()?;
         let server = Arc::new_cyclic(|me| Self {
             endpoint: OnceCell::new(),
             lane: Arc::clone(lane),
@@ -167,7 +166,7 @@ impl<T: Send + 'static> Server<T> {
             counters: Arc::default(),
             session_rate: (options.limits.datagrams_per_second, options.limits.bytes_per_second),
             over_rate: Arc::default(),
-            certificate_hash,
+            identities,
             local_address,
             prepare: Box::new(prepare),
             backlog: Mutex::default(),
@@ -196,7 +195,16 @@ impl<T: Send + 'static> Server<T> {
 
     /// SHA-256 of its certificate, as a browser's `serverCertificateHashes` takes it.
     pub fn certificate_hash(&self) -> [u8; 32] {
-        self.certificate_hash
+        self.identities.certificate_hash()
+    }
+
+    /// Shows another identity to new connections: to those that ask for `name`, or to all that ask
+    /// for none that is known. On an error, nothing changes.
+    pub fn set_identity(&self, name: Option<&str>, source: &IdentitySource) -> Result<()> {
+        if self.is_closed() {
+            return Err(Error::Closed);
+        }
+        self.identities.set(name, source)
     }
 
     /// Waits until `deadline` for the next established session.

@@ -1,6 +1,6 @@
 //! TLS: the identity of servers, the trust of clients, and the crypto session of QUIC.
 //!
-//! - `identity`: certificates and keys of servers.
+//! - `identity`: certificates and keys; `server_config`: the configuration of servers.
 //! - `trust`: verifiers of clients, which remember why they refused.
 //! - `crypto_session`: the crypto session; `keys`: its packet keys; `reset_at`: RESET_STREAM_AT;
 //!   `retry`: the integrity of Retry packets.
@@ -10,6 +10,7 @@ mod identity;
 mod keys;
 mod reset_at;
 mod retry;
+mod server_config;
 mod trust;
 
 use std::path::Path;
@@ -26,8 +27,10 @@ use wtransport::tls::Certificate;
 
 pub use crypto_session::{ClientCrypto, Extensions, HandshakeData, ServerCrypto};
 pub use identity::Identity;
+pub use identity::identities::Identities;
 pub use keys::FrameFilter;
 pub use reset_at::{ConnectReset, ResetAt};
+pub use server_config::server_config;
 pub use trust::{Refusal, client_config};
 
 use crate::error::{Error, Result};

@@ -8,6 +8,7 @@ mod draining;
 mod endpoints;
 mod hostile_bytes;
 mod hostile_peers;
+mod identities;
 mod quic_paths;
 mod stopping;
 mod tls;

@@ -1,76 +1,15 @@
 //! Which servers clients trust, and which identities servers accept: each refusal has its own error
 //! and a text that explains it.
 
-use std::time::Duration;
-
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use support::authority::{Authority, from_pem, good, valid};
 use support::pair::*;
 use support::raw_peer::{PATIENCE, Raw};
 use wtgram::datagram::session::Server;
 use wtgram::error::Error;
 use wtgram::link::config::{ConnectOptions, IdentitySource, ListenOptions, Trust};
-use wtransport::tls::{Certificate, PrivateKey};
 
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.self_signed(&key).expect("a certificate");
-        Self { pem: pem(certificate.der()), issuer: Issuer::new(params, key) }
-    }
-
-    /// Chain and key, in PEM.
-    fn sign(&self, params: &CertificateParams) -> (String, String) {
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        (pem(certificate.der()), key_pem(&key))
-    }
-
-    fn trust(&self) -> Trust {
-        Trust::CaPem(self.pem.clone().into_bytes())
-    }
-}
-
-fn pem(der: &[u8]) -> String {
-    Certificate::from_der(der.to_vec()).expect("a certificate").to_pem()
-}
-
-fn key_pem(key: &KeyPair) -> String {
-    PrivateKey::from_der_pkcs8(key.serialize_der()).to_secret_pem()
-}
-
-/// A certificate for these names, valid now for a few days.
-fn good(names: &[&str]) -> CertificateParams {
-    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut params = CertificateParams::new(names).expect("names");
-    valid(&mut params, -1, 5);
-    params
-}
-
-/// Sets the validity, in days from now.
-fn valid(params: &mut CertificateParams, from: i32, to: i32) {
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    let day = Duration::from_secs(24 * 3600);
-    let at = |days: i32| {
-        let shift = day * days.unsigned_abs();
-        epoch + if days < 0 { now - shift } else { now + shift }
-    };
-    (params.not_before, params.not_after) = (at(from), at(to));
-}
-
-fn serve((certificate, private_key): (String, String)) -> Server {
-    let identity = IdentitySource::PemBytes {
-        certificate: certificate.into_bytes(),
-        private_key: private_key.into_bytes(),
-    };
-    listen_with(&ListenOptions { identity, ..on_loopback() })
+fn serve(pem: (String, String)) -> Server {
+    listen_with(&ListenOptions { identity: from_pem(pem), ..on_loopback() })
 }
 
 fn attempt(server: &Server, trust: Trust) -> Result<(), Error> {
@@ -208,8 +147,7 @@ fn authorities_that_cannot_be_read_are_said_to_be() {
 }
 
 fn listen_as(certificate: &str, private_key: &str) -> Result<(), Error> {
-    let identity =
-        IdentitySource::PemBytes { certificate: certificate.into(), private_key: private_key.into() };
+    let identity = from_pem((certificate.into(), private_key.into()));
     wtgram::link::Server::listen(&ListenOptions { identity, ..on_loopback() }).map(|server| server.close())
 }
 

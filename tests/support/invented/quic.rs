@@ -11,7 +11,7 @@ use quinn_proto::{
     EndpointConfig, Event, ReadError, ServerConfig, StreamEvent, StreamId, Transmit, TransportConfig, VarInt,
 };
 use wtgram::link::secrets::Secrets;
-use wtgram::link::tls::{self, ClientCrypto, Extensions, Identity, ServerCrypto};
+use wtgram::link::tls::{self, ClientCrypto, Extensions, Identities, ServerCrypto};
 
 use super::clock::Clock;
 use super::identity;
@@ -247,7 +247,7 @@ impl Setup {
     pub fn new(clock: &Clock) -> Self {
         let (identity, trust) = identity::fixed();
         let mut server =
-            Identity::load(&identity).and_then(|identity| identity.server_config()).expect("TLS");
+            Identities::new(&identity).and_then(|identities| tls::server_config(&identities)).expect("TLS");
         server.time_provider = Arc::new(clock.clone());
         let (mut client, _) = tls::client_config(&trust).expect("TLS");
         client.time_provider = Arc::new(clock.clone());

@@ -3,6 +3,7 @@
 #ifndef WTGRAM_SERVER_HPP
 #define WTGRAM_SERVER_HPP
 
+#include <wtgram/identity.hpp>
 #include <wtgram/session.hpp>
 
 namespace wtgram
@@ -18,24 +19,22 @@ class listen_options
     /// UDP port; 0, the default, takes a free one.
     listen_options &port(std::uint16_t value) noexcept { return port_ = value, *this; }
 
-    /// Makes a new self-signed certificate that browsers accept by its hash. It is valid for 14 days. This is the
-    /// default. `names` are DNS names and IP addresses; none means localhost, 127.0.0.1 and ::1.
+    /// Certificate and private key. By default a new self-signed one.
+    listen_options &identity(identity_options value) { return identity_ = std::move(value), *this; }
+    /// identity() with a new self-signed certificate.
     listen_options &self_signed(std::vector<std::string> names = {})
     {
-        return names_ = std::move(names), identity_ = WTGRAM_IDENTITY_SELF_SIGNED, *this;
+        return identity_.self_signed(std::move(names)), *this;
     }
-    /// Takes the certificate chain, leaf first, and the private key from PEM files.
+    /// identity() from PEM files: the certificate chain, leaf first, and the private key.
     listen_options &pem_files(std::string certificate, std::string private_key)
     {
-        certificate_ = std::move(certificate);
-        private_key_ = std::move(private_key);
-        return identity_ = WTGRAM_IDENTITY_PEM_FILES, *this;
+        return identity_.pem_files(std::move(certificate), std::move(private_key)), *this;
     }
     /// The same from PEM texts in memory.
     listen_options &pem_bytes(std::string certificate, std::string private_key)
     {
-        pem_files(std::move(certificate), std::move(private_key));
-        return identity_ = WTGRAM_IDENTITY_PEM_BYTES, *this;
+        return identity_.pem_bytes(std::move(certificate), std::move(private_key)), *this;
     }
     /// Deadline of a client for the TLS handshake, SETTINGS and CONNECT together. Default 10 s.
     listen_options &handshake_timeout(duration value) noexcept { return handshake_timeout_ = value, *this; }
@@ -53,9 +52,7 @@ class listen_options
     friend class server;
     std::optional<std::string> host_;
     std::uint16_t port_ = 0;
-    std::uint32_t identity_ = WTGRAM_IDENTITY_SELF_SIGNED;
-    std::string certificate_, private_key_;
-    std::vector<std::string> names_;
+    identity_options identity_;
     std::optional<duration> handshake_timeout_;
     std::optional<std::uint32_t> accept_backlog_, max_sessions_;
     std::optional<connection_options> connection_;
@@ -84,24 +81,18 @@ class server : public owner<wtgram_server, wtgram_server_free>
     {
         wtgram_listen_options c;
         wtgram_listen_options_init(&c);
-        std::vector<const char *> names;
-        names.reserve(options.names_.size());
-        for (const std::string &name : options.names_) names.push_back(name.c_str());
+        const detail::raw_identity identity(options.identity_);
         if (options.host_) c.host = options.host_->c_str();
         c.port = options.port_;
-        c.identity = options.identity_;
-        if (options.identity_ == WTGRAM_IDENTITY_PEM_FILES) {
-            c.certificate_file = options.certificate_.c_str();
-            c.private_key_file = options.private_key_.c_str();
-        } else if (options.identity_ == WTGRAM_IDENTITY_PEM_BYTES) {
-            c.certificate_pem = detail::bytes_of(options.certificate_);
-            c.certificate_pem_length = options.certificate_.size();
-            c.private_key_pem = detail::bytes_of(options.private_key_);
-            c.private_key_pem_length = options.private_key_.size();
-        } else if (!names.empty()) {
-            c.self_signed_names = names.data();
-            c.self_signed_names_count = names.size();
-        }
+        c.identity = identity.c.identity;
+        c.certificate_file = identity.c.certificate_file;
+        c.private_key_file = identity.c.private_key_file;
+        c.certificate_pem = identity.c.certificate_pem;
+        c.certificate_pem_length = identity.c.certificate_pem_length;
+        c.private_key_pem = identity.c.private_key_pem;
+        c.private_key_pem_length = identity.c.private_key_pem_length;
+        c.self_signed_names = identity.c.self_signed_names;
+        c.self_signed_names_count = identity.c.self_signed_names_count;
         if (options.handshake_timeout_) c.handshake_timeout_us = options.handshake_timeout_->count();
         if (options.accept_backlog_) c.accept_backlog = *options.accept_backlog_;
         if (options.max_sessions_) c.max_sessions = *options.max_sessions_;
@@ -142,14 +133,39 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const wtgram_status status = wtgram_server_get_local_port(handle_, &port);
         return detail::result(status, port);
     }
-    /// SHA-256 hash of the certificate. Clients need it for connect_options::trust_certificate_hash, browsers for
-    /// serverCertificateHashes.
+    /// SHA-256 hash of the certificate in the default identity. Clients need it for
+    /// connect_options::trust_certificate_hash, browsers for serverCertificateHashes.
     wtgram::certificate_hash certificate_hash() const { return detail::unwrap(try_certificate_hash()); }
     [[nodiscard]] expected<wtgram::certificate_hash> try_certificate_hash() const noexcept
     {
         wtgram::certificate_hash hash{};
         const wtgram_status status = wtgram_server_get_certificate_hash(handle_, hash.data());
         return detail::result(status, hash);
+    }
+    /// Changes the default identity. New connections get it at once; running sessions go on. If it cannot be used,
+    /// nothing changes, and the text of the exception explains why.
+    void set_identity(const identity_options &identity) const
+    {
+        detail_text detail;
+        detail::unwrap(try_set_identity(identity, &detail), detail.c_str());
+    }
+    /// The same for the identity that is shown to clients that ask for `server_name` (SNI), a DNS name, for example
+    /// "game.example" or "*.game.example". There may be several. Clients that ask for none of them get the default.
+    void set_identity(const std::string &server_name, const identity_options &identity) const
+    {
+        detail_text detail;
+        detail::unwrap(try_set_identity(server_name, identity, &detail), detail.c_str());
+    }
+    /// Like the forms above, but return the error. `detail`, if given, gets a sentence that explains it.
+    [[nodiscard]] expected<void> try_set_identity(const identity_options &identity,
+                                                  detail_text *detail = nullptr) const noexcept
+    {
+        return set_identity_of(nullptr, identity, detail);
+    }
+    [[nodiscard]] expected<void> try_set_identity(const std::string &server_name, const identity_options &identity,
+                                                  detail_text *detail = nullptr) const noexcept
+    {
+        return set_identity_of(server_name.c_str(), identity, detail);
     }
     /// Stops listening: new clients are refused, and sessions go on. Sessions that wait can still be accepted; when
     /// none is left, accept fails with errc::closed. The port is in use until the last connection has ended. To end the
@@ -162,6 +178,16 @@ class server : public owner<wtgram_server, wtgram_server_free>
     expected<void> try_close(std::uint32_t code = 0, std::string_view reason = {}) const noexcept
     {
         return detail::result(wtgram_server_close_with(handle_, code, reason.data(), reason.size()));
+    }
+
+  private:
+    expected<void> set_identity_of(const char *server_name, const identity_options &identity,
+                                   detail_text *detail) const noexcept
+    {
+        const detail::raw_identity raw(identity);
+        return detail::result(wtgram_server_set_identity(handle_, server_name, &raw.c,
+                                                         detail != nullptr ? detail->data() : nullptr,
+                                                         detail != nullptr ? detail_text::capacity : 0));
     }
 };
 

@@ -24,6 +24,7 @@
 #include <wtgram/error.hpp>
 #include <wtgram/handle.hpp>
 #include <wtgram/heartbeat.hpp>
+#include <wtgram/identity.hpp>
 #include <wtgram/library.hpp>
 #include <wtgram/monitor.hpp>
 #include <wtgram/options.hpp>

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::link::config::{ConnectionOptions, IdentitySource, Trust};
 use crate::link::h3::ConnectRequest;
 use crate::link::secrets::Secrets;
-use crate::link::tls::{self, ClientCrypto, Extensions, Identity, ServerCrypto};
+use crate::link::tls::{self, ClientCrypto, Extensions, Identities, ServerCrypto};
 use crate::link::{DatagramPath, Lane, LinkSession, endpoint};
 use crate::runtime::lane::Next;
 
@@ -151,7 +151,7 @@ pub(in crate::link) struct Network {
     pub(in crate::link) hosts: Vec<Host>,
     flight: Vec<Train>,
     pub(in crate::link) rule: Rule,
-    identity: Identity,
+    identities: Arc<Identities>,
     /// The hash of the certificate that clients trust.
     pub(in crate::link) trusted: [u8; 32],
 }
@@ -169,7 +169,7 @@ impl Network {
     /// A host for clients and one with a server at [`server`], whose door is returned.
     pub(in crate::link) fn new() -> (Self, Arc<Door>) {
         let now = Instant::now();
-        let identity = Identity::load(&IdentitySource::SelfSigned { names: Vec::new() }).unwrap();
+        let identities = Identities::new(&IdentitySource::SelfSigned { names: Vec::new() }).unwrap();
         let hosts = vec![Host::new(Secrets::random().unwrap()), Host::new(Secrets::random().unwrap())];
         let rule = Box::new(|_: &mut Train| true);
         let mut network = Self {
@@ -180,8 +180,8 @@ impl Network {
             hosts,
             flight: Vec::new(),
             rule,
-            trusted: identity.certificate_hash().unwrap(),
-            identity,
+            trusted: identities.certificate_hash(),
+            identities,
         };
         let door = network.serve(server());
         (network, door)
@@ -194,7 +194,7 @@ impl Network {
 
     fn serve_with(&mut self, address: SocketAddr, extensions: Extensions) -> Arc<Door> {
         let host = &mut self.hosts[SERVER];
-        let crypto = ServerCrypto::new(self.identity.server_config().unwrap(), extensions);
+        let crypto = ServerCrypto::new(tls::server_config(&self.identities).unwrap(), extensions);
         let config = host.secrets.server_config(Arc::new(crypto));
         let door = Arc::new(Door {
             lane: Arc::clone(&host.lane),

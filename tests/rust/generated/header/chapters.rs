@@ -16,7 +16,16 @@ pub const CHAPTERS: [Chapter; 13] = [
     Chapter { group: "library", files: &["library.rs", "boundary/pointer.rs"] },
     Chapter { group: "handles", files: &["handles.rs"] },
     Chapter { group: "options", files: &["connection.rs"] },
-    Chapter { group: "server", files: &["server/limits.rs", "server/mod.rs", "server/stats.rs"] },
+    Chapter {
+        group: "server",
+        files: &[
+            "server/identity.rs",
+            "server/limits.rs",
+            "server/mod.rs",
+            "server/renewal.rs",
+            "server/stats.rs",
+        ],
+    },
     Chapter {
         group: "session",
         files: &[

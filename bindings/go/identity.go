@@ -1,0 +1,93 @@
+package wtgram
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"runtime"
+)
+
+// Identity is a certificate chain with its private key: how to get it, or how to make it. The zero
+// value makes a self-signed certificate, as SelfSigned does.
+type Identity struct {
+	source                   uint32
+	certificateFile, keyFile string
+	certificatePEM, keyPEM   []byte
+	names                    []string
+}
+
+// SelfSigned makes a new self-signed certificate for these names. Browsers accept it by its hash. It
+// is valid for 14 days. Without names it is for the name under which the server shows it. If it has
+// none, it is for localhost, 127.0.0.1 and ::1.
+func SelfSigned(names ...string) Identity {
+	return Identity{source: C.WTGRAM_IDENTITY_SELF_SIGNED, names: names}
+}
+
+// CertificateFiles takes the certificate chain, leaf first, and the key from PEM files.
+func CertificateFiles(certificate, key string) Identity {
+	return Identity{source: C.WTGRAM_IDENTITY_PEM_FILES, certificateFile: certificate, keyFile: key}
+}
+
+// CertificatePEM takes the certificate chain, leaf first, and the key as PEM.
+func CertificatePEM(certificate, key []byte) Identity {
+	return Identity{source: C.WTGRAM_IDENTITY_PEM_BYTES, certificatePEM: certificate, keyPEM: key}
+}
+
+// c returns the identity for C. What it refers to stays where it is until the pinner unpins.
+func (i Identity) c(pinner *runtime.Pinner) (c C.wtgram_identity_options, err error) {
+	C.wtgram_identity_options_init(&c)
+	c.identity = C.uint32_t(i.source)
+	if c.certificate_file, err = pinnedText(pinner, i.certificateFile); err != nil {
+		return c, err
+	}
+	if c.private_key_file, err = pinnedText(pinner, i.keyFile); err != nil {
+		return c, err
+	}
+	c.certificate_pem, c.certificate_pem_length = pinnedBytes(pinner, i.certificatePEM)
+	c.private_key_pem, c.private_key_pem_length = pinnedBytes(pinner, i.keyPEM)
+	names := make([]*C.char, len(i.names))
+	for n, name := range i.names {
+		if names[n], err = pinnedText(pinner, name); err != nil {
+			return c, err
+		}
+	}
+	c.self_signed_names, c.self_signed_names_count = pinnedArray(pinner, names)
+	return c, nil
+}
+
+// SetIdentity changes the default identity of the server. New connections get it at once; running
+// sessions go on. If the identity cannot be used, nothing changes, and the error says why.
+func (s *Server) SetIdentity(identity Identity) error { return s.setIdentity("", identity) }
+
+// SetIdentityFor changes or adds the identity that is shown to clients that ask for serverName
+// (SNI), a DNS name, for example "game.example" or "*.game.example". Clients that ask for no name
+// that is known get the default identity.
+func (s *Server) SetIdentityFor(serverName string, identity Identity) error {
+	if serverName == "" {
+		return ErrInvalidArgument
+	}
+	return s.setIdentity(serverName, identity)
+}
+
+func (s *Server) setIdentity(serverName string, identity Identity) error {
+	defer runtime.KeepAlive(s)
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	options, err := identity.c(&pinner)
+	if err != nil {
+		return err
+	}
+	name, err := pinnedText(&pinner, serverName)
+	if err != nil {
+		return err
+	}
+	detail := make([]byte, 256)
+	status := C.wtgram_server_set_identity(s.handle.get(), name, &options, (*C.char)(pointer(detail)), C.size_t(len(detail)))
+	switch status {
+	case C.WTGRAM_OK:
+		return nil
+	case C.WTGRAM_ERROR_INVALID_HANDLE:
+		return ErrClosed
+	}
+	return &Error{"set identity", Status(status), detailOf(detail)}
+}

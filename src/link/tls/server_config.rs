@@ -1,0 +1,21 @@
+//! The TLS configuration of servers.
+
+use std::sync::Arc;
+
+use super::identity::identities::Identities;
+use super::{ALPN, provider};
+use crate::error::{Error, Result};
+
+/// The TLS configuration of a server that shows `identities`.
+pub fn server_config(identities: &Arc<Identities>) -> Result<rustls::ServerConfig> {
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| Error::Tls(error.to_string()))?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(identities) as _);
+    config.session_storage = Arc::clone(identities) as _;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // 0-RTT stays off, because a CONNECT could be replayed.
+    config.max_early_data_size = 0;
+    Ok(config)
+}

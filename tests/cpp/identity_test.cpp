@@ -1,0 +1,104 @@
+#include "pair.hpp"
+
+extern "C" {
+#include "certificates.h"
+}
+
+#include <gtest/gtest.h>
+
+using namespace wtgram_tests;
+
+namespace
+{
+
+// Made once, by the openssl program.
+const certificates &made()
+{
+    static certificates once = [] {
+        certificates made;
+        certificates_make(&made);
+        return made;
+    }();
+    return once;
+}
+
+std::string content(const char *path)
+{
+    std::size_t length = 0;
+    std::uint8_t *bytes = read_file(path, &length);
+    std::string text(reinterpret_cast<const char *>(bytes), length);
+    std::free(bytes);
+    return text;
+}
+
+wtgram::identity_options good() { return wtgram::identity_options().pem_files(made().good, made().good_key); }
+
+std::error_code attempt(const wtgram::server &server, const std::string &host, wtgram::connect_options options)
+{
+    const std::string url = "https://" + host + ":" + std::to_string(server.local_port()) + "/identity";
+    auto session = wtgram::session::connect(std::nothrow, url, options.timeout(patience));
+    return session ? std::error_code() : session.error();
+}
+
+wtgram::connect_options by_authority() { return wtgram::connect_options().trust_ca_file(made().ca); }
+
+void talk(const pair &p)
+{
+    p.client.transport().send("still here");
+    char buffer[64];
+    const auto bytes = wtgram::bytes_buffer(reinterpret_cast<std::uint8_t *>(buffer), sizeof buffer);
+    EXPECT_EQ(std::string_view(buffer, p.accepted.transport().receive(bytes, patience)), "still here");
+}
+
+} // namespace
+
+TEST(Identity, ANewOneIsForNewConnectionsAndTheRunningSessionGoesOn)
+{
+    pair p(network::reorders);
+    wtgram::certificate_hash hash = p.server.certificate_hash();
+    const wtgram::identity_options identities[] = {
+        {},
+        wtgram::identity_options().self_signed({"somebody.example"}),
+        good(),
+        wtgram::identity_options(),
+        wtgram::identity_options().pem_bytes(content(made().good), content(made().good_key)),
+    };
+    for (const wtgram::identity_options &identity : identities) {
+        p.server.set_identity(identity);
+        EXPECT_NE(p.server.certificate_hash(), hash);
+        EXPECT_EQ(attempt(p.server, "127.0.0.1", wtgram::connect_options().trust_certificate_hash(hash)),
+                  wtgram::errc::certificate_hash_mismatch);
+        hash = p.server.certificate_hash();
+        talk(p);
+    }
+    EXPECT_FALSE(attempt(p.server, "127.0.0.1", by_authority()));
+}
+
+TEST(Identity, ABadOneChangesNothingAndSaysWhy)
+{
+    pair p(network::loses);
+    const wtgram::certificate_hash hash = p.server.certificate_hash();
+    const auto mixed = wtgram::identity_options().pem_files(made().good, made().expired_key);
+    try {
+        p.server.set_identity(mixed);
+        ADD_FAILURE() << "accepted";
+    } catch (const wtgram::error &failure) {
+        EXPECT_EQ(failure.code(), wtgram::errc::key_mismatch);
+        EXPECT_NE(std::string(failure.what()).find("public key"), std::string::npos) << failure.what();
+    }
+    wtgram::detail_text detail;
+    EXPECT_EQ(p.server.try_set_identity("other.example", good(), &detail).error(),
+              wtgram::errc::certificate_name_mismatch);
+    EXPECT_NE(std::string(detail.c_str()).find("other.example"), std::string::npos) << detail.c_str();
+    EXPECT_EQ(p.server.certificate_hash(), hash);
+}
+
+TEST(Identity, IsTheOneOfTheNameThatAClientAsksFor)
+{
+    pair p(network::loses);
+    p.server.set_identity("localhost", good());
+    EXPECT_FALSE(attempt(p.server, "localhost", by_authority()));
+    EXPECT_EQ(attempt(p.server, "127.0.0.1", by_authority()), wtgram::errc::certificate_untrusted);
+    EXPECT_TRUE(p.server.try_set_identity("localhost", {}).has_value());
+    EXPECT_EQ(attempt(p.server, "localhost", by_authority()), wtgram::errc::certificate_untrusted);
+}
