@@ -513,7 +513,8 @@ static inline void wtgram_transport_options_init(wtgram_transport_options *optio
 typedef enum {
   /**
    * A new ECDSA P-256 certificate that browsers accept by its hash. It is valid for 14 days. It
-   * begins a day in the past, for clients with a slow clock. The default.
+   * begins a day in the past, for clients with a slow clock. After 12 days the next one takes
+   * its place: `wtgram_server_get_next_certificate_hash`. The default.
    */
   WTGRAM_IDENTITY_SELF_SIGNED = 0,
   /** PEM files. */
@@ -866,7 +867,7 @@ void wtgram_server_free(wtgram_server server);
 /**
  * @name Identities of a running server
  * A server can change its certificates while it runs. Running sessions go on; new connections get
- * the new certificate.
+ * the new certificate. A self-signed certificate renews itself.
  * @{
  */
 
@@ -901,6 +902,28 @@ wtgram_status wtgram_server_set_identity(wtgram_server server,
                                          const wtgram_identity_options *options,
                                          char *detail,
                                          size_t detail_capacity);
+
+/**
+ * Stores the SHA-256 hash of the certificate that will take the place of the current one, if the
+ * server's default identity is self-signed.
+ *
+ * The server shows a self-signed certificate for 12 days, counted by the wall clock from the call
+ * that made it. Then it shows the next one, and makes the one after that. The certificates are also
+ * valid for a day before and a day after, for clients whose clocks are wrong. Give clients both
+ * hashes, that of `wtgram_server_get_certificate_hash` and this one: together they are good for at
+ * least 12 days.
+ *
+ * @param server The server.
+ * @param hash Gets `WTGRAM_CERTIFICATE_HASH_LENGTH` bytes.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_INVALID_STATE`: the identity is not self-signed. It changes only by
+ *   `wtgram_server_set_identity`.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_server_get_next_certificate_hash(wtgram_server server,
+                                                      uint8_t *hash);
 
 /** @} */
 

@@ -17,8 +17,9 @@ type Identity struct {
 }
 
 // SelfSigned makes a new self-signed certificate for these names. Browsers accept it by its hash. It
-// is valid for 14 days. Without names it is for the name under which the server shows it. If it has
-// none, it is for localhost, 127.0.0.1 and ::1.
+// is valid for 14 days, and renews itself after 12: Server.NextCertificateHash. Without names it is
+// for the name under which the server shows it. If it has none, it is for localhost, 127.0.0.1 and
+// ::1.
 func SelfSigned(names ...string) Identity {
 	return Identity{source: C.WTGRAM_IDENTITY_SELF_SIGNED, names: names}
 }
@@ -53,6 +54,19 @@ func (i Identity) c(pinner *runtime.Pinner) (c C.wtgram_identity_options, err er
 	}
 	c.self_signed_names, c.self_signed_names_count = pinnedArray(pinner, names)
 	return c, nil
+}
+
+// NextCertificateHash returns the hash of the certificate that will take the place of a self-signed
+// one. A self-signed certificate is shown for 12 days, and this one for the 12 days after. Give
+// clients both hashes. It returns ErrInvalidState if the default identity is not self-signed.
+func (s *Server) NextCertificateHash() (CertificateHash, error) {
+	defer runtime.KeepAlive(s)
+	var hash CertificateHash
+	status := C.wtgram_server_get_next_certificate_hash(s.handle.get(), (*C.uint8_t)(pointer(hash[:])))
+	if status == C.WTGRAM_ERROR_INVALID_HANDLE {
+		return hash, ErrClosed
+	}
+	return hash, check(status)
 }
 
 // SetIdentity changes the default identity of the server. New connections get it at once; running

@@ -162,3 +162,17 @@ func TestAClientIsShownTheIdentityOfTheNameThatItAsksFor(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestTheNextCertificateHashIsKnownInAdvance(t *testing.T) {
+	server, _, hash := listen(t)
+	next := must[wtgram.CertificateHash](t)(server.NextCertificateHash())
+	if again := must[wtgram.CertificateHash](t)(server.NextCertificateHash()); next == hash || again != next {
+		t.Fatal(hash, next, again)
+	}
+	if err := server.SetIdentity(newAuthority(t).identity(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.NextCertificateHash(); !errors.Is(err, wtgram.ErrInvalidState) {
+		t.Fatal(err)
+	}
+}

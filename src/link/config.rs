@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::runtime::clock::WallClock;
+
 /// Options of a QUIC connection, for servers and clients alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionOptions {
@@ -77,6 +79,8 @@ pub struct ListenOptions {
     pub limits: Limits,
     /// Options of each connection.
     pub connection: ConnectionOptions,
+    /// Says when a self-signed certificate is to be renewed.
+    pub clock: WallClock,
 }
 
 /// What the clients of a server may use up. The defaults are for a public server, and leave enough
@@ -147,6 +151,7 @@ impl Default for ListenOptions {
             subprotocols: Vec::new(),
             limits: Limits::default(),
             connection: ConnectionOptions::default(),
+            clock: WallClock::default(),
         }
     }
 }
@@ -155,7 +160,7 @@ impl Default for ListenOptions {
 #[derive(Clone)]
 pub enum IdentitySource {
     /// A new ECDSA P-256 certificate, valid for 14 days from a day ago. A browser accepts it by its
-    /// hash.
+    /// hash. It renews itself.
     SelfSigned {
         /// DNS names and IP addresses; none means `localhost`, `127.0.0.1` and `::1`.
         names: Vec<String>,

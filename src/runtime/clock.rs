@@ -1,6 +1,8 @@
-//! The clocks: the monotonic clock, which a test can replace, and the wall clock.
+//! The clocks: the monotonic clock and the wall clock. A test can replace both.
 
 use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -28,6 +30,34 @@ pub fn now() -> Instant {
 pub fn invent(time: Option<Instant>) {
     IS_INVENTED.store(true, Ordering::Relaxed);
     INVENTED.set(time);
+}
+
+/// The wall clock, or a clock of a test in its place.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl WallClock {
+    /// A clock that shows what `now` returns.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self::new(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WallClock").field(&self.now()).finish()
+    }
 }
 
 /// The wall clock, in Unix microseconds.

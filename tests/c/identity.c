@@ -238,11 +238,32 @@ static void by_name(void)
     pair_free(&pair);
 }
 
+static void the_next_hash(void)
+{
+    struct pair pair;
+    uint8_t next[WTGRAM_CERTIFICATE_HASH_LENGTH], hash[WTGRAM_CERTIFICATE_HASH_LENGTH];
+    wtgram_identity_options identity = from_files(certificates.good, certificates.good_key);
+    TEST("a self-signed identity says in advance what its next certificate will be");
+    pair_listen(&pair, NULL);
+    CHECK_OK(wtgram_server_get_next_certificate_hash(pair.server, next));
+    CHECK(memcmp(next, pair.hash, sizeof next) != 0);
+    CHECK_OK(wtgram_server_get_next_certificate_hash(pair.server, hash));
+    CHECK_BYTES(hash, next, sizeof next);
+    set(pair.server, NULL, NULL);
+    CHECK_OK(wtgram_server_get_next_certificate_hash(pair.server, hash));
+    CHECK(memcmp(hash, next, sizeof next) != 0);
+    TEST("another identity has no next certificate");
+    set(pair.server, NULL, &identity);
+    CHECK_STATUS(wtgram_server_get_next_certificate_hash(pair.server, hash), WTGRAM_ERROR_INVALID_STATE);
+    pair_free(&pair);
+}
+
 int main(void)
 {
     certificates_make(&certificates);
     under_traffic();
     bad_ones_change_nothing();
     by_name();
+    the_next_hash();
     return 0;
 }

@@ -102,3 +102,13 @@ TEST(Identity, IsTheOneOfTheNameThatAClientAsksFor)
     EXPECT_TRUE(p.server.try_set_identity("localhost", {}).has_value());
     EXPECT_EQ(attempt(p.server, "localhost", by_authority()), wtgram::errc::certificate_untrusted);
 }
+
+TEST(Identity, SaysWhatTheNextSelfSignedCertificateWillBe)
+{
+    pair p(network::loses);
+    const wtgram::certificate_hash next = p.server.next_certificate_hash();
+    EXPECT_NE(next, p.server.certificate_hash());
+    EXPECT_EQ(next, p.server.next_certificate_hash());
+    p.server.set_identity(good());
+    EXPECT_EQ(p.server.try_next_certificate_hash().error(), wtgram::errc::invalid_state);
+}

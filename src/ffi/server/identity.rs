@@ -15,7 +15,8 @@ use crate::link::config::IdentitySource;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum wtgram_identity {
     /// A new ECDSA P-256 certificate that browsers accept by its hash. It is valid for 14 days. It
-    /// begins a day in the past, for clients with a slow clock. The default.
+    /// begins a day in the past, for clients with a slow clock. After 12 days the next one takes
+    /// its place: `wtgram_server_get_next_certificate_hash`. The default.
     WTGRAM_IDENTITY_SELF_SIGNED = 0,
     /// PEM files.
     WTGRAM_IDENTITY_PEM_FILES = 1,

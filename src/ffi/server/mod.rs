@@ -197,6 +197,7 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
             subprotocols: texts(raw.subprotocols, raw.subprotocols_count)?,
             limits: limits(raw.limits, raw.max_sessions)?,
             connection: connection_options(raw.connection)?,
+            ..ListenOptions::default()
         })
     }
 }

@@ -1,13 +1,14 @@
 //! Identities of a running server
 //!
 //! A server can change its certificates while it runs. Running sessions go on; new connections get
-//! the new certificate.
+//! the new certificate. A self-signed certificate renews itself.
 
 use std::ffi::c_char;
 
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{detailed, optional_text, read_options};
+use crate::ffi::boundary::pointer::{detailed, give, optional_text, read_options};
 use crate::ffi::handles::wtgram_server;
+use crate::ffi::server::WTGRAM_CERTIFICATE_HASH_LENGTH;
 use crate::ffi::server::identity::{identity, wtgram_identity_options};
 use crate::ffi::status::wtgram_status;
 
@@ -51,6 +52,39 @@ pub unsafe extern "C" fn wtgram_server_set_identity(
         detailed(detail, detail_capacity, || {
             let link = &server.get()?.link;
             Ok(link.set_identity(optional_text(server_name)?, &identity(&read_options(options)?)?)?)
+        })
+    }
+}
+
+/// Stores the SHA-256 hash of the certificate that will take the place of the current one, if the
+/// server's default identity is self-signed.
+///
+/// The server shows a self-signed certificate for 12 days, counted by the wall clock from the call
+/// that made it. Then it shows the next one, and makes the one after that. The certificates are also
+/// valid for a day before and a day after, for clients whose clocks are wrong. Give clients both
+/// hashes, that of `wtgram_server_get_certificate_hash` and this one: together they are good for at
+/// least 12 days.
+///
+/// @param server The server.
+/// @param hash Gets `WTGRAM_CERTIFICATE_HASH_LENGTH` bytes.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_STATE`: the identity is not self-signed. It changes only by
+///   `wtgram_server_set_identity`.
+///
+/// # Safety
+/// `hash` is NULL or points to 32 writable bytes.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_server_get_next_certificate_hash(
+    server: wtgram_server,
+    hash: *mut u8,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give(hash.cast::<[u8; WTGRAM_CERTIFICATE_HASH_LENGTH]>(), || {
+            Ok(server.get()?.link.next_certificate_hash()?)
         })
     }
 }

@@ -142,7 +142,7 @@ impl<T: Send + 'static> Server<T> {
         let gate = Gate::new(&options.limits)?;
         let rules =
             Rules::new(&options.allowed_origins, &options.allowed_authorities, &options.allowed_paths)?;
-        let identities = Identities::new(&options.identity)?;
+        let identities = Identities::new(&options.identity, options.clock.clone())?;
         let crypto = Arc::new(ServerCrypto::new(server_config(&identities)?, Extensions::default()));
         // Checks the connection options once, before anything depends on them.
         let (transport, _) = endpoint::transport_config(&options.connection, true)?;
@@ -196,6 +196,11 @@ impl<T: Send + 'static> Server<T> {
     /// SHA-256 of its certificate, as a browser's `serverCertificateHashes` takes it.
     pub fn certificate_hash(&self) -> [u8; 32] {
         self.identities.certificate_hash()
+    }
+
+    /// SHA-256 of the certificate that takes its place when it renews itself.
+    pub fn next_certificate_hash(&self) -> Result<[u8; 32]> {
+        self.identities.next_certificate_hash()
     }
 
     /// Shows another identity to new connections: to those that ask for `name`, or to all that ask

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use rustls::HandshakeKind;
 use rustls::quic::{ClientConnection, Connection, ServerConnection, Version};
@@ -11,6 +12,7 @@ use wtgram::datagram::session::{Server, Session};
 use wtgram::error::{Error, Result};
 use wtgram::link::config::{ConnectOptions, IdentitySource, ListenOptions, Trust};
 use wtgram::link::tls::{self, Identities};
+use wtgram::runtime::clock::WallClock;
 
 fn self_signed(names: &[&str]) -> IdentitySource {
     IdentitySource::SelfSigned { names: names.iter().map(|name| (*name).to_owned()).collect() }
@@ -128,6 +130,50 @@ fn a_client_is_shown_the_identity_of_the_name_that_it_asks_for() {
     server.link.close();
 }
 
+const DAY: u64 = 24 * 3600;
+
+/// A clock that is behind by some time, and the seconds by which it was set forward.
+fn clock_behind(behind: Duration) -> (WallClock, Arc<AtomicU64>) {
+    let forward = Arc::new(AtomicU64::new(0));
+    let start = SystemTime::now() - behind;
+    let seen = forward.clone();
+    (WallClock::new(move || start + Duration::from_secs(seen.load(Ordering::Relaxed))), forward)
+}
+
+#[test]
+fn a_self_signed_identity_renews_itself_and_says_in_advance_with_what() {
+    // So the client, whose clock is right, takes the first two certificates.
+    let (clock, forward) = clock_behind(Duration::from_secs(11 * DAY + DAY / 2));
+    let server = listen_with(&ListenOptions { clock, ..on_loopback() });
+    let hashes =
+        vec![server.link.certificate_hash(), server.link.next_certificate_hash().expect("announced")];
+    let list = ConnectOptions {
+        trust: Trust::CertificateHashes(hashes.clone()),
+        timeout: PATIENCE,
+        ..ConnectOptions::default()
+    };
+    let client = connect(&url_at("127.0.0.1", &server), &list).expect("a session");
+    let accepted = server.accept(soon()).expect("the same session");
+    by_hash(&server, hashes[0]).expect("the first is shown");
+    forward.store(12 * DAY - 1, Ordering::Relaxed);
+    by_hash(&server, hashes[0]).expect("the first is shown");
+    forward.store(12 * DAY, Ordering::Relaxed);
+    by_hash(&server, hashes[1]).expect("the second is shown");
+    assert!(matches!(by_hash(&server, hashes[0]), Err(Error::CertificateHashMismatch(_))));
+    connect(&url_at("127.0.0.1", &server), &list).expect("who knows both hashes connects as before");
+    assert_eq!(server.link.certificate_hash(), hashes[1]);
+    let third = server.link.next_certificate_hash().expect("announced");
+    assert!(!hashes.contains(&third));
+    exchange(&client, &accepted);
+    exchange(&accepted, &client);
+    server.link.set_identity(None, &Authority::new().identity(&["localhost"])).expect("a good identity");
+    assert!(matches!(server.link.next_certificate_hash(), Err(Error::InvalidState(_))));
+    forward.store(24 * DAY, Ordering::Relaxed);
+    server.link.set_identity(None, &self_signed(&[])).expect("a good identity");
+    assert!(matches!(by_hash(&server, server.link.certificate_hash()), Err(Error::CertificateExpired(_))));
+    server.link.close();
+}
+
 /// A client and the server's identities without sockets between them.
 struct Tls {
     client: Arc<rustls::ClientConfig>,
@@ -173,7 +219,8 @@ fn carry(from: &mut Connection, to: &mut Connection) -> Result<(), rustls::Error
 fn an_exact_name_goes_before_a_wildcard_and_a_wildcard_before_the_default() {
     let authority = Authority::new();
     let identities =
-        Identities::new(&authority.identity(&["other.example", "a.b.game.example"])).expect("one");
+        Identities::new(&authority.identity(&["other.example", "a.b.game.example"]), WallClock::default())
+            .expect("one");
     let tls = Tls::new(authority, &identities);
     let set = |name: &str| {
         identities.set(Some(name), &tls.authority.identity(&[name])).expect("one more");
@@ -193,9 +240,26 @@ fn an_exact_name_goes_before_a_wildcard_and_a_wildcard_before_the_default() {
 }
 
 #[test]
+fn a_self_signed_identity_with_a_name_renews_itself_too() {
+    let authority = Authority::new();
+    let (clock, forward) = clock_behind(Duration::ZERO);
+    let identities = Identities::new(&authority.identity(&["other.example"]), clock).expect("one");
+    identities.set(Some("*.game.example"), &self_signed(&[])).expect("one more");
+    let (client, _) = tls::client_config(&Trust::InsecureNoVerification).expect("TLS");
+    let tls = Tls { client: Arc::new(client), ..Tls::new(authority, &identities) };
+    let first = tls.connect("eu.game.example").expect("whatever it is");
+    assert_eq!(tls.connect("eu.game.example"), Ok((first.0.clone(), HandshakeKind::Resumed)));
+    forward.store(12 * DAY, Ordering::Relaxed);
+    let (second, kind) = tls.connect("eu.game.example").expect("whatever it is");
+    assert_eq!(kind, HandshakeKind::Full);
+    assert_ne!(first.0, second);
+}
+
+#[test]
 fn a_client_does_not_resume_with_a_certificate_that_was_replaced() {
     let authority = Authority::new();
-    let identities = Identities::new(&authority.identity(&["game.example"])).expect("one");
+    let identities =
+        Identities::new(&authority.identity(&["game.example"]), WallClock::default()).expect("one");
     let tls = Tls::new(authority, &identities);
     let (old, kind) = tls.connect("game.example").expect("trusted");
     assert_eq!(kind, HandshakeKind::Full);

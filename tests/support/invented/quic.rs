@@ -12,6 +12,7 @@ use quinn_proto::{
 };
 use wtgram::link::secrets::Secrets;
 use wtgram::link::tls::{self, ClientCrypto, Extensions, Identities, ServerCrypto};
+use wtgram::runtime::clock::WallClock;
 
 use super::clock::Clock;
 use super::identity;
@@ -246,8 +247,9 @@ pub struct Setup {
 impl Setup {
     pub fn new(clock: &Clock) -> Self {
         let (identity, trust) = identity::fixed();
-        let mut server =
-            Identities::new(&identity).and_then(|identities| tls::server_config(&identities)).expect("TLS");
+        let mut server = Identities::new(&identity, WallClock::default())
+            .and_then(|identities| tls::server_config(&identities))
+            .expect("TLS");
         server.time_provider = Arc::new(clock.clone());
         let (mut client, _) = tls::client_config(&trust).expect("TLS");
         client.time_provider = Arc::new(clock.clone());

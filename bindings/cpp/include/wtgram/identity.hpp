@@ -17,9 +17,10 @@ struct raw_identity;
 class identity_options
 {
   public:
-    /// Makes a new self-signed certificate that browsers accept by its hash. It is valid for 14 days. This is the
-    /// default. `names` are DNS names and IP addresses. Without any, the certificate is for the name under which the
-    /// server shows it. If it has none, it is for localhost, 127.0.0.1 and ::1.
+    /// Makes a new self-signed certificate that browsers accept by its hash. It is valid for 14 days and renews itself
+    /// after 12: server::next_certificate_hash. This is the default. `names` are DNS names and IP addresses. Without
+    /// any, the certificate is for the name under which the server shows it. If it has none, it is for localhost,
+    /// 127.0.0.1 and ::1.
     identity_options &self_signed(std::vector<std::string> names = {})
     {
         return names_ = std::move(names), source_ = WTGRAM_IDENTITY_SELF_SIGNED, *this;

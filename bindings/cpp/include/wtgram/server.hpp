@@ -142,6 +142,16 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const wtgram_status status = wtgram_server_get_certificate_hash(handle_, hash.data());
         return detail::result(status, hash);
     }
+    /// SHA-256 hash of the certificate that will take the place of a self-signed one. A self-signed certificate is
+    /// shown for 12 days, and this one for the 12 days after. Give clients both hashes. Fails with errc::invalid_state
+    /// if the default identity is not self-signed.
+    wtgram::certificate_hash next_certificate_hash() const { return detail::unwrap(try_next_certificate_hash()); }
+    [[nodiscard]] expected<wtgram::certificate_hash> try_next_certificate_hash() const noexcept
+    {
+        wtgram::certificate_hash hash{};
+        const wtgram_status status = wtgram_server_get_next_certificate_hash(handle_, hash.data());
+        return detail::result(status, hash);
+    }
     /// Changes the default identity. New connections get it at once; running sessions go on. If it cannot be used,
     /// nothing changes, and the text of the exception explains why.
     void set_identity(const identity_options &identity) const

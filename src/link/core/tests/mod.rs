@@ -27,6 +27,7 @@ use crate::link::h3::ConnectRequest;
 use crate::link::secrets::Secrets;
 use crate::link::tls::{self, ClientCrypto, Extensions, Identities, ServerCrypto};
 use crate::link::{DatagramPath, Lane, LinkSession, endpoint};
+use crate::runtime::clock::WallClock;
 use crate::runtime::lane::Next;
 
 /// The time that every packet takes on its way, unless a test says otherwise.
@@ -169,7 +170,8 @@ impl Network {
     /// A host for clients and one with a server at [`server`], whose door is returned.
     pub(in crate::link) fn new() -> (Self, Arc<Door>) {
         let now = Instant::now();
-        let identities = Identities::new(&IdentitySource::SelfSigned { names: Vec::new() }).unwrap();
+        let identities =
+            Identities::new(&IdentitySource::SelfSigned { names: Vec::new() }, WallClock::default()).unwrap();
         let hosts = vec![Host::new(Secrets::random().unwrap()), Host::new(Secrets::random().unwrap())];
         let rule = Box::new(|_: &mut Train| true);
         let mut network = Self {

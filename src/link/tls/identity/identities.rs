@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use rustls::pki_types::{DnsName, ServerName};
@@ -11,29 +12,40 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, 
 use rustls::sign::CertifiedKey;
 
 use super::Identity;
+use super::self_signed::SelfSigned;
 use crate::error::{Error, Result};
 use crate::link::config::IdentitySource;
+use crate::runtime::clock::WallClock;
 
 /// The most sessions that clients can resume. rustls has the same default.
 const RESUMABLE: usize = 256;
 
 /// What a server shows to new connections. It may change at any time.
 pub struct Identities {
+    clock: WallClock,
     shown: Mutex<Shown>,
     /// Sessions that clients may resume without being shown a certificate.
     resumable: Mutex<Arc<ServerSessionMemoryCache>>,
 }
 
 struct Shown {
-    default: Identity,
-    by_name: HashMap<Name, Identity>,
+    default: Slot,
+    by_name: HashMap<Name, Slot>,
+}
+
+/// An identity that stays, or one that renews itself.
+enum Slot {
+    Loaded(Identity),
+    SelfSigned(SelfSigned),
 }
 
 impl Identities {
-    /// Shows what `default` names to every client.
-    pub fn new(default: &IdentitySource) -> Result<Arc<Self>> {
-        let shown = Shown { default: Identity::load(default)?, by_name: HashMap::new() };
+    /// Shows what `default` names to every client. Self-signed identities renew themselves by
+    /// `clock`.
+    pub fn new(default: &IdentitySource, clock: WallClock) -> Result<Arc<Self>> {
+        let shown = Shown { default: Slot::load(default, clock.now())?, by_name: HashMap::new() };
         Ok(Arc::new(Self {
+            clock,
             shown: Mutex::new(shown),
             resumable: Mutex::new(ServerSessionMemoryCache::new(RESUMABLE)),
         }))
@@ -44,29 +56,86 @@ impl Identities {
     pub fn set(&self, name: Option<&str>, source: &IdentitySource) -> Result<()> {
         match name {
             None => {
-                let identity = Identity::load(source)?;
-                self.shown.lock().default = identity;
+                let slot = Slot::load(source, self.clock.now())?;
+                self.shown.lock().default = slot;
             }
             Some(text) => {
                 let name = Name::new(text)?;
-                let identity = Identity::load(&named(source, text))?;
-                identity.check_name(&name.example()?)?;
-                self.shown.lock().by_name.insert(name, identity);
+                let slot = Slot::load(&named(source, text), self.clock.now())?;
+                slot.shown().check_name(&name.example()?)?;
+                self.shown.lock().by_name.insert(name, slot);
             }
         }
-        // Otherwise a client could go on with a certificate that may have been replaced because its
-        // key was stolen.
-        *self.resumable.lock() = ServerSessionMemoryCache::new(RESUMABLE);
+        self.forget_resumable();
         Ok(())
     }
 
     /// SHA-256 of the certificate that is shown if no other is asked for.
     pub fn certificate_hash(&self) -> [u8; 32] {
-        self.shown.lock().default.certificate_hash()
+        self.current(&mut self.shown.lock().default).shown().certificate_hash()
+    }
+
+    /// SHA-256 of the certificate that will be shown after it.
+    pub fn next_certificate_hash(&self) -> Result<[u8; 32]> {
+        match self.current(&mut self.shown.lock().default) {
+            Slot::SelfSigned(identity) => Ok(identity.next().certificate_hash()),
+            Slot::Loaded(_) => Err(Error::InvalidState("only a self-signed identity renews itself".into())),
+        }
+    }
+
+    /// Renews the identity if that is due.
+    fn current<'a>(&self, slot: &'a mut Slot) -> &'a Slot {
+        if let Slot::SelfSigned(identity) = slot {
+            match identity.renew(self.clock.now()) {
+                Ok(false) => {}
+                Ok(true) => self.forget_resumable(),
+                Err(error) => tracing::error!(%error, "a self-signed certificate was not renewed"),
+            }
+        }
+        slot
+    }
+
+    /// Otherwise a client could go on with a certificate that may have been replaced because its
+    /// key was stolen.
+    fn forget_resumable(&self) {
+        *self.resumable.lock() = ServerSessionMemoryCache::new(RESUMABLE);
     }
 
     fn resumable(&self) -> Arc<ServerSessionMemoryCache> {
         Arc::clone(&self.resumable.lock())
+    }
+}
+
+impl Shown {
+    fn for_client(&mut self, name: Option<&str>) -> &mut Slot {
+        let known = name.map(Name::of_client).and_then(|[exact, wildcard]| {
+            [exact, wildcard].into_iter().find(|name| self.by_name.contains_key(name))
+        });
+        match known {
+            Some(name) => self.by_name.get_mut(&name).unwrap_or(&mut self.default),
+            None => &mut self.default,
+        }
+    }
+}
+
+impl Slot {
+    fn load(source: &IdentitySource, now: SystemTime) -> Result<Self> {
+        Ok(match source {
+            IdentitySource::SelfSigned { names } => Self::SelfSigned(SelfSigned::new(names, now)?),
+            IdentitySource::PemFiles { certificate, private_key } => {
+                Self::Loaded(Identity::from_files(certificate, private_key)?)
+            }
+            IdentitySource::PemBytes { certificate, private_key } => {
+                Self::Loaded(Identity::from_pem(certificate, private_key)?)
+            }
+        })
+    }
+
+    fn shown(&self) -> &Identity {
+        match self {
+            Self::Loaded(identity) => identity,
+            Self::SelfSigned(identity) => identity.shown(),
+        }
     }
 }
 
@@ -89,12 +158,8 @@ impl fmt::Debug for Identities {
 
 impl ResolvesServerCert for Identities {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let shown = self.shown.lock();
-        let known = hello.server_name().and_then(|name| {
-            let [exact, wildcard] = Name::of_client(name);
-            shown.by_name.get(&exact).or_else(|| shown.by_name.get(&wildcard))
-        });
-        Some(Arc::clone(&known.unwrap_or(&shown.default).key))
+        let mut shown = self.shown.lock();
+        Some(Arc::clone(&self.current(shown.for_client(hello.server_name())).shown().key))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The identity of one side: its certificate chain and key.
 //!
-//! - `self_signed`: identities that a server makes for itself.
+//! - `self_signed`: identities that a server makes for itself, and that renew themselves.
 //! - [`identities`]: the identities of a server, by name.
 
 pub mod identities;
 mod self_signed;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::verify_server_name;
@@ -16,7 +17,6 @@ use rustls::sign::CertifiedKey;
 
 use super::{certificate_hash, provider, read};
 use crate::error::{Error, Result};
-use crate::link::config::IdentitySource;
 
 /// A certificate chain with its key.
 pub struct Identity {
@@ -25,15 +25,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads or makes the identity that `source` names.
-    pub fn load(source: &IdentitySource) -> Result<Self> {
-        match source {
-            IdentitySource::SelfSigned { names } => self_signed::make(names),
-            IdentitySource::PemFiles { certificate, private_key } => {
-                Self::from_pem(&read(certificate, "certificate")?, &read(private_key, "private key")?)
-            }
-            IdentitySource::PemBytes { certificate, private_key } => Self::from_pem(certificate, private_key),
-        }
+    fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
+        Self::from_pem(&read(certificate, "certificate")?, &read(key, "private key")?)
     }
 
     fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self> {
