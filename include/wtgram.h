@@ -561,6 +561,16 @@ static inline void wtgram_identity_options_init(wtgram_identity_options *options
   wtgram_identity_options_init_sized(options, sizeof *options);
 }
 
+/** An identity for clients that ask for a name; see `wtgram_server_set_identity`. */
+typedef struct {
+  /** DNS name, for example `"game.example"` or `"*.game.example"`. */
+  const char *server_name;
+  /** The identity; NULL for a self-signed one. */
+  const wtgram_identity_options *identity;
+  /** Reserved; 0. */
+  uint64_t reserved[2];
+} wtgram_named_identity;
+
 /** @} */
 
 /**
@@ -729,6 +739,13 @@ typedef struct {
   uint32_t admission;
   /** Reserved; 0. */
   uint32_t reserved_admission;
+  /**
+   * Identities for clients that ask for a name (SNI). Clients that ask for none of them get the
+   * identity above.
+   */
+  const wtgram_named_identity *named_identities;
+  /** Number of identities by name; 0 by default. */
+  size_t named_identities_count;
 } wtgram_listen_options;
 
 /** For bindings: `wtgram_listen_options_init` for a struct of `size` bytes. */
@@ -753,6 +770,8 @@ static inline void wtgram_listen_options_init(wtgram_listen_options *options)
  * - `WTGRAM_OK`
  * - `WTGRAM_ERROR_IDENTITY`: the certificate or the key cannot be read or used.
  * - `WTGRAM_ERROR_KEY_MISMATCH`: certificate and key do not match.
+ * - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: a certificate in `named_identities` is not for its
+ *   name.
  * - `WTGRAM_ERROR_IO`: the address cannot be bound, or a thread cannot be started.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many servers.
  */
@@ -904,6 +923,19 @@ wtgram_status wtgram_server_set_identity(wtgram_server server,
                                          size_t detail_capacity);
 
 /**
+ * Removes the identity for `server_name`. New connections that ask for this name get what others
+ * get; running sessions go on.
+ *
+ * @param server The server.
+ * @param server_name DNS name, as it was given to `wtgram_server_set_identity`.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_INVALID_STATE`: there is no identity for this name.
+ */
+wtgram_status wtgram_server_remove_identity(wtgram_server server, const char *server_name);
+
+/**
  * Stores the SHA-256 hash of the certificate that will take the place of the current one, if the
  * server's default identity is self-signed.
  *
@@ -924,6 +956,29 @@ wtgram_status wtgram_server_set_identity(wtgram_server server,
 WTGRAM_MUST_USE
 wtgram_status wtgram_server_get_next_certificate_hash(wtgram_server server,
                                                       uint8_t *hash);
+
+/**
+ * Stores the SHA-256 hashes of the certificates for a host: first that of the current one, then, if
+ * it is self-signed, that of the next one.
+ *
+ * @param server The server.
+ * @param server_name The host that a client asks for, that of its URL; NULL for the default
+ *   identity.
+ * @param hashes Array of `WTGRAM_CERTIFICATE_HASH_LENGTH` bytes for each hash, as
+ *   `certificate_hashes` of `wtgram_connect_options` takes it.
+ * @param capacity Number of hashes for which there is space; 2 is always enough.
+ * @param count Gets the number of hashes, also if there is not enough space.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `count` is the capacity needed.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_server_get_certificate_hashes(wtgram_server server,
+                                                   const char *server_name,
+                                                   uint8_t *hashes,
+                                                   size_t capacity,
+                                                   size_t *count);
 
 /** @} */
 

@@ -149,25 +149,16 @@ static inline int32_t bridge_connect_start(const char *url, int64_t timeout_us, 
     return status;
 }
 
-static inline int32_t bridge_listen(const char *host, uint32_t port, const wtgram_identity_options *identity,
+/* `tls` has the identities; the other parameters replace its other fields. */
+static inline int32_t bridge_listen(const char *host, uint32_t port, const wtgram_listen_options *tls,
                                     int64_t handshake_timeout_us, uint32_t accept_backlog, uint32_t max_sessions,
                                     const wtgram_connection_options *connection,
                                     const wtgram_transport_options *transport, wtgram_server *server, char *detail,
                                     size_t detail_capacity)
 {
-    wtgram_listen_options options;
-    wtgram_listen_options_init(&options);
+    wtgram_listen_options options = *tls;
     options.host = host;
     options.port = port;
-    options.identity = identity->identity;
-    options.certificate_file = identity->certificate_file;
-    options.private_key_file = identity->private_key_file;
-    options.certificate_pem = identity->certificate_pem;
-    options.certificate_pem_length = identity->certificate_pem_length;
-    options.private_key_pem = identity->private_key_pem;
-    options.private_key_pem_length = identity->private_key_pem_length;
-    options.self_signed_names = identity->self_signed_names;
-    options.self_signed_names_count = identity->self_signed_names_count;
     if (handshake_timeout_us != 0) options.handshake_timeout_us = handshake_timeout_us;
     if (accept_backlog > 0) options.accept_backlog = accept_backlog;
     options.max_sessions = max_sessions;

@@ -56,6 +56,57 @@ func (i Identity) c(pinner *runtime.Pinner) (c C.wtgram_identity_options, err er
 	return c, nil
 }
 
+// namedIdentity is an identity for clients that ask for a name.
+type namedIdentity struct {
+	serverName string
+	identity   Identity
+}
+
+// setIdentities sets the identities in C's options.
+func (l *listenConfig) setIdentities(pinner *runtime.Pinner, c *C.wtgram_listen_options) error {
+	own, err := l.identity.c(pinner)
+	if err != nil {
+		return err
+	}
+	c.identity = own.identity
+	c.certificate_file, c.private_key_file = own.certificate_file, own.private_key_file
+	c.certificate_pem, c.certificate_pem_length = own.certificate_pem, own.certificate_pem_length
+	c.private_key_pem, c.private_key_pem_length = own.private_key_pem, own.private_key_pem_length
+	c.self_signed_names, c.self_signed_names_count = own.self_signed_names, own.self_signed_names_count
+	named := make([]C.wtgram_named_identity, len(l.named))
+	for n, one := range l.named {
+		identity, err := one.identity.c(pinner)
+		if err != nil {
+			return err
+		}
+		named[n].identity, _ = pinnedArray(pinner, []C.wtgram_identity_options{identity})
+		if named[n].server_name, err = pinnedText(pinner, one.serverName); err != nil {
+			return err
+		}
+	}
+	c.named_identities, c.named_identities_count = pinnedArray(pinner, named)
+	return nil
+}
+
+// CertificateHashes returns the hashes for clients that ask for the host serverName: that of the
+// current certificate and, if it is self-signed, that of the next one. "" stands for the default
+// identity.
+func (s *Server) CertificateHashes(serverName string) ([]CertificateHash, error) {
+	defer runtime.KeepAlive(s)
+	name, err := optionalText(serverName)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([]CertificateHash, 2)
+	var count C.size_t
+	status := C.wtgram_server_get_certificate_hashes(s.handle.get(), (*C.char)(pointer(name)),
+		(*C.uint8_t)(pointer(hashes[0][:])), C.size_t(len(hashes)), &count)
+	if status == C.WTGRAM_ERROR_INVALID_HANDLE {
+		return nil, ErrClosed
+	}
+	return hashes[:count], check(status)
+}
+
 // NextCertificateHash returns the hash of the certificate that will take the place of a self-signed
 // one. A self-signed certificate is shown for 12 days, and this one for the 12 days after. Give
 // clients both hashes. It returns ErrInvalidState if the default identity is not self-signed.
@@ -81,6 +132,20 @@ func (s *Server) SetIdentityFor(serverName string, identity Identity) error {
 		return ErrInvalidArgument
 	}
 	return s.setIdentity(serverName, identity)
+}
+
+// RemoveIdentity removes the identity for serverName. It returns ErrInvalidState if there is none.
+func (s *Server) RemoveIdentity(serverName string) error {
+	defer runtime.KeepAlive(s)
+	name, err := texts(serverName)
+	if err != nil {
+		return err
+	}
+	status := C.wtgram_server_remove_identity(s.handle.get(), (*C.char)(pointer(name)))
+	if status == C.WTGRAM_ERROR_INVALID_HANDLE {
+		return ErrClosed
+	}
+	return check(status)
 }
 
 func (s *Server) setIdentity(serverName string, identity Identity) error {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,43 @@ func TestAClientIsShownTheIdentityOfTheNameThatItAsksFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := attempt(t, server, "127.0.0.1", trust); !errors.Is(err, wtgram.ErrCertificateUntrusted) {
+		t.Fatal(err)
+	}
+	if err := server.RemoveIdentity("localhost"); err != nil {
+		t.Fatal(err)
+	}
+	if err := attempt(t, server, "localhost", trust); !errors.Is(err, wtgram.ErrCertificateUntrusted) {
+		t.Fatal(err)
+	}
+	if err := server.RemoveIdentity("localhost"); !errors.Is(err, wtgram.ErrInvalidState) {
+		t.Fatal(err)
+	}
+}
+
+func TestIdentitiesByNameAreThereFromTheStart(t *testing.T) {
+	authority := newAuthority(t)
+	trust := wtgram.WithRootCAPEM(authority.pem)
+	server, _, hash := listen(t, wtgram.WithSelfSigned("first.example", "second.example"),
+		wtgram.WithIdentityFor("localhost", authority.identity(t, "localhost")),
+		wtgram.WithIdentityFor("*.other.example", wtgram.SelfSigned()))
+	if err := attempt(t, server, "localhost", trust); err != nil {
+		t.Fatal(err)
+	}
+	if err := attempt(t, server, "127.0.0.1", trust); !errors.Is(err, wtgram.ErrCertificateUntrusted) {
+		t.Fatal(err)
+	}
+	hashes := func(name string) []wtgram.CertificateHash {
+		return must[[]wtgram.CertificateHash](t)(server.CertificateHashes(name))
+	}
+	next := must[wtgram.CertificateHash](t)(server.NextCertificateHash())
+	if !slices.Equal(hashes(""), []wtgram.CertificateHash{hash, next}) || !slices.Equal(hashes("127.0.0.1"), hashes("")) {
+		t.Fatal(hashes(""))
+	}
+	if len(hashes("localhost")) != 1 || len(hashes("a.other.example")) != 2 || slices.Equal(hashes("a.other.example"), hashes("")) {
+		t.Fatal(hashes("localhost"), hashes("a.other.example"))
+	}
+	other := wtgram.WithIdentityFor("other.example", authority.identity(t, "localhost"))
+	if _, err := wtgram.Listen("127.0.0.1:0", other); !errors.Is(err, wtgram.ErrCertificateNameMismatch) {
 		t.Fatal(err)
 	}
 }

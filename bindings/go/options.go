@@ -61,6 +61,7 @@ type dialConfig struct {
 type listenConfig struct {
 	commonConfig
 	identity                   Identity
+	named                      []namedIdentity
 	handshakeTimeout           time.Duration
 	acceptBacklog, maxSessions uint32
 }
@@ -132,6 +133,13 @@ func WithBindHost(address string) DialOption {
 // WithIdentity sets certificate and key. The default is SelfSigned().
 func WithIdentity(identity Identity) ListenOption {
 	return listenOption(func(c *listenConfig) { c.identity = identity })
+}
+
+// WithIdentityFor adds an identity for clients that ask for serverName (SNI), a DNS name, for example
+// "game.example" or "*.game.example". It may be used several times. Clients that ask for none of the
+// names get the identity of WithIdentity.
+func WithIdentityFor(serverName string, identity Identity) ListenOption {
+	return listenOption(func(c *listenConfig) { c.named = append(c.named, namedIdentity{serverName, identity}) })
 }
 
 // WithSelfSigned creates a self-signed certificate for these names. It is the default, for

@@ -61,13 +61,14 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	}
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
-	identity, err := config.identity.c(&pinner)
-	if err != nil {
+	var tls C.wtgram_listen_options
+	C.wtgram_listen_options_init(&tls)
+	if err := config.setIdentities(&pinner, &tls); err != nil {
 		return nil, err
 	}
 	detail := make([]byte, 256)
 	l := &listener{pump: p, sessions: make(map[*session]struct{})}
-	status := C.bridge_listen((*C.char)(pointer(hostText)), C.uint32_t(port), &identity, inMicroseconds(config.handshakeTimeout),
+	status := C.bridge_listen((*C.char)(pointer(hostText)), C.uint32_t(port), &tls, inMicroseconds(config.handshakeTimeout),
 		C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions), &config.connection, &config.transport, &l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
 	if status != C.WTGRAM_OK {
 		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}

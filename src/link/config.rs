@@ -81,6 +81,8 @@ pub struct ListenOptions {
     pub connection: ConnectionOptions,
     /// Says when a self-signed certificate is to be renewed.
     pub clock: WallClock,
+    /// Identities for clients that ask for these names (SNI).
+    pub named_identities: Vec<(String, IdentitySource)>,
 }
 
 /// What the clients of a server may use up. The defaults are for a public server, and leave enough
@@ -152,6 +154,7 @@ impl Default for ListenOptions {
             limits: Limits::default(),
             connection: ConnectionOptions::default(),
             clock: WallClock::default(),
+            named_identities: Vec::new(),
         }
     }
 }

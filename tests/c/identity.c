@@ -235,7 +235,62 @@ static void by_name(void)
     set(pair.server, "localhost", NULL);
     CHECK_OK(attempt(pair.server, "127.0.0.1", &by_authority));
     CHECK_STATUS(attempt(pair.server, "localhost", &by_authority), WTGRAM_ERROR_CERTIFICATE_UNTRUSTED);
+    TEST("a name without an identity of its own gets the default");
+    CHECK_OK(wtgram_server_remove_identity(pair.server, "LOCALHOST"));
+    CHECK_OK(attempt(pair.server, "localhost", &by_authority));
+    CHECK_STATUS(wtgram_server_remove_identity(pair.server, "localhost"), WTGRAM_ERROR_INVALID_STATE);
+    CHECK_STATUS(wtgram_server_remove_identity(pair.server, "not a name"), WTGRAM_ERROR_INVALID_ARGUMENT);
     pair_free(&pair);
+}
+
+static void by_name_from_the_start(void)
+{
+    enum { LENGTH = WTGRAM_CERTIFICATE_HASH_LENGTH };
+    wtgram_identity_options identity = from_files(certificates.good, certificates.good_key);
+    wtgram_named_identity named[2];
+    wtgram_listen_options listen;
+    wtgram_connect_options by_authority = trusting_authority();
+    wtgram_server server, other;
+    uint8_t hashes[3 * LENGTH], single[LENGTH];
+    char detail[256] = "";
+    size_t count = 0;
+    memset(named, 0, sizeof named);
+    named[0].server_name = "localhost";
+    named[0].identity = &identity;
+    named[1].server_name = "*.other.example"; /* self-signed */
+    wtgram_listen_options_init(&listen);
+    listen.host = "127.0.0.1";
+    listen.named_identities = named;
+    listen.named_identities_count = 2;
+    TEST("identities by name are there before the first client comes");
+    CHECK_OK(wtgram_server_listen(&listen, &server, NULL, 0));
+    CHECK_OK(attempt(server, "localhost", &by_authority));
+    CHECK_STATUS(attempt(server, "127.0.0.1", &by_authority), WTGRAM_ERROR_CERTIFICATE_UNTRUSTED);
+    TEST("the hashes of each name");
+    CHECK_OK(wtgram_server_get_certificate_hashes(server, NULL, hashes, 3, &count));
+    CHECK_UINT(count, 2);
+    CHECK_OK(wtgram_server_get_certificate_hash(server, single));
+    CHECK_BYTES(hashes, single, LENGTH);
+    CHECK_OK(wtgram_server_get_next_certificate_hash(server, single));
+    CHECK_BYTES(hashes + LENGTH, single, LENGTH);
+    wtgram_connect_options by_hash = trusting(hashes);
+    by_hash.certificate_hashes_count = count;
+    CHECK_OK(attempt(server, "127.0.0.1", &by_hash));
+    CHECK_STATUS(attempt(server, "localhost", &by_hash), WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH);
+    CHECK_OK(wtgram_server_get_certificate_hashes(server, "a.other.example", hashes, 2, &count));
+    CHECK_UINT(count, 2);
+    CHECK(memcmp(hashes + LENGTH, single, LENGTH) != 0);
+    CHECK_OK(wtgram_server_get_certificate_hashes(server, "localhost", hashes, 1, &count));
+    CHECK_UINT(count, 1);
+    CHECK_STATUS(wtgram_server_get_certificate_hashes(server, NULL, hashes, 1, &count), WTGRAM_ERROR_BUFFER_TOO_SMALL);
+    CHECK_UINT(count, 2);
+    wtgram_server_free(server);
+    TEST("a certificate for another name is refused by listen");
+    named[1].identity = &identity;
+    CHECK_STATUS(wtgram_server_listen(&listen, &other, detail, sizeof detail), WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH);
+    CHECK(strstr(detail, "other.example") != NULL);
+    named[1].server_name = NULL;
+    CHECK_STATUS(wtgram_server_listen(&listen, &other, NULL, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
 }
 
 static void the_next_hash(void)
@@ -264,6 +319,7 @@ int main(void)
     under_traffic();
     bad_ones_change_nothing();
     by_name();
+    by_name_from_the_start();
     the_next_hash();
     return 0;
 }

@@ -47,6 +47,9 @@ MAY_BE_NULL = {
     "context": "handed through, never looked at",
 }
 
+# Functions in which such a pointer may not be NULL after all.
+NEVER_NULL = {("wtgram_server_remove_identity", "server_name")}
+
 # Handles that may be released already: a member that is to be removed may be gone.
 MAY_BE_STALE = {("wtgram_broadcaster_remove_transport", "transport"),
                 ("wtgram_broadcaster_remove_reliability", "reliability")}
@@ -206,7 +209,8 @@ def blocks(function, returns_status, parameters, handles, structs):
                 yield call(function, returns_status, parameters, structs, parameter, identifier, expectation,
                            f"object: {note}")
         elif parameter.is_pointer and (function, parameter.name) not in LEFT_OUT:
-            expectation = "EXPECT_ANY" if may_be_null(parameter) else "EXPECT_INVALID_ARGUMENT"
+            tolerant = may_be_null(parameter) and (function, parameter.name) not in NEVER_NULL
+            expectation = "EXPECT_ANY" if tolerant else "EXPECT_INVALID_ARGUMENT"
             yield call(function, returns_status, parameters, structs, parameter, "NULL", expectation,
                        f"{parameter.name}: NULL")
 

@@ -101,6 +101,29 @@ TEST(Identity, IsTheOneOfTheNameThatAClientAsksFor)
     EXPECT_EQ(attempt(p.server, "127.0.0.1", by_authority()), wtgram::errc::certificate_untrusted);
     EXPECT_TRUE(p.server.try_set_identity("localhost", {}).has_value());
     EXPECT_EQ(attempt(p.server, "localhost", by_authority()), wtgram::errc::certificate_untrusted);
+    EXPECT_EQ(p.server.try_remove_identity("other.example").error(), wtgram::errc::invalid_state);
+    p.server.set_identity("localhost", good());
+    p.server.remove_identity("localhost");
+    EXPECT_EQ(attempt(p.server, "localhost", by_authority()), wtgram::errc::certificate_untrusted);
+}
+
+TEST(Identity, OfEachNameCanBeSetBeforeTheFirstClientComes)
+{
+    const auto options = wtgram::listen_options()
+                             .host("127.0.0.1")
+                             .identity("localhost", good())
+                             .identity("*.other.example", wtgram::identity_options());
+    const wtgram::server server = wtgram::server::listen(options);
+    EXPECT_FALSE(attempt(server, "localhost", by_authority()));
+    EXPECT_EQ(attempt(server, "127.0.0.1", by_authority()), wtgram::errc::certificate_untrusted);
+    EXPECT_EQ(server.certificate_hashes("localhost").size(), 1u);
+    EXPECT_EQ(server.certificate_hashes("a.other.example").size(), 2u);
+    EXPECT_NE(server.certificate_hashes("a.other.example"), server.certificate_hashes());
+    EXPECT_EQ(server.certificate_hashes("127.0.0.1"), server.certificate_hashes());
+    EXPECT_EQ(server.certificate_hashes()[0], server.certificate_hash());
+    EXPECT_EQ(server.certificate_hashes()[1], server.next_certificate_hash());
+    EXPECT_EQ(wtgram::server::try_listen(wtgram::listen_options().identity("other.example", good())).error(),
+              wtgram::errc::certificate_name_mismatch);
 }
 
 TEST(Identity, SaysWhatTheNextSelfSignedCertificateWillBe)

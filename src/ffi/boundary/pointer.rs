@@ -191,6 +191,31 @@ pub(in crate::ffi) unsafe fn give_text(
     guard(|| unsafe { write_text(&body()?, buffer, capacity, length) })
 }
 
+/// Makes a list and writes it. `count` gets its length, also if `capacity` is too small. If `body`
+/// fails, `count` gets 0.
+///
+/// # Safety
+/// `buffer` is NULL or points to `capacity` writable elements of a type without invalid values;
+/// `count` is NULL or points to a writable `size_t`.
+pub(in crate::ffi) unsafe fn give_elements<T: Copy>(
+    buffer: *mut T,
+    capacity: usize,
+    count: *mut usize,
+    body: impl FnOnce() -> Result<Vec<T>, Failure>,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { clear(count) };
+    guard(|| {
+        let list = body()?;
+        // SAFETY: the caller's promise is that of both.
+        let (buffer, count) = unsafe { (elements_mut(buffer, capacity)?, output(count)?) };
+        *count = list.len();
+        let target = buffer.get_mut(..list.len()).ok_or(Error::BufferTooSmall { needed: list.len() })?;
+        target.copy_from_slice(&list);
+        Ok(())
+    })
+}
+
 /// Writes as much of `text` as fits, made readable, and a NUL. For explanations: a shortened one is
 /// better than none.
 ///

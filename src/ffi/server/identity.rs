@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use crate::ffi::boundary::enums::impl_read;
 use crate::ffi::boundary::failure::Failure;
-use crate::ffi::boundary::pointer::{Versioned, bytes, init, init_sized, text, texts};
+use crate::ffi::boundary::pointer::{
+    Versioned, bytes, elements, init, init_sized, read_options, text, texts,
+};
 use crate::link::config::IdentitySource;
 
 /// Source of a certificate and its private key.
@@ -96,6 +98,33 @@ pub unsafe extern "C" fn wtgram_identity_options_init_sized(
 ) {
     // SAFETY: the caller's promise.
     unsafe { init_sized(options, size) };
+}
+
+/// An identity for clients that ask for a name; see `wtgram_server_set_identity`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wtgram_named_identity {
+    /// DNS name, for example `"game.example"` or `"*.game.example"`.
+    pub server_name: *const c_char,
+    /// The identity; NULL for a self-signed one.
+    pub identity: *const wtgram_identity_options,
+    /// Reserved; 0.
+    pub reserved: [u64; 2],
+}
+
+/// # Safety
+/// The pointers in `raw` are as its documentation says.
+pub(in crate::ffi) unsafe fn named_identities(
+    raw: *const wtgram_named_identity,
+    count: usize,
+) -> Result<Vec<(String, IdentitySource)>, Failure> {
+    // SAFETY: the caller's promise, for every pointer below.
+    unsafe {
+        let named = elements(raw, count)?.iter();
+        named
+            .map(|one| Ok((text(one.server_name)?.to_owned(), identity(&read_options(one.identity)?)?)))
+            .collect()
+    }
 }
 
 /// # Safety

@@ -28,7 +28,7 @@ use crate::ffi::session::close::close_reason;
 use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
 use crate::link::config::{Limits, ListenOptions};
-use identity::{identity, wtgram_identity, wtgram_identity_options};
+use identity::{identity, named_identities, wtgram_identity, wtgram_identity_options, wtgram_named_identity};
 
 /// Length of a certificate hash (SHA-256), in bytes.
 pub const WTGRAM_CERTIFICATE_HASH_LENGTH: usize = 32;
@@ -119,6 +119,12 @@ pub struct wtgram_listen_options {
     pub admission: u32,
     /// Reserved; 0.
     pub reserved_admission: u32,
+    // Identities by name, client certificates, key log.
+    /// Identities for clients that ask for a name (SNI). Clients that ask for none of them get the
+    /// identity above.
+    pub named_identities: *const wtgram_named_identity,
+    /// Number of identities by name; 0 by default.
+    pub named_identities_count: usize,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -155,6 +161,9 @@ unsafe impl Versioned for wtgram_listen_options {
             limits: std::ptr::null(),
             admission: wtgram_admission::WTGRAM_ADMISSION_RULES as u32,
             reserved_admission: 0,
+            // Identities by name, client certificates, key log.
+            named_identities: std::ptr::null(),
+            named_identities_count: 0,
         }
     }
 }
@@ -197,6 +206,8 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
             subprotocols: texts(raw.subprotocols, raw.subprotocols_count)?,
             limits: limits(raw.limits, raw.max_sessions)?,
             connection: connection_options(raw.connection)?,
+            // Identities by name, client certificates, key log.
+            named_identities: named_identities(raw.named_identities, raw.named_identities_count)?,
             ..ListenOptions::default()
         })
     }
@@ -230,6 +241,8 @@ fn own_identity(raw: &wtgram_listen_options) -> wtgram_identity_options {
 /// - `WTGRAM_OK`
 /// - `WTGRAM_ERROR_IDENTITY`: the certificate or the key cannot be read or used.
 /// - `WTGRAM_ERROR_KEY_MISMATCH`: certificate and key do not match.
+/// - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: a certificate in `named_identities` is not for its
+///   name.
 /// - `WTGRAM_ERROR_IO`: the address cannot be bound, or a thread cannot be started.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many servers.
 ///

@@ -5,8 +5,9 @@
 
 use std::ffi::c_char;
 
+use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
-use crate::ffi::boundary::pointer::{detailed, give, optional_text, read_options};
+use crate::ffi::boundary::pointer::{detailed, give, give_elements, optional_text, read_options, text};
 use crate::ffi::handles::wtgram_server;
 use crate::ffi::server::WTGRAM_CERTIFICATE_HASH_LENGTH;
 use crate::ffi::server::identity::{identity, wtgram_identity_options};
@@ -56,6 +57,27 @@ pub unsafe extern "C" fn wtgram_server_set_identity(
     }
 }
 
+/// Removes the identity for `server_name`. New connections that ask for this name get what others
+/// get; running sessions go on.
+///
+/// @param server The server.
+/// @param server_name DNS name, as it was given to `wtgram_server_set_identity`.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_INVALID_STATE`: there is no identity for this name.
+///
+/// # Safety
+/// `server_name` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wtgram_server_remove_identity(
+    server: wtgram_server,
+    server_name: *const c_char,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    guard(|| Ok(server.get()?.link.remove_identity(unsafe { text(server_name) }?)?))
+}
+
 /// Stores the SHA-256 hash of the certificate that will take the place of the current one, if the
 /// server's default identity is self-signed.
 ///
@@ -85,6 +107,40 @@ pub unsafe extern "C" fn wtgram_server_get_next_certificate_hash(
     unsafe {
         give(hash.cast::<[u8; WTGRAM_CERTIFICATE_HASH_LENGTH]>(), || {
             Ok(server.get()?.link.next_certificate_hash()?)
+        })
+    }
+}
+
+/// Stores the SHA-256 hashes of the certificates for a host: first that of the current one, then, if
+/// it is self-signed, that of the next one.
+///
+/// @param server The server.
+/// @param server_name The host that a client asks for, that of its URL; NULL for the default
+///   identity.
+/// @param hashes Array of `WTGRAM_CERTIFICATE_HASH_LENGTH` bytes for each hash, as
+///   `certificate_hashes` of `wtgram_connect_options` takes it.
+/// @param capacity Number of hashes for which there is space; 2 is always enough.
+/// @param count Gets the number of hashes, also if there is not enough space.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `count` is the capacity needed.
+///
+/// # Safety
+/// `hashes` points to `capacity` times 32 writable bytes; the others are NULL or as described.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_server_get_certificate_hashes(
+    server: wtgram_server,
+    server_name: *const c_char,
+    hashes: *mut u8,
+    capacity: usize,
+    count: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_elements(hashes.cast::<[u8; WTGRAM_CERTIFICATE_HASH_LENGTH]>(), capacity, count, || {
+            Ok(server.get()?.link.certificate_hashes(optional_text(server_name)?))
         })
     }
 }

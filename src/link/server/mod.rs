@@ -142,7 +142,7 @@ impl<T: Send + 'static> Server<T> {
         let gate = Gate::new(&options.limits)?;
         let rules =
             Rules::new(&options.allowed_origins, &options.allowed_authorities, &options.allowed_paths)?;
-        let identities = Identities::new(&options.identity, options.clock.clone())?;
+        let identities = Identities::of(options)?;
         let crypto = Arc::new(ServerCrypto::new(server_config(&identities)?, Extensions::default()));
         // Checks the connection options once, before anything depends on them.
         let (transport, _) = endpoint::transport_config(&options.connection, true)?;
@@ -203,6 +203,12 @@ impl<T: Send + 'static> Server<T> {
         self.identities.next_certificate_hash()
     }
 
+    /// The hashes of what a client is shown that asks for `name`: see
+    /// [`Identities::certificate_hashes`].
+    pub fn certificate_hashes(&self, name: Option<&str>) -> Vec<[u8; 32]> {
+        self.identities.certificate_hashes(name)
+    }
+
     /// Shows another identity to new connections: to those that ask for `name`, or to all that ask
     /// for none that is known. On an error, nothing changes.
     pub fn set_identity(&self, name: Option<&str>, source: &IdentitySource) -> Result<()> {
@@ -210,6 +216,11 @@ impl<T: Send + 'static> Server<T> {
             return Err(Error::Closed);
         }
         self.identities.set(name, source)
+    }
+
+    /// Shows the default to new connections that ask for `name`, instead of an identity of its own.
+    pub fn remove_identity(&self, name: &str) -> Result<()> {
+        self.identities.remove(name)
     }
 
     /// Waits until `deadline` for the next established session.

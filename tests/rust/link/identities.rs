@@ -127,6 +127,9 @@ fn a_client_is_shown_the_identity_of_the_name_that_it_asks_for() {
     server.link.set_identity(Some("localhost"), &newer.identity(&["localhost"])).expect("replaced");
     assert_eq!(by("localhost", &newer), Ok(()));
     assert!(matches!(by("localhost", &of_name), Err(Error::CertificateUntrusted(_))));
+    server.link.remove_identity("localhost").expect("removed");
+    assert_eq!(by("localhost", &of_all), Ok(()));
+    assert!(matches!(server.link.remove_identity("localhost"), Err(Error::InvalidState(_))));
     server.link.close();
 }
 
@@ -172,6 +175,30 @@ fn a_self_signed_identity_renews_itself_and_says_in_advance_with_what() {
     server.link.set_identity(None, &self_signed(&[])).expect("a good identity");
     assert!(matches!(by_hash(&server, server.link.certificate_hash()), Err(Error::CertificateExpired(_))));
     server.link.close();
+}
+
+#[test]
+fn identities_by_name_are_there_from_the_start() {
+    let authority = Authority::new();
+    let named_identities = vec![
+        ("localhost".to_owned(), authority.identity(&["localhost"])),
+        ("*.other.example".to_owned(), self_signed(&[])),
+    ];
+    let server = listen_with(&ListenOptions { named_identities, ..on_loopback() });
+    attempt(&server, "localhost", authority.trust()).expect("a session");
+    let of = |name| server.link.certificate_hashes(Some(name));
+    let default = server.link.certificate_hashes(None);
+    let next = server.link.next_certificate_hash().expect("self-signed");
+    assert_eq!(default, [server.link.certificate_hash(), next]);
+    assert_eq!(of("127.0.0.1"), default);
+    assert_eq!(of("Localhost.").len(), 1);
+    assert_eq!(of("a.other.example").len(), 2);
+    assert_eq!(of("a.other.example"), of("*.other.example"));
+    assert_ne!(of("a.other.example"), default);
+    server.link.close();
+    let named_identities = vec![("other.example".to_owned(), authority.identity(&["localhost"]))];
+    let listening = wtgram::link::Server::listen(&ListenOptions { named_identities, ..on_loopback() });
+    assert!(matches!(listening.err(), Some(Error::CertificateNameMismatch(_))));
 }
 
 /// A client and the server's identities without sockets between them.

@@ -21,6 +21,12 @@ class listen_options
 
     /// Certificate and private key. By default a new self-signed one.
     listen_options &identity(identity_options value) { return identity_ = std::move(value), *this; }
+    /// Identity for clients that ask for `server_name` (SNI), a DNS name, for example "game.example" or
+    /// "*.game.example". There may be several. Clients that ask for none of them get the one above.
+    listen_options &identity(std::string server_name, identity_options value)
+    {
+        return named_.emplace_back(std::move(server_name), std::move(value)), *this;
+    }
     /// identity() with a new self-signed certificate.
     listen_options &self_signed(std::vector<std::string> names = {})
     {
@@ -53,6 +59,7 @@ class listen_options
     std::optional<std::string> host_;
     std::uint16_t port_ = 0;
     identity_options identity_;
+    std::vector<std::pair<std::string, identity_options>> named_;
     std::optional<duration> handshake_timeout_;
     std::optional<std::uint32_t> accept_backlog_, max_sessions_;
     std::optional<connection_options> connection_;
@@ -93,6 +100,14 @@ class server : public owner<wtgram_server, wtgram_server_free>
         c.private_key_pem_length = identity.c.private_key_pem_length;
         c.self_signed_names = identity.c.self_signed_names;
         c.self_signed_names_count = identity.c.self_signed_names_count;
+        std::vector<detail::raw_identity> identities;
+        std::vector<wtgram_named_identity> named;
+        identities.reserve(options.named_.size());
+        named.reserve(options.named_.size());
+        for (const auto &[name, value] : options.named_)
+            named.push_back({name.c_str(), &identities.emplace_back(value).c, {}});
+        c.named_identities = named.data();
+        c.named_identities_count = named.size();
         if (options.handshake_timeout_) c.handshake_timeout_us = options.handshake_timeout_->count();
         if (options.accept_backlog_) c.accept_backlog = *options.accept_backlog_;
         if (options.max_sessions_) c.max_sessions = *options.max_sessions_;
@@ -152,6 +167,22 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const wtgram_status status = wtgram_server_get_next_certificate_hash(handle_, hash.data());
         return detail::result(status, hash);
     }
+    /// The hashes for clients that ask for the host `server_name`: that of the current certificate and, if it is
+    /// self-signed, that of the next one. Without a name those of the default identity.
+    std::vector<wtgram::certificate_hash> certificate_hashes(const std::string &server_name = {}) const
+    {
+        return detail::unwrap(try_certificate_hashes(server_name));
+    }
+    [[nodiscard]] expected<std::vector<wtgram::certificate_hash>>
+    try_certificate_hashes(const std::string &server_name = {}) const noexcept
+    {
+        std::vector<wtgram::certificate_hash> hashes(2);
+        std::size_t count = 0;
+        const wtgram_status status = wtgram_server_get_certificate_hashes(
+            handle_, server_name.empty() ? nullptr : server_name.c_str(), hashes.data()->data(), hashes.size(), &count);
+        hashes.resize(count);
+        return detail::result(status, std::move(hashes));
+    }
     /// Changes the default identity. New connections get it at once; running sessions go on. If it cannot be used,
     /// nothing changes, and the text of the exception explains why.
     void set_identity(const identity_options &identity) const
@@ -166,7 +197,13 @@ class server : public owner<wtgram_server, wtgram_server_free>
         detail_text detail;
         detail::unwrap(try_set_identity(server_name, identity, &detail), detail.c_str());
     }
-    /// Like the forms above, but return the error. `detail`, if given, gets a sentence that explains it.
+    /// Removes the identity for `server_name`. Fails with errc::invalid_state if there is none.
+    void remove_identity(const std::string &server_name) const { detail::unwrap(try_remove_identity(server_name)); }
+    expected<void> try_remove_identity(const std::string &server_name) const noexcept
+    {
+        return detail::result(wtgram_server_remove_identity(handle_, server_name.c_str()));
+    }
+    /// Like set_identity, but return the error. `detail`, if given, gets a sentence that explains it.
     [[nodiscard]] expected<void> try_set_identity(const identity_options &identity,
                                                   detail_text *detail = nullptr) const noexcept
     {

@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use super::Identity;
 use super::self_signed::SelfSigned;
 use crate::error::{Error, Result};
-use crate::link::config::IdentitySource;
+use crate::link::config::{IdentitySource, ListenOptions};
 use crate::runtime::clock::WallClock;
 
 /// The most sessions that clients can resume. rustls has the same default.
@@ -51,6 +51,15 @@ impl Identities {
         }))
     }
 
+    /// The identities of a server with these options.
+    pub fn of(options: &ListenOptions) -> Result<Arc<Self>> {
+        let identities = Self::new(&options.identity, options.clock.clone())?;
+        for (name, source) in &options.named_identities {
+            identities.set(Some(name), source)?;
+        }
+        Ok(identities)
+    }
+
     /// Shows what `source` names to new connections: to those that ask for `name`, or to all that
     /// ask for none that is known. On an error, nothing changes.
     pub fn set(&self, name: Option<&str>, source: &IdentitySource) -> Result<()> {
@@ -68,6 +77,28 @@ impl Identities {
         }
         self.forget_resumable();
         Ok(())
+    }
+
+    /// Shows to those that ask for `name` what is shown to others.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let name = Name::new(name)?;
+        if self.shown.lock().by_name.remove(&name).is_none() {
+            return Err(Error::InvalidState("there is no identity for this name".into()));
+        }
+        self.forget_resumable();
+        Ok(())
+    }
+
+    /// SHA-256 of the certificate that is shown to a client that asks for `name`, and that of the
+    /// next one, if it renews itself.
+    pub fn certificate_hashes(&self, name: Option<&str>) -> Vec<[u8; 32]> {
+        let name = name.map(|text| Name::new(text).map_or_else(|_| text.to_owned(), |name| name.0));
+        let mut shown = self.shown.lock();
+        let identities = match self.current(shown.for_client(name.as_deref())) {
+            Slot::Loaded(identity) => vec![identity],
+            Slot::SelfSigned(identity) => vec![identity.shown(), identity.next()],
+        };
+        identities.into_iter().map(Identity::certificate_hash).collect()
     }
 
     /// SHA-256 of the certificate that is shown if no other is asked for.
