@@ -141,6 +141,11 @@ typedef enum {
   WTGRAM_ERROR_DESERIALIZATION = -35,
   /** A structured datagram is too short for a type id. */
   WTGRAM_ERROR_TRUNCATED = -36,
+  /**
+   * The server requires a client certificate, or does not accept the one given. The detail text
+   * says which.
+   */
+  WTGRAM_ERROR_CLIENT_CERTIFICATE = -37,
 } wtgram_status;
 
 /**
@@ -490,25 +495,6 @@ static inline void wtgram_transport_options_init(wtgram_transport_options *optio
   wtgram_transport_options_init_sized(options, sizeof *options);
 }
 
-/** @} */
-
-/* ============================================================================================ *
- * 5. Server                                                                                    *
- * ============================================================================================ */
-
-/**
- * @defgroup server Server
- * A server listens on a UDP port and accepts sessions. Call order: `wtgram_listen_options_init`,
- * `wtgram_server_listen`, then `wtgram_server_accept` again and again, and `wtgram_server_free`.
- * @{
- */
-
-/**
- * @name Identity
- * An identity is a certificate chain with its private key.
- * @{
- */
-
 /** Source of a certificate and its private key. */
 typedef enum {
   /**
@@ -561,6 +547,16 @@ static inline void wtgram_identity_options_init(wtgram_identity_options *options
   wtgram_identity_options_init_sized(options, sizeof *options);
 }
 
+/** Whether a server asks clients for a certificate (mutual TLS). */
+typedef enum {
+  /** It does not ask. The default. */
+  WTGRAM_CLIENT_CERTIFICATES_OFF = 0,
+  /** A client may show one. A client that shows one that is not accepted is refused. */
+  WTGRAM_CLIENT_CERTIFICATES_OPTIONAL = 1,
+  /** A client that shows none that is accepted is refused. */
+  WTGRAM_CLIENT_CERTIFICATES_REQUIRED = 2,
+} wtgram_client_certificates;
+
 /** An identity for clients that ask for a name; see `wtgram_server_set_identity`. */
 typedef struct {
   /** DNS name, for example `"game.example"` or `"*.game.example"`. */
@@ -572,6 +568,17 @@ typedef struct {
 } wtgram_named_identity;
 
 /** @} */
+
+/* ============================================================================================ *
+ * 5. Server                                                                                    *
+ * ============================================================================================ */
+
+/**
+ * @defgroup server Server
+ * A server listens on a UDP port and accepts sessions. Call order: `wtgram_listen_options_init`,
+ * `wtgram_server_listen`, then `wtgram_server_accept` again and again, and `wtgram_server_free`.
+ * @{
+ */
 
 /**
  * @name Limits of a server
@@ -746,6 +753,16 @@ typedef struct {
   const wtgram_named_identity *named_identities;
   /** Number of identities by name; 0 by default. */
   size_t named_identities_count;
+  /** A `wtgram_client_certificates`. */
+  uint32_t client_certificates;
+  /** Reserved; 0. */
+  uint32_t reserved_client_certificates;
+  /** PEM file of the certificate authorities that sign certificates of clients. */
+  const char *client_ca_file;
+  /** The same as bytes; used if `client_ca_file` is NULL. */
+  const uint8_t *client_ca_pem;
+  /** Length of `client_ca_pem`, in bytes. */
+  size_t client_ca_pem_length;
 } wtgram_listen_options;
 
 /** For bindings: `wtgram_listen_options_init` for a struct of `size` bytes. */
@@ -768,7 +785,8 @@ static inline void wtgram_listen_options_init(wtgram_listen_options *options)
  *
  * @return
  * - `WTGRAM_OK`
- * - `WTGRAM_ERROR_IDENTITY`: the certificate or the key cannot be read or used.
+ * - `WTGRAM_ERROR_IDENTITY`: a certificate, a key or the authorities for client certificates cannot
+ *   be read or used.
  * - `WTGRAM_ERROR_KEY_MISMATCH`: certificate and key do not match.
  * - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: a certificate in `named_identities` is not for its
  *   name.
@@ -1052,6 +1070,8 @@ typedef struct {
   uint64_t datagrams_over_memory;
   /** Memory that clients make the server hold now, in bytes (see `max_memory_bytes`). */
   uint64_t memory_bytes;
+  /** Handshakes that failed because the client's certificate was refused, or the lack of one. */
+  uint64_t failed_client_certificate;
 } wtgram_server_stats;
 
 /** For bindings: `wtgram_server_stats_init` for a struct of `size` bytes. */
@@ -1194,6 +1214,11 @@ typedef struct {
   const char *const *subprotocols;
   /** Number of subprotocols; default 0. */
   size_t subprotocols_count;
+  /**
+   * Certificate and private key for a server that asks for them, from PEM files or bytes; NULL,
+   * the default, for none.
+   */
+  const wtgram_identity_options *identity;
 } wtgram_connect_options;
 
 /** For bindings: `wtgram_connect_options_init` for a struct of `size` bytes. */
@@ -1231,11 +1256,15 @@ static inline void wtgram_connect_options_init(wtgram_connect_options *options)
  * - `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`, `WTGRAM_ERROR_CERTIFICATE_EXPIRED`,
  *   `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`, `WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH`: the
  *   certificate was not accepted.
+ * - `WTGRAM_ERROR_CLIENT_CERTIFICATE`: the server requires a client certificate, or does not
+ *   accept the one given.
  * - `WTGRAM_ERROR_TLS`: the handshake failed for another reason.
  * - `WTGRAM_ERROR_REJECTED`: the server answered with an HTTP status other than 2xx.
  * - `WTGRAM_ERROR_PROTOCOL`: the server does not speak WebTransport.
  * - `WTGRAM_ERROR_UNSUPPORTED`: the server does not accept datagrams.
- * - `WTGRAM_ERROR_IDENTITY`: the certificate authorities cannot be read.
+ * - `WTGRAM_ERROR_IDENTITY`: the certificate authorities, or the client's certificate or key,
+ *   cannot be read or used.
+ * - `WTGRAM_ERROR_KEY_MISMATCH`: the client's certificate and key do not match.
  * - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread, or has no route to the
  *   server.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
@@ -1543,6 +1572,45 @@ static inline void wtgram_connect_failure_init(wtgram_connect_failure *failure)
 WTGRAM_MUST_USE
 wtgram_status wtgram_session_get_connect_failure(wtgram_session session,
                                                  wtgram_connect_failure *failure);
+
+/** @} */
+
+/**
+ * @name Certificates of the peer
+ * A client has the certificates of the server. A server has those of a client if it asks for them:
+ * `client_certificates` of `wtgram_listen_options`.
+ * @{
+ */
+
+/**
+ * Stores how many certificates the peer has shown; 0 for a client that showed none. Works also
+ * after the end of the session.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_get_peer_certificate_count(wtgram_session session,
+                                                        size_t *count);
+
+/**
+ * Writes a certificate of the peer as DER. Works also after the end of the session.
+ *
+ * @param session The session.
+ * @param index 0 for the certificate of the peer itself; those of the authorities above it follow
+ *   in the order in which the peer sent them.
+ * @param buffer Buffer for the certificate.
+ * @param capacity Size of `buffer`, in bytes.
+ * @param length Gets the length of the certificate, in bytes, also if the buffer is too small.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+ * - `WTGRAM_ERROR_INVALID_ARGUMENT`: the peer has shown no certificate with this index.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_session_get_peer_certificate(wtgram_session session,
+                                                  size_t index,
+                                                  uint8_t *buffer,
+                                                  size_t capacity,
+                                                  size_t *length);
 
 /** @} */
 

@@ -105,6 +105,9 @@ pub enum Error {
     /// Certificate and key do not belong together.
     #[error("the private key does not match the certificate: {0}")]
     KeyMismatch(String),
+    /// The server requires a client certificate, or does not accept the one that it was shown.
+    #[error("client certificate: {0}")]
+    ClientCertificate(String),
     /// Text that is not acceptable JSON, or bytes that do not decode to the expected object.
     #[error("serialization: {0}")]
     Serialization(String),

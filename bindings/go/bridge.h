@@ -114,14 +114,16 @@ static inline const char *bridge_next(const char **texts)
     return text;
 }
 
-static inline int32_t bridge_connect_start(const char *url, int64_t timeout_us, uint32_t trust, const char *ca_file,
-                                           const uint8_t *ca_pem, size_t ca_pem_length, const uint8_t *hashes,
-                                           size_t hashes_count, const char *header_texts, size_t headers_count,
-                                           const char *bind_host, const wtgram_connection_options *connection,
+/* `tls` has the client's identity; the other parameters replace its other fields. */
+static inline int32_t bridge_connect_start(const char *url, const wtgram_connect_options *tls, int64_t timeout_us,
+                                           uint32_t trust, const char *ca_file, const uint8_t *ca_pem,
+                                           size_t ca_pem_length, const uint8_t *hashes, size_t hashes_count,
+                                           const char *header_texts, size_t headers_count, const char *bind_host,
+                                           const wtgram_connection_options *connection,
                                            const wtgram_transport_options *transport, wtgram_session *session,
                                            char *detail, size_t detail_capacity)
 {
-    wtgram_connect_options options;
+    wtgram_connect_options options = *tls;
     wtgram_header *headers = NULL;
     if (headers_count > 0) {
         headers = (wtgram_header *)calloc(headers_count, sizeof *headers);
@@ -131,7 +133,6 @@ static inline int32_t bridge_connect_start(const char *url, int64_t timeout_us, 
         headers[i].name = bridge_next(&header_texts);
         headers[i].value = bridge_next(&header_texts);
     }
-    wtgram_connect_options_init(&options);
     if (timeout_us > 0) options.timeout_us = timeout_us;
     options.trust = trust;
     options.ca_file = ca_file;

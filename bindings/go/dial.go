@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -61,10 +62,17 @@ func startToConnect(url string, config *dialConfig) (handle C.wtgram_session, er
 	if arguments[3], err = texts(config.headers...); err != nil {
 		return handle, err
 	}
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	var tls C.wtgram_connect_options
+	C.wtgram_connect_options_init(&tls)
+	if err := config.setTLS(&pinner, &tls); err != nil {
+		return handle, err
+	}
 	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
 	detail := make([]byte, 256)
 	starting.Lock()
-	status := C.bridge_connect_start(text(0), inMicroseconds(config.timeout), C.uint32_t(config.trust), text(1),
+	status := C.bridge_connect_start(text(0), &tls, inMicroseconds(config.timeout), C.uint32_t(config.trust), text(1),
 		(*C.uint8_t)(pointer(config.caPEM)), C.size_t(len(config.caPEM)),
 		(*C.uint8_t)(pointer(config.hashes)), C.size_t(len(config.hashes)/C.WTGRAM_CERTIFICATE_HASH_LENGTH),
 		text(3), C.size_t(len(config.headers)/2), text(2), &config.connection, &config.transport, &handle,

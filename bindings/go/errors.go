@@ -40,6 +40,7 @@ const (
 	ErrProtocol                Status = C.WTGRAM_ERROR_PROTOCOL
 	ErrIdentity                Status = C.WTGRAM_ERROR_IDENTITY
 	ErrKeyMismatch             Status = C.WTGRAM_ERROR_KEY_MISMATCH
+	ErrClientCertificate       Status = C.WTGRAM_ERROR_CLIENT_CERTIFICATE
 	ErrSerialization           Status = C.WTGRAM_ERROR_SERIALIZATION   // not acceptable JSON, or an object that does not serialize
 	ErrUnknownType             Status = C.WTGRAM_ERROR_UNKNOWN_TYPE    // not in the registry
 	ErrDeserialization         Status = C.WTGRAM_ERROR_DESERIALIZATION // a structured datagram that does not decode

@@ -4,6 +4,7 @@ package wtgram
 import "C"
 
 import (
+	"crypto/x509"
 	"runtime"
 )
 
@@ -62,9 +63,13 @@ type namedIdentity struct {
 	identity   Identity
 }
 
-// setIdentities sets the identities in C's options.
-func (l *listenConfig) setIdentities(pinner *runtime.Pinner, c *C.wtgram_listen_options) error {
-	own, err := l.identity.c(pinner)
+// setTLS sets identities and client certificates in C's options.
+func (l *listenConfig) setTLS(pinner *runtime.Pinner, c *C.wtgram_listen_options) error {
+	var identity Identity
+	if l.identity != nil {
+		identity = *l.identity
+	}
+	own, err := identity.c(pinner)
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,45 @@ func (l *listenConfig) setIdentities(pinner *runtime.Pinner, c *C.wtgram_listen_
 		}
 	}
 	c.named_identities, c.named_identities_count = pinnedArray(pinner, named)
-	return nil
+	c.client_certificates = C.uint32_t(l.clientCertificates)
+	c.client_ca_pem, c.client_ca_pem_length = pinnedBytes(pinner, l.clientCAPEM)
+	c.client_ca_file, err = pinnedText(pinner, l.clientCAFile)
+	return err
+}
+
+// setTLS sets the client's identity in C's options.
+func (d *dialConfig) setTLS(pinner *runtime.Pinner, c *C.wtgram_connect_options) error {
+	if d.identity == nil {
+		return nil
+	}
+	identity, err := d.identity.c(pinner)
+	c.identity, _ = pinnedArray(pinner, []C.wtgram_identity_options{identity})
+	return err
+}
+
+// PeerCertificates returns the certificates that the peer has shown: its own first, then those of
+// the authorities above it. There are none of a client that showed none.
+func (s *Session) PeerCertificates() ([]*x509.Certificate, error) {
+	defer runtime.KeepAlive(s)
+	var count C.size_t
+	if status := C.wtgram_session_get_peer_certificate_count(s.handle.get(), &count); status != C.WTGRAM_OK {
+		return nil, s.failure(Status(status))
+	}
+	certificates := make([]*x509.Certificate, count)
+	for i := range certificates {
+		var length C.size_t
+		C.wtgram_session_get_peer_certificate(s.handle.get(), C.size_t(i), nil, 0, &length)
+		der := make([]byte, length)
+		status := C.wtgram_session_get_peer_certificate(s.handle.get(), C.size_t(i), (*C.uint8_t)(pointer(der)), length, &length)
+		if status != C.WTGRAM_OK {
+			return nil, s.failure(Status(status))
+		}
+		var err error
+		if certificates[i], err = x509.ParseCertificate(der); err != nil {
+			return nil, err
+		}
+	}
+	return certificates, nil
 }
 
 // CertificateHashes returns the hashes for clients that ask for the host serverName: that of the

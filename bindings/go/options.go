@@ -40,6 +40,7 @@ type QueueOptions struct {
 }
 
 type commonConfig struct {
+	identity   *Identity
 	connection C.wtgram_connection_options
 	transport  C.wtgram_transport_options
 }
@@ -60,8 +61,10 @@ type dialConfig struct {
 
 type listenConfig struct {
 	commonConfig
-	identity                   Identity
 	named                      []namedIdentity
+	clientCertificates         ClientCertificates
+	clientCAFile               string
+	clientCAPEM                []byte
 	handshakeTimeout           time.Duration
 	acceptBacklog, maxSessions uint32
 }
@@ -130,9 +133,29 @@ func WithBindHost(address string) DialOption {
 	return dialOption(func(c *dialConfig) { c.bindHost = address })
 }
 
-// WithIdentity sets certificate and key. The default is SelfSigned().
-func WithIdentity(identity Identity) ListenOption {
-	return listenOption(func(c *listenConfig) { c.identity = identity })
+// WithIdentity sets certificate and key. A server that is given none makes a self-signed one. A
+// client shows its identity only to servers that ask for it; it must not be self-signed.
+func WithIdentity(identity Identity) Option {
+	return option(func(c *commonConfig) { c.identity = &identity })
+}
+
+// ClientCertificates says whether a server asks clients for a certificate (mutual TLS).
+type ClientCertificates uint32
+
+const (
+	ClientCertificatesOff      ClientCertificates = C.WTGRAM_CLIENT_CERTIFICATES_OFF      // it does not ask (the default)
+	ClientCertificatesOptional ClientCertificates = C.WTGRAM_CLIENT_CERTIFICATES_OPTIONAL // a client may show one, but no bad one
+	ClientCertificatesRequired ClientCertificates = C.WTGRAM_CLIENT_CERTIFICATES_REQUIRED // a client must show a good one
+)
+
+// WithClientCAFile asks clients for a certificate that a CA of this PEM file has signed.
+func WithClientCAFile(wanted ClientCertificates, path string) ListenOption {
+	return listenOption(func(c *listenConfig) { c.clientCertificates, c.clientCAFile = wanted, path })
+}
+
+// WithClientCAPEM asks clients for a certificate that a CA in this PEM text has signed.
+func WithClientCAPEM(wanted ClientCertificates, pem []byte) ListenOption {
+	return listenOption(func(c *listenConfig) { c.clientCertificates, c.clientCAPEM = wanted, pem })
 }
 
 // WithIdentityFor adds an identity for clients that ask for serverName (SNI), a DNS name, for example

@@ -63,7 +63,7 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	defer pinner.Unpin()
 	var tls C.wtgram_listen_options
 	C.wtgram_listen_options_init(&tls)
-	if err := config.setIdentities(&pinner, &tls); err != nil {
+	if err := config.setTLS(&pinner, &tls); err != nil {
 		return nil, err
 	}
 	detail := make([]byte, 256)

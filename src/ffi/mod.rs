@@ -11,6 +11,7 @@ mod boundary;
 pub mod broadcaster;
 pub mod connection;
 pub mod handles;
+pub mod identity;
 pub mod library;
 pub mod monitor;
 pub mod poller;

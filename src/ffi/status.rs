@@ -77,6 +77,9 @@ pub enum wtgram_status {
     WTGRAM_ERROR_DESERIALIZATION = -35,
     /// A structured datagram is too short for a type id.
     WTGRAM_ERROR_TRUNCATED = -36,
+    /// The server requires a client certificate, or does not accept the one given. The detail text
+    /// says which.
+    WTGRAM_ERROR_CLIENT_CERTIFICATE = -37,
 }
 
 use wtgram_status::*;
@@ -155,6 +158,11 @@ const TABLE: &[(wtgram_status, &CStr, &CStr)] = &[
     (WTGRAM_ERROR_UNKNOWN_TYPE, c"WTGRAM_ERROR_UNKNOWN_TYPE", c"the type id is not registered"),
     (WTGRAM_ERROR_DESERIALIZATION, c"WTGRAM_ERROR_DESERIALIZATION", c"the object does not decode"),
     (WTGRAM_ERROR_TRUNCATED, c"WTGRAM_ERROR_TRUNCATED", c"the datagram is too short to carry a type id"),
+    (
+        WTGRAM_ERROR_CLIENT_CERTIFICATE,
+        c"WTGRAM_ERROR_CLIENT_CERTIFICATE",
+        c"the server wants a client certificate, or another one",
+    ),
 ];
 
 fn row(status: i32) -> Option<&'static (wtgram_status, &'static CStr, &'static CStr)> {
@@ -209,6 +217,7 @@ impl From<&Error> for wtgram_status {
             Error::Protocol(_) => WTGRAM_ERROR_PROTOCOL,
             Error::Identity(_) => WTGRAM_ERROR_IDENTITY,
             Error::KeyMismatch(_) => WTGRAM_ERROR_KEY_MISMATCH,
+            Error::ClientCertificate(_) => WTGRAM_ERROR_CLIENT_CERTIFICATE,
             Error::Serialization(_) => WTGRAM_ERROR_SERIALIZATION,
             Error::UnknownType(_) => WTGRAM_ERROR_UNKNOWN_TYPE,
             Error::Deserialization(_) => WTGRAM_ERROR_DESERIALIZATION,

@@ -83,6 +83,8 @@ pub struct ListenOptions {
     pub clock: WallClock,
     /// Identities for clients that ask for these names (SNI).
     pub named_identities: Vec<(String, IdentitySource)>,
+    /// Whether clients are asked for a certificate. Default off.
+    pub client_certificates: ClientCertificates,
 }
 
 /// What the clients of a server may use up. The defaults are for a public server, and leave enough
@@ -155,6 +157,7 @@ impl Default for ListenOptions {
             connection: ConnectionOptions::default(),
             clock: WallClock::default(),
             named_identities: Vec::new(),
+            client_certificates: ClientCertificates::Off,
         }
     }
 }
@@ -195,6 +198,26 @@ impl std::fmt::Debug for IdentitySource {
     }
 }
 
+/// Whether a server asks clients for a certificate, and which authorities must have signed it.
+#[derive(Debug, Clone)]
+pub enum ClientCertificates {
+    /// It does not ask.
+    Off,
+    /// A client may show one. A client that shows one that is not good is refused.
+    Optional(CaSource),
+    /// A client that shows none that is good is refused.
+    Required(CaSource),
+}
+
+/// Where certificate authorities come from.
+#[derive(Debug, Clone)]
+pub enum CaSource {
+    /// A PEM file.
+    File(PathBuf),
+    /// PEM bytes.
+    Pem(Vec<u8>),
+}
+
 /// Options of a client session.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
@@ -210,6 +233,8 @@ pub struct ConnectOptions {
     pub bind_host: Option<IpAddr>,
     /// Options of the connection.
     pub connection: ConnectionOptions,
+    /// Certificate and key for servers that ask for one; not self-signed.
+    pub identity: Option<IdentitySource>,
 }
 
 impl Default for ConnectOptions {
@@ -221,6 +246,7 @@ impl Default for ConnectOptions {
             subprotocols: Vec::new(),
             bind_host: None,
             connection: ConnectionOptions::default(),
+            identity: None,
         }
     }
 }

@@ -71,6 +71,7 @@ VALUES = [
     (r"uint32_t max_retries", "3"),
     (r"const wtgram_object_type \*object_types", "object_types"),
     (r"uint32_t code", "0"),
+    (r"size_t index", "0"),
     (r"int32_t (level|status)", "0"),
     (r"size_t size", "sizeof(size_t)"),
     (r"size_t (count|capacity|limit|arena_capacity|length|\w+_length|\w+_count|\w+_capacity)", "1"),

@@ -135,3 +135,30 @@ TEST(Identity, SaysWhatTheNextSelfSignedCertificateWillBe)
     p.server.set_identity(good());
     EXPECT_EQ(p.server.try_next_certificate_hash().error(), wtgram::errc::invalid_state);
 }
+
+TEST(Identity, OfAClientIsAskedForAndReadByTheServer)
+{
+    const auto player =
+        wtgram::identity_options().pem_bytes(content(made().other_name), content(made().other_name_key));
+    const auto options = wtgram::listen_options().host("127.0.0.1").identity(good());
+    for (const auto wanted : {wtgram::client_certificates::optional, wtgram::client_certificates::required}) {
+        const auto server = wtgram::server::listen(wtgram::listen_options(options).client_ca_file(wanted, made().ca));
+        const std::string url = "https://127.0.0.1:" + std::to_string(server.local_port()) + "/player";
+        const auto client = wtgram::session::connect(url, by_authority().timeout(patience).identity(player));
+        const auto accepted = server.accept(patience);
+        EXPECT_EQ(accepted.peer_certificates().size(), 1u);
+        EXPECT_GT(accepted.peer_certificates()[0].size(), 100u);
+        EXPECT_EQ(client.peer_certificates().size(), 1u);
+        EXPECT_NE(client.peer_certificates(), accepted.peer_certificates());
+        const auto without = attempt(server, "127.0.0.1", by_authority());
+        if (wanted == wtgram::client_certificates::required) EXPECT_EQ(without, wtgram::errc::client_certificate);
+        else EXPECT_FALSE(without);
+    }
+    const auto other = wtgram::server::listen(
+        wtgram::listen_options(options).client_ca_pem(wtgram::client_certificates::required, content(made().other_ca)));
+    EXPECT_EQ(attempt(other, "127.0.0.1", by_authority().identity(player)), wtgram::errc::client_certificate);
+    pair plain(network::loses);
+    EXPECT_TRUE(plain.accepted.peer_certificates().empty());
+    EXPECT_EQ(plain.client.peer_certificates().size(), 1u);
+    EXPECT_EQ(wtgram::session().try_peer_certificates().error(), wtgram::errc::invalid_handle);
+}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use wtgram::link::config::{IdentitySource, Trust};
 use wtransport::tls::{Certificate, PrivateKey};
 
@@ -54,6 +54,13 @@ pub fn good(names: &[&str]) -> CertificateParams {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).expect("names");
     valid(&mut params, -1, 5);
+    params
+}
+
+/// Like [`good`], but of no use for clients.
+pub fn only_for_servers(names: &[&str]) -> CertificateParams {
+    let mut params = good(names);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params
 }
 

@@ -3,7 +3,6 @@
 //! A server listens on a UDP port and accepts sessions. Call order: `wtgram_listen_options_init`,
 //! `wtgram_server_listen`, then `wtgram_server_accept` again and again, and `wtgram_server_free`.
 
-pub mod identity;
 pub mod limits;
 pub mod renewal;
 pub mod stats;
@@ -16,19 +15,22 @@ use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
 use crate::ffi::boundary::pointer::{
-    Versioned, clear, deadline, detailed, give, give_text, init, init_sized, invalid, micros,
-    optional_duration, output, read_options, texts,
+    Versioned, bytes, clear, deadline, detailed, give, give_text, init, init_sized, invalid, micros,
+    optional_duration, optional_text, output, read_options, texts,
 };
 use crate::ffi::connection::{
     connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
 };
 use crate::ffi::handles::{wtgram_server, wtgram_session};
+use crate::ffi::identity::{
+    identity, named_identities, wtgram_client_certificates, wtgram_identity, wtgram_identity_options,
+    wtgram_named_identity,
+};
 use crate::ffi::server::limits::{limits, wtgram_server_limits};
 use crate::ffi::session::close::close_reason;
 use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
-use crate::link::config::{Limits, ListenOptions};
-use identity::{identity, named_identities, wtgram_identity, wtgram_identity_options, wtgram_named_identity};
+use crate::link::config::{CaSource, ClientCertificates, Limits, ListenOptions};
 
 /// Length of a certificate hash (SHA-256), in bytes.
 pub const WTGRAM_CERTIFICATE_HASH_LENGTH: usize = 32;
@@ -125,6 +127,16 @@ pub struct wtgram_listen_options {
     pub named_identities: *const wtgram_named_identity,
     /// Number of identities by name; 0 by default.
     pub named_identities_count: usize,
+    /// A `wtgram_client_certificates`.
+    pub client_certificates: u32,
+    /// Reserved; 0.
+    pub reserved_client_certificates: u32,
+    /// PEM file of the certificate authorities that sign certificates of clients.
+    pub client_ca_file: *const c_char,
+    /// The same as bytes; used if `client_ca_file` is NULL.
+    pub client_ca_pem: *const u8,
+    /// Length of `client_ca_pem`, in bytes.
+    pub client_ca_pem_length: usize,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -164,6 +176,11 @@ unsafe impl Versioned for wtgram_listen_options {
             // Identities by name, client certificates, key log.
             named_identities: std::ptr::null(),
             named_identities_count: 0,
+            client_certificates: wtgram_client_certificates::WTGRAM_CLIENT_CERTIFICATES_OFF as u32,
+            reserved_client_certificates: 0,
+            client_ca_file: std::ptr::null(),
+            client_ca_pem: std::ptr::null(),
+            client_ca_pem_length: 0,
         }
     }
 }
@@ -208,6 +225,7 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
             connection: connection_options(raw.connection)?,
             // Identities by name, client certificates, key log.
             named_identities: named_identities(raw.named_identities, raw.named_identities_count)?,
+            client_certificates: client_certificates(raw)?,
             ..ListenOptions::default()
         })
     }
@@ -229,6 +247,27 @@ fn own_identity(raw: &wtgram_listen_options) -> wtgram_identity_options {
     }
 }
 
+/// # Safety
+/// The pointers in `raw` are as its documentation says.
+unsafe fn client_certificates(raw: &wtgram_listen_options) -> Result<ClientCertificates, Failure> {
+    // SAFETY: the caller's promise, for every pointer below.
+    let authorities = || unsafe {
+        Ok::<_, Failure>(match optional_text(raw.client_ca_file)? {
+            Some(path) => CaSource::File(path.into()),
+            None => CaSource::Pem(bytes(raw.client_ca_pem, raw.client_ca_pem_length)?.to_vec()),
+        })
+    };
+    Ok(match wtgram_client_certificates::read(raw.client_certificates)? {
+        wtgram_client_certificates::WTGRAM_CLIENT_CERTIFICATES_OFF => ClientCertificates::Off,
+        wtgram_client_certificates::WTGRAM_CLIENT_CERTIFICATES_OPTIONAL => {
+            ClientCertificates::Optional(authorities()?)
+        }
+        wtgram_client_certificates::WTGRAM_CLIENT_CERTIFICATES_REQUIRED => {
+            ClientCertificates::Required(authorities()?)
+        }
+    })
+}
+
 /// Binds a UDP socket and starts to listen.
 ///
 /// @param options Options; NULL for the defaults.
@@ -239,7 +278,8 @@ fn own_identity(raw: &wtgram_listen_options) -> wtgram_identity_options {
 ///
 /// @return
 /// - `WTGRAM_OK`
-/// - `WTGRAM_ERROR_IDENTITY`: the certificate or the key cannot be read or used.
+/// - `WTGRAM_ERROR_IDENTITY`: a certificate, a key or the authorities for client certificates cannot
+///   be read or used.
 /// - `WTGRAM_ERROR_KEY_MISMATCH`: certificate and key do not match.
 /// - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: a certificate in `named_identities` is not for its
 ///   name.

@@ -9,8 +9,8 @@ use crate::ffi::boundary::guard::guard;
 use crate::ffi::boundary::handle::Handle;
 use crate::ffi::boundary::pointer::{detailed, give, give_elements, optional_text, read_options, text};
 use crate::ffi::handles::wtgram_server;
+use crate::ffi::identity::{identity, wtgram_identity_options};
 use crate::ffi::server::WTGRAM_CERTIFICATE_HASH_LENGTH;
-use crate::ffi::server::identity::{identity, wtgram_identity_options};
 use crate::ffi::status::wtgram_status;
 
 /// Changes an identity of the server, or adds one. New connections get it at once; running sessions

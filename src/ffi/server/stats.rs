@@ -73,6 +73,8 @@ pub struct wtgram_server_stats {
     pub datagrams_over_memory: u64,
     /// Memory that clients make the server hold now, in bytes (see `max_memory_bytes`).
     pub memory_bytes: u64,
+    /// Handshakes that failed because the client's certificate was refused, or the lack of one.
+    pub failed_client_certificate: u64,
 }
 
 // SAFETY: repr(C), begins with its size, plain integers.
@@ -116,6 +118,7 @@ impl From<&ServerStats> for wtgram_server_stats {
             datagrams_over_rate: stats.datagrams_over_rate,
             datagrams_over_memory: stats.datagrams_over_memory,
             memory_bytes: stats.memory_bytes,
+            failed_client_certificate: failed(HandshakeFailure::ClientCertificate),
         }
     }
 }

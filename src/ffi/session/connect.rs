@@ -20,6 +20,7 @@ use crate::ffi::connection::{
     connection_options, ip_address, transport_options, wtgram_connection_options, wtgram_transport_options,
 };
 use crate::ffi::handles::wtgram_session;
+use crate::ffi::identity::{optional_identity, wtgram_identity_options};
 use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
 use crate::link::config::{ConnectOptions, Trust};
@@ -91,6 +92,10 @@ pub struct wtgram_connect_options {
     pub subprotocols: *const *const c_char,
     /// Number of subprotocols; default 0.
     pub subprotocols_count: usize,
+    // Client certificate, key log.
+    /// Certificate and private key for a server that asks for them, from PEM files or bytes; NULL,
+    /// the default, for none.
+    pub identity: *const wtgram_identity_options,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -114,6 +119,8 @@ unsafe impl Versioned for wtgram_connect_options {
             transport: std::ptr::null(),
             subprotocols: std::ptr::null(),
             subprotocols_count: 0,
+            // Client certificate, key log.
+            identity: std::ptr::null(),
         }
     }
 }
@@ -166,6 +173,8 @@ unsafe fn connect_options(raw: &wtgram_connect_options) -> Result<ConnectOptions
             subprotocols: texts(raw.subprotocols, raw.subprotocols_count)?,
             bind_host: ip_address(raw.bind_host)?,
             connection: connection_options(raw.connection)?,
+            // Client certificate, key log.
+            identity: optional_identity(raw.identity)?,
         })
     }
 }
@@ -215,11 +224,15 @@ unsafe fn trust(raw: &wtgram_connect_options) -> Result<Trust, Failure> {
 /// - `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`, `WTGRAM_ERROR_CERTIFICATE_EXPIRED`,
 ///   `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`, `WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH`: the
 ///   certificate was not accepted.
+/// - `WTGRAM_ERROR_CLIENT_CERTIFICATE`: the server requires a client certificate, or does not
+///   accept the one given.
 /// - `WTGRAM_ERROR_TLS`: the handshake failed for another reason.
 /// - `WTGRAM_ERROR_REJECTED`: the server answered with an HTTP status other than 2xx.
 /// - `WTGRAM_ERROR_PROTOCOL`: the server does not speak WebTransport.
 /// - `WTGRAM_ERROR_UNSUPPORTED`: the server does not accept datagrams.
-/// - `WTGRAM_ERROR_IDENTITY`: the certificate authorities cannot be read.
+/// - `WTGRAM_ERROR_IDENTITY`: the certificate authorities, or the client's certificate or key,
+///   cannot be read or used.
+/// - `WTGRAM_ERROR_KEY_MISMATCH`: the client's certificate and key do not match.
 /// - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread, or has no route to the
 ///   server.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.

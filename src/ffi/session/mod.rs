@@ -12,6 +12,7 @@
 pub mod attempt;
 pub mod close;
 pub mod connect;
+pub mod peer;
 pub mod stats;
 
 use std::ffi::c_char;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use quinn_proto::ConnectionError;
 
 use crate::error::Error;
-use crate::link::tls::{CRYPTO_ERRORS, Refusal};
+use crate::link::tls::{CRYPTO_ERRORS, Refusal, certificate_refused_by_server};
 use crate::text::readable;
 
 /// QUIC's CONNECTION_REFUSED (RFC 9000 section 20.1).
@@ -25,7 +25,7 @@ pub(super) fn is_final(error: &Error) -> bool {
 
 /// The error of a QUIC handshake that failed.
 pub(super) fn explain(error: ConnectionError, address: SocketAddr, refusal: &Refusal) -> Error {
-    if let Some(reason) = refusal.take() {
+    if let Some(reason) = refusal.take().or_else(|| certificate_refused_by_server(&error)) {
         return reason;
     }
     match error {

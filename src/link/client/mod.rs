@@ -58,7 +58,7 @@ pub fn start(
     let target = Target::parse(url)?;
     let headers = request_headers(options)?;
     let request = ConnectRequest::new(&target.authority, &target.path, &headers)?;
-    let (tls, refusal) = tls::client_config(&options.trust)?;
+    let (tls, refusal) = tls::client_config(options)?;
     let crypto = Arc::new(ClientCrypto::new(tls, Extensions::default()));
     endpoint::transport_config(&options.connection, false)?;
     let runtime = runtime::get()?;
@@ -249,7 +249,7 @@ mod tests {
     fn reach(addresses: &[SocketAddr], hash: [u8; 32]) -> Result<SocketAddr> {
         let options =
             ConnectOptions { trust: Trust::CertificateHashes(vec![hash]), ..ConnectOptions::default() };
-        let (tls, refusal) = tls::client_config(&options.trust)?;
+        let (tls, refusal) = tls::client_config(&options)?;
         let lane = udp::next_lane()?;
         let attempt = Attempt {
             target: Target::parse("https://localhost/")?,

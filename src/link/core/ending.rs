@@ -5,6 +5,7 @@ use quinn_proto::ConnectionError;
 use crate::error::Error;
 use crate::link::core::session::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
 use crate::link::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, H3_REQUEST_REJECTED};
+use crate::link::tls::certificate_refused_by_server;
 use crate::text::{beginning, readable};
 
 /// The close information of a connection that ended before its session said why.
@@ -34,6 +35,10 @@ pub(crate) fn broken(transport_error: u64, reason: &str) -> CloseInfo {
 
 /// The error that a lost connection means for an attempt to establish a session.
 pub(crate) fn lost(error: &ConnectionError) -> Error {
+    // A client has completed its handshake before the server looks at its certificate.
+    if let Some(refused) = certificate_refused_by_server(error) {
+        return refused;
+    }
     match error {
         ConnectionError::ApplicationClosed(close) => {
             let code = close.error_code.into_inner();

@@ -11,6 +11,7 @@ use crate::link::congestion::PathView;
 use crate::link::core::session::LinkSession;
 use crate::link::core::{ConnectionKey, RateLimit};
 use crate::link::h3::ConnectRequest;
+use crate::link::tls::certificate_refused_here;
 
 /// What a server does with a new connection.
 pub enum Admission {
@@ -137,7 +138,10 @@ impl Handshake {
     pub(super) fn fail(self, remote: SocketAddr, lost: Option<&ConnectionError>, error: Error) {
         match self {
             Self::Server { acceptor, .. } => {
-                tracing::debug!(%remote, %error, "a handshake failed");
+                match lost.and_then(certificate_refused_here) {
+                    Some(reason) => tracing::info!(%remote, reason, "a client's certificate was refused"),
+                    None => tracing::debug!(%remote, %error, "a handshake failed"),
+                }
                 acceptor.handshake_failed(lost, &error);
             }
             Self::Client { connected: Some(connected), .. } => {

@@ -15,7 +15,7 @@ use crate::link::core::session::LinkSession;
 use crate::link::core::{Accepted, Acceptor, Admission, Answer, Asked, RateLimit};
 use crate::link::endpoint;
 use crate::link::h3::{ConnectRequest, subprotocol};
-use crate::link::tls::is_crypto_error;
+use crate::link::tls::{certificate_refused_here, is_crypto_error};
 use crate::runtime::readiness::Subscription;
 use crate::text::readable;
 
@@ -112,6 +112,9 @@ impl<T: Send + 'static> Acceptor for Server<T> {
         self.counters.fail(match (lost, error) {
             (Some(ConnectionError::TimedOut), _) | (_, Error::TimedOut) => HandshakeFailure::TimedOut,
             (_, Error::LimitReached(_)) => HandshakeFailure::Evicted,
+            (Some(lost), _) if certificate_refused_here(lost).is_some() => {
+                HandshakeFailure::ClientCertificate
+            }
             (Some(lost), _) if is_crypto_error(lost) => HandshakeFailure::Tls,
             (Some(ConnectionError::TransportError(_) | ConnectionError::VersionMismatch), _) => {
                 HandshakeFailure::Protocol

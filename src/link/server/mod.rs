@@ -143,7 +143,7 @@ impl<T: Send + 'static> Server<T> {
         let rules =
             Rules::new(&options.allowed_origins, &options.allowed_authorities, &options.allowed_paths)?;
         let identities = Identities::of(options)?;
-        let crypto = Arc::new(ServerCrypto::new(server_config(&identities)?, Extensions::default()));
+        let crypto = Arc::new(ServerCrypto::new(server_config(&identities, options)?, Extensions::default()));
         // Checks the connection options once, before anything depends on them.
         let (transport, _) = endpoint::transport_config(&options.connection, true)?;
         let secrets = Secrets::random()?;

@@ -77,16 +77,19 @@ pub enum HandshakeFailure {
     Protocol,
     /// It waited longest when the server had as many half-open connections as it may have.
     Evicted,
+    /// The client's certificate was refused, or the lack of one.
+    ClientCertificate,
 }
 
 impl HandshakeFailure {
     /// All reasons, in the order of [`ServerStats::failed`].
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::TimedOut, "timed_out"),
         (Self::Tls, "tls"),
         (Self::Lost, "lost"),
         (Self::Protocol, "protocol"),
         (Self::Evicted, "evicted"),
+        (Self::ClientCertificate, "client_certificate"),
     ];
 }
 

@@ -1,10 +1,13 @@
 //! TLS: the identity of servers, the trust of clients, and the crypto session of QUIC.
 //!
+//! - `client_certificates`: mutual TLS; `authorities`: who signs certificates.
 //! - `identity`: certificates and keys; `server_config`: the configuration of servers.
 //! - `trust`: verifiers of clients, which remember why they refused.
 //! - `crypto_session`: the crypto session; `keys`: its packet keys; `reset_at`: RESET_STREAM_AT;
 //!   `retry`: the integrity of Retry packets.
 
+mod authorities;
+mod client_certificates;
 mod crypto_session;
 mod identity;
 mod keys;
@@ -25,6 +28,7 @@ use rustls::crypto::ring::cipher_suite::{
 use rustls::pki_types::CertificateDer;
 use wtransport::tls::Certificate;
 
+pub use client_certificates::{certificate_refused_by_server, certificate_refused_here};
 pub use crypto_session::{ClientCrypto, Extensions, HandshakeData, ServerCrypto};
 pub use identity::Identity;
 pub use identity::identities::Identities;

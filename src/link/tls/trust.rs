@@ -2,32 +2,34 @@
 
 use std::sync::Arc;
 
-use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use wtransport::tls::Sha256Digest;
 use wtransport::tls::client::ServerHashVerification;
 
-use super::{ALPN, certificate_hash, provider, read};
+use super::authorities::{roots_from_pem, system_roots};
+use super::{ALPN, certificate_hash, client_certificates, provider, read};
 use crate::error::{Error, Result};
-use crate::link::config::Trust;
+use crate::link::config::{ConnectOptions, Trust};
 use crate::text::readable;
 
 /// The TLS configuration of one client session, and the place where its verifier leaves the reason
 /// for a refusal.
-pub fn client_config(trust: &Trust) -> Result<(rustls::ClientConfig, Refusal)> {
+pub fn client_config(options: &ConnectOptions) -> Result<(rustls::ClientConfig, Refusal)> {
     let refusal = Refusal::default();
-    let verifier = Recording { check: Check::new(trust)?, refusal: refusal.clone() };
-    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+    let verifier = Recording { check: Check::new(&options.trust)?, refusal: refusal.clone() };
+    let builder = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Error::Tls(error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match &options.identity {
+        None => builder.with_no_client_auth(),
+        Some(source) => builder.with_client_cert_resolver(client_certificates::shown(source)?),
+    };
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok((config, refusal))
 }
@@ -180,36 +182,4 @@ impl Recording {
             _ => Error::CertificateUntrusted(text),
         }
     }
-}
-
-/// The system's certificate authorities, read once.
-fn system_roots() -> Result<Arc<RootCertStore>> {
-    static ROOTS: OnceCell<Arc<RootCertStore>> = OnceCell::new();
-    ROOTS
-        .get_or_try_init(|| {
-            let found = rustls_native_certs::load_native_certs();
-            let mut roots = RootCertStore::empty();
-            let (added, _) = roots.add_parsable_certificates(found.certs);
-            if added == 0 {
-                let why = found.errors.first().map_or("none are installed".into(), ToString::to_string);
-                return Err(Error::CertificateUntrusted(format!("no system certificate authorities: {why}")));
-            }
-            Ok(Arc::new(roots))
-        })
-        .cloned()
-}
-
-fn roots_from_pem(pem: &[u8]) -> Result<Arc<RootCertStore>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate
-            .map_err(|error| Error::Identity(format!("the CA certificates are not PEM: {error}")))?;
-        roots
-            .add(certificate)
-            .map_err(|error| Error::Identity(format!("unusable CA certificate: {error}")))?;
-    }
-    if roots.is_empty() {
-        return Err(Error::Identity("the CA PEM holds no CERTIFICATE section".into()));
-    }
-    Ok(Arc::new(roots))
 }

@@ -15,6 +15,7 @@ use support::invented::network::{Interference, Network};
 use support::invented::quic::{Peer, QuicHost, Setup};
 use support::invented::world::World;
 use support::simulator::Conditions;
+use wtgram::link::config::{ConnectOptions, Trust};
 use wtgram::link::secrets::Secrets;
 use wtgram::link::tls::{Extensions, FrameFilter, HandshakeData};
 use wtransport::quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
@@ -146,7 +147,7 @@ fn provider_of(suite: SupportedCipherSuite) -> Arc<rustls::crypto::CryptoProvide
 
 fn only_client(setup: &Setup, suite: SupportedCipherSuite) -> rustls::ClientConfig {
     let (_, trust) = support::invented::identity::fixed();
-    let wtgram::link::config::Trust::CaPem(pem) = trust else { unreachable!() };
+    let Trust::CaPem(pem) = trust else { unreachable!() };
     let mut roots = rustls::RootCertStore::empty();
     for certificate in rustls::pki_types::pem::PemObject::pem_slice_iter(&pem) {
         roots.add(certificate.expect("PEM")).expect("an authority");
@@ -379,12 +380,9 @@ fn a_failed_handshake_is_told_as_quinn_s_own_session_tells_it() {
             setup.identity = only_server(setup, TLS13_CHACHA20_POLY1305_SHA256);
         }),
         ("a certificate of another authority", |setup| {
-            setup.trust =
-                wtgram::link::tls::client_config(&wtgram::link::config::Trust::CertificateHashes(vec![
-                    [1; 32],
-                ]))
-                .expect("TLS")
-                .0;
+            let trust = Trust::CertificateHashes(vec![[1; 32]]);
+            let options = ConnectOptions { trust, ..ConnectOptions::default() };
+            setup.trust = wtgram::link::tls::client_config(&options).expect("TLS").0;
         }),
         ("a certificate that has expired", |setup| {
             setup.clock.advance_to(setup.clock.at(Duration::from_secs(20 * 365 * 24 * 3600)));

@@ -210,9 +210,14 @@ struct Tls {
 
 impl Tls {
     fn new(authority: Authority, identities: &Arc<Identities>) -> Self {
-        let (client, _) = tls::client_config(&authority.trust()).expect("TLS");
-        let server = tls::server_config(identities).expect("TLS");
-        Self { client: Arc::new(client), server: Arc::new(server), authority }
+        let client = Self::client(authority.trust());
+        let server = tls::server_config(identities, &ListenOptions::default()).expect("TLS");
+        Self { client, server: Arc::new(server), authority }
+    }
+
+    fn client(trust: Trust) -> Arc<rustls::ClientConfig> {
+        let options = ConnectOptions { trust, ..ConnectOptions::default() };
+        Arc::new(tls::client_config(&options).expect("TLS").0)
     }
 
     /// Connects to `name`. Returns the certificate that the client was shown, and how.
@@ -272,8 +277,8 @@ fn a_self_signed_identity_with_a_name_renews_itself_too() {
     let (clock, forward) = clock_behind(Duration::ZERO);
     let identities = Identities::new(&authority.identity(&["other.example"]), clock).expect("one");
     identities.set(Some("*.game.example"), &self_signed(&[])).expect("one more");
-    let (client, _) = tls::client_config(&Trust::InsecureNoVerification).expect("TLS");
-    let tls = Tls { client: Arc::new(client), ..Tls::new(authority, &identities) };
+    let client = Tls::client(Trust::InsecureNoVerification);
+    let tls = Tls { client, ..Tls::new(authority, &identities) };
     let first = tls.connect("eu.game.example").expect("whatever it is");
     assert_eq!(tls.connect("eu.game.example"), Ok((first.0.clone(), HandshakeKind::Resumed)));
     forward.store(12 * DAY, Ordering::Relaxed);

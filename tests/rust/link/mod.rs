@@ -1,6 +1,7 @@
 //! Sessions, endpoints and TLS against real, slow and hostile peers.
 
 mod admission;
+mod client_certificates;
 mod close;
 mod connecting;
 mod crypto_session;

@@ -10,6 +10,7 @@ use quinn_proto::{
     ClientConfig, Connection, ConnectionError, ConnectionHandle, DatagramEvent, Dir, Endpoint,
     EndpointConfig, Event, ReadError, ServerConfig, StreamEvent, StreamId, Transmit, TransportConfig, VarInt,
 };
+use wtgram::link::config::{ConnectOptions, ListenOptions};
 use wtgram::link::secrets::Secrets;
 use wtgram::link::tls::{self, ClientCrypto, Extensions, Identities, ServerCrypto};
 use wtgram::runtime::clock::WallClock;
@@ -248,10 +249,11 @@ impl Setup {
     pub fn new(clock: &Clock) -> Self {
         let (identity, trust) = identity::fixed();
         let mut server = Identities::new(&identity, WallClock::default())
-            .and_then(|identities| tls::server_config(&identities))
+            .and_then(|identities| tls::server_config(&identities, &ListenOptions::default()))
             .expect("TLS");
         server.time_provider = Arc::new(clock.clone());
-        let (mut client, _) = tls::client_config(&trust).expect("TLS");
+        let (mut client, _) =
+            tls::client_config(&ConnectOptions { trust, ..ConnectOptions::default() }).expect("TLS");
         client.time_provider = Arc::new(clock.clone());
         Self { clock: clock.clone(), identity: server, trust: client }
     }

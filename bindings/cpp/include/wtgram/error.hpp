@@ -63,6 +63,7 @@ enum class errc {
     protocol = WTGRAM_ERROR_PROTOCOL, ///< The peer does not speak WebTransport over HTTP/3, or violates it.
     identity = WTGRAM_ERROR_IDENTITY, ///< A certificate, key or PEM source cannot be used.
     key_mismatch = WTGRAM_ERROR_KEY_MISMATCH, ///< Certificate and private key do not match.
+    client_certificate = WTGRAM_ERROR_CLIENT_CERTIFICATE, ///< The server wants a client certificate, or another one.
     /// The text is not acceptable JSON, or the object cannot be serialized.
     serialization = WTGRAM_ERROR_SERIALIZATION,
     unknown_type = WTGRAM_ERROR_UNKNOWN_TYPE, ///< The type id is not registered.

@@ -9,6 +9,14 @@
 namespace wtgram
 {
 
+/// Whether a server asks clients for a certificate (mutual TLS).
+enum class client_certificates : std::uint32_t {
+    off = WTGRAM_CLIENT_CERTIFICATES_OFF, ///< It does not ask. The default.
+    /// A client may show one. A client that shows one that is not accepted is refused.
+    optional = WTGRAM_CLIENT_CERTIFICATES_OPTIONAL,
+    required = WTGRAM_CLIENT_CERTIFICATES_REQUIRED ///< A client that shows none that is accepted is refused.
+};
+
 /// How to listen: address, certificate and limits. The functions return the object, so calls can be chained:
 /// `listen_options().host("127.0.0.1").port(4433)`.
 class listen_options
@@ -42,6 +50,16 @@ class listen_options
     {
         return identity_.pem_bytes(std::move(certificate), std::move(private_key)), *this;
     }
+    /// Asks clients for a certificate that an authority in this PEM file has signed.
+    listen_options &client_ca_file(client_certificates wanted, std::string path)
+    {
+        return client_ca_file_ = std::move(path), client_certificates_ = wanted, *this;
+    }
+    /// The same with the authorities in a PEM text.
+    listen_options &client_ca_pem(client_certificates wanted, std::string pem)
+    {
+        return client_ca_pem_ = std::move(pem), client_certificates_ = wanted, *this;
+    }
     /// Deadline of a client for the TLS handshake, SETTINGS and CONNECT together. Default 10 s.
     listen_options &handshake_timeout(duration value) noexcept { return handshake_timeout_ = value, *this; }
     /// How many established sessions may wait for accept, 1 to 65536. Further clients get HTTP status 503. Default 128.
@@ -60,6 +78,8 @@ class listen_options
     std::uint16_t port_ = 0;
     identity_options identity_;
     std::vector<std::pair<std::string, identity_options>> named_;
+    client_certificates client_certificates_ = client_certificates::off;
+    std::optional<std::string> client_ca_file_, client_ca_pem_;
     std::optional<duration> handshake_timeout_;
     std::optional<std::uint32_t> accept_backlog_, max_sessions_;
     std::optional<connection_options> connection_;
@@ -108,6 +128,12 @@ class server : public owner<wtgram_server, wtgram_server_free>
             named.push_back({name.c_str(), &identities.emplace_back(value).c, {}});
         c.named_identities = named.data();
         c.named_identities_count = named.size();
+        c.client_certificates = static_cast<std::uint32_t>(options.client_certificates_);
+        if (options.client_ca_file_) c.client_ca_file = options.client_ca_file_->c_str();
+        if (options.client_ca_pem_) {
+            c.client_ca_pem = detail::bytes_of(*options.client_ca_pem_);
+            c.client_ca_pem_length = options.client_ca_pem_->size();
+        }
         if (options.handshake_timeout_) c.handshake_timeout_us = options.handshake_timeout_->count();
         if (options.accept_backlog_) c.accept_backlog = *options.accept_backlog_;
         if (options.max_sessions_) c.max_sessions = *options.max_sessions_;

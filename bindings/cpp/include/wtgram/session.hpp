@@ -7,6 +7,7 @@
 
 #include <wtgram/connect_failure.hpp>
 #include <wtgram/handle.hpp>
+#include <wtgram/identity.hpp>
 #include <wtgram/transport.hpp>
 
 namespace wtgram
@@ -32,6 +33,8 @@ class connect_options
     /// Verifies nothing. Only for tests: an attacker on the path can read and change everything.
     connect_options &insecure_no_verification() noexcept { return trust(WTGRAM_TRUST_INSECURE_NO_VERIFICATION); }
 
+    /// Certificate and private key for a server that asks for them; from PEM, not self-signed. By default none.
+    connect_options &identity(identity_options value) { return identity_ = std::move(value), *this; }
     /// Deadline for name resolution, handshake, SETTINGS and CONNECT together. Default 10 s.
     connect_options &timeout(duration value) noexcept { return timeout_ = value, *this; }
     /// Adds a header field to the request. Names may repeat; names that start with `:` are refused.
@@ -55,6 +58,7 @@ class connect_options
     std::optional<std::string> ca_file_, ca_pem_, bind_host_;
     std::vector<std::uint8_t> hashes_;
     std::vector<std::pair<std::string, std::string>> headers_;
+    std::optional<identity_options> identity_;
     std::optional<connection_options> connection_;
     std::optional<transport_options> transport_;
 };
@@ -213,6 +217,22 @@ class session : public owner<wtgram_session, wtgram_session_free>
     {
         return text(wtgram_session_get_local_address);
     }
+    /// The certificates that the peer has shown, as DER: its own first, then those of the authorities above it. Empty
+    /// for a client that showed none.
+    std::vector<std::vector<std::uint8_t>> peer_certificates() const { return detail::unwrap(try_peer_certificates()); }
+    [[nodiscard]] expected<std::vector<std::vector<std::uint8_t>>> try_peer_certificates() const noexcept
+    {
+        std::size_t count = 0;
+        wtgram_status status = wtgram_session_get_peer_certificate_count(handle_, &count);
+        std::vector<std::vector<std::uint8_t>> certificates(count);
+        for (std::size_t i = 0; i < count && status == WTGRAM_OK; i++) {
+            std::size_t length = 0;
+            (void)wtgram_session_get_peer_certificate(handle_, i, nullptr, 0, &length);
+            certificates[i].resize(length);
+            status = wtgram_session_get_peer_certificate(handle_, i, certificates[i].data(), length, &length);
+        }
+        return detail::result(status, std::move(certificates));
+    }
     /// Current statistics of the connection; after its end, the last ones.
     session_stats stats() const { return detail::unwrap(try_stats()); }
     [[nodiscard]] expected<session_stats> try_stats() const noexcept
@@ -300,6 +320,8 @@ class session : public owner<wtgram_session, wtgram_session_free>
         if (options.bind_host_) c.bind_host = options.bind_host_->c_str();
         c.connection = detail::pointer_to(options.connection_);
         c.transport = detail::pointer_to(options.transport_);
+        std::optional<detail::raw_identity> identity;
+        if (options.identity_) c.identity = &identity.emplace(*options.identity_).c;
         wtgram_session handle{};
         const wtgram_status status = begin(url, &c, &handle, detail != nullptr ? detail->data() : nullptr,
                                            detail != nullptr ? detail_text::capacity : 0);

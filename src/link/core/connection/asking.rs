@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quinn_proto::{ConnectionError, Dir, StreamId, VarInt};
+use rustls::pki_types::CertificateDer;
 
 use super::{Connection, Stage};
 use crate::error::Error;
@@ -259,6 +260,7 @@ impl Connection {
             subprotocol: subprotocol::answered(&response),
             request,
             response,
+            peer_certificates: self.peer_certificates(),
         });
         match *handshake {
             Handshake::Server { acceptor, began, is_answered, .. } => {
@@ -284,6 +286,11 @@ impl Connection {
         if self.h3.is_draining() {
             self.session.set_draining();
         }
+    }
+
+    fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
+        let identity = self.quic.crypto_session().peer_identity();
+        identity.and_then(|chain| chain.downcast().ok()).map_or_else(Vec::new, |chain| *chain)
     }
 
     pub(super) fn give_up_handshake(&mut self, lost: Option<&ConnectionError>, error: Error) {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
+use rustls::pki_types::CertificateDer;
 
 use super::datagram_path::DatagramPath;
 use super::datagrams::{DatagramState, Datagrams};
@@ -118,9 +119,17 @@ pub struct Established {
     pub is_server: bool,
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
+    /// The peer's certificates, its own first; none for a client that showed none.
+    pub peer_certificates: Vec<CertificateDer<'static>>,
 }
 
 impl Established {
+    /// One of the peer's certificates, as DER.
+    pub fn peer_certificate(&self, index: usize) -> Result<&[u8]> {
+        let certificate = self.peer_certificates.get(index).map(|certificate| &**certificate);
+        certificate.ok_or(Error::InvalidArgument("the peer has shown fewer certificates".into()))
+    }
+
     /// The header fields that the peer sent: those of the request for a server, those of the
     /// response for a client.
     pub fn peer_headers(&self) -> &[(String, String)] {

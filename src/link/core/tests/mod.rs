@@ -22,7 +22,7 @@ use quinn_proto::{ClientConfig, ConnectionError, EcnCodepoint, Incoming, ServerC
 use super::datagrams::{Datagrams, Feeder, Left};
 use super::{Accepted, Acceptor, Admission, Answer, Arrival, Ask, Asked, EndpointKey, Sent, Wire};
 use crate::error::Error;
-use crate::link::config::{ConnectionOptions, IdentitySource, Trust};
+use crate::link::config::{ConnectOptions, ConnectionOptions, IdentitySource, ListenOptions, Trust};
 use crate::link::h3::ConnectRequest;
 use crate::link::secrets::Secrets;
 use crate::link::tls::{self, ClientCrypto, Extensions, Identities, ServerCrypto};
@@ -196,7 +196,8 @@ impl Network {
 
     fn serve_with(&mut self, address: SocketAddr, extensions: Extensions) -> Arc<Door> {
         let host = &mut self.hosts[SERVER];
-        let crypto = ServerCrypto::new(tls::server_config(&self.identities).unwrap(), extensions);
+        let tls = tls::server_config(&self.identities, &ListenOptions::default()).unwrap();
+        let crypto = ServerCrypto::new(tls, extensions);
         let config = host.secrets.server_config(Arc::new(crypto));
         let door = Arc::new(Door {
             lane: Arc::clone(&host.lane),
@@ -213,7 +214,8 @@ impl Network {
     /// Begins to connect from `from` to `to`. The first packets leave in the next turn of the
     /// clients.
     pub(in crate::link) fn attempt(&mut self, from: SocketAddr, to: SocketAddr) -> Attempt {
-        let (tls, _) = tls::client_config(&Trust::CertificateHashes(vec![self.trusted])).unwrap();
+        let trust = Trust::CertificateHashes(vec![self.trusted]);
+        let (tls, _) = tls::client_config(&ConnectOptions { trust, ..ConnectOptions::default() }).unwrap();
         let mut config = ClientConfig::new(Arc::new(ClientCrypto::new(tls, Extensions::default())));
         let (transport, view) = endpoint::transport_config(&ConnectionOptions::default(), false).unwrap();
         config.transport_config(transport);

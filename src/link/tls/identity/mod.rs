@@ -20,16 +20,16 @@ use crate::error::{Error, Result};
 
 /// A certificate chain with its key.
 pub struct Identity {
-    key: Arc<CertifiedKey>,
+    pub(super) key: Arc<CertifiedKey>,
     hash: [u8; 32],
 }
 
 impl Identity {
-    fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
+    pub(super) fn from_files(certificate: &Path, key: &Path) -> Result<Self> {
         Self::from_pem(&read(certificate, "certificate")?, &read(key, "private key")?)
     }
 
-    fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self> {
+    pub(super) fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self> {
         let chain = CertificateDer::pem_slice_iter(certificate)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Error::Identity(format!("the certificate is not PEM: {error}")))?;

@@ -15,16 +15,10 @@ pub const CHAPTERS: [Chapter; 13] = [
     Chapter { group: "status", files: &["status.rs"] },
     Chapter { group: "library", files: &["library.rs", "boundary/pointer.rs"] },
     Chapter { group: "handles", files: &["handles.rs"] },
-    Chapter { group: "options", files: &["connection.rs"] },
+    Chapter { group: "options", files: &["connection.rs", "identity.rs"] },
     Chapter {
         group: "server",
-        files: &[
-            "server/identity.rs",
-            "server/limits.rs",
-            "server/mod.rs",
-            "server/renewal.rs",
-            "server/stats.rs",
-        ],
+        files: &["server/limits.rs", "server/mod.rs", "server/renewal.rs", "server/stats.rs"],
     },
     Chapter {
         group: "session",
@@ -32,6 +26,7 @@ pub const CHAPTERS: [Chapter; 13] = [
             "session/connect.rs",
             "session/mod.rs",
             "session/attempt.rs",
+            "session/peer.rs",
             "session/close.rs",
             "session/stats.rs",
         ],

@@ -100,6 +100,20 @@ pub unsafe extern "C" fn wtgram_identity_options_init_sized(
     unsafe { init_sized(options, size) };
 }
 
+/// Whether a server asks clients for a certificate (mutual TLS).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum wtgram_client_certificates {
+    /// It does not ask. The default.
+    WTGRAM_CLIENT_CERTIFICATES_OFF = 0,
+    /// A client may show one. A client that shows one that is not accepted is refused.
+    WTGRAM_CLIENT_CERTIFICATES_OPTIONAL = 1,
+    /// A client that shows none that is accepted is refused.
+    WTGRAM_CLIENT_CERTIFICATES_REQUIRED = 2,
+}
+
+impl_read!(wtgram_client_certificates { WTGRAM_CLIENT_CERTIFICATES_OFF, WTGRAM_CLIENT_CERTIFICATES_OPTIONAL, WTGRAM_CLIENT_CERTIFICATES_REQUIRED } or "client certificates are off, optional or required");
+
 /// An identity for clients that ask for a name; see `wtgram_server_set_identity`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -125,6 +139,15 @@ pub(in crate::ffi) unsafe fn named_identities(
             .map(|one| Ok((text(one.server_name)?.to_owned(), identity(&read_options(one.identity)?)?)))
             .collect()
     }
+}
+
+/// # Safety
+/// `raw` is NULL or as its documentation says.
+pub(in crate::ffi) unsafe fn optional_identity(
+    raw: *const wtgram_identity_options,
+) -> Result<Option<IdentitySource>, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { if raw.is_null() { Ok(None) } else { identity(&read_options(raw)?).map(Some) } }
 }
 
 /// # Safety
