@@ -1,7 +1,7 @@
 # The entry points. `make` alone lists them. scripts/, cargo and CMake do the work.
 
 .DEFAULT_GOAL := help
-.PHONY: help docs setup demo demo-browser test test-threads simulate bench bench-broadcast bench-reliability header interop fmt lint clean library programs
+.PHONY: help docs setup demo demo-browser test test-threads simulate fuzz bench bench-broadcast bench-reliability header interop fmt lint clean library programs
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -49,6 +49,10 @@ test-threads: ## run every kind of object on one poller from eight threads, unde
 
 simulate: ## run new seeds of the simulation for an hour; continues where the last run stopped
 	@scripts/simulate
+
+fuzz: ## run the fuzz targets, 10 minutes each; continues with what was found (TARGETS="h3_session h3_uni" MINUTES=60)
+	@scripts/setup test
+	@scripts/fuzz long
 
 bench: ## measure rates, round trips and lossy links beside raw quinn (QUICK=1: two minutes); see target/bench/report.json
 	@scripts/setup bench

@@ -14,11 +14,14 @@
 //! - `monitor`: samples, alerts and Prometheus text of transports.
 //! - `poller`: one wait for all of them.
 //! - `ffi`: the C interface. It only translates. All `unsafe` code is there.
+//! - `fuzz`, in tests and for fuzzers only: targets that take any bytes.
 
 pub mod broadcaster;
 pub mod datagram;
 pub mod error;
 pub mod ffi;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod link;
 pub mod monitor;
 pub mod poller;

@@ -49,6 +49,8 @@
 
 pub mod ack;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod layer;
 pub mod limits;
 pub mod machine;

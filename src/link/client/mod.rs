@@ -5,6 +5,8 @@
 //! the session is established, has failed (`failure`), or was closed by its user.
 
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod race;
 mod resolve;
 mod socket;

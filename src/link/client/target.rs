@@ -5,7 +5,7 @@ use url::Url;
 use crate::error::{Error, Result};
 
 /// The target that a URL names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) host: String,
     pub(super) port: u16,

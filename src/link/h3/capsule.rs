@@ -116,7 +116,7 @@ impl CapsuleReader {
     }
 
     /// Bytes of the peer that are held for an unfinished capsule.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.close.len() + self.varint.buffered_bytes()
     }

@@ -18,7 +18,7 @@ pub(crate) type Fields = Vec<(String, String)>;
 pub(crate) const MAX_FIELD_SECTION_BYTES: usize = MAX_HEADERS_BYTES;
 const FIELD_OVERHEAD_BYTES: usize = 32;
 /// The most fields in a section: several times what a browser sends.
-const MAX_FIELDS: usize = 128;
+pub(crate) const MAX_FIELDS: usize = 128;
 
 /// Why a block could not be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

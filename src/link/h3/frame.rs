@@ -171,7 +171,7 @@ impl FrameReader {
     }
 
     /// Bytes of the peer that are held for an unfinished frame.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.kept.len() + self.varint.buffered_bytes()
     }

@@ -19,6 +19,8 @@ pub mod datagram;
 pub mod error;
 mod fields;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod model;
 mod request;

@@ -100,7 +100,7 @@ impl RequestStream {
     }
 
     /// Bytes of the peer that are held.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn buffered_bytes(&self) -> usize {
         match self {
             Self::Signal(reader) | Self::SessionId(reader) => reader.buffered_bytes(),

@@ -108,7 +108,7 @@ impl UniStreams {
     }
 
     /// Bytes of the peer that are held.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn buffered_bytes(&self) -> usize {
         let nameless = self.nameless.iter().map(|(_, stream)| match stream {
             Nameless::Type(reader) | Nameless::Session(reader) => reader.buffered_bytes(),

@@ -6,6 +6,8 @@
 //! - [`stats`]: what it counts.
 
 mod acceptor;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gate;
 pub mod requests;
 mod rules;

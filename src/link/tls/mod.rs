@@ -33,6 +33,8 @@ pub use crypto_session::{ClientCrypto, Extensions, HandshakeData, ServerCrypto};
 pub use identity::Identity;
 pub use identity::identities::Identities;
 pub use keys::FrameFilter;
+#[cfg(any(test, fuzzing))]
+pub use reset_at::fuzz::tls_reset_at;
 pub use reset_at::{ConnectReset, ResetAt};
 pub use server_config::server_config;
 pub use trust::{Refusal, client_config};

@@ -189,7 +189,7 @@ impl SessionMachine {
     }
 
     /// Bytes of the peer that are kept for later; never more than [`MAX_BUFFERED_BYTES`].
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn buffered_bytes(&self) -> usize {
         let requests: usize = self.requests.iter().map(|(_, stream)| stream.buffered_bytes()).sum();
         let connect = self.connect.as_ref().map_or(0, |connect| {

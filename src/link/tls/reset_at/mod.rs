@@ -6,6 +6,11 @@
 //! CLOSE capsule may be the last thing on it: there the reset goes to the session in a
 //! [`ConnectReset`], and PING takes the place of the frame.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
+#[cfg(any(test, fuzzing))]
+mod plain;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
