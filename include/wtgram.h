@@ -763,6 +763,16 @@ typedef struct {
   const uint8_t *client_ca_pem;
   /** Length of `client_ca_pem`, in bytes. */
   size_t client_ca_pem_length;
+  /**
+   * A UDP socket that is bound already, for example by systemd or to a privileged port; -1, the
+   * default, binds a new one. With a socket, leave `host` and `port` as they are. The server uses
+   * a duplicate: the descriptor stays yours, and you may close it after the call. The port is in
+   * use until both are closed. The socket becomes non-blocking, because the two share its state.
+   * Only one server at a time can use a socket.
+   */
+  int socket_fd;
+  /** Reserved; 0. */
+  uint32_t reserved_socket;
 } wtgram_listen_options;
 
 /** For bindings: `wtgram_listen_options_init` for a struct of `size` bytes. */
@@ -775,7 +785,7 @@ static inline void wtgram_listen_options_init(wtgram_listen_options *options)
 }
 
 /**
- * Binds a UDP socket and starts to listen.
+ * Binds a UDP socket, or takes that of `socket_fd`, and starts to listen.
  *
  * @param options Options; NULL for the defaults.
  * @param server Gets the handle. Free it with `wtgram_server_free`.
@@ -791,6 +801,8 @@ static inline void wtgram_listen_options_init(wtgram_listen_options *options)
  * - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: a certificate in `named_identities` is not for its
  *   name.
  * - `WTGRAM_ERROR_IO`: the address cannot be bound, or a thread cannot be started.
+ * - `WTGRAM_ERROR_INVALID_ARGUMENT`: an option is not allowed, or `socket_fd` is not a bound UDP
+ *   socket.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many servers.
  */
 WTGRAM_MUST_USE

@@ -154,8 +154,8 @@ static inline int32_t bridge_connect_start(const char *url, const wtgram_connect
 static inline int32_t bridge_listen(const char *host, uint32_t port, const wtgram_listen_options *tls,
                                     int64_t handshake_timeout_us, uint32_t accept_backlog, uint32_t max_sessions,
                                     const wtgram_connection_options *connection,
-                                    const wtgram_transport_options *transport, wtgram_server *server, char *detail,
-                                    size_t detail_capacity)
+                                    const wtgram_transport_options *transport, int socket_fd, wtgram_server *server,
+                                    char *detail, size_t detail_capacity)
 {
     wtgram_listen_options options = *tls;
     options.host = host;
@@ -165,6 +165,7 @@ static inline int32_t bridge_listen(const char *host, uint32_t port, const wtgra
     options.max_sessions = max_sessions;
     options.connection = connection;
     options.transport = transport;
+    options.socket_fd = socket_fd; /* -1: none */
     return wtgram_server_listen(&options, server, detail, detail_capacity);
 }
 

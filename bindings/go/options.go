@@ -4,6 +4,7 @@ package wtgram
 import "C"
 
 import (
+	"os"
 	"time"
 )
 
@@ -67,6 +68,7 @@ type listenConfig struct {
 	clientCAPEM                []byte
 	handshakeTimeout           time.Duration
 	acceptBacklog, maxSessions uint32
+	socket                     *os.File
 }
 
 // DialOption is an option of Dial.
@@ -193,6 +195,14 @@ func WithAcceptBacklog(sessions uint32) ListenOption {
 // WithMaxSessions limits the number of sessions of the server; 0 means no limit.
 func WithMaxSessions(sessions uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.maxSessions = sessions })
+}
+
+// WithSocket lets the server use a UDP socket that is bound already, for example by systemd
+// (os.NewFile(3, "socket")) or to a privileged port. The address of Listen must then be empty. The
+// server uses a duplicate: the file stays yours, and you may close it after Listen. Only one server
+// at a time can use a socket.
+func WithSocket(socket *os.File) ListenOption {
+	return listenOption(func(c *listenConfig) { c.socket = socket })
 }
 
 // WithKeepAlive sets the interval of keep-alive packets (default 10 s; 0 = none).

@@ -5,9 +5,11 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"strconv"
 	"sync"
@@ -36,24 +38,20 @@ type listener struct {
 }
 
 // Listen opens a server on addr, which is "host:port". The host is an IP address or empty. Port 0
-// means a free port.
+// means a free port. With WithSocket, addr is empty.
 func Listen(addr string, options ...ListenOption) (*Server, error) {
 	p, err := thePump()
 	if err != nil {
 		return nil, err
 	}
-	host, portText, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("wtgram: listen: %w (%w)", err, ErrInvalidArgument)
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("wtgram: listen: %w (%w)", err, ErrInvalidArgument)
-	}
 	var config listenConfig
 	config.init()
 	for _, o := range options {
 		o.listen(&config)
+	}
+	host, port, err := splitAddress(addr, config.socket != nil)
+	if err != nil {
+		return nil, fmt.Errorf("wtgram: listen: %w (%w)", err, ErrInvalidArgument)
 	}
 	hostText, err := optionalText(host)
 	if err != nil {
@@ -68,8 +66,14 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	}
 	detail := make([]byte, 256)
 	l := &listener{pump: p, sessions: make(map[*session]struct{})}
-	status := C.bridge_listen((*C.char)(pointer(hostText)), C.uint32_t(port), &tls, inMicroseconds(config.handshakeTimeout),
-		C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions), &config.connection, &config.transport, &l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
+	var status C.int32_t
+	if err := withDescriptor(config.socket, func(socket C.int) {
+		status = C.bridge_listen((*C.char)(pointer(hostText)), C.uint32_t(port), &tls, inMicroseconds(config.handshakeTimeout),
+			C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions), &config.connection, &config.transport, socket,
+			&l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
+	}); err != nil {
+		return nil, fmt.Errorf("wtgram: listen: %w (%w)", err, ErrInvalidArgument)
+	}
 	if status != C.WTGRAM_OK {
 		return nil, &Error{"listen on " + addr, Status(status), detailOf(detail)}
 	}
@@ -87,6 +91,37 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	server := &Server{l}
 	runtime.AddCleanup(server, func(l *listener) { l.close(0, "") }, l)
 	return server, nil
+}
+
+// splitAddress returns the host and the port of a server's address, which a socket that is handed in
+// already has.
+func splitAddress(addr string, socket bool) (host string, port uint64, err error) {
+	if socket {
+		if addr != "" {
+			return "", 0, errors.New("a socket and an address")
+		}
+		return "", 0, nil
+	}
+	host, portText, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	port, err = strconv.ParseUint(portText, 10, 16)
+	return host, port, err
+}
+
+// withDescriptor calls use with the descriptor of a file, which stays open meanwhile, or with -1 if
+// there is no file.
+func withDescriptor(file *os.File, use func(C.int)) error {
+	if file == nil {
+		use(-1)
+		return nil
+	}
+	raw, err := file.SyscallConn() // Fd would make the socket blocking, also for its other owners
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(descriptor uintptr) { use(C.int(descriptor)) })
 }
 
 func udpAddress(text string) net.Addr {

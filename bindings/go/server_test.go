@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,40 @@ func TestShutdownAsksThePeersAndWaitsForThem(t *testing.T) {
 		t.Fatal("a session lives on")
 	}
 	if err := server.Shutdown(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestAServerListensOnASocketThatIsHandedIn(t *testing.T) {
+	conn := must[*net.UDPConn](t)(net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}))
+	address := conn.LocalAddr().String()
+	file := must[*os.File](t)(conn.File())
+	conn.Close()
+	if _, err := wtgram.Listen("127.0.0.1:0", wtgram.WithSocket(file)); !errors.Is(err, wtgram.ErrInvalidArgument) {
+		t.Fatal(err)
+	}
+	server := must[*wtgram.Server](t)(wtgram.Listen("", wtgram.WithSocket(file), wtgram.WithHandshakeTimeout(patience)))
+	defer server.Close()
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if server.Addr().String() != address {
+		t.Fatal(server.Addr(), address)
+	}
+	hash := must[wtgram.CertificateHash](t)(server.CertificateHash())
+	client := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), "https://"+address+"/", wtgram.WithCertificateHash(hash)))
+	defer client.Close()
+	must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	if _, err := wtgram.Listen("", wtgram.WithSocket(file)); !errors.Is(err, wtgram.ErrInvalidArgument) {
+		t.Fatal("a closed file", err)
+	}
+	pipe, other, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	defer other.Close()
+	if _, err := wtgram.Listen("", wtgram.WithSocket(pipe)); !errors.Is(err, wtgram.ErrInvalidArgument) {
 		t.Fatal(err)
 	}
 }

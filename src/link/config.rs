@@ -1,7 +1,9 @@
 //! Options of endpoints: plain data, checked where it is used.
 
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::runtime::clock::WallClock;
@@ -85,6 +87,9 @@ pub struct ListenOptions {
     pub named_identities: Vec<(String, IdentitySource)>,
     /// Whether clients are asked for a certificate. Default off.
     pub client_certificates: ClientCertificates,
+    /// A UDP socket that is bound already. The server uses a duplicate of it instead of binding
+    /// `host` and `port`, which must then keep their defaults.
+    pub socket: Option<Arc<OwnedFd>>,
 }
 
 /// What the clients of a server may use up. The defaults are for a public server, and leave enough
@@ -158,6 +163,7 @@ impl Default for ListenOptions {
             clock: WallClock::default(),
             named_identities: Vec::new(),
             client_certificates: ClientCertificates::Off,
+            socket: None,
         }
     }
 }

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <thread>
 
 using namespace wtgram_tests;
@@ -167,6 +171,28 @@ TEST(Server, StopListeningRefusesNewClientsAndSessionsGoOn)
     EXPECT_EQ(p.client.transport().receive(buffer, patience), 1u);
     p.server.close(4);
     EXPECT_EQ(p.client.wait_closed(patience).code(), 4u);
+}
+
+TEST(Server, ListensOnASocketThatIsHandedIn)
+{
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    EXPECT_EQ(wtgram::server::try_listen(wtgram::listen_options().socket_fd(fd)).error(),
+              wtgram::errc::invalid_argument);
+    ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address), 0);
+    socklen_t length = sizeof address;
+    ASSERT_EQ(getsockname(fd, reinterpret_cast<sockaddr *>(&address), &length), 0);
+    const auto server = wtgram::server::listen(wtgram::listen_options().socket_fd(fd).handshake_timeout(patience));
+    ASSERT_EQ(close(fd), 0);
+    EXPECT_EQ(server.local_port(), ntohs(address.sin_port));
+    const auto options = wtgram::connect_options().timeout(patience).trust_certificate_hash(server.certificate_hash());
+    const auto client =
+        wtgram::session::connect("https://127.0.0.1:" + std::to_string(server.local_port()) + "/", options);
+    const auto accepted = server.accept(patience);
+    client.close(6);
+    EXPECT_EQ(accepted.wait_closed(patience).code(), 6u);
 }
 
 TEST(Server, CloseGivesEveryPeerACodeAndAReason)

@@ -7,9 +7,10 @@ pub mod limits;
 pub mod renewal;
 pub mod stats;
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 
 use crate::datagram::session::Server;
+use crate::ffi::boundary::descriptor::{NO_DESCRIPTOR, duplicate};
 use crate::ffi::boundary::enums::impl_read;
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::{free, guard};
@@ -137,6 +138,15 @@ pub struct wtgram_listen_options {
     pub client_ca_pem: *const u8,
     /// Length of `client_ca_pem`, in bytes.
     pub client_ca_pem_length: usize,
+    // The socket.
+    /// A UDP socket that is bound already, for example by systemd or to a privileged port; -1, the
+    /// default, binds a new one. With a socket, leave `host` and `port` as they are. The server uses
+    /// a duplicate: the descriptor stays yours, and you may close it after the call. The port is in
+    /// use until both are closed. The socket becomes non-blocking, because the two share its state.
+    /// Only one server at a time can use a socket.
+    pub socket_fd: c_int,
+    /// Reserved; 0.
+    pub reserved_socket: u32,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -181,6 +191,8 @@ unsafe impl Versioned for wtgram_listen_options {
             client_ca_file: std::ptr::null(),
             client_ca_pem: std::ptr::null(),
             client_ca_pem_length: 0,
+            socket_fd: NO_DESCRIPTOR,
+            reserved_socket: 0,
         }
     }
 }
@@ -223,6 +235,7 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
             subprotocols: texts(raw.subprotocols, raw.subprotocols_count)?,
             limits: limits(raw.limits, raw.max_sessions)?,
             connection: connection_options(raw.connection)?,
+            socket: duplicate(raw.socket_fd)?,
             // Identities by name, client certificates, key log.
             named_identities: named_identities(raw.named_identities, raw.named_identities_count)?,
             client_certificates: client_certificates(raw)?,
@@ -268,7 +281,7 @@ unsafe fn client_certificates(raw: &wtgram_listen_options) -> Result<ClientCerti
     })
 }
 
-/// Binds a UDP socket and starts to listen.
+/// Binds a UDP socket, or takes that of `socket_fd`, and starts to listen.
 ///
 /// @param options Options; NULL for the defaults.
 /// @param server Gets the handle. Free it with `wtgram_server_free`.
@@ -284,6 +297,8 @@ unsafe fn client_certificates(raw: &wtgram_listen_options) -> Result<ClientCerti
 /// - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: a certificate in `named_identities` is not for its
 ///   name.
 /// - `WTGRAM_ERROR_IO`: the address cannot be bound, or a thread cannot be started.
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: an option is not allowed, or `socket_fd` is not a bound UDP
+///   socket.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many servers.
 ///
 /// # Safety

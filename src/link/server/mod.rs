@@ -109,7 +109,7 @@ impl<T: Send + 'static> Server<T> {
         prepare: impl Fn(Arc<LinkSession>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<Arc<Self>> {
         let home = udp::next_lane()?;
-        let socket = udp::bind(options.host, options.port, &options.connection)?;
+        let socket = udp::listen(options)?;
         let address = socket.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
         let socket = udp::Prepared::new(socket)?;
         let server = Self::on_lane(options, home.lane(), address, socket.may_fragment(), prepare)?;

@@ -1,5 +1,6 @@
 //! UDP sockets (families, buffers, errors that name the address) and the lanes that drive them.
 
+mod handed_in;
 mod leading;
 mod sockets;
 
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use once_cell::sync::OnceCell;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::config::ConnectionOptions;
+use super::config::{ConnectionOptions, ListenOptions};
 use super::core::lane::Lane;
 use crate::error::{Error, Result};
 use crate::runtime::epoll::Sleep;
@@ -58,6 +59,17 @@ fn start_lanes(options: &RuntimeOptions) -> Result<Vec<(Arc<UdpLane>, LaneThread
         }
     }
     Ok(started)
+}
+
+/// The socket of a server: the one that is handed in, or a new one.
+pub fn listen(options: &ListenOptions) -> Result<UdpSocket> {
+    match &options.socket {
+        None => bind(options.host, options.port, &options.connection),
+        Some(_) if options.host.is_some() || options.port != 0 => Err(Error::InvalidArgument(
+            "a socket that is handed in has an address already: give no host and no port".into(),
+        )),
+        Some(socket) => handed_in::adopt(socket, &options.connection),
+    }
 }
 
 /// Binds `host` and `port`. No host means both families on one socket, or IPv4 where the system has

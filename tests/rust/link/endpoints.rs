@@ -1,6 +1,7 @@
 //! Addresses, limits and load of servers and clients.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::pair::*;
@@ -261,4 +262,39 @@ impl Datagrams for Listener {
         false
     }
     fn ended(&self) {}
+}
+
+#[test]
+fn a_socket_that_is_handed_in_serves_like_one_of_ours_and_stays_the_callers() {
+    for bound in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
+        let socket: Arc<OwnedFd> = Arc::new(UdpSocket::bind(bound).expect("a UDP socket").into());
+        let ours = UdpSocket::from(socket.try_clone().expect("a duplicate"));
+        let port = ours.local_addr().expect("bound").port();
+        let options = ListenOptions { socket: Some(Arc::clone(&socket)), ..ListenOptions::default() };
+        for wrong in
+            [ListenOptions { port, ..options.clone() }, ListenOptions { host: Some(V4), ..options.clone() }]
+        {
+            let error = wtgram::link::Server::listen(&wrong).err();
+            assert!(
+                matches!(&error, Some(Error::InvalidArgument(what)) if what.contains("no host")),
+                "{error:?}"
+            );
+        }
+        let server = listen_with(&options);
+        assert_eq!(address(&server), ours.local_addr().expect("bound"));
+        let host = if bound.starts_with('[') { "[::1]" } else { "127.0.0.1" };
+        let client = connect(&url_at(host, &server), &trusting(&server)).expect("a session");
+        let accepted = server.accept(soon()).expect("the same");
+        exchange(&client, &accepted);
+        exchange(&accepted, &client);
+        assert_eq!(client.link.remote_address().expect("established").port(), port);
+        server.link.close();
+        wait_closed(&client);
+        let again = ListenOptions {
+            port,
+            host: Some(bound.parse::<SocketAddr>().expect("one").ip()),
+            ..ListenOptions::default()
+        };
+        assert!(matches!(wtgram::link::Server::listen(&again).err(), Some(Error::Io { .. })));
+    }
 }

@@ -27,6 +27,11 @@ class listen_options
     /// UDP port; 0, the default, takes a free one.
     listen_options &port(std::uint16_t value) noexcept { return port_ = value, *this; }
 
+    /// A UDP socket that is bound already, for example by systemd or to a privileged port. Then set no host and no
+    /// port. The server uses a duplicate: the descriptor stays yours, and you may close it when listen has returned.
+    /// The socket becomes non-blocking. Only one server at a time can use it.
+    listen_options &socket_fd(int descriptor) noexcept { return socket_fd_ = descriptor, *this; }
+
     /// Certificate and private key. By default a new self-signed one.
     listen_options &identity(identity_options value) { return identity_ = std::move(value), *this; }
     /// Identity for clients that ask for `server_name` (SNI), a DNS name, for example "game.example" or
@@ -76,6 +81,7 @@ class listen_options
     friend class server;
     std::optional<std::string> host_;
     std::uint16_t port_ = 0;
+    std::optional<int> socket_fd_;
     identity_options identity_;
     std::vector<std::pair<std::string, identity_options>> named_;
     client_certificates client_certificates_ = client_certificates::off;
@@ -111,6 +117,7 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const detail::raw_identity identity(options.identity_);
         if (options.host_) c.host = options.host_->c_str();
         c.port = options.port_;
+        if (options.socket_fd_) c.socket_fd = *options.socket_fd_;
         c.identity = identity.c.identity;
         c.certificate_file = identity.c.certificate_file;
         c.private_key_file = identity.c.private_key_file;

@@ -83,6 +83,7 @@ fn connect_again() -> String {
         ("CERTIFICATE_NAME_MISMATCH", Error::CertificateNameMismatch(text())),
         ("CERTIFICATE_HASH_MISMATCH", Error::CertificateHashMismatch(text())),
         ("TLS", Error::Tls(text())),
+        ("CLIENT_CERTIFICATE", Error::ClientCertificate(text())),
         ("PROTOCOL", Error::Protocol(text())),
         ("UNSUPPORTED", Error::Unsupported),
         ("CLOSED", Error::Closed),
