@@ -120,3 +120,24 @@ fn every_struct_that_can_grow_has_its_three_initializers() {
         assert!(has(&format!("{name}_init")) && has(&format!("{name}_init_sized")), "{name}");
     }
 }
+
+/// An enum that no declaration names is in the header only if `cbindgen.toml` lists it.
+#[test]
+fn every_name_in_a_comment_is_declared() {
+    let header = header();
+    let (mut code, mut comments) = (String::new(), String::new());
+    for (index, part) in header.split("/*").enumerate() {
+        let (comment, rest) = if index == 0 { ("", part) } else { part.split_once("*/").expect("it ends") };
+        comments.push_str(comment);
+        code.push_str(rest);
+    }
+    let names = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let ours = words.filter(|word| word.starts_with("wtgram_") || word.starts_with("WTGRAM_"));
+        ours.map(str::to_owned).collect()
+    };
+    let mut declared = names(&code);
+    declared.insert("WTGRAM_UNKNOWN_STATUS".into()); // a text that a function returns
+    let unknown: Vec<_> = names(&comments).into_iter().filter(|name| !declared.contains(name)).collect();
+    assert_eq!(unknown, [] as [&str; 0]);
+}
