@@ -1871,7 +1871,8 @@ wtgram_status wtgram_session_get_stats(wtgram_session session,
  * A server with `WTGRAM_ADMISSION_REQUESTS` lets the program decide about each client. Call order:
  * `wtgram_server_next_request`, the getters, then `wtgram_request_accept` or
  * `wtgram_request_reject`, and `wtgram_request_free`. The client waits meanwhile, at most for the
- * server's `handshake_timeout_us`. A server that accepts by its rules needs none of this.
+ * server's `handshake_timeout_us`. `WTGRAM_READY_CLOSED` of a request says that it is over. A server
+ * that accepts by its rules needs none of this.
  * @{
  */
 
@@ -4719,7 +4720,7 @@ wtgram_status wtgram_structured_get_stats(wtgram_structured structured,
 
 /** What a poller reports, as bits. */
 typedef enum {
-  /** A server has a session to accept. */
+  /** A server has a session to accept, or a request to answer. */
   WTGRAM_READY_ACCEPT = 1,
   /** There is something to receive. */
   WTGRAM_READY_READABLE = 2,
@@ -4788,8 +4789,8 @@ WTGRAM_MUST_USE wtgram_status wtgram_poller_new(wtgram_poller *poller);
  * Adds an object. If it is ready already, it is reported. An object can be in several pollers.
  *
  * @param poller The poller.
- * @param object The `id` of a server, session, transport, reliability layer, structured transport
- *   or monitor.
+ * @param object The `id` of a server, request, session, transport, reliability layer, structured
+ *   transport or monitor.
  * @param interest Bits of `wtgram_readiness` that the object can have; 0 reports only its end.
  * @param cookie Returned with each event.
  *

@@ -133,7 +133,8 @@ impl Server {
 
 /// A request that the program answers. It is rejected when it is dropped unanswered.
 pub struct Request {
-    link: Arc<requests::Request>,
+    /// The request. A poller can wait for its end.
+    pub link: Arc<requests::Request>,
     server: Arc<link::Server<Session>>,
 }
 

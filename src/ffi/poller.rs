@@ -12,8 +12,8 @@ use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names, types};
 use crate::ffi::boundary::pointer::{deadline, elements_mut, give, invalid};
 use crate::ffi::handles::{
-    wtgram_monitor, wtgram_poller, wtgram_reliability, wtgram_server, wtgram_session, wtgram_structured,
-    wtgram_transport,
+    wtgram_monitor, wtgram_poller, wtgram_reliability, wtgram_request, wtgram_server, wtgram_session,
+    wtgram_structured, wtgram_transport,
 };
 use crate::ffi::status::wtgram_status;
 use crate::poller::{Event, Interest, Poller};
@@ -25,7 +25,7 @@ names!(wtgram_poller => Poller, POLLER);
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum wtgram_readiness {
-    /// A server has a session to accept.
+    /// A server has a session to accept, or a request to answer.
     WTGRAM_READY_ACCEPT = 1,
     /// There is something to receive.
     WTGRAM_READY_READABLE = 2,
@@ -91,8 +91,8 @@ pub unsafe extern "C" fn wtgram_poller_new(poller: *mut wtgram_poller) -> wtgram
 /// Adds an object. If it is ready already, it is reported. An object can be in several pollers.
 ///
 /// @param poller The poller.
-/// @param object The `id` of a server, session, transport, reliability layer, structured transport
-///   or monitor.
+/// @param object The `id` of a server, request, session, transport, reliability layer, structured
+///   transport or monitor.
 /// @param interest Bits of `wtgram_readiness` that the object can have; 0 reports only its end.
 /// @param cookie Returned with each event.
 ///
@@ -235,6 +235,7 @@ fn pollable(object: u64) -> Result<Arc<dyn Pollable>, Failure> {
     }
     match (object >> 56) as u8 {
         types::SERVER => of::<wtgram_server>(object),
+        types::REQUEST => of::<wtgram_request>(object),
         types::SESSION => of::<wtgram_session>(object),
         types::TRANSPORT => of::<wtgram_transport>(object),
         types::RELIABILITY => of::<wtgram_reliability>(object),

@@ -3,7 +3,8 @@
 //! A server with `WTGRAM_ADMISSION_REQUESTS` lets the program decide about each client. Call order:
 //! `wtgram_server_next_request`, the getters, then `wtgram_request_accept` or
 //! `wtgram_request_reject`, and `wtgram_request_free`. The client waits meanwhile, at most for the
-//! server's `handshake_timeout_us`. A server that accepts by its rules needs none of this.
+//! server's `handshake_timeout_us`. `WTGRAM_READY_CLOSED` of a request says that it is over. A server
+//! that accepts by its rules needs none of this.
 
 use std::ffi::c_char;
 
@@ -17,7 +18,7 @@ use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
 use crate::link::h3::connect::{joined, lines};
 
-names!(wtgram_request => Request, REQUEST);
+names!(wtgram_request => Request, REQUEST, polled as |request| &request.link);
 
 /// Waits for the next request. Poll for it with `WTGRAM_READY_ACCEPT`.
 ///

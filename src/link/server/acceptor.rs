@@ -16,7 +16,7 @@ use crate::link::core::{Accepted, Acceptor, Admission, Answer, Asked, RateLimit}
 use crate::link::endpoint;
 use crate::link::h3::{ConnectRequest, subprotocol};
 use crate::link::tls::{certificate_refused_here, is_crypto_error};
-use crate::runtime::readiness::Subscription;
+use crate::runtime::readiness::{Subscription, Watchers};
 use crate::text::readable;
 
 /// Bytes that RFC 9114 section 4.2.2 counts for each field, in addition to name and value.
@@ -168,6 +168,7 @@ impl<T: Send + 'static> Server<T> {
             lane: Arc::clone(&self.lane),
             counters: Arc::clone(&self.counters),
             is_over: AtomicBool::new(false),
+            watchers: Watchers::default(),
         });
         let waits = Waits { request: Arc::downgrade(&request), server: Weak::clone(&self.me) };
         let mut requests = self.requests.lock();

@@ -12,7 +12,9 @@ use crate::link::core::lane::Lane;
 use crate::link::core::session::LinkSession;
 use crate::link::core::{Answer, Command, ConnectionKey};
 use crate::link::h3::{ConnectRequest, subprotocol};
+use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::wait::Deadline;
+use crate::runtime::waiters::Lead;
 
 /// A client's request. It is rejected when it is dropped unanswered.
 pub struct Request {
@@ -28,6 +30,7 @@ pub struct Request {
     pub(super) counters: Arc<Counters>,
     /// Whether it was answered, or its client is gone.
     pub(super) is_over: AtomicBool,
+    pub(super) watchers: Watchers,
 }
 
 impl Request {
@@ -46,9 +49,33 @@ impl Request {
             return Err(Error::Closed);
         }
         self.lane.core().answer(Instant::now(), self.key, answer)?;
-        self.is_over.store(true, Ordering::Release);
+        self.end();
         self.lane.wake();
         Ok(())
+    }
+
+    fn end(&self) {
+        if !self.is_over.swap(true, Ordering::AcqRel) {
+            self.watchers.notify();
+        }
+    }
+}
+
+impl Pollable for Request {
+    fn ready(&self) -> Ready {
+        Ready::CLOSED.when(self.is_over())
+    }
+
+    fn possible(&self) -> Ready {
+        Ready::CLOSED
+    }
+
+    fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
+        self.lane.lane_to_lead()
     }
 }
 
@@ -70,7 +97,7 @@ pub(super) struct Waits<T: Send + 'static> {
 impl<T: Send + 'static> Drop for Waits<T> {
     fn drop(&mut self) {
         let Some(request) = self.request.upgrade() else { return };
-        request.is_over.store(true, Ordering::Release);
+        request.end();
         if let Some(server) = self.server.upgrade() {
             server.requests.lock().retain(|waiting| !Arc::ptr_eq(waiting, &request));
         }

@@ -11,6 +11,7 @@ use wtgram::datagram::session::{Request, Server, Session};
 use wtgram::error::{Error, Result, RetryAfter};
 use wtgram::link::config::{ConnectOptions, Limits, ListenOptions};
 use wtgram::link::server::stats::{HandshakeFailure, Refused};
+use wtgram::poller::{Event, Interest, Poller};
 use wtgram::runtime::readiness::{Pollable, Ready};
 use wtgram::runtime::wait::Deadline;
 
@@ -210,6 +211,40 @@ fn a_request_whose_client_has_gone_or_waited_too_long_is_not_handed_out() {
     assert_eq!(failed[HandshakeFailure::TimedOut as usize], 1);
     assert_eq!(failed[HandshakeFailure::Lost as usize], 1);
     server.link.close();
+}
+
+#[test]
+fn a_poller_reports_that_a_request_is_over() {
+    let server = asking();
+    let poller = Poller::new().expect("a poller");
+    let watch = |request: &Request, cookie| {
+        let interest = Interest { ready: Ready::NONE, one_shot: true };
+        let object = Arc::clone(&request.link);
+        poller.add(cookie, object, interest, cookie).expect("a request can be in a poller");
+    };
+    let reported = |deadline| {
+        let mut events = [Event { object: 0, cookie: 0, ready: Ready::NONE }];
+        poller.wait(&mut events, deadline).map(|_| (events[0].cookie, events[0].ready))
+    };
+    let raw = Raw::client(address(&server));
+    let _control = raw.open_uni(control(OLD_SETTINGS));
+    let _request = raw.open_bi(connect_request("webtransport", "localhost"));
+    let gone = server.next_request(soon()).expect("a request");
+    watch(&gone, 1);
+    assert_eq!(reported(Deadline::Now).err(), Some(Error::WouldBlock));
+    raw.close(0x100);
+    assert_eq!(reported(soon()), Ok((1, Ready::CLOSED)));
+    assert_eq!(gone.reject(404, &[]).err(), Some(Error::Closed));
+    let (client, answered) = ask(&server, "/", &[], &[]);
+    watch(&answered, 2);
+    let _accepted = answered.accept(&[], None).expect("accepted");
+    assert_eq!(reported(soon()), Ok((2, Ready::CLOSED)));
+    client.join().expect("no panic").expect("a session");
+    let (client, kept) = ask(&server, "/", &[], &[]);
+    watch(&kept, 3);
+    server.link.close();
+    assert_eq!(reported(soon()), Ok((3, Ready::CLOSED)));
+    assert!(client.join().expect("no panic").is_err());
 }
 
 #[test]
