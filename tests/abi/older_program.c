@@ -21,6 +21,7 @@ static const int64_t PATIENCE_US = (int64_t)60 * SECOND_US;
 /* The sizes of the first release, in bytes. */
 _Static_assert(sizeof(wtgram_transport_options) == 72, "frozen");
 _Static_assert(sizeof(wtgram_connect_options) == 96, "frozen");
+_Static_assert(sizeof(wtgram_listen_options) == 120, "frozen");
 _Static_assert(sizeof(wtgram_monitor_options) == 72, "frozen");
 _Static_assert(sizeof(wtgram_reliability_stats) == 184, "frozen");
 
@@ -65,7 +66,7 @@ int main(void)
     GUARDED(wtgram_connect_options) connect_options;
     GUARDED(wtgram_monitor_options) monitor_options;
     GUARDED(wtgram_reliability_stats) stats;
-    wtgram_listen_options listen_options;
+    GUARDED(wtgram_listen_options) listen_options;
     wtgram_server server;
     wtgram_session client, accepted;
     wtgram_transport transport;
@@ -79,6 +80,7 @@ int main(void)
 
     memset(&transport_options, GUARD, sizeof transport_options);
     memset(&connect_options, GUARD, sizeof connect_options);
+    memset(&listen_options, GUARD, sizeof listen_options);
     memset(&monitor_options, GUARD, sizeof monitor_options);
     memset(&stats, GUARD, sizeof stats);
 
@@ -87,10 +89,12 @@ int main(void)
     check_guard(transport_options.guard, sizeof transport_options.guard);
     transport_options.value.outgoing_max_datagrams = 7;
 
-    wtgram_listen_options_init(&listen_options);
-    listen_options.host = "127.0.0.1";
-    listen_options.transport = &transport_options.value;
-    CHECK(wtgram_server_listen(&listen_options, &server, NULL, 0) == WTGRAM_OK);
+    wtgram_listen_options_init(&listen_options.value);
+    CHECK(listen_options.value.struct_size == sizeof listen_options.value);
+    check_guard(listen_options.guard, sizeof listen_options.guard);
+    listen_options.value.host = "127.0.0.1";
+    listen_options.value.transport = &transport_options.value;
+    CHECK(wtgram_server_listen(&listen_options.value, &server, NULL, 0) == WTGRAM_OK);
     CHECK(wtgram_server_get_certificate_hash(server, hash) == WTGRAM_OK);
     CHECK(wtgram_server_get_local_port(server, &port) == WTGRAM_OK);
     snprintf(url, sizeof url, "https://127.0.0.1:%u/", (unsigned)port);

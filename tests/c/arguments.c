@@ -13,6 +13,8 @@ static void wrong_struct_sizes(const struct pair *pair)
     wtgram_transport_stats stats;
     wtgram_session_stats session_stats;
     wtgram_close_info info;
+    wtgram_server_limits limits;
+    wtgram_server_stats server_stats;
     TEST("a struct_size of 0, or larger than the library knows, is INVALID_ARGUMENT");
     for (int i = 0; i < 2; i++) {
         size_t size = i == 0 ? 0 : 4096;
@@ -35,6 +37,14 @@ static void wrong_struct_sizes(const struct pair *pair)
         wtgram_close_info_init(&info);
         info.struct_size = size;
         CHECK_STATUS(wtgram_session_wait_closed(pair->client, 0, &info), WTGRAM_ERROR_INVALID_ARGUMENT);
+        wtgram_server_limits_init(&limits);
+        limits.struct_size = size;
+        wtgram_listen_options_init(&listen);
+        listen.limits = &limits;
+        CHECK_STATUS(wtgram_server_listen(&listen, &server, NULL, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
+        wtgram_server_stats_init(&server_stats);
+        server_stats.struct_size = size;
+        CHECK_STATUS(wtgram_server_get_stats(pair->server, &server_stats), WTGRAM_ERROR_INVALID_ARGUMENT);
         wtgram_runtime_options runtime;
         wtgram_runtime_options_init(&runtime);
         runtime.struct_size = size;

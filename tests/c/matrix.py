@@ -20,6 +20,7 @@ LIVE = {
     "wtgram_session": "pair.client",
     "wtgram_transport": "pair.client_datagrams",
     "wtgram_poller": "poller",
+    "wtgram_request": "request",
     "wtgram_reliability": "layer",
     "wtgram_broadcaster": "broadcaster",
     "wtgram_monitor": "monitor",
@@ -30,6 +31,7 @@ FREED = {
     "wtgram_session": "freed_pair.client",
     "wtgram_transport": "freed_pair.client_datagrams",
     "wtgram_poller": "freed_poller",
+    "wtgram_request": "freed_request",
     "wtgram_reliability": "freed_layer",
     "wtgram_broadcaster": "freed_broadcaster",
     "wtgram_monitor": "freed_monitor",
@@ -73,6 +75,8 @@ VALUES = [
     (r"uint32_t code", "0"),
     (r"size_t index", "0"),
     (r"int32_t (level|status)", "0"),
+    (r"uint32_t status", "404"),
+    (r"size_t index", "0"),
     (r"size_t size", "sizeof(size_t)"),
     (r"size_t (count|capacity|limit|arena_capacity|length|\w+_length|\w+_count|\w+_capacity)", "1"),
     (r"const char \*url", "pair.url"),
@@ -217,10 +221,14 @@ def blocks(function, returns_status, parameters, handles, structs):
 
 
 PREAMBLE = r"""/* Written by tests/c/matrix.py from the header; do not edit. */
+#include "blocked.h"
 #include "check.h"
 #include "pair.h"
 
-static struct pair pair, freed_pair;
+static struct pair pair, freed_pair, asking;
+static struct blocked client;
+static wtgram_session client_session;
+static wtgram_request request, freed_request;
 static wtgram_poller poller, freed_poller;
 static wtgram_reliability layer, freed_layer;
 static wtgram_broadcaster broadcaster, freed_broadcaster;
@@ -275,8 +283,37 @@ static bool all_zero(const void *data, size_t length)
 """
 
 EPILOGUE = r"""
+static wtgram_status do_connect(void *argument)
+{
+    static const char *const subprotocols[] = {"1"};
+    wtgram_connect_options connect;
+    (void)argument;
+    wtgram_connect_options_init(&connect);
+    connect.subprotocols = subprotocols;
+    connect.subprotocols_count = 1;
+    return pair_try_connect(&asking, "/", &connect, &client_session, NULL);
+}
+
+/* A server that asks, and the request of a client whose thread waits for the answer. */
+static wtgram_request ask(void)
+{
+    wtgram_request asked;
+    blocked_start(&client, do_connect, NULL);
+    CHECK_OK(wtgram_server_next_request(asking.server, PATIENCE_US, &asked));
+    return asked;
+}
+
 int main(void)
 {
+    wtgram_listen_options listen;
+    wtgram_listen_options_init(&listen);
+    listen.handshake_timeout_us = PATIENCE_US;
+    listen.admission = WTGRAM_ADMISSION_REQUESTS;
+    pair_listen_with(&asking, &listen);
+    freed_request = ask();
+    wtgram_request_free(freed_request);
+    blocked_expect(&client, WTGRAM_ERROR_REJECTED);
+    request = ask();
     pair_open(&freed_pair, NULL);
     CHECK_OK(wtgram_poller_new(&freed_poller));
     CHECK_OK(wtgram_reliability_open_with(freed_pair.client_datagrams, SECOND_US, 3, &freed_layer));
@@ -296,6 +333,12 @@ int main(void)
     CHECK_OK(wtgram_monitor_open(pair.client_datagrams, NULL, &monitor));
     CHECK_OK(wtgram_structured_open_over_session(pair.client, object_types, 1, NULL, &structured_transport));
 CALLS
+    /* The request still waits. */
+    CHECK_OK(wtgram_request_accept(request, NULL, 0, "1", &asking.accepted));
+    blocked_expect(&client, WTGRAM_OK);
+    wtgram_request_free(request);
+    wtgram_session_free(client_session);
+    pair_free(&asking);
     /* Calls with options left out were right ones, and the layer repeats what nobody acknowledges: their datagrams may
      * come at any time. */
     static const char last[] = "the session is as good as new";

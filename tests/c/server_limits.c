@@ -2,28 +2,6 @@
 #include "check.h"
 #include "pair.h"
 
-static wtgram_status client_connect(const struct pair *pair, wtgram_session *client)
-{
-    wtgram_connect_options connect;
-    wtgram_connect_options_init(&connect);
-    connect.timeout_us = PATIENCE_US;
-    connect.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
-    connect.certificate_hashes = pair->hash;
-    connect.certificate_hashes_count = 1;
-    return wtgram_session_connect(pair->url, &connect, client, NULL, 0);
-}
-
-static void listen_with(struct pair *pair, wtgram_listen_options *listen)
-{
-    uint16_t port = 0;
-    memset(pair, 0, sizeof *pair);
-    listen->host = "127.0.0.1";
-    CHECK_OK(wtgram_server_listen(listen, &pair->server, NULL, 0));
-    CHECK_OK(wtgram_server_get_certificate_hash(pair->server, pair->hash));
-    CHECK_OK(wtgram_server_get_local_port(pair->server, &port));
-    snprintf(pair->url, sizeof pair->url, "https://127.0.0.1:%u/test", (unsigned)port);
-}
-
 static void what_arrives_before_accept(void)
 {
     enum { SENT = 20, KEPT = 4 };
@@ -38,8 +16,8 @@ static void what_arrives_before_accept(void)
     transport.incoming_max_datagrams = KEPT;
     wtgram_listen_options_init(&listen);
     listen.transport = &transport;
-    listen_with(&pair, &listen);
-    CHECK_OK(client_connect(&pair, &pair.client));
+    pair_listen_with(&pair, &listen);
+    CHECK_OK(pair_try_connect(&pair, "/", NULL, &pair.client, NULL));
     CHECK_OK(wtgram_session_get_transport(pair.client, &pair.client_datagrams));
     for (uint8_t number = 0; number < SENT; number++)
         CHECK_OK(wtgram_transport_send(pair.client_datagrams, &number, 1, NULL));
@@ -61,9 +39,9 @@ static void what_arrives_before_accept(void)
 /* Connects. Tries again while the backlog is full. */
 static void client_connect_when_there_is_room(const struct pair *pair, wtgram_session *client)
 {
-    wtgram_status status = client_connect(pair, client);
+    wtgram_status status = pair_try_connect(pair, "/", NULL, client, NULL);
     for (int64_t end = now_us() + PATIENCE_US; status == WTGRAM_ERROR_REJECTED && now_us() < end;)
-        status = client_connect(pair, client);
+        status = pair_try_connect(pair, "/", NULL, client, NULL);
     CHECK_OK(status);
 }
 
@@ -76,9 +54,10 @@ static void sessions_that_have_ended(void)
     TEST("clients that connect and leave do not fill the backlog, and are not handed out");
     wtgram_listen_options_init(&listen);
     listen.accept_backlog = BACKLOG;
-    listen_with(&pair, &listen);
-    for (int client = 0; client < BACKLOG; client++) CHECK_OK(client_connect(&pair, &clients[client]));
-    CHECK_STATUS(client_connect(&pair, &pair.client), WTGRAM_ERROR_REJECTED);
+    pair_listen_with(&pair, &listen);
+    for (int client = 0; client < BACKLOG; client++)
+        CHECK_OK(pair_try_connect(&pair, "/", NULL, &clients[client], NULL));
+    CHECK_STATUS(pair_try_connect(&pair, "/", NULL, &pair.client, NULL), WTGRAM_ERROR_REJECTED);
     for (int client = 0; client < BACKLOG; client++) wtgram_session_free(clients[client]);
     for (int client = 0; client < BACKLOG; client++) client_connect_when_there_is_room(&pair, &clients[client]);
     for (int client = 0; client < BACKLOG; client++) {

@@ -16,6 +16,18 @@ static wtgram_status do_accept(void *argument)
     return wtgram_server_accept(*(wtgram_server *)argument, WTGRAM_FOREVER, &session);
 }
 
+static wtgram_status do_next_request(void *argument)
+{
+    wtgram_request request;
+    return wtgram_server_next_request(*(wtgram_server *)argument, WTGRAM_FOREVER, &request);
+}
+
+static wtgram_status do_connect(void *argument)
+{
+    wtgram_session session;
+    return pair_try_connect((const struct pair *)argument, "/", NULL, &session, NULL);
+}
+
 static wtgram_status do_poller_wait(void *argument)
 {
     wtgram_event events[2];
@@ -25,8 +37,10 @@ static wtgram_status do_poller_wait(void *argument)
 
 int main(void)
 {
-    struct pair pair;
-    struct blocked receive, accept, wait;
+    struct pair pair, asking;
+    struct blocked receive, accept, next, connect, wait;
+    wtgram_listen_options listen;
+    wtgram_request request;
     wtgram_poller poller;
     wtgram_runtime_options runtime;
     wtgram_session session;
@@ -49,12 +63,22 @@ int main(void)
     TEST("shutdown closes sessions and servers: blocked calls come back with CLOSED");
     blocked_start(&receive, do_receive, &pair.client_datagrams);
     blocked_start(&accept, do_accept, &pair.server);
+    wtgram_listen_options_init(&listen);
+    listen.handshake_timeout_us = PATIENCE_US;
+    listen.admission = WTGRAM_ADMISSION_REQUESTS;
+    pair_listen_with(&asking, &listen);
+    blocked_start(&connect, do_connect, &asking);
+    CHECK_OK(wtgram_server_next_request(asking.server, PATIENCE_US, &request));
+    blocked_start(&next, do_next_request, &asking.server);
     CHECK_OK(wtgram_poller_new(&poller)); /* without objects */
     blocked_start(&wait, do_poller_wait, &poller);
     CHECK_OK(wtgram_shutdown(PATIENCE_US));
     blocked_expect(&receive, WTGRAM_ERROR_CLOSED);
     blocked_expect(&accept, WTGRAM_ERROR_CLOSED);
+    blocked_expect(&next, WTGRAM_ERROR_CLOSED);
     blocked_expect(&wait, WTGRAM_ERROR_CLOSED);
+    TEST("the client whose request was not answered gets no session");
+    CHECK(pthread_join(connect.thread, NULL) == 0 && connect.status != WTGRAM_OK);
 
     TEST("afterwards every call says CLOSED, free is harmless, and a second shutdown does not hang");
     CHECK_STATUS(wtgram_transport_send(pair.client_datagrams, &byte, 1, NULL), WTGRAM_ERROR_CLOSED);
@@ -63,6 +87,10 @@ int main(void)
     CHECK_STATUS(wtgram_server_accept(pair.server, WTGRAM_FOREVER, &session), WTGRAM_ERROR_CLOSED);
     CHECK_STATUS(wtgram_session_connect(pair.url, NULL, &session, NULL, 0), WTGRAM_ERROR_CLOSED);
     CHECK_STATUS(wtgram_server_listen(NULL, &server, NULL, 0), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_request_accept(request, NULL, 0, NULL, &session), WTGRAM_ERROR_CLOSED);
+    CHECK_STATUS(wtgram_request_reject(request, 404, NULL, 0), WTGRAM_ERROR_CLOSED);
+    wtgram_request_free(request);
+    pair_free(&asking);
     wtgram_poller_free(poller);
     pair_free(&pair);
     wtgram_status status = wtgram_shutdown(SECOND_US);

@@ -3,42 +3,61 @@
 
 #include <time.h>
 
+static const char PATH[] = "/test";
+
+void pair_listen_with(struct pair *pair, wtgram_listen_options *listen)
+{
+    char detail[PAIR_DETAIL] = "";
+    uint16_t port = 0;
+    memset(pair, 0, sizeof *pair);
+    listen->host = "127.0.0.1";
+    wtgram_status status = wtgram_server_listen(listen, &pair->server, detail, sizeof detail);
+    if (status != WTGRAM_OK) fprintf(stderr, "listen: %s\n", detail);
+    CHECK_OK(status);
+    CHECK_OK(wtgram_server_get_certificate_hash(pair->server, pair->hash));
+    CHECK_OK(wtgram_server_get_local_port(pair->server, &port));
+    snprintf(pair->url, sizeof pair->url, "https://127.0.0.1:%u%s", (unsigned)port, PATH);
+}
+
 void pair_listen(struct pair *pair, const struct pair_options *options)
 {
     wtgram_listen_options listen;
-    char detail[256] = "";
-    uint16_t port = 0;
-    memset(pair, 0, sizeof *pair);
     wtgram_listen_options_init(&listen);
-    listen.host = "127.0.0.1";
     listen.handshake_timeout_us = PATIENCE_US;
     if (options != NULL) {
         listen.transport = options->transport;
         listen.connection = options->connection;
     }
-    wtgram_status status = wtgram_server_listen(&listen, &pair->server, detail, sizeof detail);
-    if (status != WTGRAM_OK) fprintf(stderr, "listen: %s\n", detail);
-    CHECK_OK(status);
-    CHECK_OK(wtgram_server_get_certificate_hash(pair->server, pair->hash));
-    CHECK_OK(wtgram_server_get_local_port(pair->server, &port));
-    snprintf(pair->url, sizeof pair->url, "https://127.0.0.1:%u/test", (unsigned)port);
+    pair_listen_with(pair, &listen);
+}
+
+wtgram_status pair_try_connect(const struct pair *pair, const char *path, const wtgram_connect_options *connect,
+                               wtgram_session *client, char *detail)
+{
+    wtgram_connect_options options;
+    char url[1024];
+    int host = (int)(strlen(pair->url) - strlen(PATH));
+    CHECK((size_t)snprintf(url, sizeof url, "%.*s%s", host, pair->url, path) < sizeof url);
+    if (connect != NULL) options = *connect;
+    else wtgram_connect_options_init(&options);
+    options.timeout_us = PATIENCE_US;
+    options.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
+    options.certificate_hashes = pair->hash;
+    options.certificate_hashes_count = 1;
+    return wtgram_session_connect(url, &options, client, detail, detail != NULL ? PAIR_DETAIL : 0);
 }
 
 void pair_connect(const struct pair *pair, const struct pair_options *options, wtgram_session *client,
                   wtgram_session *accepted)
 {
     wtgram_connect_options connect;
-    char detail[256] = "";
+    char detail[PAIR_DETAIL] = "";
     wtgram_connect_options_init(&connect);
-    connect.timeout_us = PATIENCE_US;
-    connect.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
-    connect.certificate_hashes = pair->hash;
-    connect.certificate_hashes_count = 1;
     if (options != NULL) {
         connect.transport = options->transport;
         connect.connection = options->connection;
     }
-    wtgram_status status = wtgram_session_connect(pair->url, &connect, client, detail, sizeof detail);
+    wtgram_status status = pair_try_connect(pair, PATH, &connect, client, detail);
     if (status != WTGRAM_OK) fprintf(stderr, "connect: %s\n", detail);
     CHECK_OK(status);
     CHECK_OK(wtgram_server_accept(pair->server, PATIENCE_US, accepted));

@@ -24,9 +24,16 @@ struct pair_options {
 
 /* Starts only a server: sets pair->server, url and hash; the handles of sessions are zero. */
 void pair_listen(struct pair *pair, const struct pair_options *options);
+/* The same with these options. The host is 127.0.0.1. */
+void pair_listen_with(struct pair *pair, wtgram_listen_options *listen);
 /* Connects one more client to the server of the pair and accepts it. */
 void pair_connect(const struct pair *pair, const struct pair_options *options, wtgram_session *client,
                   wtgram_session *accepted);
+enum { PAIR_DETAIL = 256 };
+/* Connects one more client for this path, and returns the status. It trusts the server of the pair; `connect` says what
+ * else it wants, or is NULL. `detail` has PAIR_DETAIL bytes or is NULL. */
+wtgram_status pair_try_connect(const struct pair *pair, const char *path, const wtgram_connect_options *connect,
+                               wtgram_session *client, char *detail);
 /* Starts a server, connects a client, and gets the transports of both ends. */
 void pair_open(struct pair *pair, const struct pair_options *options);
 /* Frees the three handles, which may be zero or stale. */
