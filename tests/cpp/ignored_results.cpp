@@ -5,7 +5,7 @@
 using namespace std::chrono_literals;
 
 void ignore(const wtgram::transport &datagrams, const wtgram::session &session, const wtgram::server &server,
-            const wtgram::poller &poller, const wtgram::reliability &reliability)
+            const wtgram::poller &poller, const wtgram::reliability &reliability, const wtgram::request &request)
 {
     std::uint8_t buffer[1];
     datagrams.try_send("x"); // warns
@@ -14,6 +14,8 @@ void ignore(const wtgram::transport &datagrams, const wtgram::session &session, 
     datagrams.try_receive(buffer); // warns
     datagrams.try_set_outgoing_max_age(1s); // warns
     server.try_accept(); // warns
+    server.try_next_request(); // warns
+    request.try_accept(); // warns
     reliability.try_send("x"); // warns
     poller.try_add(datagrams, wtgram::readiness::readable); // warns
     wtgram::session::connect("https://localhost/"); // warns
@@ -24,6 +26,7 @@ void ignore(const wtgram::transport &datagrams, const wtgram::session &session, 
     datagrams.try_close();
     session.try_close(1, "done");
     server.try_close();
+    request.try_reject(404);
     poller.try_remove(datagrams);
     poller.try_wake();
     wtgram::shutdown_for(1s);

@@ -45,6 +45,9 @@ inline std::optional<certificate_hash> hash_from_hex(std::string_view text) noex
     return hash;
 }
 
+/// Header fields of a request or a response, in their order: names and values. Names may repeat.
+using header_fields = std::vector<std::pair<std::string, std::string>>;
+
 /// Congestion control algorithms.
 enum class congestion : std::uint32_t {
     cubic = WTGRAM_CONGESTION_CUBIC, ///< CUBIC, RFC 9438. The default.
@@ -158,6 +161,36 @@ namespace detail
 template <class Options> auto pointer_to(const std::optional<Options> &options) noexcept
 {
     return options ? &options->raw() : nullptr;
+}
+
+// Pointers to texts, for C. They are valid as long as the texts.
+inline std::vector<const char *> pointers_to(const std::vector<std::string> &texts)
+{
+    std::vector<const char *> pointers;
+    pointers.reserve(texts.size());
+    for (const std::string &text : texts) pointers.push_back(text.c_str());
+    return pointers;
+}
+
+// Header fields for C. They are valid as long as the fields.
+inline std::vector<wtgram_header> pointers_to(const header_fields &fields)
+{
+    std::vector<wtgram_header> pointers;
+    pointers.reserve(fields.size());
+    for (const auto &[name, value] : fields) pointers.push_back({name.c_str(), value.c_str()});
+    return pointers;
+}
+
+// Header fields from the C interface, which writes each as "name: value" and a line feed.
+inline header_fields fields_of(const std::string &lines)
+{
+    header_fields fields;
+    for (std::size_t begin = 0; begin < lines.size();) {
+        const std::size_t end = lines.find('\n', begin), colon = lines.find(": ", begin);
+        fields.emplace_back(lines.substr(begin, colon - begin), lines.substr(colon + 2, end - colon - 2));
+        begin = end + 1;
+    }
+    return fields;
 }
 
 inline const std::uint8_t *bytes_of(std::string_view text) noexcept

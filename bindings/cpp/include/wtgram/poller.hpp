@@ -11,7 +11,7 @@ namespace wtgram
 /// What a poller reports about an object, as bits that you combine with |.
 enum class readiness : std::uint32_t {
     none = 0, ///< Nothing but the end of the object.
-    accept = WTGRAM_READY_ACCEPT, ///< A server has a session to accept.
+    accept = WTGRAM_READY_ACCEPT, ///< A server has a session to accept, or a request to answer.
     readable = WTGRAM_READY_READABLE, ///< There is something to receive.
     /// The outgoing queue has space for one more datagram of any size, without evicting, rejecting or waiting.
     writable = WTGRAM_READY_WRITABLE,
@@ -69,8 +69,8 @@ class poller : public owner<wtgram_poller, wtgram_poller_free>
         return poller(handle);
     }
 
-    /// Adds a server, session, transport, reliability layer, structured transport or monitor. Its events contain the
-    /// cookie. If it is ready already, it is reported. An object can be in several pollers.
+    /// Adds a server, request, session, transport, reliability layer, structured transport or monitor. Its events
+    /// contain the cookie. If it is ready already, it is reported. An object can be in several pollers.
     template <class Object> void add(const Object &object, readiness what, std::uint64_t cookie = 0) const
     {
         detail::unwrap(try_add(object, what, cookie));

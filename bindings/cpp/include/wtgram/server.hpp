@@ -1,9 +1,11 @@
 /// @file
-/// The server: listens on a UDP port and accepts sessions.
+/// The server: listens on a UDP port, and accepts sessions or asks about requests.
 #ifndef WTGRAM_SERVER_HPP
 #define WTGRAM_SERVER_HPP
 
 #include <wtgram/identity.hpp>
+#include <wtgram/limits.hpp>
+#include <wtgram/request.hpp>
 #include <wtgram/session.hpp>
 
 namespace wtgram
@@ -15,6 +17,15 @@ enum class client_certificates : std::uint32_t {
     /// A client may show one. A client that shows one that is not accepted is refused.
     optional = WTGRAM_CLIENT_CERTIFICATES_OPTIONAL,
     required = WTGRAM_CLIENT_CERTIFICATES_REQUIRED ///< A client that shows none that is accepted is refused.
+};
+
+/// How a server decides about the requests of clients.
+enum class admission : std::uint32_t {
+    /// By its rules: allowed_origins, allowed_authorities, allowed_paths. Sessions are established at once and wait for
+    /// server::accept. The default.
+    rules = WTGRAM_ADMISSION_RULES,
+    /// The program decides: it gets each request from server::next_request.
+    requests = WTGRAM_ADMISSION_REQUESTS,
 };
 
 /// How to listen: address, certificate and limits. The functions return the object, so calls can be chained:
@@ -69,13 +80,38 @@ class listen_options
     listen_options &handshake_timeout(duration value) noexcept { return handshake_timeout_ = value, *this; }
     /// How many established sessions may wait for accept, 1 to 65536. Further clients get HTTP status 503. Default 128.
     listen_options &accept_backlog(std::uint32_t sessions) noexcept { return accept_backlog_ = sessions, *this; }
-    /// Limit of connections, including handshakes in progress. Further clients are refused. 0, the default, sets no
-    /// limit.
+    /// Limit of connections, including handshakes in progress. Further clients are refused. 0 sets no limit. Default
+    /// 16384.
     listen_options &max_sessions(std::uint32_t sessions) noexcept { return max_sessions_ = sessions, *this; }
     /// Options of each connection.
     listen_options &connection(const connection_options &options) { return connection_ = options, *this; }
     /// Options of each session's transport.
     listen_options &transport(const transport_options &options) { return transport_ = options, *this; }
+
+    // Admission.
+    /// Origins of the web pages that may connect, each as scheme, host and port, for example
+    /// "https://example.com:8443"; "*" allows all. Pages of other origins get HTTP status 403. Without any, which is
+    /// the default, pages of the host that the request is for may connect, from any port. (localhost and 127.0.0.1 are
+    /// two hosts.) Clients that send no origin, as programs other than browsers do, are not affected.
+    listen_options &allowed_origins(std::vector<std::string> origins)
+    {
+        return allowed_origins_ = std::move(origins), *this;
+    }
+    /// Hosts that clients may ask for, each with or without a port. Other requests get HTTP status 421. None, the
+    /// default, allows all.
+    listen_options &allowed_authorities(std::vector<std::string> hosts)
+    {
+        return allowed_authorities_ = std::move(hosts), *this;
+    }
+    /// Paths that clients may ask for, without query; with `*` at the end, all that begin like this. Other requests get
+    /// HTTP status 404. None, the default, allows all.
+    listen_options &allowed_paths(std::vector<std::string> paths) { return allowed_paths_ = std::move(paths), *this; }
+    /// Subprotocols that the server speaks, the best first. It picks the first one that the client offers, or none.
+    listen_options &subprotocols(std::vector<std::string> names) { return subprotocols_ = std::move(names), *this; }
+    /// What clients may use up.
+    listen_options &limits(const server_limits &value) { return limits_ = value, *this; }
+    /// Default admission::rules.
+    listen_options &admission(wtgram::admission value) noexcept { return admission_ = value, *this; }
 
   private:
     friend class server;
@@ -90,9 +126,12 @@ class listen_options
     std::optional<std::uint32_t> accept_backlog_, max_sessions_;
     std::optional<connection_options> connection_;
     std::optional<transport_options> transport_;
+    std::vector<std::string> allowed_origins_, allowed_authorities_, allowed_paths_, subprotocols_;
+    std::optional<server_limits> limits_;
+    wtgram::admission admission_ = wtgram::admission::rules;
 };
 
-/// A server: listens on a UDP port and accepts sessions.
+/// A server: listens on a UDP port, and accepts sessions or asks about requests (admission).
 ///
 /// At the end of its life it closes the port and all its sessions with code 0. Session objects stay valid until you
 /// destroy them.
@@ -107,7 +146,7 @@ class server : public owner<wtgram_server, wtgram_server_free>
         detail_text detail;
         return detail::unwrap(try_listen(options, &detail), detail.c_str());
     }
-    /// `detail`, if given, gets a sentence that explains a failure. If there is no memory for the list of names, the
+    /// `detail`, if given, gets a sentence that explains a failure. If there is no memory for the lists of names, the
     /// program ends, as in every noexcept function.
     [[nodiscard]] static expected<server> try_listen(const listen_options &options = {},
                                                      detail_text *detail = nullptr) noexcept
@@ -146,6 +185,20 @@ class server : public owner<wtgram_server, wtgram_server_free>
         if (options.max_sessions_) c.max_sessions = *options.max_sessions_;
         c.connection = detail::pointer_to(options.connection_);
         c.transport = detail::pointer_to(options.transport_);
+        const auto origins = detail::pointers_to(options.allowed_origins_);
+        const auto authorities = detail::pointers_to(options.allowed_authorities_);
+        const auto paths = detail::pointers_to(options.allowed_paths_);
+        const auto subprotocols = detail::pointers_to(options.subprotocols_);
+        c.allowed_origins = origins.data();
+        c.allowed_origins_count = origins.size();
+        c.allowed_authorities = authorities.data();
+        c.allowed_authorities_count = authorities.size();
+        c.allowed_paths = paths.data();
+        c.allowed_paths_count = paths.size();
+        c.subprotocols = subprotocols.data();
+        c.subprotocols_count = subprotocols.size();
+        c.limits = detail::pointer_to(options.limits_);
+        c.admission = static_cast<std::uint32_t>(options.admission_);
         wtgram_server handle{};
         const wtgram_status status = wtgram_server_listen(&c, &handle, detail != nullptr ? detail->data() : nullptr,
                                                           detail != nullptr ? detail_text::capacity : 0);
@@ -164,6 +217,34 @@ class server : public owner<wtgram_server, wtgram_server_free>
         const wtgram_status status = wtgram_server_accept(handle_, timeout.count(), &handle);
         if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
         return session(handle);
+    }
+    /// Waits for the next request, if the server has admission::requests. Answer it with request::accept or
+    /// request::reject. At most listen_options::accept_backlog requests wait; further clients get HTTP status 503.
+    request next_request(duration timeout = forever) const { return detail::unwrap(next_request_for(timeout)); }
+    [[nodiscard]] expected<request> try_next_request() const noexcept { return next_request_for(duration::zero()); }
+    [[nodiscard]] expected<request> next_request_for(duration timeout) const noexcept
+    {
+        wtgram_request handle{};
+        const wtgram_status status = wtgram_server_next_request(handle_, timeout.count(), &handle);
+        if (status != WTGRAM_OK) return unexpected(detail::code_of(status));
+        return request(handle);
+    }
+    /// What the server has counted since it listens: connections, sessions, and refusals by their reason.
+    server_stats stats() const { return detail::unwrap(try_stats()); }
+    [[nodiscard]] expected<server_stats> try_stats() const noexcept
+    {
+        server_stats stats;
+        const wtgram_status status = wtgram_server_get_stats(handle_, &stats);
+        return detail::result(status, stats);
+    }
+    /// The same as OpenMetrics 1.0 text for Prometheus, labelled with the address of the server. Serve it as
+    /// `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+    std::string prometheus() const { return detail::unwrap(try_prometheus()); }
+    [[nodiscard]] expected<std::string> try_prometheus() const noexcept
+    {
+        return detail::try_read_text([this](char *buffer, std::size_t capacity, std::size_t *length) {
+            return wtgram_server_get_prometheus(handle_, buffer, capacity, length);
+        });
     }
     /// Address of the server, for example "127.0.0.1:4433" or "[::]:4433".
     std::string local_address() const { return detail::unwrap(try_local_address()); }

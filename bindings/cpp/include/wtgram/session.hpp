@@ -42,6 +42,8 @@ class connect_options
     {
         return headers_.emplace_back(std::move(name), std::move(value)), *this;
     }
+    /// Subprotocols to offer, the best first. session::subprotocol() says which one the server picked.
+    connect_options &subprotocols(std::vector<std::string> names) { return subprotocols_ = std::move(names), *this; }
     /// Local IP address to send from; by default the system chooses.
     connect_options &bind_host(std::string address) { return bind_host_ = std::move(address), *this; }
     /// Options of the connection.
@@ -57,7 +59,8 @@ class connect_options
     std::optional<duration> timeout_;
     std::optional<std::string> ca_file_, ca_pem_, bind_host_;
     std::vector<std::uint8_t> hashes_;
-    std::vector<std::pair<std::string, std::string>> headers_;
+    header_fields headers_;
+    std::vector<std::string> subprotocols_;
     std::optional<identity_options> identity_;
     std::optional<connection_options> connection_;
     std::optional<transport_options> transport_;
@@ -204,11 +207,41 @@ class session : public owner<wtgram_session, wtgram_session_free>
     }
     /// Path of the request with its query, for example "/room?name=a".
     std::string path() const { return detail::unwrap(try_path()); }
+    /// Host that the request is for, with its port if that is not 443.
+    std::string authority() const { return detail::unwrap(try_authority()); }
+    /// Origin of the request, for example "https://example.com". Empty if the client sent none, as programs other than
+    /// browsers do.
+    std::string origin() const { return detail::unwrap(try_origin()); }
+    /// Value of a header field that the peer sent: in its request on a server, in its response on a client. Several
+    /// fields of one name are joined with ", ". Empty if there is none.
+    std::string header(const std::string &name) const { return detail::unwrap(try_header(name)); }
+    /// All header fields that the peer sent, in their order, with names in lower case.
+    header_fields headers() const { return detail::unwrap(try_headers()); }
+    /// The subprotocol that the server picked. Empty if it picked none.
+    std::string subprotocol() const { return detail::unwrap(try_subprotocol()); }
     /// Current address of the peer. It changes when the peer changes its network.
     std::string remote_address() const { return detail::unwrap(try_remote_address()); }
     /// Local address. The IP address is 0.0.0.0 or [::] if the system does not report it.
     std::string local_address() const { return detail::unwrap(try_local_address()); }
     [[nodiscard]] expected<std::string> try_path() const noexcept { return text(wtgram_session_get_path); }
+    [[nodiscard]] expected<std::string> try_authority() const noexcept { return text(wtgram_session_get_authority); }
+    [[nodiscard]] expected<std::string> try_origin() const noexcept { return text(wtgram_session_get_origin); }
+    [[nodiscard]] expected<std::string> try_header(const std::string &name) const noexcept
+    {
+        return detail::try_read_text([&](char *buffer, std::size_t capacity, std::size_t *length) {
+            return wtgram_session_get_header(handle_, name.c_str(), buffer, capacity, length);
+        });
+    }
+    [[nodiscard]] expected<header_fields> try_headers() const noexcept
+    {
+        const expected<std::string> lines = text(wtgram_session_get_headers);
+        if (!lines) return unexpected(lines.error());
+        return detail::fields_of(*lines);
+    }
+    [[nodiscard]] expected<std::string> try_subprotocol() const noexcept
+    {
+        return text(wtgram_session_get_subprotocol);
+    }
     [[nodiscard]] expected<std::string> try_remote_address() const noexcept
     {
         return text(wtgram_session_get_remote_address);
@@ -303,9 +336,8 @@ class session : public owner<wtgram_session, wtgram_session_free>
     {
         wtgram_connect_options c;
         wtgram_connect_options_init(&c);
-        std::vector<wtgram_header> headers;
-        headers.reserve(options.headers_.size());
-        for (const auto &[name, value] : options.headers_) headers.push_back({name.c_str(), value.c_str()});
+        const std::vector<wtgram_header> headers = detail::pointers_to(options.headers_);
+        const std::vector<const char *> subprotocols = detail::pointers_to(options.subprotocols_);
         if (options.trust_) c.trust = *options.trust_;
         if (options.timeout_) c.timeout_us = options.timeout_->count();
         if (options.ca_file_) c.ca_file = options.ca_file_->c_str();
@@ -317,6 +349,8 @@ class session : public owner<wtgram_session, wtgram_session_free>
         c.certificate_hashes_count = options.hashes_.size() / WTGRAM_CERTIFICATE_HASH_LENGTH;
         c.headers = headers.data();
         c.headers_count = headers.size();
+        c.subprotocols = subprotocols.data();
+        c.subprotocols_count = subprotocols.size();
         if (options.bind_host_) c.bind_host = options.bind_host_->c_str();
         c.connection = detail::pointer_to(options.connection_);
         c.transport = detail::pointer_to(options.transport_);

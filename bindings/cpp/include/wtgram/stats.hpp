@@ -18,6 +18,14 @@ struct session_stats : wtgram_session_stats {
     duration min_rtt() const noexcept { return duration(min_rtt_us); }
 };
 
+/// What a server has counted since it listens; wtgram_server_stats describes the fields.
+struct server_stats : wtgram_server_stats {
+    server_stats() noexcept { wtgram_server_stats_init(this); }
+    /// Time from the first packet of a client to its session, summed over all sessions.
+    duration handshake_time() const noexcept { return duration(handshake_time_us); }
+    duration longest_handshake() const noexcept { return duration(longest_handshake_us); }
+};
+
 /// Statistics of a transport, as one snapshot; wtgram_transport_stats describes the fields.
 struct transport_stats : wtgram_transport_stats {
     transport_stats() noexcept { wtgram_transport_stats_init(this); }

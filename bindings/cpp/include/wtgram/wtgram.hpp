@@ -26,10 +26,12 @@
 #include <wtgram/heartbeat.hpp>
 #include <wtgram/identity.hpp>
 #include <wtgram/library.hpp>
+#include <wtgram/limits.hpp>
 #include <wtgram/monitor.hpp>
 #include <wtgram/options.hpp>
 #include <wtgram/poller.hpp>
 #include <wtgram/reliability.hpp>
+#include <wtgram/request.hpp>
 #include <wtgram/serializer.hpp>
 #include <wtgram/server.hpp>
 #include <wtgram/session.hpp>
