@@ -118,7 +118,8 @@ static inline const char *bridge_next(const char **texts)
 static inline int32_t bridge_connect_start(const char *url, const wtgram_connect_options *tls, int64_t timeout_us,
                                            uint32_t trust, const char *ca_file, const uint8_t *ca_pem,
                                            size_t ca_pem_length, const uint8_t *hashes, size_t hashes_count,
-                                           const char *header_texts, size_t headers_count, const char *bind_host,
+                                           const char *header_texts, size_t headers_count, char **subprotocols,
+                                           size_t subprotocols_count, const char *bind_host,
                                            const wtgram_connection_options *connection,
                                            const wtgram_transport_options *transport, wtgram_session *session,
                                            char *detail, size_t detail_capacity)
@@ -142,6 +143,8 @@ static inline int32_t bridge_connect_start(const char *url, const wtgram_connect
     options.certificate_hashes_count = hashes_count;
     options.headers = headers;
     options.headers_count = headers_count;
+    options.subprotocols = (const char *const *)subprotocols;
+    options.subprotocols_count = subprotocols_count;
     options.bind_host = bind_host;
     options.connection = connection;
     options.transport = transport;
@@ -150,19 +153,20 @@ static inline int32_t bridge_connect_start(const char *url, const wtgram_connect
     return status;
 }
 
-/* `tls` has the identities; the other parameters replace its other fields. */
-static inline int32_t bridge_listen(const char *host, uint32_t port, const wtgram_listen_options *tls,
-                                    int64_t handshake_timeout_us, uint32_t accept_backlog, uint32_t max_sessions,
+/* `given` has the fields that refer to lists; the other parameters replace its other fields. A negative `max_sessions`
+ * is the default. */
+static inline int32_t bridge_listen(const char *host, uint32_t port, const wtgram_listen_options *given,
+                                    int64_t handshake_timeout_us, uint32_t accept_backlog, int64_t max_sessions,
                                     const wtgram_connection_options *connection,
                                     const wtgram_transport_options *transport, int socket_fd, wtgram_server *server,
                                     char *detail, size_t detail_capacity)
 {
-    wtgram_listen_options options = *tls;
+    wtgram_listen_options options = *given;
     options.host = host;
     options.port = port;
     if (handshake_timeout_us != 0) options.handshake_timeout_us = handshake_timeout_us;
     if (accept_backlog > 0) options.accept_backlog = accept_backlog;
-    options.max_sessions = max_sessions;
+    if (max_sessions >= 0) options.max_sessions = (uint32_t)max_sessions;
     options.connection = connection;
     options.transport = transport;
     options.socket_fd = socket_fd; /* -1: none */

@@ -70,12 +70,18 @@ func startToConnect(url string, config *dialConfig) (handle C.wtgram_session, er
 		return handle, err
 	}
 	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
+	var pinner runtime.Pinner
+	defer pinner.Unpin()
+	subprotocols, subprotocolCount, err := pinnedTexts(&pinner, config.subprotocols)
+	if err != nil {
+		return handle, err
+	}
 	detail := make([]byte, 256)
 	starting.Lock()
 	status := C.bridge_connect_start(text(0), &tls, inMicroseconds(config.timeout), C.uint32_t(config.trust), text(1),
 		(*C.uint8_t)(pointer(config.caPEM)), C.size_t(len(config.caPEM)),
 		(*C.uint8_t)(pointer(config.hashes)), C.size_t(len(config.hashes)/C.WTGRAM_CERTIFICATE_HASH_LENGTH),
-		text(3), C.size_t(len(config.headers)/2), text(2), &config.connection, &config.transport, &handle,
+		text(3), C.size_t(len(config.headers)/2), subprotocols, subprotocolCount, text(2), &config.connection, &config.transport, &handle,
 		(*C.char)(pointer(detail)), C.size_t(len(detail)))
 	starting.Unlock()
 	if status != C.WTGRAM_OK {

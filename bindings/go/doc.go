@@ -46,6 +46,15 @@
 // change that. wtgram_static links the static archive, which pkg-config finds, too. wtgram_dev
 // takes header and library from the source tree of this package.
 //
+// # Who may connect
+//
+// By default a [Server] refuses web pages of other hosts, and accepts everybody else, within
+// [ServerLimits]. [WithAllowedOrigins], [WithAllowedAuthorities] and [WithAllowedPaths] are its rules.
+// A program that decides by itself opens the server with [WithRequests]. It then calls
+// [Server.NextRequest], and answers each [Request]. Or it calls [Server.Serve] with an http.Handler,
+// such as an http.ServeMux with middleware, in which [Upgrade] accepts a request. [Server.Stats]
+// counts each refusal by its reason.
+//
 // # Sending
 //
 // Sending queues a datagram and does not wait. [QueueOptions] limit the queue and say what happens

@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -283,4 +284,57 @@ func ExampleStructured() {
 		fmt.Println(value.X, value.Y)
 	}
 	// Output: 1.5 2
+}
+
+// A server whose handlers are those of net/http: a mux chooses the room, and middleware checks the
+// token.
+func ExampleUpgrade() {
+	ctx := context.Background()
+	server, err := wtgram.Listen("127.0.0.1:0", wtgram.WithRequests())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/rooms/{room}", func(w http.ResponseWriter, r *http.Request) {
+		session, err := wtgram.Upgrade(w, r, "chat-v2", "chat-v1")
+		if err != nil {
+			return // Upgrade has answered
+		}
+		_ = session.SendDatagram([]byte("welcome to " + r.PathValue("room")))
+	})
+	withToken := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			http.Error(w, "a token is missing", http.StatusUnauthorized)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+	go server.Serve(ctx, withToken)
+
+	hash, err := server.CertificateHash()
+	if err != nil {
+		log.Fatal(err)
+	}
+	url := fmt.Sprintf("https://%s/rooms/green", server.Addr())
+	_, err = wtgram.Dial(ctx, url, wtgram.WithCertificateHash(hash))
+	fmt.Println(errors.Is(err, wtgram.ErrRejected))
+	session, err := wtgram.Dial(ctx, url, wtgram.WithCertificateHash(hash),
+		wtgram.WithHeader("Authorization", "Bearer secret"), wtgram.WithSubprotocols("chat-v1"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	data, err := session.ReceiveDatagram(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	subprotocol, err := session.Subprotocol()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s (%s)\n", data, subprotocol)
+	// Output:
+	// true
+	// welcome to green (chat-v1)
 }

@@ -17,10 +17,14 @@ var notNeeded = map[string]string{
 	"wtgram_reliability_open_over_session": "the same as over the transport",
 	"wtgram_reliability_receive":           "Receive waits in Go, and tries",
 	"wtgram_reliability_try_send":          "wtgram_reliability_send with no time to wait",
+	"wtgram_request_get_header":            "Header has all of them",
+	"wtgram_request_get_origin":            "it is in the header",
+	"wtgram_request_get_query":             "it is a part of the path",
 	"wtgram_server_close":                  "wtgram_server_close_with with code 0",
 	"wtgram_server_get_local_port":         "Addr has it",
 	"wtgram_session_connect":               "Dial starts, and waits in Go",
 	"wtgram_session_drain_and_close":       "DrainAndClose starts it, and waits in Go",
+	"wtgram_session_get_header":            "Header has all of them",
 	"wtgram_session_wait_closed":           "Context is done",
 	"wtgram_structured_receive":            "Receive waits in Go, and tries",
 	"wtgram_structured_try_send":           "wtgram_structured_send with no time to wait",
@@ -84,7 +88,10 @@ var unusedFields = map[string]string{
 
 func TestEveryFieldOfTheHeadersStructsIsSetOrRead(t *testing.T) {
 	header := withoutComments(must[[]byte](t)(os.ReadFile("../../include/wtgram.h")))
-	used := source(t)
+	used := make(map[string]bool)
+	for _, name := range regexp.MustCompile(`\.(\w+)|\b(\w+):`).FindAllStringSubmatch(source(t), -1) {
+		used[name[1]+name[2]] = true
+	}
 	structs := regexp.MustCompile(`(?s)typedef struct \{([^}]*)\} (wtgram_\w+);`).FindAllStringSubmatch(header, -1)
 	if len(structs) < 30 {
 		t.Fatalf("only %d structs found", len(structs))
@@ -95,7 +102,7 @@ func TestEveryFieldOfTheHeadersStructsIsSetOrRead(t *testing.T) {
 			if _, excused := unusedFields[one[2]+"."+name]; excused || name == "struct_size" || strings.HasPrefix(name, "reserved") {
 				continue
 			}
-			if !regexp.MustCompile(`\.` + name + `\b|\b` + name + `:`).MatchString(used) {
+			if !used[name] {
 				t.Errorf("%s.%s is neither set nor read", one[2], name)
 			}
 		}

@@ -5,7 +5,10 @@ import "C"
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"unsafe"
 )
@@ -65,4 +68,46 @@ func pinnedArray[T any](pinner *runtime.Pinner, elements []T) (*T, C.size_t) {
 	}
 	pinner.Pin(&elements[0])
 	return &elements[0], C.size_t(len(elements))
+}
+
+// pinnedTexts is pinnedText for several strings. Each ends with a NUL, also an empty one.
+func pinnedTexts(pinner *runtime.Pinner, values []string) (**C.char, C.size_t, error) {
+	elements := make([]*C.char, len(values))
+	for i, value := range values {
+		text, err := texts(value)
+		if err != nil {
+			return nil, 0, err
+		}
+		pinner.Pin(pointer(text))
+		elements[i] = (*C.char)(pointer(text))
+	}
+	array, count := pinnedArray(pinner, elements)
+	return array, count, nil
+}
+
+// pinnedHeader is pinnedText for header fields, sorted by name, with the values of a name in order.
+func pinnedHeader(pinner *runtime.Pinner, header http.Header) (*C.wtgram_header, C.size_t, error) {
+	var elements []C.wtgram_header
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		for _, value := range header[name] {
+			field, _, err := pinnedTexts(pinner, []string{name, value})
+			if err != nil {
+				return nil, 0, err
+			}
+			both := unsafe.Slice(field, 2)
+			elements = append(elements, C.wtgram_header{name: both[0], value: both[1]})
+		}
+	}
+	array, count := pinnedArray(pinner, elements)
+	return array, count, nil
+}
+
+// headerOf returns the header fields that the library wrote, each as "name: value" and a line feed.
+func headerOf(lines string) http.Header {
+	header := make(http.Header)
+	for line := range strings.Lines(lines) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		header.Add(name, value)
+	}
+	return header
 }

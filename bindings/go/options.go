@@ -41,9 +41,10 @@ type QueueOptions struct {
 }
 
 type commonConfig struct {
-	identity   *Identity
-	connection C.wtgram_connection_options
-	transport  C.wtgram_transport_options
+	identity     *Identity
+	connection   C.wtgram_connection_options
+	transport    C.wtgram_transport_options
+	subprotocols []string
 }
 
 func (c *commonConfig) init() {
@@ -62,13 +63,15 @@ type dialConfig struct {
 
 type listenConfig struct {
 	commonConfig
-	named                      []namedIdentity
-	clientCertificates         ClientCertificates
-	clientCAFile               string
-	clientCAPEM                []byte
-	handshakeTimeout           time.Duration
-	acceptBacklog, maxSessions uint32
-	socket                     *os.File
+	named              []namedIdentity
+	clientCertificates ClientCertificates
+	clientCAFile       string
+	clientCAPEM        []byte
+	handshakeTimeout   time.Duration
+	acceptBacklog      uint32
+	maxSessions        int64 // negative: the default
+	socket             *os.File
+	admissionConfig
 }
 
 // DialOption is an option of Dial.
@@ -192,9 +195,10 @@ func WithAcceptBacklog(sessions uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.acceptBacklog = sessions })
 }
 
-// WithMaxSessions limits the number of sessions of the server; 0 means no limit.
+// WithMaxSessions limits the number of connections of the server, including handshakes in progress
+// (default 16384); 0 means no limit.
 func WithMaxSessions(sessions uint32) ListenOption {
-	return listenOption(func(c *listenConfig) { c.maxSessions = sessions })
+	return listenOption(func(c *listenConfig) { c.maxSessions = int64(sessions) })
 }
 
 // WithSocket lets the server use a UDP socket that is bound already, for example by systemd

@@ -103,11 +103,13 @@ func TestAThousandWaitersOfOneObjectHoldNoThreads(t *testing.T) {
 	values := must[*wtgram.Structured](t)(other.OpenStructured(registry(t), wtgram.StructuredOptions{}))
 	sender := must[*wtgram.Structured](t)(one.OpenStructured(registry(t), wtgram.StructuredOptions{}))
 	server, url, hash := listen(t)
+	asking, _ := clientOf(t, wtgram.WithRequests())
 	for name, wait := range map[string]wait{
 		"messages": receivingMessages(accepted),
 		"outcomes": func(ctx context.Context) error { _, err := client.NextOutcome(ctx); return err },
 		"values":   receivingValues(values),
 		"sessions": func(ctx context.Context) error { _, err := server.Accept(ctx); return err },
+		"requests": func(ctx context.Context) error { _, err := asking.NextRequest(ctx); return err },
 	} {
 		t.Run(name, func(t *testing.T) { blockAll(t, wait) })
 	}

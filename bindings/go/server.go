@@ -44,7 +44,7 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var config listenConfig
+	config := listenConfig{maxSessions: -1}
 	config.init()
 	for _, o := range options {
 		o.listen(&config)
@@ -59,17 +59,20 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	}
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
-	var tls C.wtgram_listen_options
-	C.wtgram_listen_options_init(&tls)
-	if err := config.setTLS(&pinner, &tls); err != nil {
+	var given C.wtgram_listen_options
+	C.wtgram_listen_options_init(&given)
+	if err := config.setTLS(&pinner, &given); err != nil {
+		return nil, err
+	}
+	if err := config.setAdmission(&pinner, &given); err != nil {
 		return nil, err
 	}
 	detail := make([]byte, 256)
 	l := &listener{pump: p, sessions: make(map[*session]struct{})}
 	var status C.int32_t
 	if err := withDescriptor(config.socket, func(socket C.int) {
-		status = C.bridge_listen((*C.char)(pointer(hostText)), C.uint32_t(port), &tls, inMicroseconds(config.handshakeTimeout),
-			C.uint32_t(config.acceptBacklog), C.uint32_t(config.maxSessions), &config.connection, &config.transport, socket,
+		status = C.bridge_listen((*C.char)(pointer(hostText)), C.uint32_t(port), &given, inMicroseconds(config.handshakeTimeout),
+			C.uint32_t(config.acceptBacklog), C.int64_t(config.maxSessions), &config.connection, &config.transport, socket,
 			&l.handle.h, (*C.char)(pointer(detail)), C.size_t(len(detail)))
 	}); err != nil {
 		return nil, fmt.Errorf("wtgram: listen: %w (%w)", err, ErrInvalidArgument)
@@ -133,7 +136,8 @@ func udpAddress(text string) net.Addr {
 
 func (l *listener) ready(what uint32) { l.accept.ready(what) }
 
-// Accept waits for the next session, and returns it. It returns ErrClosed if the server is closed.
+// Accept waits for the next session, and returns it. It returns ErrClosed if the server is closed,
+// and ErrInvalidState if the server was opened with WithRequests.
 func (s *Server) Accept(ctx context.Context) (*Session, error) {
 	defer runtime.KeepAlive(s)
 	var session *Session

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"runtime"
 	"sync"
 	"time"
@@ -303,16 +304,61 @@ func (s *Session) ID() (uint64, error) {
 	return uint64(id), nil
 }
 
-// Path returns the path of the session's URL.
+// Path returns the path of the request with its query, for example "/room?name=a".
 func (s *Session) Path() (string, error) {
 	defer runtime.KeepAlive(s)
-	path, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
-		return Status(C.wtgram_session_get_path(s.handle.get(), text, capacity, length))
+	return s.text(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
+		return C.wtgram_session_get_path(s.handle.get(), text, capacity, length)
+	})
+}
+
+// Authority returns the host that the request is for, with its port if that is not 443.
+func (s *Session) Authority() (string, error) {
+	defer runtime.KeepAlive(s)
+	return s.text(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
+		return C.wtgram_session_get_authority(s.handle.get(), text, capacity, length)
+	})
+}
+
+// Origin returns the origin of the request, for example "https://example.com". It is empty if the
+// client sent none, as programs other than browsers do.
+func (s *Session) Origin() (string, error) {
+	defer runtime.KeepAlive(s)
+	return s.text(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
+		return C.wtgram_session_get_origin(s.handle.get(), text, capacity, length)
+	})
+}
+
+// Header returns the header fields that the peer sent: in its request on a server, in its response
+// on a client.
+func (s *Session) Header() (http.Header, error) {
+	defer runtime.KeepAlive(s)
+	lines, err := s.text(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
+		return C.wtgram_session_get_headers(s.handle.get(), text, capacity, length)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return headerOf(lines), nil
+}
+
+// Subprotocol returns the subprotocol that the server picked. It is empty if it picked none.
+func (s *Session) Subprotocol() (string, error) {
+	defer runtime.KeepAlive(s)
+	return s.text(func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status {
+		return C.wtgram_session_get_subprotocol(s.handle.get(), text, capacity, length)
+	})
+}
+
+// text is readText for what belongs to the session.
+func (s *session) text(read func(text *C.char, capacity C.size_t, length *C.size_t) C.wtgram_status) (string, error) {
+	text, err := readText(func(text *C.char, capacity C.size_t, length *C.size_t) Status {
+		return Status(read(text, capacity, length))
 	})
 	if err != nil {
 		return "", s.failure(err.(Status))
 	}
-	return path, nil
+	return text, nil
 }
 
 // SessionStats are statistics of the session's connection.
