@@ -660,6 +660,17 @@ static inline void wtgram_server_limits_init(wtgram_server_limits *limits)
 /** Length of a certificate hash (SHA-256), in bytes. */
 #define WTGRAM_CERTIFICATE_HASH_LENGTH 32
 
+/** How a server decides about the requests of clients. */
+typedef enum {
+  /**
+   * By its rules: `allowed_origins`, `allowed_authorities`, `allowed_paths`. Sessions are
+   * established at once and wait for `wtgram_server_accept`. The default.
+   */
+  WTGRAM_ADMISSION_RULES = 0,
+  /** The program decides: it gets each request from `wtgram_server_next_request`. */
+  WTGRAM_ADMISSION_REQUESTS = 1,
+} wtgram_admission;
+
 /** Options of a server. */
 typedef struct {
   /** Size of this struct, set by `wtgram_listen_options_init`. */

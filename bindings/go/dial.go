@@ -70,8 +70,6 @@ func startToConnect(url string, config *dialConfig) (handle C.wtgram_session, er
 		return handle, err
 	}
 	text := func(i int) *C.char { return (*C.char)(pointer(arguments[i])) }
-	var pinner runtime.Pinner
-	defer pinner.Unpin()
 	subprotocols, subprotocolCount, err := pinnedTexts(&pinner, config.subprotocols)
 	if err != nil {
 		return handle, err
