@@ -583,8 +583,8 @@ typedef struct {
 /**
  * @name Limits of a server
  * What the clients of a server may use up. The defaults suit a server on the internet, and leave
- * enough for many clients behind one address (carrier NAT). Each refusal is counted by its reason in
- * `wtgram_server_stats`.
+ * enough for many clients behind one address (carrier NAT). Each refusal is counted by its reason
+ * in `wtgram_server_stats`.
  * @{
  */
 
@@ -1882,8 +1882,9 @@ wtgram_status wtgram_session_get_stats(wtgram_session session,
  * A server with `WTGRAM_ADMISSION_REQUESTS` lets the program decide about each client. Call order:
  * `wtgram_server_next_request`, the getters, then `wtgram_request_accept` or
  * `wtgram_request_reject`, and `wtgram_request_free`. The client waits meanwhile, at most for the
- * server's `handshake_timeout_us`. `WTGRAM_READY_CLOSED` of a request says that it is over. A server
- * that accepts by its rules needs none of this.
+ * server's `handshake_timeout_us`. A poller reports `WTGRAM_READY_CLOSED` for a request that is
+ * over: it was answered, the client has gone, or this time is over. A server that accepts by its
+ * rules needs none of this.
  * @{
  */
 

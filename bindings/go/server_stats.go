@@ -24,6 +24,7 @@ type ServerStats struct {
 	RefusedPathLength, RefusedHeaders, RefusedBacklog uint64
 	// Requests that the program rejected, or left unanswered.
 	RefusedProgram uint64
+	RefusedStopped uint64 // connections and requests after StopListening
 
 	// Handshakes that failed: they took too long; TLS failed, for example because the client does not
 	// trust the certificate; the client closed the connection or was lost; it broke the protocol or
@@ -55,7 +56,7 @@ func (s *Server) Stats() (ServerStats, error) {
 		RefusedOrigin: uint64(c.refused_origin), RefusedAuthority: uint64(c.refused_authority),
 		RefusedPath: uint64(c.refused_path), RefusedPathLength: uint64(c.refused_path_length),
 		RefusedHeaders: uint64(c.refused_headers), RefusedBacklog: uint64(c.refused_backlog),
-		RefusedProgram: uint64(c.refused_program),
+		RefusedProgram: uint64(c.refused_program), RefusedStopped: uint64(c.refused_stopped),
 		FailedTimedOut: uint64(c.failed_timed_out), FailedTLS: uint64(c.failed_tls), FailedLost: uint64(c.failed_lost),
 		FailedProtocol: uint64(c.failed_protocol), FailedEvicted: uint64(c.failed_evicted),
 		HandshakeTime: microseconds(c.handshake_time_us), LongestHandshake: microseconds(c.longest_handshake_us),

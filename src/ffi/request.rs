@@ -3,8 +3,9 @@
 //! A server with `WTGRAM_ADMISSION_REQUESTS` lets the program decide about each client. Call order:
 //! `wtgram_server_next_request`, the getters, then `wtgram_request_accept` or
 //! `wtgram_request_reject`, and `wtgram_request_free`. The client waits meanwhile, at most for the
-//! server's `handshake_timeout_us`. `WTGRAM_READY_CLOSED` of a request says that it is over. A server
-//! that accepts by its rules needs none of this.
+//! server's `handshake_timeout_us`. A poller reports `WTGRAM_READY_CLOSED` for a request that is
+//! over: it was answered, the client has gone, or this time is over. A server that accepts by its
+//! rules needs none of this.
 
 use std::ffi::c_char;
 

@@ -16,8 +16,9 @@ static uint64_t all_refused(const wtgram_server_stats *stats)
 {
     return stats->refused_sessions + stats->refused_address + stats->refused_rate + stats->refused_memory +
            stats->refused_origin + stats->refused_authority + stats->refused_path + stats->refused_path_length +
-           stats->refused_headers + stats->refused_backlog + stats->refused_program + stats->failed_timed_out +
-           stats->failed_tls + stats->failed_lost + stats->failed_protocol + stats->failed_evicted;
+           stats->refused_headers + stats->refused_backlog + stats->refused_program + stats->refused_stopped +
+           stats->failed_timed_out + stats->failed_tls + stats->failed_lost + stats->failed_protocol +
+           stats->failed_evicted;
 }
 
 static void listen_with_limits(struct pair *pair, const wtgram_server_limits *limits, uint32_t max_sessions)

@@ -1,8 +1,8 @@
 //! Limits of a server
 //!
 //! What the clients of a server may use up. The defaults suit a server on the internet, and leave
-//! enough for many clients behind one address (carrier NAT). Each refusal is counted by its reason in
-//! `wtgram_server_stats`.
+//! enough for many clients behind one address (carrier NAT). Each refusal is counted by its reason
+//! in `wtgram_server_stats`.
 
 use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::pointer::{Versioned, init, init_sized, micros, optional_duration, read_options};
