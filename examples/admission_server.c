@@ -91,7 +91,9 @@ static wtgram_status echo(const struct peer *peer)
         size_t length;
         wtgram_status status = wtgram_transport_try_receive(peer->datagrams, buffer, sizeof buffer, &length);
         if (status != WTGRAM_OK) return status == WTGRAM_ERROR_WOULD_BLOCK ? WTGRAM_OK : status;
-        (void)wtgram_transport_send(peer->datagrams, buffer, length, NULL);
+        status = wtgram_transport_send(peer->datagrams, buffer, length, NULL);
+        /* A session that drains sends nothing new, and a large datagram may not fit the way back. */
+        if (status != WTGRAM_OK && status != WTGRAM_ERROR_CLOSED && status != WTGRAM_ERROR_TOO_LARGE) return status;
     }
 }
 
