@@ -109,10 +109,17 @@ wtgram_server listen_for(size_t sessions, uint32_t outgoing_datagrams)
     wtgram_connection_options connection;
     wtgram_transport_options transport;
     fill_options(&connection, &transport, outgoing_datagrams);
+    wtgram_server_limits limits; /* none of those that protect a public server: all clients have one address here */
+    wtgram_server_limits_init(&limits);
+    limits.max_sessions_per_address = limits.connections_per_second_per_address = 0;
+    limits.max_half_open = limits.retry_above_half_open = UINT32_MAX;
+    limits.max_memory_bytes = 0;
     wtgram_listen_options options;
     wtgram_listen_options_init(&options);
     options.host = "127.0.0.1";
     options.accept_backlog = (uint32_t)sessions;
+    options.max_sessions = 0;
+    options.limits = &limits;
     options.connection = &connection;
     options.transport = &transport;
     wtgram_server server;

@@ -176,7 +176,9 @@ func TestAThousandReceiversOfOneSessionAllGetTheirs(t *testing.T) {
 }
 
 func TestAThousandReceiversOfAThousandSessionsHoldNoThreads(t *testing.T) {
-	server, url, hash := listen(t, wtgram.WithAcceptBacklog(2*waiting))
+	// All of them have one address, and connect as fast as they can.
+	limits := wtgram.ServerLimits{MaxSessionsPerAddress: -1, ConnectionsPerSecondPerAddress: -1, MaxHalfOpen: 2 * waiting}
+	server, url, hash := listen(t, wtgram.WithAcceptBacklog(2*waiting), wtgram.WithServerLimits(limits))
 	clients, accepted := make([]*wtgram.Session, waiting), make([]*wtgram.Session, 0, waiting)
 	var dialling sync.WaitGroup
 	for i := range clients {
