@@ -616,7 +616,8 @@ typedef struct {
    */
   uint32_t max_header_bytes;
   /**
-   * Header fields in a request. Clients above it get HTTP status 431. 0 allows none. Default 100.
+   * Header fields in a request. Clients above it get HTTP status 431. 0 allows none. Default 100;
+   * more than 123 has no effect.
    */
   uint32_t max_header_fields;
   /**

@@ -30,7 +30,7 @@ type ServerLimits struct {
 	// Clients above it get HTTP status 431. Default 16384; more than 65536 has no effect.
 	MaxHeaderBytes int
 	// Header fields in a request. Clients above it get HTTP status 431. Negative: none is allowed.
-	// Default 100.
+	// Default 100; more than 123 has no effect.
 	MaxHeaderFields int
 	// Length of a path with its query, in bytes, at least 1. Clients above it get HTTP status 414.
 	// Default 4096.

@@ -29,7 +29,8 @@ pub struct wtgram_server_limits {
     /// Bytes of header fields in a request, counted as RFC 9114 section 4.2.2 says, at least 1.
     /// Clients above it get HTTP status 431. Default 16384; more than 65536 has no effect.
     pub max_header_bytes: u32,
-    /// Header fields in a request. Clients above it get HTTP status 431. 0 allows none. Default 100.
+    /// Header fields in a request. Clients above it get HTTP status 431. 0 allows none. Default 100;
+    /// more than 123 has no effect.
     pub max_header_fields: u32,
     /// Length of a path with its query, in bytes, at least 1. Clients above it get HTTP status 414.
     /// Default 4096.

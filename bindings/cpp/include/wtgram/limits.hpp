@@ -38,7 +38,8 @@ class server_limits
     /// Bytes of header fields in a request, counted as RFC 9114 section 4.2.2 says, at least 1. Clients above it get
     /// HTTP status 431. Default 16384; more than 65536 has no effect.
     server_limits &max_header_bytes(std::uint32_t bytes) noexcept { return c_.max_header_bytes = bytes, *this; }
-    /// Header fields in a request. Clients above it get HTTP status 431. 0 allows none. Default 100.
+    /// Header fields in a request. Clients above it get HTTP status 431. 0 allows none. Default 100; more than 123 has
+    /// no effect.
     server_limits &max_header_fields(std::uint32_t count) noexcept { return c_.max_header_fields = count, *this; }
     /// Length of a path with its query, at least 1. Clients above it get HTTP status 414. Default 4096.
     server_limits &max_path_bytes(std::uint32_t bytes) noexcept { return c_.max_path_bytes = bytes, *this; }
