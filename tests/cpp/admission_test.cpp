@@ -37,7 +37,7 @@ struct asked_server {
     // A client in a thread of its own, because it waits for the answer to its request.
     auto start(const std::string &path, const wtgram::connect_options &options = {}) const
     {
-        return std::async(std::launch::async, [=] { return connect(path, options); });
+        return std::async(std::launch::async, [this, path, options] { return connect(path, options); });
     }
 };
 } // namespace
