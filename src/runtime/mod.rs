@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 pub use dispatcher::{dispatch, on_dispatcher};
@@ -89,7 +88,6 @@ pub struct Runtime {
     service: Service,
     /// The lanes start with the first endpoint.
     lanes: Mutex<Vec<LaneThread>>,
-    ending: watch::Sender<bool>,
 }
 
 /// Refuses use after [`shutdown`] and in a forked child.
@@ -139,7 +137,6 @@ pub fn get() -> Result<&'static Runtime> {
             options: options.clone().unwrap_or_default(),
             service: Service::start()?,
             lanes: Mutex::default(),
-            ending: watch::Sender::new(false),
         })
     })
 }
@@ -161,12 +158,6 @@ impl Runtime {
         kept.extend(lanes);
         // Read under the lock: a shutdown that took it before does not look again.
         check_usable().inspect_err(|_| kept.iter().for_each(LaneThread::stop))
-    }
-
-    /// Resolves at shutdown, for tasks that nothing else can end.
-    pub async fn ending(&self) {
-        // An error means that the sender is gone, and the runtime with it.
-        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 }
 
@@ -212,7 +203,6 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
     // Waits for objects that are starting now.
     drop(OPTIONS.lock());
     let Some(runtime) = RUNTIME.get() else { return Ok(()) };
-    runtime.ending.send_replace(true);
     let clean = LIVE.wait_zero(deadline);
     for lane in runtime.lanes.lock().iter() {
         lane.stop();

@@ -1,5 +1,5 @@
-//! The service thread: tokio, for work that is not part of a lane's turn. It resolves names,
-//! staggers attempts to connect, and takes samples for monitors.
+//! The service thread: tokio, for work that is not part of a lane's turn. It runs attempts to
+//! connect, and takes samples for monitors.
 
 use std::future::Future;
 use std::sync::Arc;
