@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
-const TARGETS: [(&str, fn(&[u8])); 18] = [
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 18] = [
     ("client_url", client_url),
     ("h3_capsule", h3_capsule),
     ("h3_datagram", h3_datagram),
