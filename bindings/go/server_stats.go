@@ -30,6 +30,7 @@ type ServerStats struct {
 	// trust the certificate; the client closed the connection or was lost; it broke the protocol or
 	// does not speak WebTransport; they ended because of MaxHalfOpen.
 	FailedTimedOut, FailedTLS, FailedLost, FailedProtocol, FailedEvicted uint64
+	FailedClientCertificate                                              uint64 // the client showed none that is accepted
 
 	// Time from the first packet of a client to its session: the sum over all sessions, and the
 	// longest. It includes the program's time to answer the request.
@@ -59,7 +60,8 @@ func (s *Server) Stats() (ServerStats, error) {
 		RefusedProgram: uint64(c.refused_program), RefusedStopped: uint64(c.refused_stopped),
 		FailedTimedOut: uint64(c.failed_timed_out), FailedTLS: uint64(c.failed_tls), FailedLost: uint64(c.failed_lost),
 		FailedProtocol: uint64(c.failed_protocol), FailedEvicted: uint64(c.failed_evicted),
-		HandshakeTime: microseconds(c.handshake_time_us), LongestHandshake: microseconds(c.longest_handshake_us),
+		FailedClientCertificate: uint64(c.failed_client_certificate),
+		HandshakeTime:           microseconds(c.handshake_time_us), LongestHandshake: microseconds(c.longest_handshake_us),
 		DatagramsOverRate: uint64(c.datagrams_over_rate), DatagramsOverMemory: uint64(c.datagrams_over_memory),
 		MemoryBytes: uint64(c.memory_bytes),
 	}, nil
