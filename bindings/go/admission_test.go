@@ -158,6 +158,8 @@ func TestLimitsHoldAndAreCounted(t *testing.T) {
 		MaxSessionsPerAddress: 1, ConnectionsPerSecondPerAddress: -1, MaxHalfOpen: 10, RetryAboveHalfOpen: -1,
 		MaxHeaderBytes: 1000, MaxHeaderFields: 2, MaxPathBytes: 10, DatagramsPerSecond: 1, BytesPerSecond: 1000,
 		AcceptTimeout: -1, MaxMemoryBytes: 1 << 20}))
+	// Without a simulated link, behind which all clients have one address.
+	client.base = "https://" + server.Addr().String()
 	stats := func() wtgram.ServerStats { return must[wtgram.ServerStats](t)(server.Stats()) }
 	gone := func() { eventually(t, "the rejected one stays", func() bool { return stats().Connections == 0 }) }
 	if got := client.status("/0123456789"); got != 414 {
