@@ -540,8 +540,9 @@ impl Task {
         layer.collect(&mut state);
         // Its owner closed it, and there is nothing left to send.
         let ended = state.closing && state.machine.is_idle() && (room > 0 || self.frames.is_empty());
-        // Without space, only space is a reason to wake, and the transport notifies of that.
-        let wake_at = if room > 0 { state.machine.next_timeout() } else { None };
+        // The transport notifies of space. Until then, a TTL still runs out.
+        let wake_at =
+            if room > 0 { state.machine.next_timeout() } else { state.machine.next_timeout_without_space() };
         drop(state);
         layer.tell();
         (wake_at, ended)

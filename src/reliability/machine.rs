@@ -3,7 +3,8 @@
 //! After each call, the driver takes frames from [`Machine::poll_transmit`] while its transport has
 //! space, takes outcomes, and hands received messages to readers. Then it sleeps until
 //! [`Machine::next_timeout`] and calls [`Machine::on_timeout`]. A deadline at or before now means
-//! that `poll_transmit` has a frame; a driver whose transport has no space waits for space instead.
+//! that `poll_transmit` has a frame; a driver whose transport has no space waits for space and for
+//! [`Machine::next_timeout_without_space`] instead.
 
 use std::time::{Duration, Instant};
 
@@ -245,6 +246,12 @@ impl Machine {
             self.negotiation.next_deadline(self.is_held()),
         ];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// The next time to call [`Machine::on_timeout`] while nothing can be transmitted: a TTL or a
+    /// timer runs out then. What waits only for its transmission is no reason.
+    pub(crate) fn next_timeout_without_space(&self) -> Option<Instant> {
+        self.sender.next_deadline(Form::Held)
     }
 
     /// Lets time pass.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use support::blocked::blocked;
 use support::pair::{PATIENCE, Pair};
 use wtgram::broadcaster::{Broadcaster, SlowPolicy, Target};
 use wtgram::datagram::message::Priority;
@@ -157,6 +158,21 @@ fn a_layer_that_opens_again_is_heard_and_none_of_its_frames_reach_the_reader() {
         near.close(soon()).unwrap();
     }
     assert_nothing_for_the_reader(&pair.accepted.datagrams);
+}
+
+#[test]
+fn a_ttl_runs_out_also_while_the_queue_below_is_full() {
+    let (pair, _link) = blocked(&TransportOptions::default());
+    let below = &pair.client.datagrams;
+    while below.outgoing.free_places(0) > 0 {
+        below.outgoing.send(b"first", &SendOptions::default(), Deadline::Now).unwrap();
+    }
+    let near = Layer::open(Arc::clone(below), &LayerOptions::default()).unwrap();
+    // Long enough that the layer looks at the message before its TTL has passed.
+    let options = SendOptions { ttl: Some(Duration::from_millis(200)), ..reported(1) };
+    near.send(b"late", &options, soon()).unwrap();
+    let report = near.next_outcome(soon()).unwrap();
+    assert_eq!((report.id, report.outcome, report.transmissions), (1, MessageOutcome::Expired, 0));
 }
 
 fn assert_nothing_for_the_reader(transport: &Transport) {
