@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ids::Label;
 use crate::runtime::clock::WallClock;
 
 /// Options of a QUIC connection, for servers and clients alike.
@@ -90,6 +91,11 @@ pub struct ListenOptions {
     /// A UDP socket that is bound already. The server uses a duplicate of it instead of binding
     /// `host` and `port`, which must then keep their defaults.
     pub socket: Option<Arc<OwnedFd>>,
+    /// On how many lanes its sessions are, each with a socket; 0 means all of the runtime's. Default
+    /// 0. A server with a `socket` that is handed in has one.
+    pub lanes: u32,
+    /// What a load balancer reads in connection ids.
+    pub label: Label,
 }
 
 /// What the clients of a server may use up. The defaults are for a public server, and leave enough
@@ -164,6 +170,8 @@ impl Default for ListenOptions {
             named_identities: Vec::new(),
             client_certificates: ClientCertificates::Off,
             socket: None,
+            lanes: 0,
+            label: Label::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use quinn_proto::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use super::config::ConnectionOptions;
 use super::congestion::{ObservedFactory, PathView};
 use super::core::datagrams::{QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES};
+use super::ids::Label;
 use super::secrets::Secrets;
 use crate::error::{Error, Result};
 
@@ -49,15 +50,17 @@ pub fn transport_config(
     Ok((Arc::new(config), view))
 }
 
-/// A QUIC endpoint of `lane`. Its secrets are its own: no other endpoint reads its ids. If its
-/// socket `may_fragment` packets, QUIC does not use them to find out what the path carries.
+/// A QUIC endpoint of `lane`, which issues ids with this label. Only endpoints of one server have
+/// the same secrets. If its socket `may_fragment` packets, QUIC does not use them to find out what the
+/// path carries.
 pub(super) fn quic(
     secrets: &Secrets,
     lane: usize,
+    label: &Label,
     server: Option<ServerConfig>,
     may_fragment: bool,
 ) -> quinn_proto::Endpoint {
     // There are no more than 256 lanes.
-    let config = secrets.endpoint_config(lane as u8);
+    let config = secrets.endpoint_config(lane as u8, label);
     quinn_proto::Endpoint::new(Arc::new(config), server.map(Arc::new), !may_fragment, None)
 }

@@ -11,7 +11,7 @@ use ring::hkdf::{self, HKDF_SHA256, Prk, Salt};
 use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::ids::{IdGenerator, IdKey};
+use super::ids::{IdGenerator, IdKey, Label};
 use super::tls::{ClientCrypto, ServerCrypto};
 use crate::error::{Error, Result};
 
@@ -38,10 +38,15 @@ impl Secrets {
         Self(Salt::new(HKDF_SHA256, &[]).extract(secret))
     }
 
-    /// The configuration of the endpoint of `lane`.
-    pub fn endpoint_config(&self, lane: u8) -> EndpointConfig {
+    /// The key of connection ids with this label.
+    pub fn id_key(&self, label: &Label) -> IdKey {
+        IdKey::new(&self.derive("connection ids", 0), label.clone())
+    }
+
+    /// The configuration of the endpoint of `lane`, which issues ids with this label.
+    pub fn endpoint_config(&self, lane: u8, label: &Label) -> EndpointConfig {
+        let id_key = self.id_key(label);
         let reset_key: [u8; 32] = self.derive("reset", 0);
-        let id_key = IdKey::new(&self.derive("connection ids", 0));
         let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(HMAC_SHA256, &reset_key)));
         config
             .cid_generator(move || Box::new(IdGenerator::new(id_key.clone(), lane)))

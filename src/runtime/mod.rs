@@ -86,7 +86,7 @@ pub trait CloseOnShutdown: Send + Sync {
 pub struct Runtime {
     options: RuntimeOptions,
     service: Service,
-    /// The lanes start with the first endpoint.
+    /// Each starts with the first endpoint that needs it.
     lanes: Mutex<Vec<LaneThread>>,
 }
 
@@ -152,12 +152,13 @@ impl Runtime {
         &self.service
     }
 
-    /// Adds `lanes`. Their threads end at shutdown, or at once after a shutdown.
-    pub fn stop_at_shutdown(&self, lanes: Vec<LaneThread>) -> Result<()> {
+    /// Adds a lane. Its thread ends at shutdown, or at once after a shutdown.
+    pub fn stop_at_shutdown(&self, lane: LaneThread) -> Result<()> {
         let mut kept = self.lanes.lock();
-        kept.extend(lanes);
         // Read under the lock: a shutdown that took it before does not look again.
-        check_usable().inspect_err(|_| kept.iter().for_each(LaneThread::stop))
+        check_usable().inspect_err(|_| lane.stop())?;
+        kept.push(lane);
+        Ok(())
     }
 }
 

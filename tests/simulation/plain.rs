@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn_proto::SendDatagramError;
+use wtgram::link::ids::Label;
 use wtgram::link::secrets::Secrets;
 use wtgram::link::tls::Extensions;
 
@@ -44,7 +45,11 @@ pub fn run(seed: u64, in_words: bool) -> Record {
     world.record.lines = in_words.then(Vec::new);
     let secrets = Secrets::fixed(&dice.secret());
     let server = setup.server_config(&secrets, Extensions::default());
-    let mut host = QuicHost::new(([10, 0, 0, 1], 443).into(), secrets.endpoint_config(0), Some(server));
+    let mut host = QuicHost::new(
+        ([10, 0, 0, 1], 443).into(),
+        secrets.endpoint_config(0, &Label::default()),
+        Some(server),
+    );
     host.demands_retry = dice.one_in(4);
     world.add(host);
     let mut clients = Vec::new();
@@ -53,7 +58,7 @@ pub fn run(seed: u64, in_words: bool) -> Record {
         let (conditions, interference) = weather::drawn(&mut dice);
         world.network.add_client(address, conditions, interference);
         let secrets = Secrets::fixed(&dice.secret());
-        let mut host = QuicHost::new(address, secrets.endpoint_config(0), None);
+        let mut host = QuicHost::new(address, secrets.endpoint_config(0, &Label::default()), None);
         let config = setup.client_config(&secrets, Extensions::default());
         host.connect(clock.now(), config, ([10, 0, 0, 1], 443).into());
         world.add(host);

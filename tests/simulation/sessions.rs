@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;
+use wtgram::link::ids::Label;
 use wtgram::link::secrets::Secrets;
 use wtgram::link::session::ClosedBy;
 use wtgram::link::tls::{Extensions, FrameFilter};
@@ -150,7 +151,13 @@ impl Server {
         let wire = (segments, dice.one_in(4).then_some(100), Dice::new(dice.next()));
         let acceptor = Arc::clone(&listener) as _;
         let address = ([10, 0, 1, number as u8], 443).into();
-        world.add(LaneHost::new(address, secrets.endpoint_config(0), Some((config, acceptor)), lane, wire));
+        world.add(LaneHost::new(
+            address,
+            secrets.endpoint_config(0, &Label::default()),
+            Some((config, acceptor)),
+            lane,
+            wire,
+        ));
         Self { listener, transports, is_honest, closes_at }
     }
 }
@@ -172,7 +179,7 @@ impl Client {
         let config = setup.client_config(&secrets, extensions(is_honest, dice));
         let wire = (dice.pick(&[1, 10, 43]), dice.one_in(4).then_some(100), Dice::new(dice.next()));
         let lane = Lane::new(SERVERS + usize::from(number), None);
-        world.add(LaneHost::new(address, secrets.endpoint_config(0), None, lane, wire));
+        world.add(LaneHost::new(address, secrets.endpoint_config(0, &Label::default()), None, lane, wire));
         let attempts_left = 1 + dice.below(3);
         let weather_until = weather::lasts(dice);
         Self { address, config, is_honest, attempts_left, weather_until, forbidden: 0, refused: 0 }

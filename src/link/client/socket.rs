@@ -6,10 +6,11 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::link::config::ConnectionOptions;
 use crate::link::core::{Command, EndpointKey};
 use crate::link::endpoint;
+use crate::link::ids::Label;
 use crate::link::secrets::Secrets;
 use crate::link::udp::{self, UdpLane};
 
@@ -34,10 +35,9 @@ impl ClientSocket {
         if let Some(socket) = sockets.get(&key).and_then(Weak::upgrade) {
             return Ok(socket);
         }
-        let udp = udp::bind(Some(bind), 0, options)?;
-        let address = udp.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
-        let udp = udp::Prepared::new(udp)?;
-        let quic = endpoint::quic(&Secrets::random()?, index, None, udp.may_fragment());
+        let udp = udp::Prepared::new(udp::bind(Some(bind), 0, options)?)?;
+        let address = udp.local_address()?;
+        let quic = endpoint::quic(&Secrets::random()?, index, &Label::default(), None, udp.may_fragment());
         let endpoint = lane.lane().core().add_endpoint(quic, address, None);
         // From here on, the endpoint is retired when `socket` is dropped.
         let socket = Arc::new(Self { lane: Arc::clone(lane), endpoint });

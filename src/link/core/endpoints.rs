@@ -10,6 +10,7 @@ use slab::Slab;
 
 use super::connection::{Connection, Parts};
 use super::handshake::{Accepted, Acceptor, Admission, Connected, Handshake};
+use super::steering::{Siblings, Steering};
 use super::{ConnectionKey, Core, EndpointKey, Wire};
 use crate::link::congestion::PathView;
 use crate::link::core::session::LinkSession;
@@ -27,6 +28,8 @@ pub(super) struct Endpoint {
     pub(super) quic: quinn_proto::Endpoint,
     pub(super) address: SocketAddr,
     pub(super) acceptor: Option<Arc<dyn Acceptor>>,
+    /// For a server with sockets on several lanes.
+    pub(super) steering: Option<Steering>,
     /// Connections by QUIC's handle.
     pub(super) handles: Vec<Option<ConnectionKey>>,
     pub(super) incoming: VecDeque<Incoming>,
@@ -70,6 +73,7 @@ impl Core {
             quic,
             address,
             acceptor,
+            steering: None,
             handles: Vec::new(),
             incoming: VecDeque::new(),
             half_open: VecDeque::new(),
@@ -77,6 +81,13 @@ impl Core {
             retiring: false,
         });
         key
+    }
+
+    /// Lets the endpoint, which is on the lane with this number, pass on the packets of its siblings.
+    pub fn steer(&mut self, endpoint: EndpointKey, lane: usize, siblings: &Arc<Siblings>) {
+        if let Some(found) = find(&mut self.endpoints, endpoint) {
+            found.steering = Some(Steering::new(Arc::clone(siblings), lane));
+        }
     }
 
     /// Begins to connect. `connected` gets the result of QUIC's handshake, and `place` is held

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{Command, ConnectionKey, Core, EndpointKey, Job, JobHandle, Mailbox, Wire};
+use super::{Arrival, Command, ConnectionKey, Core, EndpointKey, Job, JobHandle, Mailbox, Wire};
 use crate::runtime::epoll::Sleep;
 use crate::runtime::lane::Next;
 use crate::runtime::waiters::Lead;
@@ -107,6 +107,14 @@ impl Lane {
     /// Posts a request to the lane. May be called on any thread and in any turn.
     pub(in crate::link) fn post(&self, command: Command) {
         if self.mailbox.post(command) {
+            self.wake();
+        }
+    }
+
+    /// Passes on packets for the socket of `endpoint` that arrived at another lane. May be called in
+    /// any turn.
+    pub(super) fn pass(&self, endpoint: EndpointKey, arrival: Arrival) {
+        if self.mailbox.pass(endpoint, arrival) {
             self.wake();
         }
     }

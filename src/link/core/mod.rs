@@ -6,7 +6,8 @@
 //!
 //! - [`lane`]: a core with its requests; `turn`: the steps of a turn; `mailbox`: requests of other
 //!   threads.
-//! - `endpoints`: sockets, and how connections start; `connection`: a connection and its session.
+//! - `endpoints`: sockets, and how connections start; `steering`: which packets are for other lanes;
+//!   `connection`: a connection and its session.
 //! - `handshake`: how a session starts; `ending`: how it ends; [`session`]: a session as its user
 //!   sees it.
 //! - `datagrams`: how datagrams are fed and delivered; `rate_limit`: how fast; [`datagram_path`]: the
@@ -24,6 +25,7 @@ pub mod lane;
 mod mailbox;
 mod rate_limit;
 pub mod session;
+mod steering;
 #[cfg(test)]
 pub(in crate::link) mod tests;
 mod timers;
@@ -49,6 +51,7 @@ use lane::Lane;
 pub use mailbox::{Command, Mailbox};
 pub use rate_limit::RateLimit;
 use session::SessionStats;
+pub use steering::Siblings;
 use timers::Timers;
 
 /// One connection of a lane. The serial number distinguishes it from others that had its place.
@@ -220,9 +223,26 @@ impl Core {
         }
     }
 
-    /// Takes packets that arrived at the socket of `endpoint` and delivers their datagrams. The
-    /// turn that follows does the rest.
-    pub fn receive(&mut self, now: Instant, endpoint: EndpointKey, arrival: Arrival, wire: &mut dyn Wire) {
+    /// Takes packets that arrived at the socket of `endpoint`, passes on those for other lanes, and
+    /// delivers the datagrams of the rest. The turn that follows does what else there is to do.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        endpoint: EndpointKey,
+        mut arrival: Arrival,
+        wire: &mut dyn Wire,
+    ) {
+        loop {
+            let Some(found) = endpoints::find(&mut self.endpoints, endpoint) else { return };
+            let Some(steering) = &mut found.steering else { break };
+            let Some(ours) = steering.take_ours(&mut arrival) else { return };
+            self.receive_passed(now, endpoint, ours, wire);
+        }
+        self.receive_passed(now, endpoint, arrival, wire);
+    }
+
+    /// Takes packets that are for `endpoint`, wherever they arrived.
+    fn receive_passed(&mut self, now: Instant, endpoint: EndpointKey, arrival: Arrival, wire: &mut dyn Wire) {
         let Arrival { from, local_ip, ecn, mut packets, stride } = arrival;
         while !packets.is_empty() {
             let packet = packets.split_to(stride.clamp(1, packets.len()));

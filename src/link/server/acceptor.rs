@@ -1,4 +1,4 @@
-//! What the lane asks a server in its turns.
+//! What the lanes of a server ask it in their turns.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,6 +11,7 @@ use super::requests::{Request, Waits, response_headers};
 use super::stats::{HandshakeFailure, Refused};
 use super::{LeavesBacklog, Server, Waiting};
 use crate::error::{Error, Result};
+use crate::link::core::lane::Lane;
 use crate::link::core::session::LinkSession;
 use crate::link::core::{Accepted, Acceptor, Admission, Answer, Asked, RateLimit};
 use crate::link::endpoint;
@@ -22,8 +23,40 @@ use crate::text::readable;
 /// Bytes that RFC 9114 section 4.2.2 counts for each field, in addition to name and value.
 const FIELD_OVERHEAD_BYTES: usize = 32;
 
-impl<T: Send + 'static> Acceptor for Server<T> {
+/// A server as one of its lanes sees it.
+pub(super) struct LaneAcceptor<T: Send + 'static> {
+    pub(super) server: Arc<Server<T>>,
+    pub(super) lane: Arc<Lane>,
+}
+
+impl<T: Send + 'static> Acceptor for LaneAcceptor<T> {
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
+        self.server.admit(now, incoming, &self.lane)
+    }
+
+    fn answer(&self, asked: Asked<'_>) -> Answer {
+        self.server.answer(asked, &self.lane)
+    }
+
+    fn established(&self, session: &Arc<LinkSession>, took: Duration, is_answered: bool) -> Option<Duration> {
+        self.server.established(session, took, is_answered)
+    }
+
+    fn not_accepted(&self, session: &Arc<LinkSession>) {
+        self.server.not_accepted(session);
+    }
+
+    fn handshake_failed(&self, lost: Option<&ConnectionError>, error: &Error) {
+        self.server.handshake_failed(lost, error);
+    }
+
+    fn failed(&self) {
+        self.server.close();
+    }
+}
+
+impl<T: Send + 'static> Server<T> {
+    fn admit(&self, now: Instant, incoming: &Incoming, lane: &Arc<Lane>) -> Admission {
         if self.is_stopped() {
             self.counters.refuse(Refused::Stopped);
             return Admission::Refuse;
@@ -52,7 +85,7 @@ impl<T: Send + 'static> Acceptor for Server<T> {
         Admission::Accept(Box::new(Accepted {
             config: Arc::new(config),
             view,
-            session: LinkSession::with_memory(Arc::clone(&self.lane), Some(Arc::clone(self.memory()))),
+            session: LinkSession::with_memory(Arc::clone(lane), Some(Arc::clone(self.memory()))),
             deadline: now + self.handshake_timeout,
             half_open: Box::new(half_open),
             place: Box::new(place),
@@ -61,7 +94,7 @@ impl<T: Send + 'static> Acceptor for Server<T> {
         }))
     }
 
-    fn answer(&self, asked: Asked<'_>) -> Answer {
+    fn answer(&self, asked: Asked<'_>, lane: &Arc<Lane>) -> Answer {
         let request = asked.request;
         let refused = match self.too_large(request) {
             None if !self.asks => self.rules.refuse(request),
@@ -75,7 +108,7 @@ impl<T: Send + 'static> Acceptor for Server<T> {
             return Answer::Reject { status: reason.status(), headers: Vec::new() };
         }
         if self.asks {
-            return self.ask_program(asked);
+            return self.ask_program(asked, lane);
         }
         let offered = subprotocol::offered(&request.headers);
         let chosen = self.subprotocols.iter().find(|name| offered.contains(name));
@@ -124,12 +157,6 @@ impl<T: Send + 'static> Acceptor for Server<T> {
         });
     }
 
-    fn failed(&self) {
-        self.close();
-    }
-}
-
-impl<T: Send + 'static> Server<T> {
     fn too_large(&self, request: &ConnectRequest) -> Option<Refused> {
         let size = |field: &(String, String)| field.0.len() + field.1.len() + FIELD_OVERHEAD_BYTES;
         let limits = &self.limits;
@@ -158,14 +185,14 @@ impl<T: Send + 'static> Server<T> {
     }
 
     /// Puts the request where [`Server::next_request`] finds it.
-    fn ask_program(&self, asked: Asked<'_>) -> Answer {
+    fn ask_program(&self, asked: Asked<'_>, lane: &Arc<Lane>) -> Answer {
         let request = Arc::new(Request {
             request: asked.request.clone(),
             remote: asked.remote,
             refusal: self.rules.refuse(asked.request).map(Refused::status),
             key: asked.key,
             session: Arc::clone(asked.session),
-            lane: Arc::clone(&self.lane),
+            lane: Arc::clone(lane),
             counters: Arc::clone(&self.counters),
             is_over: AtomicBool::new(false),
             watchers: Watchers::default(),

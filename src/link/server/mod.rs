@@ -1,6 +1,6 @@
-//! A server: one UDP socket, many sessions.
+//! A server: one port, many sessions, a socket on each of its lanes.
 //!
-//! - [`Server`]: listens, hands out sessions, closes; `acceptor`: what the lane asks it.
+//! - [`Server`]: listens, hands out sessions, closes; `acceptor`: what its lanes ask it.
 //! - `gate`: which connections are admitted; `rules`: which requests are accepted; [`requests`]:
 //!   those that the program answers.
 //! - [`stats`]: what it counts.
@@ -26,7 +26,7 @@ use quinn_proto::ServerConfig;
 use super::config::{ConnectionOptions, IdentitySource, Limits, ListenOptions, MAX_HANDSHAKE_TIMEOUT};
 use super::core::lane::Lane;
 use super::core::session::{LinkSession, check_reason};
-use super::core::{Acceptor, EndpointKey};
+use super::core::{EndpointKey, Siblings};
 use super::h3::subprotocol;
 use super::memory::MemoryBudget;
 use super::secrets::Secrets;
@@ -37,6 +37,7 @@ use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers
 use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::{Lead, Waiters};
 use crate::runtime::{self, CloseOnShutdown};
+use acceptor::LaneAcceptor;
 use gate::Gate;
 use requests::Request;
 use rules::Rules;
@@ -50,9 +51,10 @@ type Prepare<T> = Box<dyn Fn(Arc<LinkSession>) -> Result<T> + Send + Sync>;
 
 /// A listening server. Its `accept` hands out what it makes of each session.
 pub struct Server<T = Arc<LinkSession>> {
-    /// Its endpoint in the core of `lane`.
-    endpoint: OnceCell<EndpointKey>,
-    lane: Arc<Lane>,
+    /// Its lanes, each with the endpoint in its core.
+    endpoints: OnceCell<Vec<(Arc<Lane>, EndpointKey)>>,
+    /// The lane that a thread leads while it waits for sessions; none if there are several.
+    lead: Option<Arc<dyn Lead>>,
     me: Weak<Self>,
     /// The configuration of every connection, except for the transport part: each connection has
     /// its own.
@@ -108,25 +110,30 @@ impl<T: Send + 'static> Server<T> {
         options: &ListenOptions,
         prepare: impl Fn(Arc<LinkSession>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<Arc<Self>> {
-        let home = udp::next_lane()?;
-        let socket = udp::listen(options)?;
-        let address = socket.local_addr().map_err(|error| Error::io("reading the bound address", &error))?;
-        let socket = udp::Prepared::new(socket)?;
-        let server = Self::on_lane(options, home.lane(), address, socket.may_fragment(), prepare)?;
-        if let Err(error) = home.open(server.endpoint(), socket) {
-            server.close();
-            return Err(error);
+        let sockets = udp::listen(options, udp::wanted_lanes(options)?)?;
+        let homes = udp::next_lanes(sockets.len())?;
+        let sockets = sockets.into_iter().map(udp::Prepared::new).collect::<Result<Vec<_>>>()?;
+        let address = sockets[0].local_address()?;
+        let lanes: Vec<_> = homes.iter().map(|home| Arc::clone(home.lane())).collect();
+        let may_fragment = sockets.iter().any(udp::Prepared::may_fragment);
+        let server = Self::on_lanes(options, &lanes, address, may_fragment, prepare)?;
+        for ((home, socket), (_, endpoint)) in homes.iter().zip(sockets).zip(server.endpoints()) {
+            if let Err(error) = home.open(*endpoint, socket) {
+                server.close();
+                return Err(error);
+            }
         }
         let closer: Weak<dyn CloseOnShutdown> = Arc::downgrade(&server) as _;
         runtime::close_on_shutdown(closer);
         Ok(server)
     }
 
-    /// A server whose packets come and go through a socket of `lane` at `local_address`, which may
-    /// be a simulated one. `may_fragment` says that the socket lets the network fragment packets.
-    pub(in crate::link) fn on_lane(
+    /// A server whose packets come and go through a socket of each of `lanes`. All have
+    /// `local_address`, and may be simulated. `may_fragment` says that the sockets let the network
+    /// fragment packets.
+    pub(in crate::link) fn on_lanes(
         options: &ListenOptions,
-        lane: &Arc<Lane>,
+        lanes: &[Arc<Lane>],
         local_address: SocketAddr,
         may_fragment: bool,
         prepare: impl Fn(Arc<LinkSession>) -> Result<T> + Send + Sync + 'static,
@@ -151,12 +158,12 @@ impl<T: Send + 'static> Server<T> {
         let secrets = Secrets::random()?;
         let mut config = secrets.server_config(crypto);
         config.transport_config(transport);
-        let quic = endpoint::quic(&secrets, lane.index(), Some(config.clone()), may_fragment);
+        let lead = if let [lane] = lanes { lane.lane_to_lead() } else { None };
         let server = Arc::new_cyclic(|me| Self {
-            endpoint: OnceCell::new(),
-            lane: Arc::clone(lane),
+            endpoints: OnceCell::new(),
+            lead: lead.clone(),
             me: Weak::clone(me),
-            config,
+            config: config.clone(),
             options: options.connection.clone(),
             handshake_timeout: options.handshake_timeout,
             accept_timeout: options.limits.accept_timeout,
@@ -174,20 +181,35 @@ impl<T: Send + 'static> Server<T> {
             backlog: Mutex::default(),
             requests: Mutex::default(),
             backlog_limit: options.accept_backlog,
-            arrived: Waiters::new(lane.lane_to_lead()),
+            arrived: Waiters::new(lead),
             watchers: Watchers::default(),
             sessions: Mutex::new(Vec::new()),
             stopped: AtomicBool::new(false),
             closed_with: OnceCell::new(),
         });
-        let acceptor = Arc::clone(&server) as Arc<dyn Acceptor>;
-        let endpoint = lane.core().add_endpoint(quic, local_address, Some(acceptor));
-        let _ = server.endpoint.set(endpoint);
+        let endpoints: Vec<_> = lanes
+            .iter()
+            .map(|lane| {
+                let config = Some(config.clone());
+                let quic = endpoint::quic(&secrets, lane.index(), &options.label, config, may_fragment);
+                let acceptor = LaneAcceptor { server: Arc::clone(&server), lane: Arc::clone(lane) };
+                let endpoint = lane.core().add_endpoint(quic, local_address, Some(Arc::new(acceptor)));
+                (Arc::clone(lane), endpoint)
+            })
+            .collect();
+        if endpoints.len() > 1 {
+            let siblings = Arc::new(Siblings::new(secrets.id_key(&options.label), &endpoints));
+            for (lane, endpoint) in &endpoints {
+                lane.core().steer(*endpoint, lane.index(), &siblings);
+            }
+        }
+        let _ = server.endpoints.set(endpoints);
         Ok(server)
     }
 
-    fn endpoint(&self) -> EndpointKey {
-        *self.endpoint.get().expect("a server is on its lane before anybody has it")
+    /// Its lanes, each with the endpoint in its core.
+    fn endpoints(&self) -> &[(Arc<Lane>, EndpointKey)] {
+        self.endpoints.get().map_or(&[], Vec::as_slice)
     }
 
     /// The address on which it listens.
@@ -272,8 +294,8 @@ impl<T: Send + 'static> Server<T> {
         if self.stopped.swap(true, Ordering::SeqCst) || self.is_closed() {
             return;
         }
-        if let Some(endpoint) = self.endpoint.get() {
-            self.lane.retire(*endpoint);
+        for (lane, endpoint) in self.endpoints() {
+            lane.retire(*endpoint);
         }
         // After this, no turn adds anything to the backlog.
         self.tell();
@@ -303,8 +325,8 @@ impl<T: Send + 'static> Server<T> {
         for session in sessions.iter().filter_map(Weak::upgrade) {
             let _ = session.close(code, reason);
         }
-        if let Some(endpoint) = self.endpoint.get() {
-            self.lane.stop_listening(*endpoint);
+        for (lane, endpoint) in self.endpoints() {
+            lane.stop_listening(*endpoint);
         }
         self.tell();
         Ok(())
@@ -364,7 +386,7 @@ impl<T: Send + 'static> Pollable for Server<T> {
     }
 
     fn lane_to_lead(&self) -> Option<Arc<dyn Lead>> {
-        self.lane.lane_to_lead()
+        self.lead.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IoSliceMut};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -96,6 +96,11 @@ impl Prepared {
         let state = UdpSocketState::new((&udp).into())
             .map_err(|error| Error::io("preparing the UDP socket", &error))?;
         Ok(Self { udp, state })
+    }
+
+    /// The address to which it is bound.
+    pub(crate) fn local_address(&self) -> Result<SocketAddr> {
+        self.udp.local_addr().map_err(|error| Error::io("reading the bound address", &error))
     }
 
     /// Whether the system may send its packets in fragments.

@@ -16,6 +16,7 @@ use support::invented::quic::{Peer, QuicHost, Setup};
 use support::invented::world::World;
 use support::simulator::Conditions;
 use wtgram::link::config::{ConnectOptions, Trust};
+use wtgram::link::ids::Label;
 use wtgram::link::secrets::Secrets;
 use wtgram::link::tls::{Extensions, FrameFilter, HandshakeData};
 use wtransport::quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
@@ -59,8 +60,13 @@ impl Pair {
     }
 
     fn start_configured(&mut self, client: ClientConfig, server: ServerConfig) {
-        let server = QuicHost::new(address(SERVER), Self::secrets(1).endpoint_config(0), Some(server));
-        let mut host = QuicHost::new(address(CLIENT), Self::secrets(2).endpoint_config(0), None);
+        let server = QuicHost::new(
+            address(SERVER),
+            Self::secrets(1).endpoint_config(0, &Label::default()),
+            Some(server),
+        );
+        let mut host =
+            QuicHost::new(address(CLIENT), Self::secrets(2).endpoint_config(0, &Label::default()), None);
         host.connect(self.world.clock.now(), client, address(SERVER));
         self.world.hosts.clear();
         self.world.add(host);
@@ -209,7 +215,11 @@ fn a_server_that_lost_its_state_resets_its_peers_by_its_old_secrets() {
         pair.start();
         pair.connect();
         let server = pair.setup.server_config(&Pair::secrets(secrets), Extensions::default());
-        let reborn = QuicHost::new(address(SERVER), Pair::secrets(secrets).endpoint_config(0), Some(server));
+        let reborn = QuicHost::new(
+            address(SERVER),
+            Pair::secrets(secrets).endpoint_config(0, &Label::default()),
+            Some(server),
+        );
         pair.world.hosts[1] = reborn;
         let said = Bytes::from_static(&[7; 100]);
         pair.client().quic.datagrams().send(said, true).expect("sent");
@@ -409,10 +419,14 @@ fn recorded(secret: u8) -> (u64, Vec<String>) {
     let client_secrets = Secrets::fixed(&[secret ^ 0xff; 32]);
     let server = pair.setup.server_config(&server_secrets, Extensions::default());
     let client = pair.setup.client_config(&client_secrets, Extensions::default());
-    let mut host = QuicHost::new(address(CLIENT), client_secrets.endpoint_config(0), None);
+    let mut host = QuicHost::new(address(CLIENT), client_secrets.endpoint_config(0, &Label::default()), None);
     host.connect(pair.world.clock.now(), client, address(SERVER));
     pair.world.add(host);
-    pair.world.add(QuicHost::new(address(SERVER), server_secrets.endpoint_config(0), Some(server)));
+    pair.world.add(QuicHost::new(
+        address(SERVER),
+        server_secrets.endpoint_config(0, &Label::default()),
+        Some(server),
+    ));
     pair.connect();
     pair.talk();
     pair.world.network.rebind(address(CLIENT));

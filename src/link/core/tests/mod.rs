@@ -24,6 +24,7 @@ use super::{Accepted, Acceptor, Admission, Answer, Arrival, Ask, Asked, Endpoint
 use crate::error::Error;
 use crate::link::config::{ConnectOptions, ConnectionOptions, IdentitySource, ListenOptions, Trust};
 use crate::link::h3::ConnectRequest;
+use crate::link::ids::Label;
 use crate::link::secrets::Secrets;
 use crate::link::tls::{self, ClientCrypto, Extensions, Identities, ServerCrypto};
 use crate::link::{DatagramPath, Lane, LinkSession, endpoint};
@@ -84,7 +85,8 @@ impl Wire for Sockets {
     }
 }
 
-/// A machine with a lane and as many sockets as it needs.
+/// A machine with a lane and as many sockets as it needs. Several are one machine with several
+/// lanes if they have sockets with the same address.
 pub(in crate::link) struct Host {
     pub(in crate::link) lane: Arc<Lane>,
     secrets: Secrets,
@@ -94,13 +96,17 @@ pub(in crate::link) struct Host {
 
 impl Host {
     fn new(secrets: Secrets) -> Self {
+        Self::with_lane(secrets, 0)
+    }
+
+    fn with_lane(secrets: Secrets, lane: usize) -> Self {
         let sockets = Sockets { segments: 43, addresses: BTreeMap::new(), sent: Vec::new() };
-        Self { lane: Lane::new(0, None), secrets, sockets, next: Next::Never }
+        Self { lane: Lane::new(lane, None), secrets, sockets, next: Next::Never }
     }
 
     fn open(&mut self, address: SocketAddr, server: Option<(ServerConfig, Arc<Door>)>) -> EndpointKey {
         let (config, door) = server.unzip();
-        let quic = endpoint::quic(&self.secrets, 0, config, false);
+        let quic = endpoint::quic(&self.secrets, 0, &Label::default(), config, false);
         let endpoint = self.lane.core().add_endpoint(quic, address, door.map(|door| door as _));
         self.sockets.addresses.insert(endpoint, address);
         endpoint
@@ -142,6 +148,9 @@ impl Host {
 /// What the network does to a train. It loses the train if this returns `false`.
 pub(in crate::link) type Rule = Box<dyn FnMut(&mut Train) -> bool>;
 
+/// Which of so many sockets gets a train.
+pub(in crate::link) type Choice = Box<dyn FnMut(&Train, usize) -> usize>;
+
 /// Hosts, and the trains between them.
 pub(in crate::link) struct Network {
     started: Instant,
@@ -152,6 +161,8 @@ pub(in crate::link) struct Network {
     pub(in crate::link) hosts: Vec<Host>,
     flight: Vec<Train>,
     pub(in crate::link) rule: Rule,
+    /// To which of several sockets with the same address a train goes.
+    pub(in crate::link) chooses: Choice,
     identities: Arc<Identities>,
     /// The hash of the certificate that clients trust.
     pub(in crate::link) trusted: [u8; 32],
@@ -182,11 +193,21 @@ impl Network {
             hosts,
             flight: Vec::new(),
             rule,
+            // As in a system, the address that it comes from decides.
+            chooses: Box::new(|train, sockets| usize::from(train.from.port()) % sockets),
             trusted: identities.certificate_hash(),
             identities,
         };
         let door = network.serve(server());
         (network, door)
+    }
+
+    /// Adds lanes with these numbers. Returns them.
+    pub(in crate::link) fn add_lanes(&mut self, numbers: impl Iterator<Item = usize>) -> Vec<Arc<Lane>> {
+        let secrets = Secrets::random().unwrap();
+        let first = self.hosts.len();
+        self.hosts.extend(numbers.map(|number| Host::with_lane(secrets.clone(), number)));
+        self.hosts[first..].iter().map(|host| Arc::clone(&host.lane)).collect()
     }
 
     /// Opens a server's socket.
@@ -277,14 +298,41 @@ impl Network {
             if self.by_packet {
                 for packet in train.packets() {
                     let one = Train { stride: packet.len(), bytes: packet.to_vec(), ..train.clone() };
-                    self.hosts.iter_mut().for_each(|host| host.receive(self.now, &one));
-                    self.hosts.iter_mut().for_each(|host| host.settle(self.now));
+                    self.receive(&one);
+                    self.settle();
                 }
             } else {
-                self.hosts.iter_mut().for_each(|host| host.receive(self.now, &train));
+                self.receive(&train);
             }
         }
         self.collect();
+    }
+
+    /// Puts a train on its way.
+    pub(in crate::link) fn inject(&mut self, train: Train) {
+        self.flight.push(train);
+    }
+
+    /// Gives a train to a socket of its destination.
+    fn receive(&mut self, train: &Train) {
+        let now = self.now;
+        let mut homes: Vec<_> =
+            self.hosts.iter_mut().filter(|host| host.socket(train.to).is_some()).collect();
+        if !homes.is_empty() {
+            let chosen = (self.chooses)(train, homes.len());
+            homes[chosen].receive(now, train);
+        }
+    }
+
+    /// Lets all hosts do all their work, also what they give each other.
+    fn settle(&mut self) {
+        for _ in 0..MOST_TURNS {
+            self.hosts.iter_mut().for_each(|host| host.settle(self.now));
+            if self.hosts.iter().all(|host| host.lane.mailbox().may_sleep()) {
+                return;
+            }
+        }
+        panic!("the hosts never rest");
     }
 
     /// Puts the trains that the hosts have sent on their way.
@@ -297,7 +345,7 @@ impl Network {
     /// Delivers the trains that are on their way and lets all hosts do all their work.
     fn step(&mut self) {
         self.deliver();
-        self.hosts.iter_mut().for_each(|host| host.settle(self.now));
+        self.settle();
         self.collect();
     }
 
@@ -337,6 +385,13 @@ struct Progress {
     connected: bool,
     lost: Option<quinn_proto::ConnectionError>,
     established: bool,
+}
+
+impl Attempt {
+    /// Whether QUIC's handshake has failed.
+    pub(in crate::link) fn is_lost(&self) -> bool {
+        self.state.lock().lost.is_some()
+    }
 }
 
 /// A server that admits every client.
@@ -438,6 +493,10 @@ impl Pipe {
 
     pub(in crate::link) fn received(&self) -> Vec<Bytes> {
         self.incoming.lock().clone()
+    }
+
+    pub(in crate::link) fn close(&self) {
+        self.session.close(0, "").unwrap();
     }
 
     fn remote(&self) -> SocketAddr {

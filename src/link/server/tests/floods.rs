@@ -7,15 +7,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::link::config::IdentitySource;
-use crate::link::core::tests::{Attempt, Network, Pipe, SERVER, at};
 
 /// Connections of a flood.
 const FLOOD: usize = 5000;
-
-/// Where the server listens.
-fn here() -> SocketAddr {
-    at(1, 444)
-}
 
 /// An address of its own for each attacker.
 fn attacker(index: usize) -> SocketAddr {
@@ -37,8 +31,8 @@ impl Siege {
         let host = &mut network.hosts[SERVER];
         let identity = IdentitySource::SelfSigned { names: Vec::new() };
         let options = ListenOptions { identity, ..ListenOptions::default() };
-        let server = Server::on_lane(&options, &host.lane, here(), false, Ok).unwrap();
-        host.sockets.addresses.insert(server.endpoint(), here());
+        let server = Server::on_lanes(&options, &[Arc::clone(&host.lane)], here(), false, Ok).unwrap();
+        host.sockets.addresses.insert(server.endpoints()[0].1, here());
         network.trusted = server.certificate_hash();
         let client = network.client(at(0, 1000), here());
         network.run_until("the server has the session", |_| !server.ready().is_empty());
