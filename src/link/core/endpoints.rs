@@ -15,8 +15,9 @@ use super::{ConnectionKey, Core, EndpointKey, Wire};
 use crate::link::congestion::PathView;
 use crate::link::core::session::LinkSession;
 
-/// The most handshakes that begin in a turn, because each costs a signature.
-pub(super) const ADMITTED_A_TURN: usize = 4;
+/// The most new connections that are looked at in a turn. The turn admits one of them, because a
+/// handshake costs a signature.
+pub(super) const ANSWERED_A_TURN: usize = 16;
 
 /// The most new connections that may wait for their turn. More are ignored, and their clients try
 /// again.
@@ -150,11 +151,13 @@ impl Core {
         self.endpoints.iter().any(|(_, endpoint)| !endpoint.incoming.is_empty())
     }
 
-    /// Begins the handshakes of new connections, a few in a turn.
-    pub(super) fn admit(&mut self, now: Instant, wire: &mut dyn Wire) {
-        for _ in 0..ADMITTED_A_TURN {
+    /// Answers some of the new connections, and begins the handshake of one of them.
+    pub(crate) fn admit(&mut self, now: Instant, wire: &mut dyn Wire) {
+        for _ in 0..ANSWERED_A_TURN {
             let Some((index, incoming)) = self.next_incoming() else { return };
-            self.admit_one(now, index, incoming, wire);
+            if self.admit_one(now, index, incoming, wire) {
+                return;
+            }
         }
     }
 
@@ -170,10 +173,15 @@ impl Core {
         Some((index, self.endpoints[index].incoming.pop_front()?))
     }
 
-    fn admit_one(&mut self, now: Instant, index: usize, incoming: Incoming, wire: &mut dyn Wire) {
+    /// Answers a new connection. Returns whether its handshake was begun.
+    fn admit_one(&mut self, now: Instant, index: usize, incoming: Incoming, wire: &mut dyn Wire) -> bool {
         let endpoint = &mut self.endpoints[index];
-        let Some(acceptor) = endpoint.acceptor.clone() else { return endpoint.quic.ignore(incoming) };
+        let Some(acceptor) = endpoint.acceptor.clone() else {
+            endpoint.quic.ignore(incoming);
+            return false;
+        };
         self.packets.clear();
+        let mut is_begun = false;
         let answer = match acceptor.admit(now, &incoming) {
             Admission::Refuse => Some(endpoint.quic.refuse(incoming, &mut self.packets)),
             Admission::Retry => match endpoint.quic.retry(incoming, &mut self.packets) {
@@ -191,6 +199,7 @@ impl Core {
                 let Accepted { config, view, session, deadline, half_open, place, rate_limit, .. } = accepted;
                 let endpoint = &mut self.endpoints[index];
                 self.packets.clear();
+                is_begun = true;
                 match endpoint.quic.accept(incoming, now, &mut self.packets, Some(config)) {
                     Ok((handle, quic)) => {
                         let handshake = Handshake::Server {
@@ -225,6 +234,7 @@ impl Core {
         if let Some(transmit) = answer {
             let _ = wire.send(self.endpoints[index].key, &transmit, &self.packets[..transmit.size]);
         }
+        is_begun
     }
 
     fn remember_half_open(&mut self, index: usize, key: ConnectionKey) {

@@ -26,8 +26,8 @@ impl Core {
         if self.has_newcomers() && next != Next::AfterOthers { Next::Now } else { next }
     }
 
-    /// Like [`Self::turn`], but new connections keep waiting: making one takes more of the stack
-    /// than a program's thread may have.
+    /// Like [`Self::turn`], but new connections keep waiting: sessions come first, and making a
+    /// connection takes more of the stack than a program's thread may have.
     pub(crate) fn turn_without_newcomers(
         &mut self,
         now: Instant,

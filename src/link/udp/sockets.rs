@@ -14,6 +14,7 @@ use quinn_proto::Transmit;
 use quinn_udp::{RecvMeta, UdpSocketState};
 
 use super::leading::Leading;
+use super::newcomers::Share;
 use crate::error::{Error, Result};
 use crate::link::core::lane::Lane;
 use crate::link::core::{Arrival, Core, EndpointKey, Mailbox, Sent, Wire};
@@ -76,6 +77,8 @@ pub struct UdpLane {
     pub(super) sleep: Arc<Sleep>,
     pub(super) leading: Leading,
     pub(super) sockets: Mutex<Sockets>,
+    /// Only the lane's thread looks at it.
+    newcomers: Mutex<Share>,
     buffers: Mutex<Buffers>,
 }
 
@@ -124,6 +127,7 @@ impl UdpLane {
                     schedule: Schedule::new(),
                 }),
                 sleep,
+                newcomers: Mutex::default(),
                 buffers: Mutex::new(Buffers { messages, arena: BytesMut::with_capacity(ARENA_BYTES) }),
             }
         })
@@ -147,7 +151,9 @@ impl UdpLane {
 impl Turn for UdpLane {
     fn turn(&self, events: &[Event]) -> Next {
         let turn = self.lane.pause();
-        let next = self.turn_within(events, &turn, Core::turn);
+        let next = self.turn_within(events, &turn, |core, now, mailbox, wire| {
+            self.admit_and_turn(core, now, mailbox, wire)
+        });
         let mut sockets = self.sockets.lock();
         sockets.schedule.lane_sleeps_until = sockets.schedule.due;
         next
@@ -163,6 +169,22 @@ impl Turn for UdpLane {
 }
 
 impl UdpLane {
+    /// A turn of the core, with new connections if it is time for them.
+    fn admit_and_turn(&self, core: &mut Core, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) -> Next {
+        let mut share = self.newcomers.lock();
+        if core.has_newcomers() && share.is_due(now) {
+            let began = Instant::now();
+            core.admit(now, wire);
+            share.note(began, Instant::now());
+        }
+        let next = core.turn_without_newcomers(now, mailbox, wire);
+        if !core.has_newcomers() || matches!(next, Next::Now | Next::AfterOthers) {
+            return next;
+        }
+        share.forgive();
+        Next::Now
+    }
+
     /// Takes a turn on a thread that is not the lane's; `None` if another thread takes one for as
     /// long as `patience`.
     pub(super) fn try_turn(&self, events: &[Event], patience: Duration) -> Option<Next> {
