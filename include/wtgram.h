@@ -213,8 +213,9 @@ typedef struct {
   /** Size of this struct, set by `wtgram_runtime_options_init`. */
   size_t struct_size;
   /**
-   * Number of lanes, the threads that run the protocol: 1 to 256. All sessions of a server share
-   * one lane. Default 1.
+   * The most lanes, the threads that run the protocol: 1 to 256. Each starts when it is first
+   * needed. A server's sessions are spread over its lanes (`wtgram_listen_options.lanes`), client
+   * sessions over all. A session stays on its lane. Default 1.
    */
   uint32_t lanes;
   /**
@@ -228,7 +229,33 @@ typedef struct {
    * polls only as long as this has shortened its waits. Default 30.
    */
   int64_t spin_us;
+  /**
+   * CPUs for the lanes: the first lane stays on the first CPU, and so on, and then again from the
+   * first. A lane that cannot be kept there does not start: `WTGRAM_ERROR_IO` from the call that
+   * needs it.
+   */
+  const uint32_t *lane_cpus;
+  /** Number of CPUs; 0, the default, leaves the choice to the system. */
+  size_t lane_cpus_count;
+  /** A `wtgram_scheduling`. */
+  uint32_t lane_scheduling;
+  /** Priority for real-time scheduling, 1 to 99. Otherwise 0, the default. */
+  uint32_t lane_priority;
 } wtgram_runtime_options;
+
+/**
+ * How the system schedules lanes (sched(7)). Real-time scheduling needs a privilege; without it a
+ * lane does not start: `WTGRAM_ERROR_IO` from the call that needs it. A lane that has much to do
+ * then keeps threads of lower priority from its CPU.
+ */
+typedef enum {
+  /** As the thread that starts the lane. The default. */
+  WTGRAM_SCHEDULING_INHERITED = 0,
+  /** `SCHED_FIFO`. */
+  WTGRAM_SCHEDULING_FIFO = 1,
+  /** `SCHED_RR`. */
+  WTGRAM_SCHEDULING_ROUND_ROBIN = 2,
+} wtgram_scheduling;
 
 /** For bindings: `wtgram_runtime_options_init` for a struct of `size` bytes. */
 void wtgram_runtime_options_init_sized(wtgram_runtime_options *options, size_t size);
@@ -783,8 +810,22 @@ typedef struct {
    * Only one server at a time can use a socket.
    */
   int socket_fd;
+  /**
+   * On how many lanes its sessions are, each with a socket on the same port (`SO_REUSEPORT`); 0,
+   * the default, means all (`wtgram_runtime_options.lanes`), or one with `socket_fd`.
+   */
+  uint32_t lanes;
+  /**
+   * The server's id for a load balancer that reads connection ids in the plaintext form of
+   * draft-ietf-quic-load-balancers; NULL, the default, for none.
+   */
+  const uint8_t *server_id;
+  /** Length of `server_id`, 1 to 11 bytes. */
+  size_t server_id_length;
+  /** The number of the load balancers' configuration, 0 to 6. */
+  uint32_t server_id_rotation;
   /** Reserved; 0. */
-  uint32_t reserved_socket;
+  uint32_t reserved_server_id;
 } wtgram_listen_options;
 
 /** For bindings: `wtgram_listen_options_init` for a struct of `size` bytes. */

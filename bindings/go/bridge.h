@@ -308,13 +308,18 @@ static inline void bridge_log(void *context, int32_t level, const char *target, 
 static inline int32_t bridge_log_configure(int32_t level) { return wtgram_log_configure(level, bridge_log, NULL); }
 
 /* 0 lanes and a negative time mean the defaults. */
-static inline int32_t bridge_runtime_configure(uint32_t lanes, bool lead, int64_t spin_us)
+static inline int32_t bridge_runtime_configure(uint32_t lanes, bool lead, int64_t spin_us, const uint32_t *cpus,
+                                               size_t cpus_count, uint32_t scheduling, uint32_t priority)
 {
     wtgram_runtime_options options;
     wtgram_runtime_options_init(&options);
     if (lanes > 0) options.lanes = lanes;
     options.lead = lead;
     if (spin_us >= 0) options.spin_us = spin_us;
+    options.lane_cpus = cpus;
+    options.lane_cpus_count = cpus_count;
+    options.lane_scheduling = scheduling;
+    options.lane_priority = priority;
     return wtgram_runtime_configure(&options);
 }
 

@@ -6,6 +6,7 @@ import "C"
 import (
 	"fmt"
 	"time"
+	"unsafe"
 )
 
 // Version returns the version of the loaded library.
@@ -27,8 +28,9 @@ var versionMismatch = func() error {
 
 // RuntimeOptions say how the library runs.
 type RuntimeOptions struct {
-	// Lanes is the number of threads that run the protocol, 1 (the default) to 256. A socket of a
-	// server or client and its sessions belong to one lane.
+	// Lanes is the most threads that run the protocol, 1 (the default) to 256. Each starts when it
+	// is first needed. A server's sessions are spread over its lanes (WithLanes), client sessions
+	// over all. A session stays on its lane.
 	Lanes uint32
 	// NoLead leaves all work to the lanes. Without it, a thread that waits inside the library does
 	// the work of its lane meanwhile, and a single datagram leaves on the thread that sends it.
@@ -37,7 +39,25 @@ type RuntimeOptions struct {
 	// It polls only as long as this has shortened its waits. 0 means the default of 30 µs, a
 	// negative value means never; the maximum is 1 ms.
 	Spin time.Duration
+	// LaneCPUs are the CPUs of the lanes: the first lane stays on the first CPU, and so on, and then
+	// again from the first. None leaves the choice to the system. A lane that cannot be kept there
+	// does not start: ErrIO from the call that needs it.
+	LaneCPUs []uint32
+	// LaneScheduling says how the system schedules lanes.
+	LaneScheduling Scheduling
+	// LanePriority is the priority for real-time scheduling, 1 to 99, otherwise 0.
+	LanePriority uint32
 }
+
+// Scheduling says how the system schedules lanes (sched(7)). Real-time scheduling needs a privilege;
+// without it a lane does not start: ErrIO from the call that needs it.
+type Scheduling uint32
+
+const (
+	SchedulingInherited  Scheduling = C.WTGRAM_SCHEDULING_INHERITED   // as the thread that starts the lane (the default)
+	SchedulingFIFO       Scheduling = C.WTGRAM_SCHEDULING_FIFO        // SCHED_FIFO
+	SchedulingRoundRobin Scheduling = C.WTGRAM_SCHEDULING_ROUND_ROBIN // SCHED_RR
+)
 
 // ConfigureRuntime sets options of the library. Call it before the first Listen or Dial; later it
 // returns ErrInvalidState.
@@ -49,7 +69,9 @@ func ConfigureRuntime(options RuntimeOptions) error {
 	if options.Spin == 0 {
 		spin = -1
 	}
-	return check(C.bridge_runtime_configure(C.uint32_t(options.Lanes), C.bool(!options.NoLead), spin))
+	return check(C.bridge_runtime_configure(C.uint32_t(options.Lanes), C.bool(!options.NoLead), spin,
+		(*C.uint32_t)(unsafe.SliceData(options.LaneCPUs)), C.size_t(len(options.LaneCPUs)),
+		C.uint32_t(options.LaneScheduling), C.uint32_t(options.LanePriority)))
 }
 
 // Shutdown closes every session and server of the process, and waits until the peers were notified,

@@ -3,6 +3,7 @@ package wtgram_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,16 +41,41 @@ func TestTheRuntimeHasAsManyLanesAsAskedFor(t *testing.T) {
 	if err := wtgram.ConfigureRuntime(wtgram.RuntimeOptions{Spin: time.Second}); !errors.Is(err, wtgram.ErrInvalidArgument) {
 		t.Fatal(err)
 	}
-	if err := wtgram.ConfigureRuntime(wtgram.RuntimeOptions{Lanes: 3, NoLead: true, Spin: -1}); err != nil {
+	for _, wrong := range []wtgram.RuntimeOptions{
+		{LaneCPUs: []uint32{1024}}, {LanePriority: 1}, {LaneScheduling: wtgram.SchedulingFIFO}, {LaneScheduling: 77}} {
+		if err := wtgram.ConfigureRuntime(wrong); !errors.Is(err, wtgram.ErrInvalidArgument) {
+			t.Fatal(wrong, err)
+		}
+	}
+	options := wtgram.RuntimeOptions{Lanes: 3, NoLead: true, Spin: -1, LaneCPUs: []uint32{0}}
+	if err := wtgram.ConfigureRuntime(options); err != nil {
 		t.Fatal(err)
 	}
-	client, accepted := pair(t)
-	if err := client.SendDatagram([]byte("x")); err != nil {
+	if _, err := wtgram.Listen("127.0.0.1:0", wtgram.WithLanes(4)); !errors.Is(err, wtgram.ErrInvalidArgument) {
 		t.Fatal(err)
 	}
-	receive(t, accepted)
+	if _, err := wtgram.Listen("127.0.0.1:0", wtgram.WithServerID(make([]byte, 12), 0)); !errors.Is(err, wtgram.ErrInvalidArgument) {
+		t.Fatal(err)
+	}
+	server, url, hash := listen(t, wtgram.WithLanes(2), wtgram.WithServerID([]byte{1, 2}, 6))
+	if count := lanes(t); count != 2 {
+		t.Fatalf("%d lanes for a server with two", count)
+	}
+	// Each client has an address of its own, from which the system chooses the lane.
+	for i := range 200 {
+		client := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash),
+			wtgram.WithTimeout(patience), wtgram.WithBindHost(fmt.Sprintf("127.0.0.%d", 2+i))))
+		accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+		if err := client.SendDatagram([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := accepted.SendDatagram(receive(t, accepted)); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, client)
+	}
 	if count := lanes(t); count != 3 {
-		t.Fatalf("%d lanes", count)
+		t.Fatalf("%d lanes for clients on all", count)
 	}
 	if err := wtgram.ConfigureRuntime(wtgram.RuntimeOptions{}); !errors.Is(err, wtgram.ErrInvalidState) {
 		t.Fatal(err)

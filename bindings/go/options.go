@@ -71,6 +71,9 @@ type listenConfig struct {
 	acceptBacklog      uint32
 	maxSessions        int64 // negative: the default
 	socket             *os.File
+	lanes              uint32
+	serverID           []byte
+	serverIDRotation   uint32
 	admissionConfig
 }
 
@@ -207,6 +210,19 @@ func WithMaxSessions(sessions uint32) ListenOption {
 // at a time can use a socket.
 func WithSocket(socket *os.File) ListenOption {
 	return listenOption(func(c *listenConfig) { c.socket = socket })
+}
+
+// WithLanes says on how many lanes the server's sessions are, each with a socket on the same port;
+// 0, the default, means all of RuntimeOptions.Lanes, or one with WithSocket.
+func WithLanes(count uint32) ListenOption {
+	return listenOption(func(c *listenConfig) { c.lanes = count })
+}
+
+// WithServerID sets the server's id for a load balancer that reads connection ids in the plaintext
+// form of draft-ietf-quic-load-balancers: 1 to 11 bytes. The rotation is the number of the
+// balancers' configuration, 0 to 6.
+func WithServerID(id []byte, rotation uint32) ListenOption {
+	return listenOption(func(c *listenConfig) { c.serverID, c.serverIDRotation = id, rotation })
 }
 
 // WithKeepAlive sets the interval of keep-alive packets (default 10 s; 0 = none).

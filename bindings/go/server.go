@@ -67,6 +67,7 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	if err := config.setAdmission(&pinner, &given); err != nil {
 		return nil, err
 	}
+	config.setLanes(&pinner, &given)
 	detail := make([]byte, 256)
 	l := &listener{pump: p, sessions: make(map[*session]struct{})}
 	var status C.int32_t
@@ -94,6 +95,15 @@ func Listen(addr string, options ...ListenOption) (*Server, error) {
 	server := &Server{l}
 	runtime.AddCleanup(server, func(l *listener) { l.close(0, "") }, l)
 	return server, nil
+}
+
+// setLanes sets what concerns lanes and connection ids.
+func (l *listenConfig) setLanes(pinner *runtime.Pinner, c *C.wtgram_listen_options) {
+	c.lanes, c.server_id_rotation = C.uint32_t(l.lanes), C.uint32_t(l.serverIDRotation)
+	if len(l.serverID) > 0 {
+		pinner.Pin(&l.serverID[0])
+		c.server_id, c.server_id_length = (*C.uint8_t)(&l.serverID[0]), C.size_t(len(l.serverID))
+	}
 }
 
 // splitAddress returns the host and the port of a server's address, which a socket that is handed in

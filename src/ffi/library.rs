@@ -13,11 +13,14 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use crate::ffi::boundary::enums::impl_read;
+use crate::ffi::boundary::failure::Failure;
 use crate::ffi::boundary::guard::guard;
-use crate::ffi::boundary::pointer::{Versioned, WTGRAM_FOREVER, init, init_sized, invalid, read_options};
+use crate::ffi::boundary::pointer::{
+    Versioned, WTGRAM_FOREVER, elements, init, init_sized, invalid, read_options,
+};
 use crate::ffi::status::wtgram_status;
 use crate::runtime;
-use crate::runtime::{RuntimeOptions, log};
+use crate::runtime::{RuntimeOptions, Scheduling, log};
 
 /// Major version of this header.
 pub const WTGRAM_VERSION_MAJOR: u32 = 0;
@@ -52,8 +55,9 @@ pub extern "C" fn wtgram_version_number() -> u32 {
 pub struct wtgram_runtime_options {
     /// Size of this struct, set by `wtgram_runtime_options_init`.
     pub struct_size: usize,
-    /// Number of lanes, the threads that run the protocol: 1 to 256. All sessions of a server share
-    /// one lane. Default 1.
+    /// The most lanes, the threads that run the protocol: 1 to 256. Each starts when it is first
+    /// needed. A server's sessions are spread over its lanes (`wtgram_listen_options.lanes`), client
+    /// sessions over all. A session stays on its lane. Default 1.
     pub lanes: u32,
     /// 1, the default: a thread that waits in a call does the work of its lane meanwhile, and a
     /// single datagram leaves on the thread that sends it. This saves a switch between threads in
@@ -62,18 +66,49 @@ pub struct wtgram_runtime_options {
     /// How long a waiting thread polls for packets before it sleeps, in microseconds, 0 to 1000. It
     /// polls only as long as this has shortened its waits. Default 30.
     pub spin_us: i64,
+    // Lane threads.
+    /// CPUs for the lanes: the first lane stays on the first CPU, and so on, and then again from the
+    /// first. A lane that cannot be kept there does not start: `WTGRAM_ERROR_IO` from the call that
+    /// needs it.
+    pub lane_cpus: *const u32,
+    /// Number of CPUs; 0, the default, leaves the choice to the system.
+    pub lane_cpus_count: usize,
+    /// A `wtgram_scheduling`.
+    pub lane_scheduling: u32,
+    /// Priority for real-time scheduling, 1 to 99. Otherwise 0, the default.
+    pub lane_priority: u32,
 }
 
-// SAFETY: repr(C), begins with its size, plain integers.
+/// How the system schedules lanes (sched(7)). Real-time scheduling needs a privilege; without it a
+/// lane does not start: `WTGRAM_ERROR_IO` from the call that needs it. A lane that has much to do
+/// then keeps threads of lower priority from its CPU.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum wtgram_scheduling {
+    /// As the thread that starts the lane. The default.
+    WTGRAM_SCHEDULING_INHERITED = 0,
+    /// `SCHED_FIFO`.
+    WTGRAM_SCHEDULING_FIFO = 1,
+    /// `SCHED_RR`.
+    WTGRAM_SCHEDULING_ROUND_ROBIN = 2,
+}
+
+impl_read!(wtgram_scheduling { WTGRAM_SCHEDULING_INHERITED, WTGRAM_SCHEDULING_FIFO, WTGRAM_SCHEDULING_ROUND_ROBIN } or "there is no such scheduling");
+
+// SAFETY: repr(C), begins with its size, integers and a pointer that is only used where checked.
 unsafe impl Versioned for wtgram_runtime_options {
     const FIRST_SIZE: usize = 24;
     fn initial() -> Self {
-        let RuntimeOptions { lanes, lead, spin } = RuntimeOptions::default();
+        let RuntimeOptions { lanes, lead, spin, .. } = RuntimeOptions::default();
         Self {
             struct_size: size_of::<Self>(),
             lanes,
             lead: u32::from(lead),
             spin_us: spin.as_micros() as i64,
+            lane_cpus: std::ptr::null(),
+            lane_cpus_count: 0,
+            lane_scheduling: wtgram_scheduling::WTGRAM_SCHEDULING_INHERITED as u32,
+            lane_priority: 0,
         }
     }
 }
@@ -126,8 +161,30 @@ pub unsafe extern "C" fn wtgram_runtime_configure(options: *const wtgram_runtime
         let spin = Duration::from_micros(
             u64::try_from(options.spin_us).map_err(|_| invalid("spin_us must be 0 to 1000"))?,
         );
-        Ok(runtime::configure(RuntimeOptions { lanes: options.lanes, lead, spin })?)
+        // SAFETY: the caller's promise.
+        let lane_cpus = unsafe { elements(options.lane_cpus, options.lane_cpus_count) }?.to_vec();
+        let lane_scheduling = scheduling(&options)?;
+        Ok(runtime::configure(RuntimeOptions {
+            lanes: options.lanes,
+            lead,
+            spin,
+            lane_cpus,
+            lane_scheduling,
+        })?)
     })
+}
+
+fn scheduling(options: &wtgram_runtime_options) -> Result<Scheduling, Failure> {
+    let priority =
+        u8::try_from(options.lane_priority).map_err(|_| invalid("a real-time priority is 1 to 99"))?;
+    match wtgram_scheduling::read(options.lane_scheduling)? {
+        wtgram_scheduling::WTGRAM_SCHEDULING_INHERITED if priority != 0 => {
+            Err(invalid("a priority needs real-time scheduling"))
+        }
+        wtgram_scheduling::WTGRAM_SCHEDULING_INHERITED => Ok(Scheduling::Inherited),
+        wtgram_scheduling::WTGRAM_SCHEDULING_FIFO => Ok(Scheduling::Fifo(priority)),
+        wtgram_scheduling::WTGRAM_SCHEDULING_ROUND_ROBIN => Ok(Scheduling::RoundRobin(priority)),
+    }
 }
 
 /// Closes all servers and sessions with code 0, waits until the peers were told, and ends all

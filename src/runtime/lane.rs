@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use super::RuntimeOptions;
 use super::epoll::{Event, Sleep};
 use super::hand_over;
-use super::thread;
+use super::thread::{self, Scheduling};
 use crate::error::{Error, Result};
 
 /// When a lane takes its next turn, if no event comes before.
@@ -43,15 +44,32 @@ pub struct LaneThread {
 
 impl LaneThread {
     /// Starts the thread `wtgram-<index>`, which takes turns of `turn` and sleeps in `sleep`.
-    pub fn start(index: usize, sleep: Arc<Sleep>, turn: Arc<dyn Turn>) -> Result<Self> {
+    pub fn start(
+        index: usize,
+        sleep: Arc<Sleep>,
+        turn: Arc<dyn Turn>,
+        options: &RuntimeOptions,
+    ) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (asleep, stopping) = (Arc::clone(&sleep), Arc::clone(&stop));
+        let placing = Placing::of(index, options);
+        let (placed, outcome) = crossbeam_channel::bounded(1);
         let thread = thread::spawn(format!("wtgram-{index}"), move || {
+            let result = placing.apply();
+            let is_placed = result.is_ok();
+            let _ = placed.send(result);
+            if !is_placed {
+                return;
+            }
             run(&asleep, &stopping, &*turn);
             turn.stopped();
         })
         .map_err(|error| Error::io("starting a lane", &error))?;
-        Ok(Self { sleep, stop, thread: Mutex::new(Some(thread)) })
+        let lane = Self { sleep, stop, thread: Mutex::new(Some(thread)) };
+        match outcome.recv() {
+            Ok(placed) => placed.map(|()| lane),
+            Err(_) => Err(Error::Internal("a lane ended when it began".into())),
+        }
     }
 
     /// Stops the thread after a last turn, and waits for its end.
@@ -61,6 +79,31 @@ impl LaneThread {
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Where and how the system runs a lane.
+struct Placing {
+    cpu: Option<u32>,
+    scheduling: Scheduling,
+}
+
+impl Placing {
+    fn of(index: usize, options: &RuntimeOptions) -> Self {
+        let cpu = options.lane_cpus.iter().cycle().nth(index).copied();
+        Self { cpu, scheduling: options.lane_scheduling }
+    }
+
+    /// Applies it to this thread.
+    fn apply(&self) -> Result<()> {
+        if let Some(cpu) = self.cpu {
+            thread::pin(cpu).map_err(|error| Error::Io {
+                context: "keeping a lane on its CPU",
+                message: format!("CPU {cpu}: {error}"),
+            })?;
+        }
+        thread::schedule(self.scheduling)
+            .map_err(|error| Error::io("giving a lane real-time scheduling", &error))
     }
 }
 
@@ -109,7 +152,9 @@ mod tests {
     fn a_lane_takes_a_turn_when_it_is_woken_and_a_last_one_when_it_is_stopped() {
         let (sender, happened) = crossbeam_channel::unbounded();
         let sleep = Arc::new(Sleep::new().unwrap());
-        let lane = LaneThread::start(99, Arc::clone(&sleep), Arc::new(Counting(sender))).unwrap();
+        let lane =
+            LaneThread::start(99, Arc::clone(&sleep), Arc::new(Counting(sender)), &RuntimeOptions::default())
+                .unwrap();
         let next = || happened.recv_timeout(std::time::Duration::from_secs(30)).expect("in time");
         assert_eq!(next(), "turn");
         sleep.wake();

@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 pub use dispatcher::{dispatch, on_dispatcher};
 use lane::LaneThread;
 use service::Service;
+pub use thread::Scheduling;
 
 /// The most lanes.
 pub const MAX_LANES: u32 = 256;
@@ -49,11 +50,21 @@ pub struct RuntimeOptions {
     pub lead: bool,
     /// How long such a thread spins before it sleeps, as long as that has helped recently.
     pub spin: Duration,
+    /// The CPUs on which lanes run, dealt out in turn; none leaves the choice to the system.
+    pub lane_cpus: Vec<u32>,
+    /// How the system schedules lanes.
+    pub lane_scheduling: Scheduling,
 }
 
 impl Default for RuntimeOptions {
     fn default() -> Self {
-        Self { lanes: 1, lead: true, spin: Duration::from_micros(30) }
+        Self {
+            lanes: 1,
+            lead: true,
+            spin: Duration::from_micros(30),
+            lane_cpus: Vec::new(),
+            lane_scheduling: Scheduling::Inherited,
+        }
     }
 }
 
@@ -114,6 +125,17 @@ pub fn configure(options: RuntimeOptions) -> Result<()> {
     }
     if options.spin > MAX_SPIN {
         return Err(Error::InvalidArgument(Cow::Borrowed("spin_us must be 0 to 1000")));
+    }
+    if options.lane_cpus.iter().any(|cpu| *cpu >= thread::MAX_CPUS) {
+        return Err(Error::InvalidArgument(Cow::Owned(format!(
+            "the numbers of CPUs are below {}",
+            thread::MAX_CPUS
+        ))));
+    }
+    if let Scheduling::Fifo(priority) | Scheduling::RoundRobin(priority) = options.lane_scheduling
+        && !(1..=thread::MAX_PRIORITY).contains(&priority)
+    {
+        return Err(Error::InvalidArgument(Cow::Borrowed("a real-time priority is 1 to 99")));
     }
     let mut slot = OPTIONS.lock();
     if RUNTIME.get().is_some() {

@@ -1,7 +1,7 @@
 /* All kinds of objects at once: servers, sessions, transports, reliability layers, structured transports of every form,
  * monitors and broadcasters come and go on one poller, from eight threads. The poller reports no object that was freed
- * before the wait began, no wake-up is lost, and the counts add up. `WTGRAM_STORM_SECONDS` sets for how long (30).
- * ctest-timeout: 180 */
+ * before the wait began, no wake-up is lost, and the counts add up. `WTGRAM_STORM_SECONDS` sets for how long (30),
+ * `WTGRAM_STORM_LANES` on how many lanes (1). ctest-timeout: 180 */
 #include "check.h"
 #include "pair.h"
 
@@ -462,9 +462,16 @@ int main(void)
 {
     const char *text = getenv("WTGRAM_STORM_SECONDS");
     int64_t seconds = text ? atoi(text) : 30;
+    const char *lanes = getenv("WTGRAM_STORM_LANES");
     struct pair listener;
     pthread_t waiters[WAITERS], changers[SENDERS + 4];
     size_t rooms[WAITERS] = {1, 16}, firsts[SENDERS] = {0, 1};
+    if (lanes != NULL) {
+        wtgram_runtime_options runtime;
+        wtgram_runtime_options_init(&runtime);
+        runtime.lanes = (uint32_t)atoi(lanes);
+        CHECK_OK(wtgram_runtime_configure(&runtime));
+    }
     pair_listen(&listener, NULL);
     server = listener.server;
     memcpy(url, listener.url, sizeof url);

@@ -173,6 +173,20 @@ TEST(Server, StopListeningRefusesNewClientsAndSessionsGoOn)
     EXPECT_EQ(p.client.wait_closed(patience).code(), 4u);
 }
 
+TEST(Server, HasAsManyLanesAsTheLibraryAtMost)
+{
+    const auto refused = [](const wtgram::listen_options &options) {
+        return wtgram::server::try_listen(options).error();
+    };
+    EXPECT_EQ(refused(wtgram::listen_options().lanes(257)), wtgram::errc::invalid_argument);
+    EXPECT_EQ(refused(wtgram::listen_options().server_id({1, 2, 3}, 7)), wtgram::errc::invalid_argument);
+    EXPECT_EQ(refused(wtgram::listen_options().server_id(std::vector<std::uint8_t>(12))),
+              wtgram::errc::invalid_argument);
+    const auto server =
+        wtgram::server::listen(wtgram::listen_options().host("127.0.0.1").lanes(1).server_id({1, 2, 3}, 6));
+    EXPECT_NE(server.local_port(), 0);
+}
+
 TEST(Server, ListensOnASocketThatIsHandedIn)
 {
     sockaddr_in address{};

@@ -32,6 +32,7 @@ use crate::ffi::session::close::close_reason;
 use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
 use crate::link::config::{CaSource, ClientCertificates, Limits, ListenOptions};
+use crate::link::ids::Label;
 
 /// Length of a certificate hash (SHA-256), in bytes.
 pub const WTGRAM_CERTIFICATE_HASH_LENGTH: usize = 32;
@@ -145,8 +146,19 @@ pub struct wtgram_listen_options {
     /// use until both are closed. The socket becomes non-blocking, because the two share its state.
     /// Only one server at a time can use a socket.
     pub socket_fd: c_int,
+    /// On how many lanes its sessions are, each with a socket on the same port (`SO_REUSEPORT`); 0,
+    /// the default, means all (`wtgram_runtime_options.lanes`), or one with `socket_fd`.
+    pub lanes: u32,
+    // Connection ids.
+    /// The server's id for a load balancer that reads connection ids in the plaintext form of
+    /// draft-ietf-quic-load-balancers; NULL, the default, for none.
+    pub server_id: *const u8,
+    /// Length of `server_id`, 1 to 11 bytes.
+    pub server_id_length: usize,
+    /// The number of the load balancers' configuration, 0 to 6.
+    pub server_id_rotation: u32,
     /// Reserved; 0.
-    pub reserved_socket: u32,
+    pub reserved_server_id: u32,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -192,7 +204,11 @@ unsafe impl Versioned for wtgram_listen_options {
             client_ca_pem: std::ptr::null(),
             client_ca_pem_length: 0,
             socket_fd: NO_DESCRIPTOR,
-            reserved_socket: 0,
+            lanes: ListenOptions::default().lanes,
+            server_id: std::ptr::null(),
+            server_id_length: 0,
+            server_id_rotation: 0,
+            reserved_server_id: 0,
         }
     }
 }
@@ -236,12 +252,26 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
             limits: limits(raw.limits, raw.max_sessions)?,
             connection: connection_options(raw.connection)?,
             socket: duplicate(raw.socket_fd)?,
+            lanes: raw.lanes,
+            label: label(raw)?,
             // Identities by name, client certificates, key log.
             named_identities: named_identities(raw.named_identities, raw.named_identities_count)?,
             client_certificates: client_certificates(raw)?,
             ..ListenOptions::default()
         })
     }
+}
+
+/// # Safety
+/// The pointers in `raw` are as its documentation says.
+unsafe fn label(raw: &wtgram_listen_options) -> Result<Label, Failure> {
+    // SAFETY: the caller's promise.
+    let server_id = unsafe { bytes(raw.server_id, raw.server_id_length) }?;
+    if server_id.is_empty() && raw.server_id_rotation == 0 {
+        return Ok(Label::default());
+    }
+    let rotation = u8::try_from(raw.server_id_rotation).unwrap_or(u8::MAX);
+    Ok(Label::new(server_id, rotation)?)
 }
 
 /// The identity in the options.

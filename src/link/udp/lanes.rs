@@ -66,6 +66,6 @@ fn start(number: usize, options: &RuntimeOptions) -> Result<(Arc<UdpLane>, LaneT
     let sleep = Arc::new(Sleep::new()?);
     let lane = Lane::new(number, Some(Arc::clone(&sleep)));
     let lane = UdpLane::new(lane, Arc::clone(&sleep), Leading::new(options.lead, options.spin));
-    let thread = LaneThread::start(number, sleep, Arc::clone(&lane) as Arc<dyn Turn>)?;
+    let thread = LaneThread::start(number, sleep, Arc::clone(&lane) as Arc<dyn Turn>, options)?;
     Ok((lane, thread))
 }

@@ -5,6 +5,8 @@
 
 #include <wtgram/error.hpp>
 
+#include <vector>
+
 namespace wtgram
 {
 
@@ -19,11 +21,21 @@ inline bool version_matches() noexcept
     return wtgram_version_number() >> 8 == (WTGRAM_VERSION_MAJOR << 8 | WTGRAM_VERSION_MINOR);
 }
 
+/// How the system schedules lanes (sched(7)). Real-time scheduling needs a privilege; without it a lane does not start.
+enum class scheduling : std::uint32_t {
+    inherited = WTGRAM_SCHEDULING_INHERITED, ///< As the thread that starts the lane. The default.
+    fifo = WTGRAM_SCHEDULING_FIFO, ///< `SCHED_FIFO`.
+    round_robin = WTGRAM_SCHEDULING_ROUND_ROBIN, ///< `SCHED_RR`.
+};
+
 /// Options of the library; see wtgram_runtime_options.
 struct runtime_options {
-    std::uint32_t lanes = 1; ///< Number of lanes, the threads that run the protocol: 1 to 256.
+    std::uint32_t lanes = 1; ///< The most lanes, the threads that run the protocol: 1 to 256.
     bool lead = true; ///< Whether a thread that waits in a call does the work of its lane meanwhile.
     duration spin{30}; ///< How long a waiting thread polls for packets before it sleeps: 0 to 1 ms.
+    std::vector<std::uint32_t> lane_cpus; ///< CPUs of the lanes, dealt out in turn; none leaves it to the system.
+    wtgram::scheduling lane_scheduling = wtgram::scheduling::inherited; ///< How the system schedules lanes.
+    std::uint32_t lane_priority = 0; ///< Priority for real-time scheduling: 1 to 99.
 };
 
 /// Sets the options of the library. Call it before the first server or session, otherwise it fails with
@@ -35,6 +47,10 @@ struct runtime_options {
     raw.lanes = options.lanes;
     raw.lead = options.lead ? 1 : 0;
     raw.spin_us = options.spin.count();
+    raw.lane_cpus = options.lane_cpus.data();
+    raw.lane_cpus_count = options.lane_cpus.size();
+    raw.lane_scheduling = static_cast<std::uint32_t>(options.lane_scheduling);
+    raw.lane_priority = options.lane_priority;
     return detail::result(wtgram_runtime_configure(&raw));
 }
 /// Like try_configure_runtime, but throws.

@@ -43,6 +43,16 @@ class listen_options
     /// The socket becomes non-blocking. Only one server at a time can use it.
     listen_options &socket_fd(int descriptor) noexcept { return socket_fd_ = descriptor, *this; }
 
+    /// On how many lanes its sessions are, each with a socket on the same port; 0, the default, means all
+    /// (runtime_options::lanes), or one with socket_fd.
+    listen_options &lanes(std::uint32_t count) noexcept { return lanes_ = count, *this; }
+    /// The server's id for a load balancer that reads connection ids in the plaintext form of
+    /// draft-ietf-quic-load-balancers: 1 to 11 bytes. `rotation` is the number of the balancers' configuration, 0 to 6.
+    listen_options &server_id(std::vector<std::uint8_t> id, std::uint32_t rotation = 0) noexcept
+    {
+        return server_id_ = std::move(id), server_id_rotation_ = rotation, *this;
+    }
+
     /// Certificate and private key. By default a new self-signed one.
     listen_options &identity(identity_options value) { return identity_ = std::move(value), *this; }
     /// Identity for clients that ask for `server_name` (SNI), a DNS name, for example "game.example" or
@@ -118,6 +128,8 @@ class listen_options
     std::optional<std::string> host_;
     std::uint16_t port_ = 0;
     std::optional<int> socket_fd_;
+    std::uint32_t lanes_ = 0, server_id_rotation_ = 0;
+    std::vector<std::uint8_t> server_id_;
     identity_options identity_;
     std::vector<std::pair<std::string, identity_options>> named_;
     client_certificates client_certificates_ = client_certificates::off;
@@ -157,6 +169,10 @@ class server : public owner<wtgram_server, wtgram_server_free>
         if (options.host_) c.host = options.host_->c_str();
         c.port = options.port_;
         if (options.socket_fd_) c.socket_fd = *options.socket_fd_;
+        c.lanes = options.lanes_;
+        c.server_id = options.server_id_.data();
+        c.server_id_length = options.server_id_.size();
+        c.server_id_rotation = options.server_id_rotation_;
         c.identity = identity.c.identity;
         c.certificate_file = identity.c.certificate_file;
         c.private_key_file = identity.c.private_key_file;
