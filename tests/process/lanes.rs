@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use support::pair::{PATIENCE, eventually, receive, soon};
+use support::simulator::{Conditions, Simulator};
 use wtgram::datagram::channel::Channel;
 use wtgram::datagram::options::{SendOptions, TransportOptions};
 use wtgram::datagram::session::{Server, Session};
@@ -12,6 +13,9 @@ use wtgram::link::config::{ConnectOptions, ListenOptions, Trust};
 use wtgram::runtime::{self, RuntimeOptions, Scheduling};
 
 const LANES: usize = 3;
+
+/// Sessions that come through a NAT.
+const REBOUND: usize = 20;
 
 fn options() -> ListenOptions {
     ListenOptions {
@@ -33,6 +37,43 @@ fn cpus() -> BTreeMap<String, String> {
         .filter_map(status)
         .filter(|(name, _)| name.starts_with("wtgram-") && !name.contains("service"))
         .collect()
+}
+
+/// Sessions whose clients get other ports again and again, so that the system gives their packets to
+/// other lanes. Each stays on its own, and datagrams go on both ways.
+fn rebinding(server: &Server, transport: &TransportOptions) {
+    let link = Simulator::start(server.link.local_address(), 1, Conditions::default()).expect("a link");
+    let connect = ConnectOptions {
+        trust: Trust::CertificateHashes(vec![server.link.certificate_hash()]),
+        timeout: PATIENCE,
+        ..ConnectOptions::default()
+    };
+    let url = format!("https://{}/", link.address());
+    let sessions: Vec<_> = (0..REBOUND)
+        .map(|_| (Session::connect(&url, &connect, transport).unwrap(), server.accept(soon()).unwrap()))
+        .collect();
+    let home = |session: &Session| session.link.lane().index();
+    let homes: Vec<_> = sessions.iter().map(|(_, accepted)| home(accepted)).collect();
+    let from = |session: &Session| session.link.remote_address().unwrap();
+    for round in 0..20_u8 {
+        let before: Vec<_> = sessions.iter().map(|(_, accepted)| from(accepted)).collect();
+        link.rebind();
+        for (client, accepted) in &sessions {
+            client.datagrams.send(&[round], &SendOptions::default(), soon()).unwrap();
+            assert_eq!(receive(&accepted.datagrams), [round]);
+        }
+        for ((client, accepted), before) in sessions.iter().zip(before) {
+            eventually("the server follows", || from(accepted) != before);
+            accepted.datagrams.send(&[round], &SendOptions::default(), soon()).unwrap();
+            assert_eq!(receive(&client.datagrams), [round]);
+        }
+    }
+    let now: Vec<_> = sessions.iter().map(|(_, accepted)| home(accepted)).collect();
+    assert_eq!(now, homes);
+    for (client, _) in &sessions {
+        client.link.close(0, "").unwrap();
+    }
+    eventually("they have ended", || server.link.stats().connections == 60);
 }
 
 #[test]
@@ -85,8 +126,9 @@ fn sessions_are_spread_over_the_lanes_of_a_server_and_each_lane_has_its_cpu() {
         accepted.datagrams.send(b"back", &SendOptions::default(), soon()).unwrap();
         receive(&client.datagrams);
     }
+    rebinding(&server, &transport);
     let stats = server.link.stats();
-    assert_eq!((stats.connections, stats.established), (60, 60));
+    assert_eq!((stats.connections, stats.established), (60, 60 + REBOUND as u64));
     server.link.stop_listening();
     assert_eq!(server.accept(soon()).err(), Some(Error::Closed));
     for (client, _) in &sessions {
