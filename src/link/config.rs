@@ -90,6 +90,8 @@ pub struct ListenOptions {
     /// A UDP socket that is bound already. The server uses a duplicate of it instead of binding
     /// `host` and `port`, which must then keep their defaults.
     pub socket: Option<Arc<OwnedFd>>,
+    /// The file to which the secrets of each connection are appended.
+    pub key_log_file: Option<PathBuf>,
 }
 
 /// What the clients of a server may use up. The defaults are for a public server, and leave enough
@@ -164,6 +166,7 @@ impl Default for ListenOptions {
             named_identities: Vec::new(),
             client_certificates: ClientCertificates::Off,
             socket: None,
+            key_log_file: None,
         }
     }
 }
@@ -241,6 +244,8 @@ pub struct ConnectOptions {
     pub connection: ConnectionOptions,
     /// Certificate and key for servers that ask for one; not self-signed.
     pub identity: Option<IdentitySource>,
+    /// The file to which the secrets of the connection are appended.
+    pub key_log_file: Option<PathBuf>,
 }
 
 impl Default for ConnectOptions {
@@ -253,6 +258,7 @@ impl Default for ConnectOptions {
             bind_host: None,
             connection: ConnectionOptions::default(),
             identity: None,
+            key_log_file: None,
         }
     }
 }
