@@ -83,6 +83,11 @@ impl<T: Send + 'static> Acceptor for Server<T> {
         Answer::Accept { headers }
     }
 
+    fn refused_unread(&self) {
+        self.counters.refuse(Refused::Headers);
+        tracing::debug!(reason = ?Refused::Headers, "a request was refused");
+    }
+
     fn established(&self, session: &Arc<LinkSession>, took: Duration, is_answered: bool) -> Option<Duration> {
         self.counters.establish(took);
         if is_answered {

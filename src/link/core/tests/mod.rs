@@ -377,6 +377,8 @@ impl Acceptor for Door {
         Answer::Accept { headers: Vec::new() }
     }
 
+    fn refused_unread(&self) {}
+
     fn established(&self, session: &Arc<LinkSession>, _: Duration, _: bool) -> Option<Duration> {
         self.sessions.lock().push(Arc::clone(session));
         None
