@@ -8,6 +8,7 @@
  * - A session may send 1000 datagrams in a second, and an address may have 100 sessions.
  * - SIGHUP reads the certificate files again, after a renewal. A self-signed certificate renews itself.
  * - SIGTERM and SIGINT drain: no new clients; what is queued leaves, then sessions are closed. A second one ends it.
+ * At the end it prints what it counted.
  * Exit codes: 0 ended cleanly, 1 something failed, 2 wrong usage. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
@@ -115,6 +116,16 @@ static void drain(wtgram_server server)
         (void)wtgram_session_drain_and_close_start(peer->session, 0, reason, sizeof reason - 1);
 }
 
+/* Some of what the server has counted. */
+static void print_stats(wtgram_server server)
+{
+    wtgram_server_stats stats;
+    wtgram_server_stats_init(&stats);
+    if (wtgram_server_get_stats(server, &stats) != WTGRAM_OK) return;
+    printf("sessions %" PRIu64 "  rejected %" PRIu64 "  datagrams over the rate %" PRIu64 "\n", stats.established,
+           stats.refused_program, stats.datagrams_over_rate);
+}
+
 static int serve(wtgram_server server, wtgram_poller poller, const wtgram_identity_options *identity)
 {
     bool draining = false;
@@ -201,6 +212,7 @@ int main(int argc, char **argv)
     fflush(stdout);
 
     int exit_code = serve(server, poller, &identity);
+    print_stats(server);
     while (peers != NULL) forget(peers);
     wtgram_poller_free(poller);
     wtgram_server_free(server);

@@ -826,6 +826,14 @@ typedef struct {
   uint32_t server_id_rotation;
   /** Reserved; 0. */
   uint32_t reserved_server_id;
+  /**
+   * File to which the TLS secrets of every connection are appended, in the format of
+   * `SSLKEYLOGFILE` (draft-ietf-tls-keylogfile), so that Wireshark can decrypt what was captured.
+   * NULL, the default, logs none; no environment variable changes that. **Whoever reads the file
+   * can read and forge the traffic**: use it to debug, and delete it. Only the owner can read a
+   * new file. The file is opened by the call that takes these options.
+   */
+  const char *key_log_file;
 } wtgram_listen_options;
 
 /** For bindings: `wtgram_listen_options_init` for a struct of `size` bytes. */
@@ -853,7 +861,8 @@ static inline void wtgram_listen_options_init(wtgram_listen_options *options)
  * - `WTGRAM_ERROR_KEY_MISMATCH`: certificate and key do not match.
  * - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: a certificate in `named_identities` is not for its
  *   name.
- * - `WTGRAM_ERROR_IO`: the address cannot be bound, or a thread cannot be started.
+ * - `WTGRAM_ERROR_IO`: the address cannot be bound, the key log file cannot be opened, or a thread
+ *   cannot be started.
  * - `WTGRAM_ERROR_INVALID_ARGUMENT`: an option is not allowed, or `socket_fd` is not a bound UDP
  *   socket.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many servers.
@@ -1284,6 +1293,14 @@ typedef struct {
    * the default, for none.
    */
   const wtgram_identity_options *identity;
+  /**
+   * File to which the TLS secrets of the connection are appended, in the format of
+   * `SSLKEYLOGFILE` (draft-ietf-tls-keylogfile), so that Wireshark can decrypt what was captured.
+   * NULL, the default, logs none; no environment variable changes that. **Whoever reads the file
+   * can read and forge the traffic**: use it to debug, and delete it. Only the owner can read a
+   * new file. The file is opened by the call that takes these options.
+   */
+  const char *key_log_file;
 } wtgram_connect_options;
 
 /** For bindings: `wtgram_connect_options_init` for a struct of `size` bytes. */
@@ -1330,8 +1347,8 @@ static inline void wtgram_connect_options_init(wtgram_connect_options *options)
  * - `WTGRAM_ERROR_IDENTITY`: the certificate authorities, or the client's certificate or key,
  *   cannot be read or used.
  * - `WTGRAM_ERROR_KEY_MISMATCH`: the client's certificate and key do not match.
- * - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread, or has no route to the
- *   server.
+ * - `WTGRAM_ERROR_IO`: the operating system refused a socket, a thread or the key log file, or has
+ *   no route to the server.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
  */
 WTGRAM_MUST_USE
@@ -1545,7 +1562,7 @@ void wtgram_session_free(wtgram_session session);
  * - `WTGRAM_ERROR_INVALID_URL`: the URL cannot be used.
  * - `WTGRAM_ERROR_IDENTITY`: the certificate authorities cannot be read.
  * - `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`: the system has no certificate authorities.
- * - `WTGRAM_ERROR_IO`: the operating system refused a thread.
+ * - `WTGRAM_ERROR_IO`: the operating system refused a thread or the key log file.
  * - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
  */
 WTGRAM_MUST_USE

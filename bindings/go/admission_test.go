@@ -189,7 +189,7 @@ func TestLimitsHoldAndAreCounted(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	text := must[string](t)(server.Prometheus())
-	line := "wtgram_server_refused_total{server=\"" + server.Addr().String() + "\",outcome=\"path_length\"} 1\n"
+	line := "wtgram_server_refused_total{server=\"" + server.Addr().String() + "\",reason=\"path_length\"} 1\n"
 	if !strings.Contains(text, line) {
 		t.Errorf("%s is not in\n%s", line, text)
 	}

@@ -63,7 +63,7 @@ type namedIdentity struct {
 	identity   Identity
 }
 
-// setTLS sets identities and client certificates in C's options.
+// setTLS sets identities, client certificates and the key log in C's options.
 func (l *listenConfig) setTLS(pinner *runtime.Pinner, c *C.wtgram_listen_options) error {
 	var identity Identity
 	if l.identity != nil {
@@ -92,14 +92,17 @@ func (l *listenConfig) setTLS(pinner *runtime.Pinner, c *C.wtgram_listen_options
 	c.named_identities, c.named_identities_count = pinnedArray(pinner, named)
 	c.client_certificates = C.uint32_t(l.clientCertificates)
 	c.client_ca_pem, c.client_ca_pem_length = pinnedBytes(pinner, l.clientCAPEM)
-	c.client_ca_file, err = pinnedText(pinner, l.clientCAFile)
+	if c.client_ca_file, err = pinnedText(pinner, l.clientCAFile); err != nil {
+		return err
+	}
+	c.key_log_file, err = pinnedText(pinner, l.keyLogFile)
 	return err
 }
 
-// setTLS sets the client's identity in C's options.
-func (d *dialConfig) setTLS(pinner *runtime.Pinner, c *C.wtgram_connect_options) error {
-	if d.identity == nil {
-		return nil
+// setTLS sets the client's identity and the key log in C's options.
+func (d *dialConfig) setTLS(pinner *runtime.Pinner, c *C.wtgram_connect_options) (err error) {
+	if c.key_log_file, err = pinnedText(pinner, d.keyLogFile); err != nil || d.identity == nil {
+		return err
 	}
 	identity, err := d.identity.c(pinner)
 	c.identity, _ = pinnedArray(pinner, []C.wtgram_identity_options{identity})

@@ -45,6 +45,7 @@ type commonConfig struct {
 	connection   C.wtgram_connection_options
 	transport    C.wtgram_transport_options
 	subprotocols []string
+	keyLogFile   string
 }
 
 func (c *commonConfig) init() {
@@ -223,6 +224,13 @@ func WithLanes(count uint32) ListenOption {
 // balancers' configuration, 0 to 6.
 func WithServerID(id []byte, rotation uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.serverID, c.serverIDRotation = id, rotation })
+}
+
+// WithKeyLogFile appends the TLS secrets of each connection to a file, so that Wireshark can decrypt
+// what was captured. No environment variable does that. Whoever reads the file can read and forge
+// the traffic: use it to debug, and delete it.
+func WithKeyLogFile(path string) Option {
+	return option(func(c *commonConfig) { c.keyLogFile = path })
 }
 
 // WithKeepAlive sets the interval of keep-alive packets (default 10 s; 0 = none).

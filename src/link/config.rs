@@ -96,6 +96,8 @@ pub struct ListenOptions {
     pub lanes: u32,
     /// What a load balancer reads in connection ids.
     pub label: Label,
+    /// The file to which the secrets of each connection are appended.
+    pub key_log_file: Option<PathBuf>,
 }
 
 /// What the clients of a server may use up. The defaults are for a public server, and leave enough
@@ -172,6 +174,7 @@ impl Default for ListenOptions {
             socket: None,
             lanes: 0,
             label: Label::default(),
+            key_log_file: None,
         }
     }
 }
@@ -249,6 +252,8 @@ pub struct ConnectOptions {
     pub connection: ConnectionOptions,
     /// Certificate and key for servers that ask for one; not self-signed.
     pub identity: Option<IdentitySource>,
+    /// The file to which the secrets of the connection are appended.
+    pub key_log_file: Option<PathBuf>,
 }
 
 impl Default for ConnectOptions {
@@ -261,6 +266,7 @@ impl Default for ConnectOptions {
             bind_host: None,
             connection: ConnectionOptions::default(),
             identity: None,
+            key_log_file: None,
         }
     }
 }

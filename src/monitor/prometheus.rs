@@ -135,7 +135,8 @@ impl Collector for ServerFigures {
             stats.handshake_time.as_secs_f64(),
         )?;
         let refused = Refused::ALL.map(|(reason, name)| (name, stats.refused[reason as usize]));
-        counters(out, "wtgram_server_refused", "Connections and requests refused, by reason", &refused)?;
+        let help = "Connections and requests refused, by reason";
+        labeled(out, "wtgram_server_refused", help, "reason", &refused)?;
         let others = [
             ("retry", stats.retries),
             ("not_accepted", stats.not_accepted),
@@ -159,9 +160,20 @@ fn seconds(out: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) 
 
 /// One counter with a series for each outcome.
 fn counters(out: &mut DescriptorEncoder<'_>, name: &str, help: &str, series: &[(&str, u64)]) -> fmt::Result {
+    labeled(out, name, help, "outcome", series)
+}
+
+/// One counter with a series for each value of `label`.
+fn labeled(
+    out: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    series: &[(&str, u64)],
+) -> fmt::Result {
     let mut encoder: MetricEncoder<'_> = out.encode_descriptor(name, help, None, MetricType::Counter)?;
-    for (outcome, value) in series {
-        let label = [("outcome", *outcome)];
+    for (which, value) in series {
+        let label = [(label, *which)];
         ConstCounter::new(*value).encode(encoder.encode_family(&label)?)?;
     }
     Ok(())

@@ -311,7 +311,7 @@ static void figures(void)
         "wtgram_server_connections{server=\"%s\"} 1.0\n",
         "wtgram_server_handshakes_total{server=\"%s\",outcome=\"established\"} 1\n",
         "wtgram_server_handshakes_total{server=\"%s\",outcome=\"tls\"} 1\n",
-        "wtgram_server_refused_total{server=\"%s\",outcome=\"origin\"} 0\n",
+        "wtgram_server_refused_total{server=\"%s\",reason=\"origin\"} 0\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         snprintf(line, sizeof line, lines[i], address);

@@ -201,7 +201,7 @@ TEST(Admission, LimitsHoldAndAreCounted)
     EXPECT_EQ(stats.memory_bytes, 2u * 40 * 1024);
     const std::string text = one.server.prometheus();
     EXPECT_NE(text.find("wtgram_server_refused_total{server=\"" + one.server.local_address() +
-                        "\",outcome=\"path_length\"} 1\n"),
+                        "\",reason=\"path_length\"} 1\n"),
               std::string::npos);
     EXPECT_EQ(wtgram::server().try_prometheus().error(), wtgram::errc::invalid_handle);
     EXPECT_EQ(wtgram::server().try_stats().error(), wtgram::errc::invalid_handle);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# talk.sh TEXT SERVER CLIENT ARGUMENT...: an example's server, and a client that is told where it is: URL and
-# HASH among its arguments become the server's. The client must end with 0 and print TEXT, the server end with
-# 0 when it is asked to.
+# talk.sh TEXT SERVER CLIENT ARGUMENT...: an example's server, and a client that is told where it is: URL, HASH and
+# PID among its arguments become the server's. The client must end with 0 and print TEXT, the server end with
+# 0 when it is asked to. The server must print SERVER_TEXT, if the environment has it.
 set -euo pipefail
 text=$1 server=$2 client=$3
 shift 3
@@ -28,12 +28,15 @@ for argument in "$@"; do
   case $argument in
     URL) arguments+=("$url") ;;
     HASH) arguments+=("$hash") ;;
+    PID) arguments+=("$server_pid") ;;
     *) arguments+=("$argument") ;;
   esac
 done
 timeout 120 "$client" "${arguments[@]}" > "$work/client" 2>&1 || fail "the client ended with $?"
 grep -Eq -- "$text" "$work/client" || fail "the client does not say: $text"
-kill -TERM "$server_pid"
+# A client that knows its PID may have asked it before.
+kill -TERM "$server_pid" 2> /dev/null || true
 wait "$server_pid" || fail "the server ended with $?"
 server_pid=
+grep -Eq -- "${SERVER_TEXT:-}" "$work/server" || fail "the server does not say: $SERVER_TEXT"
 tail -n 3 "$work/client"

@@ -281,6 +281,8 @@ impl Acceptor for Listener {
         Answer::Accept { headers: Vec::new() }
     }
 
+    fn refused_unread(&self) {}
+
     fn established(&self, session: &Arc<LinkSession>, _: Duration, _: bool) -> Option<Duration> {
         (self.established)(session);
         self.arrived.lock().expect("arrived").push(Arc::clone(session));

@@ -8,6 +8,7 @@ pub mod renewal;
 pub mod stats;
 
 use std::ffi::{c_char, c_int};
+use std::path::PathBuf;
 
 use crate::datagram::session::Server;
 use crate::ffi::boundary::descriptor::{NO_DESCRIPTOR, duplicate};
@@ -123,7 +124,7 @@ pub struct wtgram_listen_options {
     pub admission: u32,
     /// Reserved; 0.
     pub reserved_admission: u32,
-    // Identities by name, client certificates, key log.
+    // Identities by name, client certificates.
     /// Identities for clients that ask for a name (SNI). Clients that ask for none of them get the
     /// identity above.
     pub named_identities: *const wtgram_named_identity,
@@ -159,6 +160,13 @@ pub struct wtgram_listen_options {
     pub server_id_rotation: u32,
     /// Reserved; 0.
     pub reserved_server_id: u32,
+    // Debugging.
+    /// File to which the TLS secrets of every connection are appended, in the format of
+    /// `SSLKEYLOGFILE` (draft-ietf-tls-keylogfile), so that Wireshark can decrypt what was captured.
+    /// NULL, the default, logs none; no environment variable changes that. **Whoever reads the file
+    /// can read and forge the traffic**: use it to debug, and delete it. Only the owner can read a
+    /// new file. The file is opened by the call that takes these options.
+    pub key_log_file: *const c_char,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -195,7 +203,7 @@ unsafe impl Versioned for wtgram_listen_options {
             limits: std::ptr::null(),
             admission: wtgram_admission::WTGRAM_ADMISSION_RULES as u32,
             reserved_admission: 0,
-            // Identities by name, client certificates, key log.
+            // Identities by name, client certificates.
             named_identities: std::ptr::null(),
             named_identities_count: 0,
             client_certificates: wtgram_client_certificates::WTGRAM_CLIENT_CERTIFICATES_OFF as u32,
@@ -209,6 +217,7 @@ unsafe impl Versioned for wtgram_listen_options {
             server_id_length: 0,
             server_id_rotation: 0,
             reserved_server_id: 0,
+            key_log_file: std::ptr::null(),
         }
     }
 }
@@ -254,9 +263,10 @@ unsafe fn listen_options(raw: &wtgram_listen_options) -> Result<ListenOptions, F
             socket: duplicate(raw.socket_fd)?,
             lanes: raw.lanes,
             label: label(raw)?,
-            // Identities by name, client certificates, key log.
+            // Identities by name, client certificates.
             named_identities: named_identities(raw.named_identities, raw.named_identities_count)?,
             client_certificates: client_certificates(raw)?,
+            key_log_file: optional_text(raw.key_log_file)?.map(PathBuf::from),
             ..ListenOptions::default()
         })
     }
@@ -326,7 +336,8 @@ unsafe fn client_certificates(raw: &wtgram_listen_options) -> Result<ClientCerti
 /// - `WTGRAM_ERROR_KEY_MISMATCH`: certificate and key do not match.
 /// - `WTGRAM_ERROR_CERTIFICATE_NAME_MISMATCH`: a certificate in `named_identities` is not for its
 ///   name.
-/// - `WTGRAM_ERROR_IO`: the address cannot be bound, or a thread cannot be started.
+/// - `WTGRAM_ERROR_IO`: the address cannot be bound, the key log file cannot be opened, or a thread
+///   cannot be started.
 /// - `WTGRAM_ERROR_INVALID_ARGUMENT`: an option is not allowed, or `socket_fd` is not a bound UDP
 ///   socket.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many servers.

@@ -36,7 +36,7 @@ use crate::ffi::status::wtgram_status;
 /// - `WTGRAM_ERROR_INVALID_URL`: the URL cannot be used.
 /// - `WTGRAM_ERROR_IDENTITY`: the certificate authorities cannot be read.
 /// - `WTGRAM_ERROR_CERTIFICATE_UNTRUSTED`: the system has no certificate authorities.
-/// - `WTGRAM_ERROR_IO`: the operating system refused a thread.
+/// - `WTGRAM_ERROR_IO`: the operating system refused a thread or the key log file.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
 ///
 /// # Safety

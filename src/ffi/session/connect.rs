@@ -96,6 +96,12 @@ pub struct wtgram_connect_options {
     /// Certificate and private key for a server that asks for them, from PEM files or bytes; NULL,
     /// the default, for none.
     pub identity: *const wtgram_identity_options,
+    /// File to which the TLS secrets of the connection are appended, in the format of
+    /// `SSLKEYLOGFILE` (draft-ietf-tls-keylogfile), so that Wireshark can decrypt what was captured.
+    /// NULL, the default, logs none; no environment variable changes that. **Whoever reads the file
+    /// can read and forge the traffic**: use it to debug, and delete it. Only the owner can read a
+    /// new file. The file is opened by the call that takes these options.
+    pub key_log_file: *const c_char,
 }
 
 // SAFETY: repr(C), begins with its size, integers and pointers that are only used where checked.
@@ -121,6 +127,7 @@ unsafe impl Versioned for wtgram_connect_options {
             subprotocols_count: 0,
             // Client certificate, key log.
             identity: std::ptr::null(),
+            key_log_file: std::ptr::null(),
         }
     }
 }
@@ -175,6 +182,7 @@ unsafe fn connect_options(raw: &wtgram_connect_options) -> Result<ConnectOptions
             connection: connection_options(raw.connection)?,
             // Client certificate, key log.
             identity: optional_identity(raw.identity)?,
+            key_log_file: optional_text(raw.key_log_file)?.map(PathBuf::from),
         })
     }
 }
@@ -233,8 +241,8 @@ unsafe fn trust(raw: &wtgram_connect_options) -> Result<Trust, Failure> {
 /// - `WTGRAM_ERROR_IDENTITY`: the certificate authorities, or the client's certificate or key,
 ///   cannot be read or used.
 /// - `WTGRAM_ERROR_KEY_MISMATCH`: the client's certificate and key do not match.
-/// - `WTGRAM_ERROR_IO`: the operating system refused a socket or a thread, or has no route to the
-///   server.
+/// - `WTGRAM_ERROR_IO`: the operating system refused a socket, a thread or the key log file, or has
+///   no route to the server.
 /// - `WTGRAM_ERROR_LIMIT_REACHED`: too many sessions.
 ///
 /// # Safety

@@ -127,22 +127,17 @@ impl Attempt {
     async fn run(self, prepare: Prepare) {
         let session = Arc::clone(&self.session);
         let mut guard = FailsWhenDropped(Some(Arc::clone(&session)));
-        let (authority, limit) = (self.target.authority.clone(), self.options.timeout);
-        let result = tokio::select! {
-            result = timeout_at(self.deadline.into(), self.establish(prepare)) => result,
-            () = closed(&session) => return,
-        };
-        // From here on, the lane may be about to say that the session is connected.
-        guard.0 = None;
-        let too_late = |_| {
-            Err(Error::ConnectTimeout(format!(
+        let (authority, limit, deadline) =
+            (self.target.authority.clone(), self.options.timeout, self.deadline);
+        let too_late = || {
+            Error::ConnectTimeout(format!(
                 "no session with {authority} within {limit:?}; \
                  nobody may be listening there, or a firewall drops UDP"
-            )))
+            ))
         };
-        if let Err(error) = result.unwrap_or_else(too_late) {
-            session.fail(error);
-        }
+        drive(&session, deadline, self.establish(prepare), too_late).await;
+        // The lane may be about to say that the session is connected.
+        guard.0 = None;
     }
 
     async fn establish(self, prepare: Prepare) -> Result<()> {
@@ -202,6 +197,25 @@ impl Attempt {
             connected.map_err(|error| explain(error, reached.address, &refusal))?;
             Ok(reached)
         })
+    }
+}
+
+/// Drives the work of an attempt until it has ended, is `too_late` or is no longer wanted.
+async fn drive(
+    session: &Arc<LinkSession>,
+    deadline: Instant,
+    work: impl Future<Output = Result<()>>,
+    too_late: impl FnOnce() -> Error,
+) {
+    // The work is dropped after the session knows why it failed. It leaves connections that the lane
+    // closes at once, and then the lane only knows that they are closed.
+    let work = std::pin::pin!(work);
+    let result = tokio::select! {
+        result = timeout_at(deadline.into(), work) => result,
+        () = closed(session) => return,
+    };
+    if let Err(error) = result.unwrap_or_else(|_| Err(too_late())) {
+        session.fail(error);
     }
 }
 
@@ -281,6 +295,28 @@ mod tests {
 
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    /// Does what a lane may do as soon as a connection is given up.
+    struct Connection(Arc<LinkSession>);
+
+    impl Drop for Connection {
+        fn drop(&mut self) {
+            self.0.fail(Error::Closed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_is_too_late_says_so_before_it_gives_up_its_connections() {
+        let session = LinkSession::new(Arc::clone(udp::next_lane().unwrap().lane()));
+        let connection = Connection(Arc::clone(&session));
+        let work = async move {
+            let _connection = connection;
+            std::future::pending().await
+        };
+        let too_late = || Error::ConnectTimeout("too late".into());
+        drive(&session, Instant::now() + Duration::from_secs(10), work, too_late).await;
+        assert_eq!(session.connect_failure(), Ok(too_late()));
+    }
 
     #[test]
     fn the_address_that_answers_is_found_among_silent_ones_of_both_families() {

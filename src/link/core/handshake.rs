@@ -83,6 +83,8 @@ pub trait Acceptor: Send + Sync {
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission;
     /// The answer to a request.
     fn answer(&self, asked: Asked<'_>) -> Answer;
+    /// A request was refused because it has more header fields than are read.
+    fn refused_unread(&self);
     /// A session is established, after `took` since its first packet. `is_answered` says that its
     /// request was answered later. Returns how long the session may wait for its program, if there
     /// is a limit.

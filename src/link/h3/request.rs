@@ -4,9 +4,9 @@
 use super::connect::{ConnectRequest, Incoming};
 use super::datagram::is_session_id;
 use super::error::{
-    ConnectionError, Fault, H3_FRAME_ERROR, H3_FRAME_UNEXPECTED, H3_ID_ERROR, H3_MESSAGE_ERROR,
-    H3_REQUEST_INCOMPLETE, H3_STREAM_CREATION_ERROR, QPACK_DECOMPRESSION_FAILED, StreamFault,
-    WT_BUFFERED_STREAM_REJECTED,
+    ConnectionError, Fault, H3_EXCESSIVE_LOAD, H3_FRAME_ERROR, H3_FRAME_UNEXPECTED, H3_ID_ERROR,
+    H3_MESSAGE_ERROR, H3_REQUEST_INCOMPLETE, H3_STREAM_CREATION_ERROR, QPACK_DECOMPRESSION_FAILED,
+    StreamFault, WT_BUFFERED_STREAM_REJECTED,
 };
 use super::fields::{self, Fields, FieldsError};
 use super::frame::{Frame, FrameReader, Place};
@@ -23,6 +23,8 @@ pub(crate) enum Wants {
     Session(Box<ConnectRequest>, FrameReader),
     /// A response with this status.
     Status(u16),
+    /// A response that says that the header fields are more than is read.
+    TooLarge,
 }
 
 /// A bidirectional stream, by what is read from it next.
@@ -68,19 +70,24 @@ impl RequestStream {
                         return Err(StreamFault { code: WT_BUFFERED_STREAM_REJECTED, reason }.into());
                     }
                 },
-                Self::Frames(reader) => match reader.read(data)? {
-                    Some(Frame::Headers(block)) => {
+                Self::Frames(reader) => match reader.read(data) {
+                    Ok(Some(Frame::Headers(block))) => {
                         return match section(&block)? {
-                            Section::TooLarge => Ok(Wants::Status(431)),
+                            Section::TooLarge => Ok(Wants::TooLarge),
                             Section::Fields(fields) => self.wants(fields),
                         };
                     }
-                    Some(_) => {
+                    // By the length of the frame alone.
+                    Err(Fault::Stream(fault)) if fault.code == H3_EXCESSIVE_LOAD => {
+                        return Ok(Wants::TooLarge);
+                    }
+                    Err(fault) => return Err(fault),
+                    Ok(Some(_)) => {
                         let reason = "DATA before HEADERS";
                         return Err(ConnectionError::new(H3_FRAME_UNEXPECTED, reason).into());
                     }
-                    None if !fin => return Ok(Wants::More),
-                    None => return Err(ended_early(reader.at_boundary())),
+                    Ok(None) if !fin => return Ok(Wants::More),
+                    Ok(None) => return Err(ended_early(reader.at_boundary())),
                 },
             }
         }

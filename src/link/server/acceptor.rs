@@ -50,6 +50,10 @@ impl<T: Send + 'static> Acceptor for LaneAcceptor<T> {
         self.server.handshake_failed(lost, error);
     }
 
+    fn refused_unread(&self) {
+        self.server.refused_unread();
+    }
+
     fn failed(&self) {
         self.server.close();
     }
@@ -114,6 +118,11 @@ impl<T: Send + 'static> Server<T> {
         let chosen = self.subprotocols.iter().find(|name| offered.contains(name));
         let headers = response_headers(request, &[], chosen.map(String::as_str)).unwrap_or_default();
         Answer::Accept { headers }
+    }
+
+    fn refused_unread(&self) {
+        self.counters.refuse(Refused::Headers);
+        tracing::debug!(reason = ?Refused::Headers, "a request was refused");
     }
 
     fn established(&self, session: &Arc<LinkSession>, took: Duration, is_answered: bool) -> Option<Duration> {

@@ -1,7 +1,8 @@
 //! TLS: the identity of servers, the trust of clients, and the crypto session of QUIC.
 //!
 //! - `client_certificates`: mutual TLS; `authorities`: who signs certificates.
-//! - `identity`: certificates and keys; `server_config`: the configuration of servers.
+//! - `identity`: certificates and keys; `server_config`: the configuration of servers; `key_log`:
+//!   secrets for those who debug.
 //! - `trust`: verifiers of clients, which remember why they refused.
 //! - `crypto_session`: the crypto session; `keys`: its packet keys; `reset_at`: RESET_STREAM_AT;
 //!   `retry`: the integrity of Retry packets.
@@ -10,6 +11,7 @@ mod authorities;
 mod client_certificates;
 mod crypto_session;
 mod identity;
+mod key_log;
 mod keys;
 mod reset_at;
 mod retry;

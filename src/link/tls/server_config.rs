@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::identity::identities::Identities;
+use super::key_log::key_log;
 use super::{ALPN, client_certificates, provider};
 use crate::error::{Error, Result};
 use crate::link::config::ListenOptions;
@@ -18,5 +19,6 @@ pub fn server_config(identities: &Arc<Identities>, options: &ListenOptions) -> R
     config.alpn_protocols = vec![ALPN.to_vec()];
     // 0-RTT stays off, because a CONNECT could be replayed.
     config.max_early_data_size = 0;
+    config.key_log = key_log(options.key_log_file.as_deref())?;
     Ok(config)
 }

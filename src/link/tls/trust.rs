@@ -11,6 +11,7 @@ use wtransport::tls::Sha256Digest;
 use wtransport::tls::client::ServerHashVerification;
 
 use super::authorities::{roots_from_pem, system_roots};
+use super::key_log::key_log;
 use super::{ALPN, certificate_hash, client_certificates, provider, read};
 use crate::error::{Error, Result};
 use crate::link::config::{ConnectOptions, Trust};
@@ -31,6 +32,7 @@ pub fn client_config(options: &ConnectOptions) -> Result<(rustls::ClientConfig, 
         Some(source) => builder.with_client_cert_resolver(client_certificates::shown(source)?),
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
+    config.key_log = key_log(options.key_log_file.as_deref())?;
     Ok((config, refusal))
 }
 

@@ -40,7 +40,9 @@ fn web_pages_of_other_hosts_get_403_and_are_counted() {
     for origin in ["https://evil.example", "null", "https://localhost"] {
         assert_eq!(try_with(&server, "/", &[("origin", origin)]).err(), REJECTED(403), "{origin}");
     }
+    eventually("the clients are gone", || server.link.stats().connections == 0);
     assert_eq!(refused(&server, Refused::Origin), 3);
+    assert_eq!(server.link.stats().failed, [0; HandshakeFailure::ALL.len()], "each is counted once");
     let same = try_with(&server, "/", &[("origin", "http://127.0.0.1:8000")]).expect("the same host");
     exchange(&same, &server.accept(soon()).expect("accepted"));
     try_with(&server, "/", &[]).expect("no page");
@@ -289,6 +291,24 @@ fn long_paths_and_many_headers_are_refused_with_their_status() {
     assert_eq!(try_with(&server, "/", &[("x", "1"); 4]).err(), REJECTED(431));
     assert_eq!(try_with(&server, "/", &[("x", &"1".repeat(200))]).err(), REJECTED(431));
     assert_eq!((refused(&server, Refused::PathLength), refused(&server, Refused::Headers)), (1, 2));
+    server.link.close();
+}
+
+#[test]
+fn more_header_fields_than_are_read_are_refused_and_counted_once() {
+    let server = listen();
+    let many = frame(HEADERS, &[&[0, 0][..], &[0xd1; 129]].concat());
+    let too_long = [varint(HEADERS), varint(64 * 1024 + 1)].concat();
+    for request in [many, too_long] {
+        let raw = Raw::client(address(&server));
+        let _control = raw.open_uni(control(OLD_SETTINGS));
+        let (_send, mut receive) = raw.open_bi(request);
+        assert_eq!(status_of(&read_frame(&mut receive).expect("a response").1), 431);
+        assert!(raw.closed().is_some(), "the server waits for no other request");
+    }
+    eventually("both are gone", || server.link.stats().connections == 0);
+    assert_eq!(refused(&server, Refused::Headers), 2);
+    assert_eq!(server.link.stats().failed, [0; HandshakeFailure::ALL.len()]);
     server.link.close();
 }
 

@@ -183,3 +183,62 @@ fn an_identity_that_cannot_be_used_is_refused_by_listen() {
     );
     assert!(text.contains("/no/such/chain.pem"), "{text}");
 }
+
+/// The lines of a key log, sorted.
+fn secrets(path: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).expect("a key log");
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn both_ends_log_the_same_secrets_where_they_are_told_to_and_only_there() {
+    let path = |end| std::env::temp_dir().join(format!("wtgram-test-keys-{end}-{}", std::process::id()));
+    let (ours, theirs) = (path("server"), path("client"));
+    let server = listen_with(&ListenOptions { key_log_file: Some(ours.clone()), ..on_loopback() });
+    let options = ConnectOptions { key_log_file: Some(theirs.clone()), ..trusting(&server) };
+    let client = connect(&url_at("127.0.0.1", &server), &options).expect("a session");
+    let accepted = server.accept(soon()).expect("the same");
+    exchange(&client, &accepted);
+    let lines = secrets(&theirs);
+    assert_eq!(lines, secrets(&ours));
+    let of_rfc_8446 = [
+        "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+        "CLIENT_TRAFFIC_SECRET_0",
+        "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+        "SERVER_TRAFFIC_SECRET_0",
+    ];
+    for label in of_rfc_8446 {
+        let line = lines.iter().find(|line| line.starts_with(&format!("{label} "))).expect(label);
+        // A random number of 32 bytes, and a secret as long as the hash of the cipher suite.
+        let parts: Vec<_> = line.split(' ').map(str::len).collect();
+        assert!(parts == [label.len(), 64, 64] || parts == [label.len(), 64, 96], "{line}");
+    }
+    // A session whose options name no file: only the server logs it.
+    let (_quiet, _accepted) = pair(&server);
+    assert_eq!(secrets(&theirs), lines);
+    assert_eq!(secrets(&ours).len(), 2 * lines.len());
+    server.link.close();
+    for file in [ours, theirs] {
+        std::fs::remove_file(file).expect("removed");
+    }
+}
+
+#[test]
+fn a_key_log_that_cannot_be_opened_is_refused_at_once() {
+    let nowhere = Some(std::path::PathBuf::from("/no/such/folder/keys"));
+    let server = listen();
+    let options = ConnectOptions { key_log_file: nowhere.clone(), ..trusting(&server) };
+    let results = [
+        wtgram::link::client::start(&url_at("127.0.0.1", &server), &options, |_| Ok(())).map(drop),
+        wtgram::link::Server::listen(&ListenOptions { key_log_file: nowhere, ..on_loopback() }).map(drop),
+    ];
+    for result in results {
+        match result {
+            Err(Error::Io { message, .. }) => assert!(message.contains("/no/such/folder/keys"), "{message}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    server.link.close();
+}

@@ -123,6 +123,12 @@ class listen_options
     /// Default admission::rules.
     listen_options &admission(wtgram::admission value) noexcept { return admission_ = value, *this; }
 
+    // Debugging.
+    /// File to which the TLS secrets of every connection are appended, so that Wireshark can decrypt what was captured.
+    /// By default none, and no environment variable changes that. Whoever reads the file can read and forge the
+    /// traffic: use it to debug, and delete it.
+    listen_options &key_log_file(std::string path) { return key_log_file_ = std::move(path), *this; }
+
   private:
     friend class server;
     std::optional<std::string> host_;
@@ -133,7 +139,7 @@ class listen_options
     identity_options identity_;
     std::vector<std::pair<std::string, identity_options>> named_;
     client_certificates client_certificates_ = client_certificates::off;
-    std::optional<std::string> client_ca_file_, client_ca_pem_;
+    std::optional<std::string> client_ca_file_, client_ca_pem_, key_log_file_;
     std::optional<duration> handshake_timeout_;
     std::optional<std::uint32_t> accept_backlog_, max_sessions_;
     std::optional<connection_options> connection_;
@@ -215,6 +221,7 @@ class server : public owner<wtgram_server, wtgram_server_free>
         c.subprotocols_count = subprotocols.size();
         c.limits = detail::pointer_to(options.limits_);
         c.admission = static_cast<std::uint32_t>(options.admission_);
+        if (options.key_log_file_) c.key_log_file = options.key_log_file_->c_str();
         wtgram_server handle{};
         const wtgram_status status = wtgram_server_listen(&c, &handle, detail != nullptr ? detail->data() : nullptr,
                                                           detail != nullptr ? detail_text::capacity : 0);

@@ -50,6 +50,10 @@ class connect_options
     connect_options &connection(const connection_options &options) { return connection_ = options, *this; }
     /// Options of the session's transport.
     connect_options &transport(const transport_options &options) { return transport_ = options, *this; }
+    /// File to which the TLS secrets of the connection are appended, so that Wireshark can decrypt what was captured.
+    /// By default none, and no environment variable changes that. Whoever reads the file can read and forge the
+    /// traffic: use it to debug, and delete it.
+    connect_options &key_log_file(std::string path) { return key_log_file_ = std::move(path), *this; }
 
   private:
     friend class session;
@@ -57,7 +61,7 @@ class connect_options
 
     std::optional<std::uint32_t> trust_;
     std::optional<duration> timeout_;
-    std::optional<std::string> ca_file_, ca_pem_, bind_host_;
+    std::optional<std::string> ca_file_, ca_pem_, bind_host_, key_log_file_;
     std::vector<std::uint8_t> hashes_;
     header_fields headers_;
     std::vector<std::string> subprotocols_;
@@ -356,6 +360,7 @@ class session : public owner<wtgram_session, wtgram_session_free>
         c.transport = detail::pointer_to(options.transport_);
         std::optional<detail::raw_identity> identity;
         if (options.identity_) c.identity = &identity.emplace(*options.identity_).c;
+        if (options.key_log_file_) c.key_log_file = options.key_log_file_->c_str();
         wtgram_session handle{};
         const wtgram_status status = begin(url, &c, &handle, detail != nullptr ? detail->data() : nullptr,
                                            detail != nullptr ? detail_text::capacity : 0);

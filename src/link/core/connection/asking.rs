@@ -189,6 +189,20 @@ impl Connection {
         Ok(())
     }
 
+    /// Notes that the answer on stream `id` refuses a request whose header fields are more than is
+    /// read. If there is no other request, the connection ends with it.
+    pub(super) fn refuse_unread(&mut self, id: StreamId) {
+        if self.stage != Stage::Asking {
+            return;
+        }
+        let Some(Handshake::Server { acceptor, .. }) = self.handshake.as_deref() else { return };
+        acceptor.refused_unread();
+        if self.connect.is_none() {
+            self.connect = Some(id);
+            self.stage = Stage::Refusing;
+        }
+    }
+
     /// Answers a request that waits, for good.
     pub(in crate::link::core) fn answer_later(
         &mut self,
@@ -294,7 +308,10 @@ impl Connection {
     }
 
     pub(super) fn give_up_handshake(&mut self, lost: Option<&ConnectionError>, error: Error) {
-        if let Some(handshake) = self.handshake.take() {
+        if let Some(handshake) = self.handshake.take()
+            // Otherwise its request was refused, which is counted.
+            && self.stage != Stage::Refusing
+        {
             handshake.fail(self.quic.remote_address(), lost, error);
         }
     }

@@ -91,9 +91,12 @@ impl Connection {
                     let _ = self.quic.send_stream(id).reset(varint(code));
                 }
             }
-            Ok(StreamVerdict::Respond { bytes }) => {
+            Ok(StreamVerdict::Respond { bytes, too_large }) => {
                 self.session.count_refused_stream();
                 let _ = self.quic.recv_stream(id).stop(varint(H3_NO_ERROR));
+                if too_large {
+                    self.refuse_unread(id);
+                }
                 self.write(id, bytes, true);
             }
             Err(error) => self.break_off(now, error),

@@ -8,7 +8,7 @@ mod reset_at;
 mod resets;
 mod shares;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -64,8 +64,22 @@ impl Train {
 /// The sockets of a host.
 pub(in crate::link) struct Sockets {
     segments: usize,
-    pub(in crate::link) addresses: BTreeMap<EndpointKey, SocketAddr>,
+    addresses: HashMap<EndpointKey, SocketAddr>,
+    /// The same, the other way round: a test may have thousands.
+    endpoints: HashMap<SocketAddr, EndpointKey>,
     sent: Vec<Train>,
+}
+
+impl Sockets {
+    pub(in crate::link) fn open(&mut self, endpoint: EndpointKey, address: SocketAddr) {
+        assert!(self.addresses.insert(endpoint, address).is_none(), "it is opened once");
+        assert!(self.endpoints.insert(address, endpoint).is_none(), "an address has one socket");
+    }
+
+    /// How many sockets are open.
+    pub(in crate::link) fn count(&self) -> usize {
+        self.addresses.len()
+    }
 }
 
 impl Wire for Sockets {
@@ -81,7 +95,8 @@ impl Wire for Sockets {
     }
 
     fn closed(&mut self, endpoint: EndpointKey) {
-        assert!(self.addresses.remove(&endpoint).is_some(), "it is closed once");
+        let address = self.addresses.remove(&endpoint).expect("it is closed once");
+        self.endpoints.remove(&address);
     }
 }
 
@@ -100,7 +115,8 @@ impl Host {
     }
 
     fn with_lane(secrets: Secrets, lane: usize) -> Self {
-        let sockets = Sockets { segments: 43, addresses: BTreeMap::new(), sent: Vec::new() };
+        let (addresses, endpoints) = (HashMap::new(), HashMap::new());
+        let sockets = Sockets { segments: 43, addresses, endpoints, sent: Vec::new() };
         Self { lane: Lane::new(lane, None), secrets, sockets, next: Next::Never }
     }
 
@@ -108,12 +124,12 @@ impl Host {
         let (config, door) = server.unzip();
         let quic = endpoint::quic(&self.secrets, 0, &Label::default(), config, false);
         let endpoint = self.lane.core().add_endpoint(quic, address, door.map(|door| door as _));
-        self.sockets.addresses.insert(endpoint, address);
+        self.sockets.open(endpoint, address);
         endpoint
     }
 
     fn socket(&self, address: SocketAddr) -> Option<EndpointKey> {
-        self.sockets.addresses.iter().find(|(_, own)| **own == address).map(|(endpoint, _)| *endpoint)
+        self.sockets.endpoints.get(&address).copied()
     }
 
     fn receive(&mut self, now: Instant, train: &Train) {
@@ -355,13 +371,18 @@ impl Network {
             assert!(self.now - self.started < PATIENCE, "not in time: {what}");
             self.step();
             if self.flight.is_empty() {
-                let due = self.hosts.iter().filter_map(|host| match host.next {
-                    Next::At(at) => Some(at),
-                    _ => None,
-                });
-                self.now = due.min().map_or(self.now, |due| due.max(self.now));
+                self.now = self.due().map_or(self.now, |due| due.max(self.now));
             }
         }
+    }
+
+    /// When the next host has something to do by itself.
+    fn due(&self) -> Option<Instant> {
+        let due = self.hosts.iter().filter_map(|host| match host.next {
+            Next::At(at) => Some(at),
+            _ => None,
+        });
+        due.min()
     }
 
     /// Lets `time` pass.
@@ -369,6 +390,10 @@ impl Network {
         let end = self.now + time;
         while self.now < end {
             self.step();
+            if self.flight.is_empty() {
+                // Nothing happens until then.
+                self.now = self.due().map_or(end, |due| due.min(end)).max(self.now);
+            }
         }
     }
 }
@@ -431,6 +456,8 @@ impl Acceptor for Door {
     fn answer(&self, _: Asked<'_>) -> Answer {
         Answer::Accept { headers: Vec::new() }
     }
+
+    fn refused_unread(&self) {}
 
     fn established(&self, session: &Arc<LinkSession>, _: Duration, _: bool) -> Option<Duration> {
         self.sessions.lock().push(Arc::clone(session));

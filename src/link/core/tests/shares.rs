@@ -1,5 +1,7 @@
 //! Tests that a turn is bounded, and that each session and server gets a share of it.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::link::core::endpoints::{ANSWERED_A_TURN, MOST_INCOMING};
 use crate::link::core::turn::TRAINS_A_TURN;

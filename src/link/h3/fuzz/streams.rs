@@ -232,8 +232,10 @@ impl Play {
             match &verdict {
                 StreamVerdict::Continue => continue,
                 StreamVerdict::Refuse { code } => assert!(*code <= VARINT_MAX),
-                StreamVerdict::Respond { bytes } => {
-                    assert!(matches!(response(bytes).status, 404 | 405 | 429 | 431 | 501));
+                StreamVerdict::Respond { bytes, too_large } => {
+                    let status = response(bytes).status;
+                    assert!(matches!(status, 404 | 405 | 429 | 431 | 501));
+                    assert_eq!(*too_large, status == 431);
                 }
             }
             self.ended.insert(id);

@@ -87,6 +87,8 @@ pub enum StreamVerdict {
     Respond {
         /// A whole response.
         bytes: Vec<u8>,
+        /// Whether it refuses a request whose header fields are more than is read.
+        too_large: bool,
     },
 }
 
@@ -258,13 +260,18 @@ impl SessionMachine {
                 Ok(StreamVerdict::Continue)
             }
             // RFC 9114 section 5.2: canceled, so that the client can send them elsewhere.
-            Ok(Wants::Status(_) | Wants::Session(..)) if self.goaway.is_some_and(|first| id >= first) => {
+            Ok(Wants::Status(_) | Wants::TooLarge | Wants::Session(..))
+                if self.goaway.is_some_and(|first| id >= first) =>
+            {
                 Ok(StreamVerdict::Refuse { code: H3_REQUEST_REJECTED })
             }
-            Ok(Wants::Status(status)) => Ok(StreamVerdict::Respond { bytes: plain_response(status) }),
+            Ok(Wants::Status(status)) => {
+                Ok(StreamVerdict::Respond { bytes: plain_response(status), too_large: false })
+            }
+            Ok(Wants::TooLarge) => Ok(StreamVerdict::Respond { bytes: plain_response(431), too_large: true }),
             // There is one session per connection. Draft section 5.2 leaves 429 or a reset.
             Ok(Wants::Session(..)) if self.connect.is_some() => {
-                Ok(StreamVerdict::Respond { bytes: plain_response(429) })
+                Ok(StreamVerdict::Respond { bytes: plain_response(429), too_large: false })
             }
             Ok(Wants::Session(request, mut reader)) => {
                 reader.enter_tunnel();

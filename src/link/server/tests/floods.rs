@@ -32,7 +32,7 @@ impl Siege {
         let identity = IdentitySource::SelfSigned { names: Vec::new() };
         let options = ListenOptions { identity, ..ListenOptions::default() };
         let server = Server::on_lanes(&options, &[Arc::clone(&host.lane)], here(), false, Ok).unwrap();
-        host.sockets.addresses.insert(server.endpoints()[0].1, here());
+        host.sockets.open(server.endpoints()[0].1, here());
         network.trusted = server.certificate_hash();
         let client = network.client(at(0, 1000), here());
         network.run_until("the server has the session", |_| !server.ready().is_empty());

@@ -22,7 +22,7 @@ impl Town {
         let lanes = network.add_lanes(5..5 + LANES);
         let server = Server::on_lanes(options, &lanes, here(), false, Ok).unwrap();
         for (host, (_, endpoint)) in network.hosts[first..].iter_mut().zip(server.endpoints()) {
-            host.sockets.addresses.insert(*endpoint, here());
+            host.sockets.open(*endpoint, here());
         }
         network.trusted = server.certificate_hash();
         Self { network, server, first }
@@ -81,7 +81,7 @@ fn clients_are_spread_over_the_lanes_and_a_session_stays_where_it_began() {
     town.server.close();
     let lanes = town.first..town.first + LANES;
     town.network.run_until("all sockets close", |network| {
-        network.hosts[lanes.clone()].iter().all(|host| host.sockets.addresses.is_empty())
+        network.hosts[lanes.clone()].iter().all(|host| host.sockets.count() == 0)
     });
 }
 
@@ -104,7 +104,7 @@ fn packets_for_a_lane_whose_socket_has_closed_are_lost_and_begin_nothing() {
     town.server.stop_listening();
     let first = town.first;
     town.network.run_until("only the second socket is open", |network| {
-        let open = network.hosts[first..].iter().map(|host| host.sockets.addresses.len());
+        let open = network.hosts[first..].iter().map(|host| host.sockets.count());
         open.eq([0, 1, 0])
     });
     let strays = std::mem::take(&mut *strays.lock());
