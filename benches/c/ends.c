@@ -144,29 +144,31 @@ wtgram_session accept_one(uint32_t outgoing_datagrams)
     return session;
 }
 
-wtgram_session connect_to(const char *port, const char *hash_text, uint32_t outgoing_datagrams)
+void prepare(struct connecting *connecting, const char *port, const char *hash, uint32_t outgoing_datagrams)
 {
-    uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH];
-    if (strlen(hash_text) != 2 * sizeof hash) fail("a certificate hash is 64 hexadecimal digits");
-    for (size_t byte = 0; byte < sizeof hash; byte++) {
-        char digits[3] = {hash_text[2 * byte], hash_text[2 * byte + 1], '\0'};
-        hash[byte] = (uint8_t)strtoul(digits, NULL, 16);
+    if (strlen(hash) != 2 * sizeof connecting->hash) fail("a certificate hash is 64 hexadecimal digits");
+    for (size_t byte = 0; byte < sizeof connecting->hash; byte++) {
+        char digits[3] = {hash[2 * byte], hash[2 * byte + 1], '\0'};
+        connecting->hash[byte] = (uint8_t)strtoul(digits, NULL, 16);
     }
-    wtgram_connection_options connection;
-    wtgram_transport_options transport;
-    fill_options(&connection, &transport, outgoing_datagrams);
-    wtgram_connect_options options;
-    wtgram_connect_options_init(&options);
-    options.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
-    options.certificate_hashes = hash;
-    options.certificate_hashes_count = 1;
-    options.connection = &connection;
-    options.transport = &transport;
-    char url[64];
-    snprintf(url, sizeof url, "https://127.0.0.1:%s/", port);
+    fill_options(&connecting->connection, &connecting->transport, outgoing_datagrams);
+    wtgram_connect_options_init(&connecting->options);
+    connecting->options.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
+    connecting->options.certificate_hashes = connecting->hash;
+    connecting->options.certificate_hashes_count = 1;
+    connecting->options.connection = &connecting->connection;
+    connecting->options.transport = &connecting->transport;
+    snprintf(connecting->url, sizeof connecting->url, "https://127.0.0.1:%s/", port);
+}
+
+wtgram_session connect_to(const char *port, const char *hash, uint32_t outgoing_datagrams)
+{
+    struct connecting connecting;
     wtgram_session session;
     char detail[256] = "";
-    check(wtgram_session_connect(url, &options, &session, detail, sizeof detail), "connect", detail);
+    prepare(&connecting, port, hash, outgoing_datagrams);
+    check(wtgram_session_connect(connecting.url, &connecting.options, &session, detail, sizeof detail), "connect",
+          detail);
     return session;
 }
 

@@ -59,6 +59,15 @@ struct target parse_target(char **arguments);
 wtgram_server listen_for(size_t sessions, uint32_t outgoing_datagrams);
 /* Listens and waits for one session. */
 wtgram_session accept_one(uint32_t outgoing_datagrams);
+/* How all ends connect, and what the options point to. */
+struct connecting {
+    wtgram_connect_options options;
+    wtgram_connection_options connection;
+    wtgram_transport_options transport;
+    uint8_t hash[WTGRAM_CERTIFICATE_HASH_LENGTH];
+    char url[64];
+};
+void prepare(struct connecting *connecting, const char *port, const char *hash, uint32_t outgoing_datagrams);
 wtgram_session connect_to(const char *port, const char *hash, uint32_t outgoing_datagrams);
 wtgram_transport datagrams(wtgram_session session);
 wtgram_transport_stats statistics(wtgram_transport transport);
@@ -95,6 +104,9 @@ void echo_server_command(char **arguments);
 void echo_client_command(char **arguments);
 void sessions_receive_command(char **arguments);
 void sessions_send_command(char **arguments);
+void crowd_server_command(char **arguments);
+void crowd_client_command(char **arguments);
+void visitors_command(char **arguments);
 void flood_server_command(char **arguments);
 void flood_client_command(char **arguments);
 void urgent_receive_command(char **arguments);
