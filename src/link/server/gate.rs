@@ -191,7 +191,7 @@ impl Rate {
 
     fn allows(&self, now: Instant, prefix: IpAddr) -> bool {
         let since = u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX);
-        self.limiter.clock().0.store(since, Ordering::Relaxed);
+        self.limiter.clock().0.fetch_max(since, Ordering::Relaxed);
         if self.limiter.len() >= MOST_ADDRESSES {
             let swept = self.swept.load(Ordering::Relaxed);
             if since.saturating_sub(swept) < Duration::from_secs(1).as_nanos() as u64 {
@@ -207,7 +207,7 @@ impl Rate {
     }
 }
 
-/// The time of the turn, which may be invented: nanoseconds since the gate was made.
+/// The time of the latest turn of all lanes, which may be invented: nanoseconds since the gate was made.
 #[derive(Debug, Clone, Default)]
 struct TurnClock(Arc<AtomicU64>);
 
