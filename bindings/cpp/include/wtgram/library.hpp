@@ -33,7 +33,7 @@ struct runtime_options {
     std::uint32_t lanes = 1; ///< The most lanes, the threads that run the protocol: 1 to 256.
     bool lead = true; ///< Whether a thread that waits in a call does the work of its lane meanwhile.
     duration spin{30}; ///< How long a waiting thread polls for packets before it sleeps: 0 to 1 ms.
-    std::vector<std::uint32_t> lane_cpus; ///< CPUs of the lanes, dealt out in turn; none leaves it to the system.
+    std::vector<std::uint32_t> lane_cpus{}; ///< CPUs of the lanes, dealt out in turn; none leaves it to the system.
     wtgram::scheduling lane_scheduling = wtgram::scheduling::inherited; ///< How the system schedules lanes.
     std::uint32_t lane_priority = 0; ///< Priority for real-time scheduling: 1 to 99.
 };
