@@ -50,8 +50,8 @@ pub fn schedule(how: Scheduling) -> io::Result<()> {
         Scheduling::RoundRobin(priority) => (libc::SCHED_RR, priority),
     };
     let parameters = libc::sched_param { sched_priority: priority.into() };
-    // SAFETY: the thread is this one, and the parameters outlive the call, which only reads them.
     #[allow(unsafe_code)] // No library that we use has this call.
+    // SAFETY: the thread is this one, and the parameters outlive the call, which only reads them.
     let error = unsafe { libc::pthread_setschedparam(libc::pthread_self(), policy, &parameters) };
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }

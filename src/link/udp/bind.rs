@@ -6,14 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::handed_in;
+use super::{DEFAULT_BUFFER_BYTES, handed_in};
 use crate::error::{Error, Result};
 use crate::link::config::{ConnectionOptions, ListenOptions};
-
-/// Buffer sizes that are asked for by default. Linux's 208 KiB loses packets in bursts that a 4 MiB
-/// buffer holds. The kernel grants at most `net.core.rmem_max` / `wmem_max`, and less is not an
-/// error.
-pub(super) const DEFAULT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 /// The sockets of a server, as many as it has `lanes`: the one that is handed in, or new ones, all
 /// on the same port.

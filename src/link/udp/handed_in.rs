@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::bind::DEFAULT_BUFFER_BYTES;
+use super::DEFAULT_BUFFER_BYTES;
 use crate::error::{Error, Result};
 use crate::link::config::ConnectionOptions;
 

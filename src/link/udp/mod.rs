@@ -14,3 +14,8 @@ mod sockets;
 pub use bind::{bind, check_route, listen};
 pub(crate) use lanes::{next_lane, next_lanes, wanted_lanes};
 pub use sockets::{Prepared, UdpLane};
+
+/// Buffer sizes that are asked for by default. Linux's 208 KiB loses packets in bursts that a 4 MiB
+/// buffer holds. The kernel grants at most `net.core.rmem_max` / `wmem_max`, and less is not an
+/// error.
+const DEFAULT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
