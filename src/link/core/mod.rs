@@ -142,6 +142,8 @@ pub struct Core {
     /// will still ask.
     lost_unasked: VecDeque<(ConnectionKey, ConnectionError)>,
     reader_is_behind: bool,
+    /// Whether a session had work since it was last asked.
+    has_served: bool,
     /// The endpoint whose new connection was looked at last.
     admitted_last: usize,
 }
@@ -205,6 +207,11 @@ impl Core {
     /// The number of timer entries.
     pub fn timers(&self) -> usize {
         self.timers.len()
+    }
+
+    /// Whether a session had work since the last call.
+    pub(crate) fn take_served(&mut self) -> bool {
+        std::mem::take(&mut self.has_served)
     }
 
     fn get(&mut self, key: ConnectionKey) -> Option<&mut Connection> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use quinn_proto::EndpointEvent;
 
+use super::connection::Stage;
 use super::jobs::After;
 use super::mailbox::{Command, Mailbox};
 use super::{ConnectionKey, Core, Owner, Sent, Wire};
@@ -147,6 +148,7 @@ impl Core {
             return;
         };
         connection.is_listed = false;
+        self.has_served |= connection.stage == Stage::Open;
         let woken = std::mem::take(&mut connection.is_woken);
         let endpoint = &mut self.endpoints[connection.endpoint];
         connection.advance(now);

@@ -1,49 +1,64 @@
 //! The share of a lane's time that new connections get.
 //!
-//! A handshake takes some hundred times as long as a packet of a session. While sessions have work,
+//! A handshake takes some hundred times as long as a packet of a session. While sessions are in use,
 //! they get at least as much time as the handshakes that begin: a new connection is admitted when as
 //! much time has passed since the last one as that one took.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long after its last packet a session counts as in use. An answer that its peer waits for may
+/// be on its way.
+const IN_USE: Duration = Duration::from_millis(1);
 
 /// When the next new connection may be admitted.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     not_before: Option<Instant>,
+    in_use_until: Option<Instant>,
 }
 
 impl Share {
-    /// Whether it is the turn of new connections at `now`.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.not_before.is_none_or(|at| now >= at)
+    /// When it is the turn of new connections; `None` is at once.
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        self.not_before.filter(|at| now < *at && self.in_use_until.is_some_and(|until| now < until))
     }
 
     /// Notes that a connection was admitted from `began` to `ended`.
-    pub(super) fn note(&mut self, began: Instant, ended: Instant) {
+    pub(super) fn admitted(&mut self, began: Instant, ended: Instant) {
         self.not_before = ended.checked_add(ended.saturating_duration_since(began));
     }
 
-    /// Notes that sessions have no work.
-    pub(super) fn forgive(&mut self) {
-        self.not_before = None;
+    /// Notes that sessions had work at `now`.
+    pub(super) fn served(&mut self, now: Instant) {
+        self.in_use_until = now.checked_add(IN_USE);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
-    fn sessions_that_have_work_get_half_of_the_time() {
+    fn sessions_in_use_get_half_of_the_time() {
         let (mut share, start) = (Share::default(), Instant::now());
         let at = |us| start + Duration::from_micros(us);
-        assert!(share.is_due(start));
-        share.note(at(0), at(300));
-        assert!(!share.is_due(at(300)) && !share.is_due(at(599)) && share.is_due(at(600)));
-        share.note(at(600), at(700));
-        share.forgive();
-        assert!(share.is_due(at(700)));
+        share.served(at(0));
+        assert_eq!(share.next(at(0)), None);
+        share.admitted(at(0), at(300));
+        assert_eq!(share.next(at(300)), Some(at(600)));
+        assert_eq!(share.next(at(599)), Some(at(600)));
+        assert_eq!(share.next(at(600)), None);
+    }
+
+    #[test]
+    fn sessions_that_are_not_in_use_keep_nobody_waiting() {
+        let (mut share, start) = (Share::default(), Instant::now());
+        let at = |us| start + Duration::from_micros(us);
+        share.admitted(at(0), at(300));
+        assert_eq!(share.next(at(300)), None);
+        share.served(at(300));
+        share.admitted(at(300), at(1200));
+        assert_eq!(share.next(at(1299)), Some(at(2100)));
+        assert_eq!(share.next(at(1300)), None, "a millisecond after the last packet");
     }
 }

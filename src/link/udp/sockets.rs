@@ -77,7 +77,6 @@ pub struct UdpLane {
     pub(super) sleep: Arc<Sleep>,
     pub(super) leading: Leading,
     pub(super) sockets: Mutex<Sockets>,
-    /// Only the lane's thread looks at it.
     newcomers: Mutex<Share>,
     buffers: Mutex<Buffers>,
 }
@@ -172,17 +171,24 @@ impl UdpLane {
     /// A turn of the core, with new connections if it is time for them.
     fn admit_and_turn(&self, core: &mut Core, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) -> Next {
         let mut share = self.newcomers.lock();
-        if core.has_newcomers() && share.is_due(now) {
+        if core.has_newcomers() && share.next(now).is_none() {
             let began = Instant::now();
             core.admit(now, wire);
-            share.note(began, Instant::now());
+            share.admitted(began, Instant::now());
         }
         let next = core.turn_without_newcomers(now, mailbox, wire);
-        if !core.has_newcomers() || matches!(next, Next::Now | Next::AfterOthers) {
+        if core.take_served() {
+            share.served(now);
+        }
+        if !core.has_newcomers() {
             return next;
         }
-        share.forgive();
-        Next::Now
+        match (next, share.next(now)) {
+            (Next::Now | Next::AfterOthers, _) => next,
+            (_, None) => Next::Now,
+            (Next::At(due), Some(at)) => Next::At(at.min(due)),
+            (Next::Never, Some(at)) => Next::At(at),
+        }
     }
 
     /// Takes a turn on a thread that is not the lane's; `None` if another thread takes one for as
@@ -194,9 +200,21 @@ impl UdpLane {
         let taken = || self.turn_within(events, &turn, Core::turn_without_newcomers);
         let next = catch_unwind(AssertUnwindSafe(taken)).unwrap_or(Next::AfterOthers);
         if self.lane.core().has_newcomers() {
-            self.sleep.wake();
+            self.wake_for_newcomers();
         }
         Some(next)
+    }
+
+    /// Wakes the lane's thread, unless it wakes by itself when new connections may be admitted.
+    fn wake_for_newcomers(&self) {
+        let now = Instant::now();
+        let at = self.newcomers.lock().next(now).unwrap_or(now);
+        let mut sockets = self.sockets.lock();
+        if sockets.schedule.lane_sleeps_until.is_none_or(|until| at < until) {
+            sockets.schedule.lane_sleeps_until = Some(at);
+            drop(sockets);
+            self.sleep.wake();
+        }
     }
 
     fn turn_within(
