@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long after its last packet a session counts as in use. An answer that its peer waits for may
-/// be on its way.
-const IN_USE: Duration = Duration::from_millis(1);
+/// How long after a session's last work sessions count as in use. Their next packets may wait in the
+/// socket, behind many of new connections.
+const IN_USE: Duration = Duration::from_millis(100);
 
 /// When the next new connection may be admitted.
 #[derive(Debug, Default)]
@@ -57,8 +57,8 @@ mod tests {
         share.admitted(at(0), at(300));
         assert_eq!(share.next(at(300)), None);
         share.served(at(300));
-        share.admitted(at(300), at(1200));
-        assert_eq!(share.next(at(1299)), Some(at(2100)));
-        assert_eq!(share.next(at(1300)), None, "a millisecond after the last packet");
+        share.admitted(at(300), at(90_300));
+        assert_eq!(share.next(at(100_299)), Some(at(180_300)));
+        assert_eq!(share.next(at(100_300)), None, "100 ms after the last work of a session");
     }
 }

@@ -155,6 +155,10 @@ impl Turn for UdpLane {
         });
         let mut sockets = self.sockets.lock();
         sockets.schedule.lane_sleeps_until = sockets.schedule.due;
+        drop(sockets);
+        // A thread that leads has the sockets. If it waits, it is its turn, however much there is to
+        // do here.
+        MutexGuard::unlock_fair(turn);
         next
     }
 
