@@ -37,7 +37,8 @@ type request struct {
 
 // NextRequest waits for the next request. It returns ErrClosed if the server is closed, and
 // ErrInvalidState if the server was not opened with WithRequests. At most as many requests wait for
-// it as WithAcceptBacklog says; further clients get HTTP status 503.
+// an answer, those included that it has returned, as WithAcceptBacklog says; further clients get HTTP
+// status 503.
 func (s *Server) NextRequest(ctx context.Context) (*Request, error) {
 	defer runtime.KeepAlive(s)
 	var next *Request

@@ -15,6 +15,7 @@ type ServerStats struct {
 	Established uint64 // sessions
 	NotAccepted uint64 // sessions that ended because they were not accepted in time
 	Retries     uint64 // times that a client had to prove its address first
+	Ignored     uint64 // first packets dropped because too many waited to be looked at; clients send them again
 
 	// Connections refused, by the limit: WithMaxSessions, and those of ServerLimits.
 	RefusedSessions, RefusedAddress, RefusedRate, RefusedMemory uint64
@@ -33,7 +34,8 @@ type ServerStats struct {
 	FailedClientCertificate                                              uint64 // the client showed none that is accepted
 
 	// Time from the first packet of a client to its session: the sum over all sessions, and the
-	// longest. It includes the program's time to answer the request.
+	// longest. It includes the program's time to answer the request. After a Retry, the packet that
+	// proves the address counts as the first.
 	HandshakeTime, LongestHandshake time.Duration
 
 	// Datagrams dropped, by the limit: DatagramsPerSecond or BytesPerSecond, and MaxMemoryBytes.
@@ -51,7 +53,7 @@ func (s *Server) Stats() (ServerStats, error) {
 	}
 	return ServerStats{
 		Connections: uint64(c.connections), HalfOpen: uint64(c.half_open), Established: uint64(c.established),
-		NotAccepted: uint64(c.not_accepted), Retries: uint64(c.retries),
+		NotAccepted: uint64(c.not_accepted), Retries: uint64(c.retries), Ignored: uint64(c.ignored),
 		RefusedSessions: uint64(c.refused_sessions), RefusedAddress: uint64(c.refused_address),
 		RefusedRate: uint64(c.refused_rate), RefusedMemory: uint64(c.refused_memory),
 		RefusedOrigin: uint64(c.refused_origin), RefusedAuthority: uint64(c.refused_authority),

@@ -23,8 +23,8 @@ names!(wtgram_request => Request, REQUEST, polled as |request| &request.link);
 
 /// Waits for the next request. Poll for it with `WTGRAM_READY_ACCEPT`.
 ///
-/// At most `accept_backlog` requests wait; further clients get HTTP status 503. Requests whose
-/// clients have gone are not returned.
+/// At most `accept_backlog` requests wait for an answer, those included that this function has
+/// returned; further clients get HTTP status 503. Requests whose clients have gone are not returned.
 ///
 /// @param server The server, with `WTGRAM_ADMISSION_REQUESTS`.
 /// @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait.

@@ -63,7 +63,8 @@ pub struct wtgram_server_stats {
     /// Handshakes that ended because of `max_half_open`.
     pub failed_evicted: u64,
     /// Time from the first packet of a client to its session, in microseconds, summed over all
-    /// sessions. It includes the program's time to answer the request.
+    /// sessions. It includes the program's time to answer the request. After a Retry, the packet that
+    /// proves the address counts as the first.
     pub handshake_time_us: i64,
     /// The longest of these times, in microseconds.
     pub longest_handshake_us: i64,
@@ -75,6 +76,9 @@ pub struct wtgram_server_stats {
     pub memory_bytes: u64,
     /// Handshakes that failed because the client's certificate was refused, or the lack of one.
     pub failed_client_certificate: u64,
+    /// First packets of clients that were dropped because too many waited to be looked at. The
+    /// clients send them again.
+    pub ignored: u64,
 }
 
 // SAFETY: repr(C), begins with its size, plain integers.
@@ -119,6 +123,7 @@ impl From<&ServerStats> for wtgram_server_stats {
             datagrams_over_memory: stats.datagrams_over_memory,
             memory_bytes: stats.memory_bytes,
             failed_client_certificate: failed(HandshakeFailure::ClientCertificate),
+            ignored: stats.ignored,
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct Accepted {
     pub session: Arc<LinkSession>,
     /// The connection is closed if it has no session by then.
     pub deadline: Instant,
-    /// Held while the handshake lasts.
+    /// Held while the handshake lasts, but not while the request waits for the program.
     pub half_open: Box<dyn Send>,
     /// Held until the connection is closed.
     pub place: Box<dyn Send>,
@@ -79,6 +79,8 @@ pub enum Answer {
 /// A server as the lane sees it. The lane calls it in a turn, so it must not wait and must not ask
 /// the lane for its core.
 pub trait Acceptor: Send + Sync {
+    /// The first packet of a connection was dropped, because too many wait to be looked at.
+    fn ignored(&self);
     /// Whether `incoming` may begin its handshake.
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission;
     /// The answer to a request.
@@ -112,7 +114,6 @@ pub type Connected = Box<dyn FnOnce(Result<(), ConnectionError>) + Send>;
 pub(super) enum Handshake {
     Server {
         acceptor: Arc<dyn Acceptor>,
-        _half_open: Box<dyn Send>,
         began: Instant,
         problem: Option<&'static str>,
         /// The request that waits for an answer.

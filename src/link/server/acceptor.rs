@@ -30,6 +30,10 @@ pub(super) struct LaneAcceptor<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Acceptor for LaneAcceptor<T> {
+    fn ignored(&self) {
+        self.server.counters.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
         self.server.admit(now, incoming, &self.lane)
     }
@@ -104,12 +108,11 @@ impl<T: Send + 'static> Server<T> {
             None if !self.asks => self.rules.refuse(request),
             too_large => too_large,
         };
-        let waiting = if self.asks { self.requests.lock().len() } else { self.backlog.lock().len() };
-        let refused = refused.or((waiting >= self.backlog_limit).then_some(Refused::Backlog));
+        let is_full = || !self.asks && self.backlog.lock().len() >= self.backlog_limit;
+        let refused = refused.or_else(|| is_full().then_some(Refused::Backlog));
         let refused = refused.or(self.is_stopped().then_some(Refused::Stopped));
         if let Some(reason) = refused {
-            self.count_refused(reason, request);
-            return Answer::Reject { status: reason.status(), headers: Vec::new() };
+            return self.refuse(reason, request);
         }
         if self.asks {
             return self.ask_program(asked, lane);
@@ -126,14 +129,18 @@ impl<T: Send + 'static> Server<T> {
     }
 
     fn established(&self, session: &Arc<LinkSession>, took: Duration, is_answered: bool) -> Option<Duration> {
-        self.counters.establish(took);
+        let queued = if is_answered { Ok(()) } else { self.enqueue(session) };
+        match &queued {
+            Ok(()) => self.counters.establish(took),
+            Err(Error::Closed) => self.counters.refuse(Refused::Stopped),
+            Err(_) => self.counters.refuse(Refused::Backlog),
+        }
         if is_answered {
             return None;
         }
         self.remember(session);
-        let refused = self.enqueue(session).is_err();
         self.close_late(session);
-        if refused {
+        if queued.is_err() {
             let _ = session.close(0, "");
         }
         self.accept_timeout
@@ -180,7 +187,7 @@ impl<T: Send + 'static> Server<T> {
         }
     }
 
-    fn count_refused(&self, reason: Refused, request: &ConnectRequest) {
+    fn refuse(&self, reason: Refused, request: &ConnectRequest) -> Answer {
         self.counters.refuse(reason);
         let origin = request.origin().unwrap_or_default();
         match reason {
@@ -191,10 +198,14 @@ impl<T: Send + 'static> Server<T> {
             ),
             reason => tracing::debug!(?reason, "a request was refused"),
         }
+        Answer::Reject { status: reason.status(), headers: Vec::new() }
     }
 
     /// Puts the request where [`Server::next_request`] finds it.
     fn ask_program(&self, asked: Asked<'_>, lane: &Arc<Lane>) -> Answer {
+        let Some(place) = self.gate.ask(self.backlog_limit) else {
+            return self.refuse(Refused::Backlog, asked.request);
+        };
         let request = Arc::new(Request {
             request: asked.request.clone(),
             remote: asked.remote,
@@ -206,14 +217,13 @@ impl<T: Send + 'static> Server<T> {
             is_over: AtomicBool::new(false),
             watchers: Watchers::default(),
         });
-        let waits = Waits { request: Arc::downgrade(&request), server: Weak::clone(&self.me) };
+        let waits = Waits { request: Arc::downgrade(&request), server: Weak::clone(&self.me), _place: place };
         let mut requests = self.requests.lock();
         // `stop_listening` promises that no more requests come.
         if self.is_stopped() {
             drop(requests);
             request.is_over.store(true, Ordering::Release);
-            self.count_refused(Refused::Stopped, asked.request);
-            return Answer::Reject { status: Refused::Stopped.status(), headers: Vec::new() };
+            return self.refuse(Refused::Stopped, asked.request);
         }
         requests.push_back(request);
         drop(requests);

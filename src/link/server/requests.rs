@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::Server;
+use super::gate::Counted;
 use super::stats::{Counters, Refused};
 use crate::error::{Error, Result};
 use crate::link::core::lane::Lane;
@@ -92,6 +93,8 @@ impl Drop for Request {
 pub(super) struct Waits<T: Send + 'static> {
     pub(super) request: Weak<Request>,
     pub(super) server: Weak<Server<T>>,
+    /// Its place among the requests that may wait, in the queue or in the program's hands.
+    pub(super) _place: Counted,
 }
 
 impl<T: Send + 'static> Drop for Waits<T> {
