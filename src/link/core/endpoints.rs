@@ -14,6 +14,7 @@ use super::steering::{Siblings, Steering};
 use super::{ConnectionKey, Core, EndpointKey, Wire};
 use crate::link::congestion::PathView;
 use crate::link::core::session::LinkSession;
+use crate::runtime::swept::Swept;
 
 /// The most new connections that are looked at in a turn. The turn admits one of them, because a
 /// handshake costs a signature.
@@ -37,7 +38,7 @@ pub(super) struct Endpoint {
     pub(super) incoming: VecDeque<(Instant, Incoming)>,
     /// Connections of clients in the order in which they came; some of them have a session or have
     /// ended.
-    half_open: VecDeque<ConnectionKey>,
+    half_open: Swept<ConnectionKey>,
     /// Connections whose packets the socket did not take.
     pub(super) blocked: Vec<ConnectionKey>,
     pub(super) retiring: bool,
@@ -86,7 +87,7 @@ impl Core {
             steering: None,
             handles: Vec::new(),
             incoming: VecDeque::new(),
-            half_open: VecDeque::new(),
+            half_open: Swept::new(),
             blocked: Vec::new(),
             retiring: false,
         });
@@ -256,11 +257,7 @@ impl Core {
 
     fn remember_half_open(&mut self, index: usize, key: ConnectionKey) {
         let mut half_open = std::mem::take(&mut self.endpoints[index].half_open);
-        // Forgets the others before memory would grow.
-        if half_open.len() == half_open.capacity() {
-            half_open.retain(|key| self.get(*key).is_some_and(|connection| connection.is_half_open()));
-        }
-        half_open.push_back(key);
+        half_open.push(key, |key| self.get(*key).is_some_and(|connection| connection.is_half_open()));
         self.endpoints[index].half_open = half_open;
     }
 

@@ -12,6 +12,10 @@ use crate::link::core::session::LinkSession;
 use crate::link::core::{ConnectionKey, RateLimit};
 use crate::link::h3::ConnectRequest;
 use crate::link::tls::certificate_refused_here;
+use crate::runtime::rarely::Rarely;
+
+/// Log lines about clients' certificates that were refused.
+static REFUSED_CERTIFICATES: Rarely = Rarely::new();
 
 /// What a server does with a new connection.
 pub enum Admission {
@@ -142,7 +146,11 @@ impl Handshake {
         match self {
             Self::Server { acceptor, .. } => {
                 match lost.and_then(certificate_refused_here) {
-                    Some(reason) => tracing::info!(%remote, reason, "a client's certificate was refused"),
+                    Some(reason) => {
+                        if let Some(others) = REFUSED_CERTIFICATES.allows(Instant::now()) {
+                            tracing::info!(%remote, reason, others, "a client's certificate was refused");
+                        }
+                    }
                     None => tracing::debug!(%remote, %error, "a handshake failed"),
                 }
                 acceptor.handshake_failed(lost, &error);

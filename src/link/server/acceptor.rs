@@ -15,13 +15,13 @@ use crate::link::core::lane::Lane;
 use crate::link::core::session::LinkSession;
 use crate::link::core::{Accepted, Acceptor, Admission, Answer, Asked, RateLimit};
 use crate::link::endpoint;
-use crate::link::h3::{ConnectRequest, subprotocol};
+use crate::link::h3::{ConnectRequest, Protocol, section_bytes, subprotocol};
 use crate::link::tls::{certificate_refused_here, is_crypto_error};
 use crate::runtime::readiness::{Subscription, Watchers};
-use crate::text::readable;
+use crate::text::{beginning, readable};
 
-/// Bytes that RFC 9114 section 4.2.2 counts for each field, in addition to name and value.
-const FIELD_OVERHEAD_BYTES: usize = 32;
+/// The most bytes of a header field that are logged.
+const LOGGED_BYTES: usize = 256;
 
 /// A server as one of its lanes sees it.
 pub(super) struct LaneAcceptor<T: Send + 'static> {
@@ -147,11 +147,7 @@ impl<T: Send + 'static> Server<T> {
     }
 
     fn not_accepted(&self, session: &Arc<LinkSession>) {
-        let mut backlog = self.backlog.lock();
-        let place = backlog.iter().position(|waiting| Arc::ptr_eq(&waiting.session, session));
-        let expired: Option<Waiting<T>> = place.and_then(|place| backlog.remove(place));
-        drop(backlog);
-        if expired.is_some() {
+        if self.leave_backlog(session).is_some() {
             self.counters.not_accepted.fetch_add(1, Ordering::Relaxed);
             let _ = session.close(0, "the server's program did not accept the session in time");
         }
@@ -174,12 +170,11 @@ impl<T: Send + 'static> Server<T> {
     }
 
     fn too_large(&self, request: &ConnectRequest) -> Option<Refused> {
-        let size = |field: &(String, String)| field.0.len() + field.1.len() + FIELD_OVERHEAD_BYTES;
         let limits = &self.limits;
         if request.path.len() > limits.max_path_bytes {
             Some(Refused::PathLength)
         } else if request.headers.len() > limits.max_header_fields
-            || request.headers.iter().map(size).sum::<usize>() > limits.max_header_bytes
+            || section_bytes(request.fields(Protocol::WebTransportH3)) > limits.max_header_bytes
         {
             Some(Refused::Headers)
         } else {
@@ -189,13 +184,18 @@ impl<T: Send + 'static> Server<T> {
 
     fn refuse(&self, reason: Refused, request: &ConnectRequest) -> Answer {
         self.counters.refuse(reason);
-        let origin = request.origin().unwrap_or_default();
+        let shown = |text| readable(beginning(text, LOGGED_BYTES));
         match reason {
-            Refused::Origin => tracing::warn!(
-                origin = %readable(origin),
-                authority = %readable(&*request.authority),
-                "a web page of another origin was refused; allow it with allowed_origins"
-            ),
+            Refused::Origin => {
+                if let Some(others) = self.refused_origins.allows(Instant::now()) {
+                    tracing::warn!(
+                        origin = %shown(request.origin().unwrap_or_default()),
+                        authority = %shown(&request.authority),
+                        others,
+                        "a web page of another origin was refused; allow it with allowed_origins"
+                    );
+                }
+            }
             reason => tracing::debug!(?reason, "a request was refused"),
         }
         Answer::Reject { status: reason.status(), headers: Vec::new() }
@@ -234,7 +234,8 @@ impl<T: Send + 'static> Server<T> {
     /// Puts an established session into the backlog, where it waits for `accept`.
     fn enqueue(&self, session: &Arc<LinkSession>) -> Result<()> {
         let prepared = (self.prepare)(Arc::clone(session))?;
-        let watcher = Arc::new(LeavesBacklog(Weak::clone(&self.me)));
+        let watcher =
+            Arc::new(LeavesBacklog { server: Weak::clone(&self.me), session: Arc::downgrade(session) });
         let ended = Subscription::new(Arc::clone(session) as _, watcher);
         {
             let mut backlog = self.backlog.lock();
@@ -249,7 +250,9 @@ impl<T: Send + 'static> Server<T> {
         }
         self.tell();
         // The session may have ended before it was in the backlog.
-        self.drop_ended();
+        if session.is_closed() {
+            drop(self.leave_backlog(session));
+        }
         Ok(())
     }
 }

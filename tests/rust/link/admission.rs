@@ -329,14 +329,19 @@ fn long_paths_and_many_headers_are_refused_with_their_status() {
     let server = limited(Limits {
         max_path_bytes: 20,
         max_header_fields: 3,
-        max_header_bytes: 200,
+        max_header_bytes: 500,
         ..Limits::default()
     });
     try_with(&server, "/a", &[("x", "1"), ("y", "2")]).expect("small enough");
     assert_eq!(try_with(&server, "/01234567890123456789", &[]).err(), REJECTED(414));
     assert_eq!(try_with(&server, "/", &[("x", "1"); 4]).err(), REJECTED(431));
-    assert_eq!(try_with(&server, "/", &[("x", &"1".repeat(200))]).err(), REJECTED(431));
+    assert_eq!(try_with(&server, "/", &[("x", &"1".repeat(300))]).err(), REJECTED(431));
     assert_eq!((refused(&server, Refused::PathLength), refused(&server, Refused::Headers)), (1, 2));
+    // The fields of RFC 9114 section 4.2.2 include those of the request itself.
+    let raw = Raw::client(address(&server));
+    let control = raw.open_uni(control(OLD_SETTINGS));
+    let (send, receive) = raw.open_bi(connect_request("webtransport", &"a".repeat(300)));
+    assert_eq!(RawSession { raw, control, send, receive }.read_status(), 431);
     server.link.close();
 }
 
