@@ -130,7 +130,7 @@ static void print_stats(wtgram_server server)
     wtgram_server_stats_init(&stats);
     if (wtgram_server_get_stats(server, &stats) != WTGRAM_OK) return;
     printf("sessions %" PRIu64 "  rejected %" PRIu64 "  datagrams over the rate %" PRIu64 "\n", stats.established,
-           stats.refused_program, stats.datagrams_over_rate);
+           stats.rejected, stats.datagrams_over_rate);
 }
 
 static int serve(wtgram_server server, wtgram_poller poller, const wtgram_identity_options *identity)

@@ -1118,7 +1118,7 @@ typedef struct {
   /** Requests refused because of `accept_backlog`. */
   uint64_t refused_backlog;
   /** Requests that the program rejected, or freed unanswered. */
-  uint64_t refused_program;
+  uint64_t rejected;
   /** Connections and requests refused after `wtgram_server_stop_listening`. */
   uint64_t refused_stopped;
   /** Handshakes that took longer than `handshake_timeout_us`. */

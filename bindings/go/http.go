@@ -28,12 +28,23 @@ func (s *Server) Serve(ctx context.Context, handler http.Handler) error {
 	if handler == nil {
 		handler = http.DefaultServeMux
 	}
+	return s.serveEach(ctx, handler, s.NextRequest)
+}
+
+func (s *Server) serveEach(ctx context.Context, handler http.Handler, next func(context.Context) (*Request, error)) error {
 	for {
-		request, err := s.NextRequest(ctx)
+		request, err := next(ctx)
+		if err == ErrLimitReached {
+			continue // too many at once: it has been rejected with 503
+		}
 		if err != nil {
 			return err
 		}
-		go serve(ctx, handler, request)
+		s.count(1)
+		go func() {
+			defer s.count(-1)
+			serve(ctx, handler, request)
+		}()
 	}
 }
 

@@ -44,6 +44,8 @@ func (s *Server) NextRequest(ctx context.Context) (*Request, error) {
 	var next *Request
 	var err error
 	waitErr := s.accept.until(ctx, func() bool {
+		s.moving.Lock()
+		defer s.moving.Unlock()
 		var handle C.wtgram_request
 		status := C.wtgram_server_next_request(s.handle.get(), 0, &handle)
 		switch status {
@@ -68,6 +70,7 @@ func newRequest(server *listener, handle C.wtgram_request) (*Request, error) {
 		C.wtgram_request_free(handle)
 		return nil, err
 	}
+	server.count(1)
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	r.source = server.pump.source(handle.id, func(uint32) { r.finish() })
 	r.source.arm(C.WTGRAM_READY_CLOSED)
@@ -132,6 +135,7 @@ func (r *request) finish() {
 		r.source.forget()
 		C.wtgram_request_free(r.handle.get())
 		r.cancel(ErrClosed)
+		r.server.count(-1)
 	})
 }
 
@@ -184,6 +188,8 @@ func (r *Request) Accept(header http.Header, subprotocol string) (*Session, erro
 	if err != nil {
 		return nil, err
 	}
+	r.server.moving.Lock()
+	defer r.server.moving.Unlock()
 	var handle C.wtgram_session
 	if err := r.answered(C.wtgram_request_accept(r.handle.get(), fields, count, (*C.char)(pointer(name)), &handle)); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type ServerStats struct {
 	// Requests refused by the limits of paths and header fields, and by WithAcceptBacklog.
 	RefusedPathLength, RefusedHeaders, RefusedBacklog uint64
 	// Requests that the program rejected, or left unanswered.
-	RefusedProgram uint64
+	Rejected       uint64
 	RefusedStopped uint64 // connections and requests after StopListening
 
 	// Handshakes that failed: they took too long; TLS failed, for example because the client does not
@@ -59,7 +59,7 @@ func (s *Server) Stats() (ServerStats, error) {
 		RefusedOrigin: uint64(c.refused_origin), RefusedAuthority: uint64(c.refused_authority),
 		RefusedPath: uint64(c.refused_path), RefusedPathLength: uint64(c.refused_path_length),
 		RefusedHeaders: uint64(c.refused_headers), RefusedBacklog: uint64(c.refused_backlog),
-		RefusedProgram: uint64(c.refused_program), RefusedStopped: uint64(c.refused_stopped),
+		Rejected: uint64(c.rejected), RefusedStopped: uint64(c.refused_stopped),
 		FailedTimedOut: uint64(c.failed_timed_out), FailedTLS: uint64(c.failed_tls), FailedLost: uint64(c.failed_lost),
 		FailedProtocol: uint64(c.failed_protocol), FailedEvicted: uint64(c.failed_evicted),
 		FailedClientCertificate: uint64(c.failed_client_certificate),

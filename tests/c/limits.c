@@ -16,7 +16,7 @@ static uint64_t all_refused(const wtgram_server_stats *stats)
 {
     return stats->refused_sessions + stats->refused_address + stats->refused_rate + stats->refused_memory +
            stats->refused_origin + stats->refused_authority + stats->refused_path + stats->refused_path_length +
-           stats->refused_headers + stats->refused_backlog + stats->refused_program + stats->refused_stopped +
+           stats->refused_headers + stats->refused_backlog + stats->rejected + stats->refused_stopped +
            stats->failed_timed_out + stats->failed_tls + stats->failed_lost + stats->failed_protocol +
            stats->failed_evicted + stats->failed_client_certificate;
 }

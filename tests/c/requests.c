@@ -195,7 +195,7 @@ static void seen_and_accepted(void)
     CHECK_STATUS(wtgram_request_accept(request, NULL, 0, NULL, &again), WTGRAM_ERROR_INVALID_HANDLE);
     CHECK_STATUS(wtgram_request_reject(request, 404, NULL, 0), WTGRAM_ERROR_INVALID_HANDLE);
     pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "there", 5);
-    CHECK_UINT(stats_of(&pair).refused_program, 0);
+    CHECK_UINT(stats_of(&pair).rejected, 0);
     pair_free(&pair);
 }
 
@@ -217,7 +217,7 @@ static void rejected(void)
     wtgram_request_free(request);
     blocked_expect(&client.thread, WTGRAM_ERROR_REJECTED);
     CHECK(strstr(client.detail, "503") != NULL);
-    CHECK_UINT(stats_of(&pair).refused_program, 2);
+    CHECK_UINT(stats_of(&pair).rejected, 2);
     CHECK_UINT(stats_of(&pair).established, 0);
     pair_free(&pair);
 }
@@ -300,7 +300,7 @@ static void over(void)
     CHECK_STATUS(wtgram_request_accept(request, NULL, 0, NULL, &session), WTGRAM_ERROR_CLOSED);
     CHECK_STATUS(wtgram_request_reject(request, 404, NULL, 0), WTGRAM_ERROR_CLOSED);
     CHECK_UINT(stats_of(&pair).failed_timed_out, 1);
-    CHECK_UINT(stats_of(&pair).refused_program, 0);
+    CHECK_UINT(stats_of(&pair).rejected, 0);
     wtgram_request_free(request);
     pair_free(&pair);
 

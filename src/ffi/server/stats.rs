@@ -48,7 +48,7 @@ pub struct wtgram_server_stats {
     /// Requests refused because of `accept_backlog`.
     pub refused_backlog: u64,
     /// Requests that the program rejected, or freed unanswered.
-    pub refused_program: u64,
+    pub rejected: u64,
     /// Connections and requests refused after `wtgram_server_stop_listening`.
     pub refused_stopped: u64,
     /// Handshakes that took longer than `handshake_timeout_us`.
@@ -110,7 +110,7 @@ impl From<&ServerStats> for wtgram_server_stats {
             refused_path_length: refused(Refused::PathLength),
             refused_headers: refused(Refused::Headers),
             refused_backlog: refused(Refused::Backlog),
-            refused_program: refused(Refused::Program),
+            rejected: refused(Refused::Rejected),
             refused_stopped: refused(Refused::Stopped),
             failed_timed_out: failed(HandshakeFailure::TimedOut),
             failed_tls: failed(HandshakeFailure::Tls),

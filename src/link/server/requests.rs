@@ -83,7 +83,7 @@ impl Pollable for Request {
 impl Drop for Request {
     fn drop(&mut self) {
         if !self.is_over() {
-            self.counters.refuse(Refused::Program);
+            self.counters.refuse(Refused::Rejected);
             self.lane.post(Command::Decline(self.key));
         }
     }
@@ -142,7 +142,7 @@ impl<T: Send + 'static> Server<T> {
     /// Rejects a request with an HTTP status from 300 to 599.
     pub fn reject_request(&self, request: &Request, status: u16, headers: &[(String, String)]) -> Result<()> {
         request.answer(Answer::Reject { status, headers: headers.to_vec() })?;
-        self.counters.refuse(Refused::Program);
+        self.counters.refuse(Refused::Rejected);
         Ok(())
     }
 }

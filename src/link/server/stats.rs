@@ -27,7 +27,7 @@ pub enum Refused {
     /// A request: as many sessions or requests wait for the program as may wait.
     Backlog,
     /// A request: the program rejected it, or dropped it unanswered.
-    Program,
+    Rejected,
     /// A connection or a request: the server has stopped listening.
     Stopped,
 }
@@ -45,7 +45,7 @@ impl Refused {
         (Self::PathLength, "path_length"),
         (Self::Headers, "headers"),
         (Self::Backlog, "backlog"),
-        (Self::Program, "program"),
+        (Self::Rejected, "rejected"),
         (Self::Stopped, "stopped"),
     ];
 

@@ -287,7 +287,7 @@ fn only_as_many_requests_wait_as_may() {
     assert_eq!(refused(&server, Refused::Backlog), 1);
     drop(server.next_request(soon()).expect("the first"));
     assert_eq!(one.join().expect("no panic").err(), REJECTED(503));
-    assert_eq!(refused(&server, Refused::Program), 1);
+    assert_eq!(refused(&server, Refused::Rejected), 1);
     server.link.close();
 }
 
