@@ -2106,6 +2106,36 @@ wtgram_status wtgram_request_get_subprotocol(wtgram_request request,
 WTGRAM_MUST_USE wtgram_status wtgram_request_get_refusal(wtgram_request request, uint32_t *status);
 
 /**
+ * Stores how many certificates the client has shown; 0 if it showed none. A server asks for them if
+ * its `client_certificates` say so, and has checked them then.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_peer_certificate_count(wtgram_request request,
+                                                        size_t *count);
+
+/**
+ * Writes a certificate of the client as DER.
+ *
+ * @param request The request.
+ * @param index 0 for the certificate of the client itself; those of the authorities above it follow
+ *   in the order in which the client sent them.
+ * @param buffer Buffer for the certificate.
+ * @param capacity Size of `buffer`, in bytes.
+ * @param length Gets the length of the certificate, in bytes, also if the buffer is too small.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+ * - `WTGRAM_ERROR_INVALID_ARGUMENT`: the client has shown no certificate with this index.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_peer_certificate(wtgram_request request,
+                                                  size_t index,
+                                                  uint8_t *buffer,
+                                                  size_t capacity,
+                                                  size_t *length);
+
+/**
  * Accepts the request. The session is established at once.
  *
  * @param request The request. It is answered then; free it.

@@ -86,12 +86,18 @@ func serve(serving context.Context, handler http.Handler, request *Request) {
 			}
 		}
 	}()
+	certificates, err := request.PeerCertificates()
+	if err != nil {
+		e.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	handler.ServeHTTP(e, (&http.Request{
 		Method: http.MethodConnect, URL: target, RequestURI: request.Path(),
 		Proto: "HTTP/3.0", ProtoMajor: 3,
 		Header: request.Header(), Body: http.NoBody,
 		Host: request.Authority(), RemoteAddr: request.RemoteAddr().String(),
-		TLS: &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, NegotiatedProtocol: "h3"},
+		TLS: &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, NegotiatedProtocol: "h3",
+			PeerCertificates: certificates},
 	}).WithContext(context.WithValue(ctx, exchangeKey{}, e)))
 }
 

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"runtime"
@@ -30,6 +31,7 @@ type request struct {
 	remote          net.Addr
 	subprotocols    []string
 	refusal         int
+	certificates    [][]byte // DER
 	ctx             context.Context
 	cancel          context.CancelCauseFunc
 	finished        sync.Once
@@ -113,6 +115,9 @@ func (r *request) read() error {
 		return err
 	}
 	r.refusal = int(refusal)
+	if err := r.readCertificates(); err != nil {
+		return err
+	}
 	var count C.size_t
 	if err := check(C.wtgram_request_get_subprotocol_count(r.handle.get(), &count)); err != nil {
 		return err
@@ -125,6 +130,24 @@ func (r *request) read() error {
 			return err
 		}
 		r.subprotocols = append(r.subprotocols, name)
+	}
+	return nil
+}
+
+func (r *request) readCertificates() error {
+	var count C.size_t
+	if err := check(C.wtgram_request_get_peer_certificate_count(r.handle.get(), &count)); err != nil {
+		return err
+	}
+	for i := range count {
+		var length C.size_t
+		C.wtgram_request_get_peer_certificate(r.handle.get(), i, nil, 0, &length)
+		der := make([]byte, length)
+		status := C.wtgram_request_get_peer_certificate(r.handle.get(), i, (*C.uint8_t)(pointer(der)), length, &length)
+		if err := check(status); err != nil {
+			return err
+		}
+		r.certificates = append(r.certificates, der)
 	}
 	return nil
 }
@@ -163,6 +186,20 @@ func (r *Request) RemoteAddr() net.Addr { return r.remote }
 
 // Subprotocols returns the subprotocols that the client offers, in its order of preference.
 func (r *Request) Subprotocols() []string { return r.subprotocols }
+
+// PeerCertificates returns the certificates that the client has shown, and the server has checked: its
+// own first, then those of the authorities above it. There are none if it showed none.
+func (r *Request) PeerCertificates() ([]*x509.Certificate, error) {
+	var certificates []*x509.Certificate
+	for _, der := range r.certificates {
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		certificates = append(certificates, certificate)
+	}
+	return certificates, nil
+}
 
 // Refusal returns the HTTP status with which the rules of the server (WithAllowedOrigins and others)
 // would refuse the request. It is 0 if they would accept it.

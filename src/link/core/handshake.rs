@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quinn_proto::{ConnectionError, Incoming, ServerConfig};
+use rustls::pki_types::CertificateDer;
 
 use crate::error::Error;
 use crate::link::congestion::PathView;
@@ -57,6 +58,8 @@ pub struct Asked<'a> {
     pub request: &'a ConnectRequest,
     /// The session that the connection may become.
     pub session: &'a Arc<LinkSession>,
+    /// The certificates that the client has shown, its own first.
+    pub peer_certificates: Vec<CertificateDer<'static>>,
 }
 
 /// A server's answer to a request.

@@ -210,6 +210,7 @@ impl<T: Send + 'static> Server<T> {
             request: asked.request.clone(),
             remote: asked.remote,
             refusal: self.rules.refuse(asked.request).map(Refused::status),
+            peer_certificates: asked.peer_certificates,
             key: asked.key,
             session: Arc::clone(asked.session),
             lane: Arc::clone(lane),

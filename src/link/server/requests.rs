@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use rustls::pki_types::CertificateDer;
+
 use super::Server;
 use super::gate::Counted;
 use super::stats::{Counters, Refused};
@@ -25,6 +27,8 @@ pub struct Request {
     pub remote: SocketAddr,
     /// The HTTP status with which the server's rules would refuse it.
     pub refusal: Option<u16>,
+    /// The certificates that the client has shown, its own first.
+    pub peer_certificates: Vec<CertificateDer<'static>>,
     pub(super) key: ConnectionKey,
     pub(super) session: Arc<LinkSession>,
     pub(super) lane: Arc<Lane>,

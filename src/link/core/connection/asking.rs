@@ -107,6 +107,7 @@ impl Connection {
                             remote: self.quic.remote_address(),
                             request: &request,
                             session: &self.session,
+                            peer_certificates: peer_certificates(&self.quic),
                         }),
                     };
                     if let Err((_, error)) = self.answer(request, answer) {
@@ -288,7 +289,7 @@ impl Connection {
             subprotocol: subprotocol::answered(&response),
             request,
             response,
-            peer_certificates: self.peer_certificates(),
+            peer_certificates: peer_certificates(&self.quic),
         });
         match *handshake {
             Handshake::Server { acceptor, began, is_answered, .. } => {
@@ -316,11 +317,6 @@ impl Connection {
         }
     }
 
-    fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
-        let identity = self.quic.crypto_session().peer_identity();
-        identity.and_then(|chain| chain.downcast().ok()).map_or_else(Vec::new, |chain| *chain)
-    }
-
     pub(super) fn give_up_handshake(&mut self, lost: Option<&ConnectionError>, error: Error) {
         let Some(handshake) = self.handshake.take() else { return };
         if let Handshake::Client { connected: None, ask: None, .. } = *handshake {
@@ -341,4 +337,10 @@ impl Connection {
         self.give_up_handshake(None, error);
         self.close(now, H3_NO_ERROR, b"");
     }
+}
+
+/// What the peer has shown: its own certificate, and those above it.
+fn peer_certificates(quic: &quinn_proto::Connection) -> Vec<CertificateDer<'static>> {
+    let identity = quic.crypto_session().peer_identity();
+    identity.and_then(|chain| chain.downcast().ok()).map_or_else(Vec::new, |chain| *chain)
 }
