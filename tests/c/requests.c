@@ -304,10 +304,10 @@ static void over(void)
     wtgram_request_free(request);
     pair_free(&pair);
 
-    TEST("at most accept_backlog requests wait; the next client gets 503");
+    TEST("at most accept_backlog requests wait, one in hand and one in the queue; the next client gets 503");
     wtgram_listen_options_init(&listen);
     listen.handshake_timeout_us = PATIENCE_US;
-    listen.accept_backlog = 1;
+    listen.accept_backlog = 2;
     listen_for_requests(&pair, &listen);
     request = ask(&client, &pair);
     init(&other);
