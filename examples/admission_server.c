@@ -7,7 +7,8 @@
  * - Clients must offer the subprotocol "echo-v1". Others get status 400.
  * - A session may send 1000 datagrams in a second, and an address may have 100 sessions.
  * - SIGHUP reads the certificate files again, after a renewal. A self-signed certificate renews itself.
- * - SIGTERM and SIGINT drain: no new clients; what is queued leaves, then sessions are closed. A second one ends it.
+ * - SIGTERM and SIGINT drain: no new clients, and requests that wait get status 503; what is queued leaves, then
+ *   sessions are closed. A second one ends it.
  * At the end it prints what it counted.
  * Exit codes: 0 ended cleanly, 1 something failed, 2 wrong usage. */
 #define _POSIX_C_SOURCE 200809L
@@ -60,14 +61,20 @@ static uint32_t refusal_of(wtgram_request request)
     return 400;
 }
 
+/* Whether more than one request is in trouble. LIMIT_REACHED means that it was one too many, and it is answered. */
+static bool is_fatal(wtgram_status status)
+{
+    return status != WTGRAM_OK && status != WTGRAM_ERROR_WOULD_BLOCK && status != WTGRAM_ERROR_LIMIT_REACHED;
+}
+
 /* Answers one request. A client that has gone in the meantime is no failure. */
-static wtgram_status answer_one(wtgram_server server, wtgram_poller poller)
+static wtgram_status answer_one(wtgram_server server, wtgram_poller poller, bool draining)
 {
     wtgram_request request;
     wtgram_status status = wtgram_server_next_request(server, 0, &request);
-    if (status != WTGRAM_OK) return status == WTGRAM_ERROR_WOULD_BLOCK ? WTGRAM_OK : status;
+    if (status != WTGRAM_OK) return is_fatal(status) ? status : WTGRAM_OK;
     struct peer *peer = calloc(1, sizeof *peer);
-    uint32_t refusal = peer == NULL ? 503 : refusal_of(request);
+    uint32_t refusal = peer == NULL || draining ? 503 : refusal_of(request);
     if (refusal != 0) status = wtgram_request_reject(request, refusal, NULL, 0);
     else status = wtgram_request_accept(request, NULL, 0, subprotocol, &peer->session);
     wtgram_request_free(request);
@@ -80,11 +87,11 @@ static wtgram_status answer_one(wtgram_server server, wtgram_poller poller)
         wtgram_session_free(peer->session);
     }
     free(peer);
-    return status == WTGRAM_ERROR_CLOSED ? WTGRAM_OK : status;
+    return status == WTGRAM_ERROR_CLOSED || !is_fatal(status) ? WTGRAM_OK : status;
 }
 
-/* Sends back what waits, as far as the way back takes it. Returns CLOSED after the last datagram of an ended session.
- */
+/* Sends back what waits, as far as the way back takes it. Returns CLOSED after the last datagram of an ended session,
+ * and another error if the session is of no more use. */
 static wtgram_status echo(const struct peer *peer)
 {
     static uint8_t buffer[65536];
@@ -123,7 +130,7 @@ static void print_stats(wtgram_server server)
     wtgram_server_stats_init(&stats);
     if (wtgram_server_get_stats(server, &stats) != WTGRAM_OK) return;
     printf("sessions %" PRIu64 "  rejected %" PRIu64 "  datagrams over the rate %" PRIu64 "\n", stats.established,
-           stats.refused_program, stats.datagrams_over_rate);
+           stats.rejected, stats.datagrams_over_rate);
 }
 
 static int serve(wtgram_server server, wtgram_poller poller, const wtgram_identity_options *identity)
@@ -145,8 +152,10 @@ static int serve(wtgram_server server, wtgram_poller poller, const wtgram_identi
         if (status != WTGRAM_OK && status != WTGRAM_ERROR_TIMED_OUT) return failed("poller_wait", status);
         for (size_t i = 0; i < count; i++) {
             struct peer *peer = (struct peer *)(uintptr_t)events[i].cookie;
-            status = peer != NULL ? echo(peer) : answer_one(server, poller);
-            if (status == WTGRAM_ERROR_CLOSED && peer != NULL) forget(peer);
+            status = peer != NULL ? echo(peer) : answer_one(server, poller, draining);
+            /* The end of a session, or an error that its client has caused, such as UNSUPPORTED if it takes no
+             * datagrams: no other client must suffer from it. */
+            if (status != WTGRAM_OK && peer != NULL) forget(peer);
             else if (status == WTGRAM_ERROR_CLOSED) (void)wtgram_poller_remove(poller, server.id);
             else if (status != WTGRAM_OK) return failed("serve", status);
         }

@@ -629,7 +629,8 @@ typedef struct {
   uint32_t connections_per_second_per_address;
   /**
    * Connections whose session is not established yet, at least 1. When there are more, the one
-   * that has waited longest ends. Default 1024.
+   * that has waited longest ends. Those whose request waits for the program do not count here:
+   * `accept_backlog` limits them. Default 1024.
    */
   uint32_t max_half_open;
   /**
@@ -730,12 +731,14 @@ typedef struct {
   size_t self_signed_names_count;
   /**
    * Deadline of a client for the TLS handshake, SETTINGS and CONNECT together, in microseconds.
-   * Default 10 s.
+   * With `WTGRAM_ADMISSION_REQUESTS` it includes the program's answer. Default 10 s.
    */
   int64_t handshake_timeout_us;
   /**
-   * How many established sessions may wait for `wtgram_server_accept`, 1 to 65536. Further
-   * clients get HTTP status 503. Default 128.
+   * How many established sessions may wait for `wtgram_server_accept`, 1 to 65536. With
+   * `WTGRAM_ADMISSION_REQUESTS`: how many requests may wait for the program's answer, also those
+   * that it has taken with `wtgram_server_next_request`. Further clients get HTTP status 503.
+   * Default 128.
    */
   uint32_t accept_backlog;
   /**
@@ -910,8 +913,8 @@ wtgram_status wtgram_server_get_certificate_hash(wtgram_server server,
  *
  * Accept in time: a session counts as established for its client before you accept it. Its
  * datagrams wait in its transport, within the limits of `wtgram_transport_options`, and the oldest
- * are dropped when these are full. When `accept_backlog` sessions wait, further clients are turned
- * away. Sessions that end before you accept them are not returned. Several threads may wait; each
+ * are dropped when these are full. When `accept_backlog` sessions wait, further clients are
+ * refused. Sessions that end before you accept them are not returned. Several threads may wait; each
  * session goes to one of them.
  *
  * @param server The server.
@@ -1115,7 +1118,7 @@ typedef struct {
   /** Requests refused because of `accept_backlog`. */
   uint64_t refused_backlog;
   /** Requests that the program rejected, or freed unanswered. */
-  uint64_t refused_program;
+  uint64_t rejected;
   /** Connections and requests refused after `wtgram_server_stop_listening`. */
   uint64_t refused_stopped;
   /** Handshakes that took longer than `handshake_timeout_us`. */
@@ -1133,7 +1136,8 @@ typedef struct {
   uint64_t failed_evicted;
   /**
    * Time from the first packet of a client to its session, in microseconds, summed over all
-   * sessions. It includes the program's time to answer the request.
+   * sessions. It includes the program's time to answer the request. After a Retry, the packet that
+   * proves the address counts as the first.
    */
   int64_t handshake_time_us;
   /** The longest of these times, in microseconds. */
@@ -1146,6 +1150,11 @@ typedef struct {
   uint64_t memory_bytes;
   /** Handshakes that failed because the client's certificate was refused, or the lack of one. */
   uint64_t failed_client_certificate;
+  /**
+   * First packets of clients that were dropped because too many waited to be looked at. The
+   * clients send them again.
+   */
+  uint64_t ignored;
 } wtgram_server_stats;
 
 /** For bindings: `wtgram_server_stats_init` for a struct of `size` bytes. */
@@ -1950,8 +1959,8 @@ wtgram_status wtgram_session_get_stats(wtgram_session session,
 /**
  * Waits for the next request. Poll for it with `WTGRAM_READY_ACCEPT`.
  *
- * At most `accept_backlog` requests wait; further clients get HTTP status 503. Requests whose
- * clients have gone are not returned.
+ * At most `accept_backlog` requests wait for an answer, those included that this function has
+ * returned; further clients get HTTP status 503. Requests whose clients have gone are not returned.
  *
  * @param server The server, with `WTGRAM_ADMISSION_REQUESTS`.
  * @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait.
@@ -2095,6 +2104,36 @@ wtgram_status wtgram_request_get_subprotocol(wtgram_request request,
  * `allowed_authorities`, `allowed_paths`) would refuse the request; 0 if they would accept it.
  */
 WTGRAM_MUST_USE wtgram_status wtgram_request_get_refusal(wtgram_request request, uint32_t *status);
+
+/**
+ * Stores how many certificates the client has shown; 0 if it showed none. A server asks for them if
+ * its `client_certificates` say so, and has checked them then.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_peer_certificate_count(wtgram_request request,
+                                                        size_t *count);
+
+/**
+ * Writes a certificate of the client as DER.
+ *
+ * @param request The request.
+ * @param index 0 for the certificate of the client itself; those of the authorities above it follow
+ *   in the order in which the client sent them.
+ * @param buffer Buffer for the certificate.
+ * @param capacity Size of `buffer`, in bytes.
+ * @param length Gets the length of the certificate, in bytes, also if the buffer is too small.
+ *
+ * @return
+ * - `WTGRAM_OK`
+ * - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+ * - `WTGRAM_ERROR_INVALID_ARGUMENT`: the client has shown no certificate with this index.
+ */
+WTGRAM_MUST_USE
+wtgram_status wtgram_request_get_peer_certificate(wtgram_request request,
+                                                  size_t index,
+                                                  uint8_t *buffer,
+                                                  size_t capacity,
+                                                  size_t *length);
 
 /**
  * Accepts the request. The session is established at once.
@@ -3058,7 +3097,10 @@ typedef struct {
   uint64_t datagrams_received;
   /** `delivered_bytes` + `receive_routed_bytes`. */
   uint64_t bytes_received;
-  /** `receive_expired` + `receive_dropped_full` + `receive_cleared` + `receive_dropped_by_quic`. */
+  /**
+   * `receive_expired` + `receive_dropped_full` + `receive_cleared` + `receive_dropped_by_quic` +
+   * `receive_over_rate`.
+   */
   uint64_t receive_drops;
   /** `receive_foreign`. */
   uint64_t receive_errors;
@@ -3110,6 +3152,11 @@ typedef struct {
   uint64_t packets_sent;
   /** QUIC packets lost on the connection. */
   uint64_t packets_lost;
+  /**
+   * Not part of `received`: dropped because the peer sends faster than `datagrams_per_second` and
+   * `bytes_per_second` of the server let it.
+   */
+  uint64_t receive_over_rate;
 } wtgram_transport_stats;
 
 /** For bindings: `wtgram_transport_stats_init` for a struct of `size` bytes. */
@@ -3238,7 +3285,7 @@ wtgram_status wtgram_datagram_is_heartbeat(const uint8_t *data,
  * `outgoing_queue_nearly_full`, `incoming_queue_nearly_full` (above 0.9 of the limit),
  * `high_send_latency` (above 100 ms on average), `transport_closed`, `session_not_ready`,
  * `session_closed`, `evictions`, `outgoing_expired`, `incoming_expired`, `inbound_drops`,
- * `inbound_drops_in_quic` (any), `shrunken_mtu`, `silent_peer`.
+ * `inbound_drops_in_quic` (any), `inbound_over_rate` (any), `shrunken_mtu`, `silent_peer`.
  *
  * @param transport The transport.
  * @param text Buffer for the text and its final NUL; 4096 bytes are enough for all findings.

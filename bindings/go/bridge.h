@@ -106,6 +106,17 @@ static inline bool bridge_linger(wtgram_poller poller, uint64_t object, uint32_t
     return status == WTGRAM_OK && count == 1 && (event.ready & what) != 0;
 }
 
+/* Stores whether sessions or requests of the server wait for the program. */
+static inline int32_t bridge_waits(wtgram_server server, bool *waits)
+{
+    wtgram_poller poller;
+    int32_t status = wtgram_poller_new(&poller);
+    if (status != WTGRAM_OK) return status;
+    *waits = bridge_linger(poller, server.id, WTGRAM_READY_ACCEPT, 0);
+    wtgram_poller_free(poller);
+    return status;
+}
+
 /* Returns the next of several texts, which lie one after the other and each end with NUL. */
 static inline const char *bridge_next(const char **texts)
 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,30 @@ func TestAServerReadsTheCertificatesOfItsClients(t *testing.T) {
 		if len(chain) != 1 || chain[0].DNSNames[0] != "server" {
 			t.Fatal(chain)
 		}
+	}
+}
+
+func TestAHandlerSeesTheCertificateOfItsClient(t *testing.T) {
+	authority := newAuthority(t)
+	certificate, key := authority.sign(t, "player")
+	player := wtgram.WithIdentity(wtgram.CertificatePEM(append(certificate, authority.pem...), key))
+	shown := make(chan []*x509.Certificate, 1)
+	server, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown <- r.TLS.PeerCertificates
+		w.WriteHeader(http.StatusForbidden)
+	}), wtgram.WithClientCAPEM(wtgram.ClientCertificatesOptional, authority.pem), wtgram.WithIdentity(authority.identity(t, "127.0.0.1")))
+	trust := wtgram.WithRootCAPEM(authority.pem)
+	if err := attempt(t, server, "127.0.0.1", trust, player); !errors.Is(err, wtgram.ErrRejected) {
+		t.Fatal(err)
+	}
+	if chain := <-shown; len(chain) != 2 || chain[0].DNSNames[0] != "player" || !chain[1].Equal(authority.certificate) {
+		t.Fatal(chain)
+	}
+	if err := attempt(t, server, "127.0.0.1", trust); !errors.Is(err, wtgram.ErrRejected) {
+		t.Fatal(err)
+	}
+	if chain := <-shown; len(chain) != 0 {
+		t.Fatal(chain)
 	}
 }
 

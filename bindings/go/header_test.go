@@ -12,7 +12,6 @@ import (
 var notNeeded = map[string]string{
 	"wtgram_broadcaster_add_session":       "Add: a session is added by its transport, which is the same member",
 	"wtgram_broadcaster_remove_session":    "Remove: as above",
-	"wtgram_poller_free":                   "the poller lives as long as the process",
 	"wtgram_poller_wake":                   "its goroutine is woken by Go's network poller",
 	"wtgram_reliability_open_over_session": "the same as over the transport",
 	"wtgram_reliability_receive":           "Receive waits in Go, and tries",

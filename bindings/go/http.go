@@ -28,12 +28,23 @@ func (s *Server) Serve(ctx context.Context, handler http.Handler) error {
 	if handler == nil {
 		handler = http.DefaultServeMux
 	}
+	return s.serveEach(ctx, handler, s.NextRequest)
+}
+
+func (s *Server) serveEach(ctx context.Context, handler http.Handler, next func(context.Context) (*Request, error)) error {
 	for {
-		request, err := s.NextRequest(ctx)
+		request, err := next(ctx)
+		if err == ErrLimitReached {
+			continue // too many at once: it has been rejected with 503
+		}
 		if err != nil {
 			return err
 		}
-		go serve(ctx, handler, request)
+		s.count(1)
+		go func() {
+			defer s.count(-1)
+			serve(ctx, handler, request)
+		}()
 	}
 }
 
@@ -75,12 +86,18 @@ func serve(serving context.Context, handler http.Handler, request *Request) {
 			}
 		}
 	}()
+	certificates, err := request.PeerCertificates()
+	if err != nil {
+		e.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	handler.ServeHTTP(e, (&http.Request{
 		Method: http.MethodConnect, URL: target, RequestURI: request.Path(),
 		Proto: "HTTP/3.0", ProtoMajor: 3,
 		Header: request.Header(), Body: http.NoBody,
 		Host: request.Authority(), RemoteAddr: request.RemoteAddr().String(),
-		TLS: &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, NegotiatedProtocol: "h3"},
+		TLS: &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, NegotiatedProtocol: "h3",
+			PeerCertificates: certificates},
 	}).WithContext(context.WithValue(ctx, exchangeKey{}, e)))
 }
 

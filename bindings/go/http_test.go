@@ -81,7 +81,7 @@ func TestAMuxRoutesRequestsByItsPatterns(t *testing.T) {
 	if got := receive(t, session); string(got) != "green one hello" {
 		t.Fatalf("%q", got)
 	}
-	if stats := must[wtgram.ServerStats](t)(server.Stats()); stats.Established != 1 || stats.RefusedProgram != 9 {
+	if stats := must[wtgram.ServerStats](t)(server.Stats()); stats.Established != 1 || stats.Rejected != 9 {
 		t.Errorf("%+v", stats)
 	}
 }
@@ -298,5 +298,35 @@ func TestWithoutAHandlerTheDefaultMuxAnswers(t *testing.T) {
 	must[*wtgram.Session](t)(client.dial("/wtgram-default"))
 	if got := client.status("/other"); got != 404 {
 		t.Fatal(got)
+	}
+}
+
+func TestShutdownWaitsForRequestsAndHandlers(t *testing.T) {
+	asked, decide := make(chan struct{}), make(chan struct{})
+	server, client := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-decide
+		echo(w, r)
+	}))
+	dialled := make(chan *wtgram.Session)
+	go func() { dialled <- must[*wtgram.Session](t)(client.dial("/")) }()
+	<-asked
+	shut := make(chan error, 1)
+	go func() { shut <- server.Shutdown(within(t, patience)) }()
+	waits := func(what string) {
+		select {
+		case err := <-shut:
+			t.Fatal(what, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	waits("a handler decides")
+	close(decide)
+	session := <-dialled
+	<-session.Draining()
+	waits("a session lives")
+	session.Close()
+	if err := <-shut; err != nil {
+		t.Fatal(err)
 	}
 }

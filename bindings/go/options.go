@@ -189,12 +189,14 @@ func WithCertificatePEM(certificate, key []byte) ListenOption {
 }
 
 // WithHandshakeTimeout sets the deadline of each client for TLS handshake, SETTINGS and CONNECT
-// together (default 10 s).
+// together, and with WithRequests for the program's answer, too (default 10 s).
 func WithHandshakeTimeout(timeout time.Duration) ListenOption {
 	return listenOption(func(c *listenConfig) { c.handshakeTimeout = timeout })
 }
 
-// WithAcceptBacklog sets how many established sessions may wait for Accept (default 128).
+// WithAcceptBacklog sets how many established sessions may wait for Accept (default 128). With
+// WithRequests it is how many requests may wait for an answer, also those that NextRequest has
+// returned and that handlers of Serve have.
 func WithAcceptBacklog(sessions uint32) ListenOption {
 	return listenOption(func(c *listenConfig) { c.acceptBacklog = sessions })
 }

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"runtime"
@@ -30,6 +31,7 @@ type request struct {
 	remote          net.Addr
 	subprotocols    []string
 	refusal         int
+	certificates    [][]byte // DER
 	ctx             context.Context
 	cancel          context.CancelCauseFunc
 	finished        sync.Once
@@ -37,12 +39,15 @@ type request struct {
 
 // NextRequest waits for the next request. It returns ErrClosed if the server is closed, and
 // ErrInvalidState if the server was not opened with WithRequests. At most as many requests wait for
-// it as WithAcceptBacklog says; further clients get HTTP status 503.
+// an answer, those included that it has returned, as WithAcceptBacklog says; further clients get HTTP
+// status 503.
 func (s *Server) NextRequest(ctx context.Context) (*Request, error) {
 	defer runtime.KeepAlive(s)
 	var next *Request
 	var err error
 	waitErr := s.accept.until(ctx, func() bool {
+		s.moving.Lock()
+		defer s.moving.Unlock()
 		var handle C.wtgram_request
 		status := C.wtgram_server_next_request(s.handle.get(), 0, &handle)
 		switch status {
@@ -67,6 +72,7 @@ func newRequest(server *listener, handle C.wtgram_request) (*Request, error) {
 		C.wtgram_request_free(handle)
 		return nil, err
 	}
+	server.count(1)
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	r.source = server.pump.source(handle.id, func(uint32) { r.finish() })
 	r.source.arm(C.WTGRAM_READY_CLOSED)
@@ -109,6 +115,9 @@ func (r *request) read() error {
 		return err
 	}
 	r.refusal = int(refusal)
+	if err := r.readCertificates(); err != nil {
+		return err
+	}
 	var count C.size_t
 	if err := check(C.wtgram_request_get_subprotocol_count(r.handle.get(), &count)); err != nil {
 		return err
@@ -125,12 +134,31 @@ func (r *request) read() error {
 	return nil
 }
 
+func (r *request) readCertificates() error {
+	var count C.size_t
+	if err := check(C.wtgram_request_get_peer_certificate_count(r.handle.get(), &count)); err != nil {
+		return err
+	}
+	for i := range count {
+		var length C.size_t
+		C.wtgram_request_get_peer_certificate(r.handle.get(), i, nil, 0, &length)
+		der := make([]byte, length)
+		status := C.wtgram_request_get_peer_certificate(r.handle.get(), i, (*C.uint8_t)(pointer(der)), length, &length)
+		if err := check(status); err != nil {
+			return err
+		}
+		r.certificates = append(r.certificates, der)
+	}
+	return nil
+}
+
 // finish is called when the request is over. If it is not answered, this rejects it.
 func (r *request) finish() {
 	r.finished.Do(func() {
 		r.source.forget()
 		C.wtgram_request_free(r.handle.get())
 		r.cancel(ErrClosed)
+		r.server.count(-1)
 	})
 }
 
@@ -159,6 +187,20 @@ func (r *Request) RemoteAddr() net.Addr { return r.remote }
 // Subprotocols returns the subprotocols that the client offers, in its order of preference.
 func (r *Request) Subprotocols() []string { return r.subprotocols }
 
+// PeerCertificates returns the certificates that the client has shown, and the server has checked: its
+// own first, then those of the authorities above it. There are none if it showed none.
+func (r *Request) PeerCertificates() ([]*x509.Certificate, error) {
+	var certificates []*x509.Certificate
+	for _, der := range r.certificates {
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		certificates = append(certificates, certificate)
+	}
+	return certificates, nil
+}
+
 // Refusal returns the HTTP status with which the rules of the server (WithAllowedOrigins and others)
 // would refuse the request. It is 0 if they would accept it.
 func (r *Request) Refusal() int { return r.refusal }
@@ -183,6 +225,8 @@ func (r *Request) Accept(header http.Header, subprotocol string) (*Session, erro
 	if err != nil {
 		return nil, err
 	}
+	r.server.moving.Lock()
+	defer r.server.moving.Unlock()
 	var handle C.wtgram_session
 	if err := r.answered(C.wtgram_request_accept(r.handle.get(), fields, count, (*C.char)(pointer(name)), &handle)); err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func TestTheProgramSeesARequestAndAcceptsIt(t *testing.T) {
 	if err := request.Reject(404, nil); !errors.Is(err, net.ErrClosed) {
 		t.Fatal(err)
 	}
-	if stats := must[wtgram.ServerStats](t)(server.Stats()); stats.Established != 1 || stats.RefusedProgram != 0 {
+	if stats := must[wtgram.ServerStats](t)(server.Stats()); stats.Established != 1 || stats.Rejected != 0 {
 		t.Fatalf("%+v", stats)
 	}
 }
@@ -121,7 +121,7 @@ func TestTheProgramRejectsARequestOrForgetsIt(t *testing.T) {
 			waits = false
 		}
 	}
-	if stats := must[wtgram.ServerStats](t)(server.Stats()); stats.RefusedProgram != 2 {
+	if stats := must[wtgram.ServerStats](t)(server.Stats()); stats.Rejected != 2 {
 		t.Fatalf("%+v", stats)
 	}
 }
@@ -136,7 +136,7 @@ func TestARequestEndsWithItsClientAndWithItsServer(t *testing.T) {
 	if _, err := request.Accept(nil, ""); err != wtgram.ErrClosed {
 		t.Fatal(err)
 	}
-	if stats := must[wtgram.ServerStats](t)(server.Stats()); stats.FailedTimedOut != 1 || stats.RefusedProgram != 0 {
+	if stats := must[wtgram.ServerStats](t)(server.Stats()); stats.FailedTimedOut != 1 || stats.Rejected != 0 {
 		t.Fatalf("%+v", stats)
 	}
 	server, client = clientOf(t, wtgram.WithRequests())

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 )
 
@@ -35,6 +36,11 @@ type listener struct {
 	mu       sync.Mutex
 	sessions map[*session]struct{} // accepted, and not ended
 	draining bool                  // sessions that are accepted from now on are asked to end soon
+	open     int                   // requests that wait for an answer, and handlers of Serve that run
+
+	// Held while a session or request moves from the library to the fields above, so that Shutdown
+	// finds it in one place or the other.
+	moving sync.Mutex
 }
 
 // Listen opens a server on addr, which is "host:port". The host is an IP address or empty. Port 0
@@ -153,6 +159,8 @@ func (s *Server) Accept(ctx context.Context) (*Session, error) {
 	var session *Session
 	var err error
 	waitErr := s.accept.until(ctx, func() bool {
+		s.moving.Lock()
+		defer s.moving.Unlock()
 		var handle C.wtgram_session
 		status := C.wtgram_server_accept(s.handle.get(), 0, &handle)
 		switch status {
@@ -219,9 +227,11 @@ func (s *Server) StopListening() error {
 }
 
 // Shutdown ends the server in order, as that of net/http does: it stops listening, asks the peers of
-// all sessions to end them soon, waits until all sessions that were accepted have ended, and closes
-// the server. If the context ends first, Shutdown returns its error, and the server and its sessions
-// live on: call CloseWithError then.
+// all sessions to end them soon, waits until all sessions have ended, all requests are answered and
+// the handlers of Serve have returned, and closes the server. Accept, NextRequest and Serve still
+// return what waits meanwhile: a session that nobody accepts ends after the AcceptTimeout, and a
+// request that nobody answers after the handshake timeout. If the context ends first, Shutdown returns
+// its error, and the server and its sessions live on: call CloseWithError then.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer runtime.KeepAlive(s)
 	if err := s.StopListening(); err != nil {
@@ -233,19 +243,41 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, one := range s.living() {
 		_ = one.drain() // it fails only if the session has ended
 	}
-	for {
-		sessions := s.living()
-		if len(sessions) == 0 {
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		idle, err := s.idle()
+		if err != nil {
+			return err
+		}
+		if idle {
 			return s.Close()
 		}
-		for _, one := range sessions {
-			select {
-			case <-one.ctx.Done():
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
 		}
 	}
+}
+
+// idle says whether there are no sessions, requests or handlers.
+func (l *listener) idle() (bool, error) {
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	var waits C.bool
+	if err := check(C.bridge_waits(l.handle.get(), &waits)); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	open := l.open
+	l.mu.Unlock()
+	return !bool(waits) && open == 0 && len(l.living()) == 0, nil
+}
+
+// count adds to the number of requests and handlers.
+func (l *listener) count(more int) {
+	l.mu.Lock()
+	l.open += more
+	l.mu.Unlock()
 }
 
 // living returns the sessions that were accepted and have not ended.

@@ -15,6 +15,7 @@ type ServerStats struct {
 	Established uint64 // sessions
 	NotAccepted uint64 // sessions that ended because they were not accepted in time
 	Retries     uint64 // times that a client had to prove its address first
+	Ignored     uint64 // first packets dropped because too many waited to be looked at; clients send them again
 
 	// Connections refused, by the limit: WithMaxSessions, and those of ServerLimits.
 	RefusedSessions, RefusedAddress, RefusedRate, RefusedMemory uint64
@@ -23,7 +24,7 @@ type ServerStats struct {
 	// Requests refused by the limits of paths and header fields, and by WithAcceptBacklog.
 	RefusedPathLength, RefusedHeaders, RefusedBacklog uint64
 	// Requests that the program rejected, or left unanswered.
-	RefusedProgram uint64
+	Rejected       uint64
 	RefusedStopped uint64 // connections and requests after StopListening
 
 	// Handshakes that failed: they took too long; TLS failed, for example because the client does not
@@ -33,7 +34,8 @@ type ServerStats struct {
 	FailedClientCertificate                                              uint64 // the client showed none that is accepted
 
 	// Time from the first packet of a client to its session: the sum over all sessions, and the
-	// longest. It includes the program's time to answer the request.
+	// longest. It includes the program's time to answer the request. After a Retry, the packet that
+	// proves the address counts as the first.
 	HandshakeTime, LongestHandshake time.Duration
 
 	// Datagrams dropped, by the limit: DatagramsPerSecond or BytesPerSecond, and MaxMemoryBytes.
@@ -51,13 +53,13 @@ func (s *Server) Stats() (ServerStats, error) {
 	}
 	return ServerStats{
 		Connections: uint64(c.connections), HalfOpen: uint64(c.half_open), Established: uint64(c.established),
-		NotAccepted: uint64(c.not_accepted), Retries: uint64(c.retries),
+		NotAccepted: uint64(c.not_accepted), Retries: uint64(c.retries), Ignored: uint64(c.ignored),
 		RefusedSessions: uint64(c.refused_sessions), RefusedAddress: uint64(c.refused_address),
 		RefusedRate: uint64(c.refused_rate), RefusedMemory: uint64(c.refused_memory),
 		RefusedOrigin: uint64(c.refused_origin), RefusedAuthority: uint64(c.refused_authority),
 		RefusedPath: uint64(c.refused_path), RefusedPathLength: uint64(c.refused_path_length),
 		RefusedHeaders: uint64(c.refused_headers), RefusedBacklog: uint64(c.refused_backlog),
-		RefusedProgram: uint64(c.refused_program), RefusedStopped: uint64(c.refused_stopped),
+		Rejected: uint64(c.rejected), RefusedStopped: uint64(c.refused_stopped),
 		FailedTimedOut: uint64(c.failed_timed_out), FailedTLS: uint64(c.failed_tls), FailedLost: uint64(c.failed_lost),
 		FailedProtocol: uint64(c.failed_protocol), FailedEvicted: uint64(c.failed_evicted),
 		FailedClientCertificate: uint64(c.failed_client_certificate),

@@ -146,6 +146,24 @@ func TestShutdownAsksThePeersAndWaitsForThem(t *testing.T) {
 	}
 }
 
+func TestShutdownLeavesSessionsThatWaitToAccept(t *testing.T) {
+	server, url, hash := listen(t)
+	client := must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), url, wtgram.WithCertificateHash(hash), wtgram.WithTimeout(patience)))
+	shut := make(chan error, 1)
+	go func() { shut <- server.Shutdown(within(t, patience)) }()
+	select {
+	case err := <-shut:
+		t.Fatal("a session waits to be accepted", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	accepted := must[*wtgram.Session](t)(server.Accept(within(t, patience)))
+	<-client.Draining()
+	accepted.Close()
+	if err := <-shut; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAServerListensOnASocketThatIsHandedIn(t *testing.T) {
 	conn := must[*net.UDPConn](t)(net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}))
 	address := conn.LocalAddr().String()

@@ -94,7 +94,7 @@ type DatagramStats struct {
 	HandedIn, Sent, SentBytes, SendExpired, SendEvicted, SendRejected, SendTooLarge, SendFailed, SendCleared uint64
 	SendQueued, SendQueuedBytes, SentDroppedByQUIC                                                           uint64
 	Received, ReceivedBytes, Delivered, DeliveredBytes, ReceiveExpired, ReceiveDroppedFull, ReceiveCleared   uint64
-	ReceiveQueued, ReceiveQueuedBytes, ReceiveDroppedByQUIC, ReceiveForeign                                  uint64
+	ReceiveQueued, ReceiveQueuedBytes, ReceiveDroppedByQUIC, ReceiveForeign, ReceiveOverRate                 uint64
 }
 
 func datagramStats(c *C.wtgram_transport_stats) DatagramStats {
@@ -109,5 +109,6 @@ func datagramStats(c *C.wtgram_transport_stats) DatagramStats {
 		ReceiveDroppedFull: uint64(c.receive_dropped_full), ReceiveCleared: uint64(c.receive_cleared),
 		ReceiveQueued: uint64(c.receive_queued), ReceiveQueuedBytes: uint64(c.receive_queued_bytes),
 		ReceiveDroppedByQUIC: uint64(c.receive_dropped_by_quic), ReceiveForeign: uint64(c.receive_foreign),
+		ReceiveOverRate: uint64(c.receive_over_rate),
 	}
 }

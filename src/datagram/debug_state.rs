@@ -124,6 +124,7 @@ fn statistics(stats: &Stats) -> Value {
             "queued": tally(held),
             "foreign": stats.outside.foreign.datagrams,
             "dropped_by_quic": stats.outside.dropped_in_quic,
+            "over_rate": stats.outside.over_rate,
         },
     })
 }

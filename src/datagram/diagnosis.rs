@@ -95,6 +95,11 @@ pub fn diagnose(seen: &Snapshot) -> Vec<Finding> {
         "inbound_drops_in_quic",
         "incoming datagrams were dropped before they reached the queue",
     );
+    count(
+        stats.outside.over_rate,
+        "inbound_over_rate",
+        "incoming datagrams were dropped: the peer sends faster than the server lets it",
+    );
     let (now, largest) = (seen.max_payload, seen.largest_payload);
     let message = format!("The path carries datagrams of {now} bytes only; it was {largest}");
     find(now < largest && !seen.is_closed, "shrunken_mtu", now as f64, message);
@@ -209,6 +214,10 @@ mod tests {
                 seen.stats.outbound.sent = datagrams(100);
                 seen.stats.outside.dropped_in_quic = 6;
             }),
+            finding(|seen| {
+                seen.stats.outbound.sent = datagrams(100);
+                seen.stats.outside.over_rate = 7;
+            }),
             finding(|seen| seen.max_payload = 1100),
             finding(|seen| seen.is_peer_silent = true),
         ];
@@ -229,6 +238,7 @@ mod tests {
                 ("incoming_expired", 4.0),
                 ("inbound_drops", 5.0),
                 ("inbound_drops_in_quic", 6.0),
+                ("inbound_over_rate", 7.0),
                 ("shrunken_mtu", 1100.0),
                 ("silent_peer", 90.0),
             ]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
+use rustls::pki_types::CertificateDer;
 
 use super::transport::Transport;
 use crate::datagram::options::TransportOptions;
@@ -152,6 +153,11 @@ impl Request {
     /// The subprotocols that the client offers, in its order of preference.
     pub fn subprotocols(&self) -> Vec<String> {
         self.link.subprotocols()
+    }
+
+    /// The certificates that the client has shown, its own first.
+    pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        &self.link.peer_certificates
     }
 
     /// The HTTP status with which the server's rules would refuse it.

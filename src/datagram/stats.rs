@@ -10,7 +10,7 @@
 //! | `send_failures` | `too_large` + `failed` + `rejected`: the queue or QUIC refused it |
 //! | `send_drops` | `expired` + `evicted` + `cleared`: it was queued and then dropped |
 //! | `datagrams_received`, `bytes_received` | `delivered` to a call + `routed` to a reader |
-//! | `receive_drops` | `expired` + `dropped_full` + `cleared` + `dropped_in_quic` |
+//! | `receive_drops` | `expired` + `dropped_full` + `cleared` + `dropped_in_quic` + `over_rate` |
 //! | `receive_errors` | `malformed` + `foreign`: it arrived, but not as one of this session |
 //! | sizes | of `sent`, `delivered` and `routed` |
 //! | receive time | waited in receive calls of the transport and of its readers |
@@ -135,6 +135,8 @@ pub struct ArrivalsAndLosses {
     /// Dropped below the queue: QUIC's receive buffer was full, the client had not asked for the
     /// session yet, or the transport was closed. Their sizes are not known.
     pub dropped_in_quic: u64,
+    /// Arrived, and dropped because the peer sends faster than the server lets it.
+    pub over_rate: u64,
     /// Datagrams that QUIC dropped after the hand-over (smaller path, close). They stay in `sent`.
     pub dropped_after_sent: u64,
 }
@@ -257,10 +259,13 @@ impl Stats {
         self.inbound.delivered.plus(self.outside.routed).bytes
     }
 
-    /// Datagrams that arrived and were dropped: expired, no space here or in QUIC, or cleared.
+    /// Datagrams that arrived and were dropped: expired, no space here or in QUIC, cleared, or above
+    /// the peer's rate.
     pub fn receive_drops(&self) -> u64 {
         let InboundCounters { expired, dropped_full, cleared, .. } = self.inbound;
-        expired.plus(dropped_full).plus(cleared).datagrams.saturating_add(self.outside.dropped_in_quic)
+        let ArrivalsAndLosses { dropped_in_quic, over_rate, .. } = self.outside;
+        let here = expired.plus(dropped_full).plus(cleared).datagrams;
+        here.saturating_add(dropped_in_quic).saturating_add(over_rate)
     }
 
     /// Datagrams that arrived but could not be read: malformed, or another session's.
@@ -342,6 +347,7 @@ mod tests {
                 foreign: tally(5, 50),
                 malformed: tally(7, 70),
                 dropped_in_quic: 100,
+                over_rate: 200,
                 dropped_after_sent: 3,
             },
             ..Stats::default()
@@ -371,7 +377,7 @@ mod tests {
         assert_eq!(stats.send_failures(), 16 + 8 + 4);
         assert_eq!(stats.send_drops(), 64 + 32 + 2);
         assert_eq!((stats.datagrams_received(), stats.bytes_received()), (64, 256));
-        assert_eq!(stats.receive_drops(), 8 + 4 + 2 + 100);
+        assert_eq!(stats.receive_drops(), 8 + 4 + 2 + 100 + 200);
         assert_eq!(stats.receive_errors(), 12);
         assert_eq!(stats.total_datagram_size(), 1280 + 256);
     }

@@ -60,6 +60,7 @@ impl Totals {
                 foreign: outside.foreign.plus(more_outside.foreign),
                 malformed: outside.malformed.plus(more_outside.malformed),
                 dropped_in_quic: outside.dropped_in_quic.saturating_add(more_outside.dropped_in_quic),
+                over_rate: outside.over_rate.saturating_add(more_outside.over_rate),
                 dropped_after_sent: outside
                     .dropped_after_sent
                     .saturating_add(more_outside.dropped_after_sent),

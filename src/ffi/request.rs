@@ -12,7 +12,9 @@ use std::ffi::c_char;
 use crate::datagram::session::Request;
 use crate::ffi::boundary::guard::{free, guard};
 use crate::ffi::boundary::handle::{Handle, names};
-use crate::ffi::boundary::pointer::{deadline, give, give_text, invalid, optional_text, text as field_name};
+use crate::ffi::boundary::pointer::{
+    deadline, give, give_elements, give_text, invalid, optional_text, text as field_name,
+};
 use crate::ffi::handles::{wtgram_request, wtgram_server, wtgram_session};
 use crate::ffi::session::connect::{owned_headers, wtgram_header};
 use crate::ffi::session::publish;
@@ -23,8 +25,8 @@ names!(wtgram_request => Request, REQUEST, polled as |request| &request.link);
 
 /// Waits for the next request. Poll for it with `WTGRAM_READY_ACCEPT`.
 ///
-/// At most `accept_backlog` requests wait; further clients get HTTP status 503. Requests whose
-/// clients have gone are not returned.
+/// At most `accept_backlog` requests wait for an answer, those included that this function has
+/// returned; further clients get HTTP status 503. Requests whose clients have gone are not returned.
 ///
 /// @param server The server, with `WTGRAM_ADMISSION_REQUESTS`.
 /// @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait.
@@ -260,6 +262,56 @@ pub unsafe extern "C" fn wtgram_request_get_refusal(
 ) -> wtgram_status {
     // SAFETY: the caller's promise.
     unsafe { give(status, || Ok(request.get()?.refusal().map_or(0, u32::from))) }
+}
+
+/// Stores how many certificates the client has shown; 0 if it showed none. A server asks for them if
+/// its `client_certificates` say so, and has checked them then.
+///
+/// # Safety
+/// `count` is NULL or writable.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_request_get_peer_certificate_count(
+    request: wtgram_request,
+    count: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe { give(count, || Ok(request.get()?.peer_certificates().len())) }
+}
+
+/// Writes a certificate of the client as DER.
+///
+/// @param request The request.
+/// @param index 0 for the certificate of the client itself; those of the authorities above it follow
+///   in the order in which the client sent them.
+/// @param buffer Buffer for the certificate.
+/// @param capacity Size of `buffer`, in bytes.
+/// @param length Gets the length of the certificate, in bytes, also if the buffer is too small.
+///
+/// @return
+/// - `WTGRAM_OK`
+/// - `WTGRAM_ERROR_BUFFER_TOO_SMALL`: `length` is the length needed.
+/// - `WTGRAM_ERROR_INVALID_ARGUMENT`: the client has shown no certificate with this index.
+///
+/// # Safety
+/// `buffer` points to `capacity` writable bytes, `length` to a `size_t`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn wtgram_request_get_peer_certificate(
+    request: wtgram_request,
+    index: usize,
+    buffer: *mut u8,
+    capacity: usize,
+    length: *mut usize,
+) -> wtgram_status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        give_elements(buffer, capacity, length, || {
+            let request = request.get()?;
+            let certificate = request.peer_certificates().get(index).map(|certificate| certificate.to_vec());
+            certificate.ok_or_else(|| invalid("the client has shown fewer certificates"))
+        })
+    }
 }
 
 /// Accepts the request. The session is established at once.

@@ -61,9 +61,11 @@ pub struct ListenOptions {
     pub port: u16,
     /// Certificate and key.
     pub identity: IdentitySource,
-    /// One deadline for TLS handshake, SETTINGS and CONNECT together. Default 10 s.
+    /// One deadline for TLS handshake, SETTINGS, CONNECT and the program's answer together. Default
+    /// 10 s.
     pub handshake_timeout: Duration,
-    /// Established sessions that may wait for `accept`; more are refused. Default 128.
+    /// Established sessions that may wait for `accept`, or requests that may wait for the program's
+    /// answer, also those that it has taken; more are refused. Default 128.
     pub accept_backlog: usize,
     /// Web pages whose requests are accepted, by their origin; `*` accepts all. None means pages of
     /// the host that the request is for.
@@ -113,7 +115,7 @@ pub struct Limits {
     /// time. Default 200.
     pub connections_per_second_per_address: Option<u32>,
     /// The most connections whose session is not established. When there are more, the one that
-    /// has waited longest ends. Default 1,024.
+    /// has waited longest ends. Those whose request waits for the program do not count. Default 1,024.
     pub max_half_open: usize,
     /// With so many of them, clients must prove their address first; 0: always. Default 64.
     pub retry_above_half_open: usize,

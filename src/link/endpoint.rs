@@ -18,9 +18,13 @@ const PEER_UNI_STREAMS: u32 = 8;
 const PEER_REQUEST_STREAMS: u32 = 8;
 
 /// Unread bytes that a peer may send on one stream, and on all of them: only HTTP/3 signaling uses
-/// streams.
+/// streams. QUIC keeps as much for a peer that leaves out the first bytes of its streams, so both
+/// together are little more than one header block of the largest size.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 128 * 1024;
+
+/// Bytes of ours that may be on their way on all streams.
+const SEND_WINDOW_BYTES: u64 = 512 * 1024;
 
 /// The QUIC configuration of one connection, and the view of its path. The connection's congestion
 /// controller feeds the view.
@@ -41,7 +45,7 @@ pub fn transport_config(
         .max_concurrent_bidi_streams(VarInt::from_u32(if server { PEER_REQUEST_STREAMS } else { 0 }))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
-        .send_window(u64::from(CONNECTION_WINDOW_BYTES))
+        .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(Some(QUIC_RECEIVE_BUFFER_BYTES))
         .datagram_send_buffer_size(QUIC_SEND_BUFFER_BYTES)
         .keep_alive_interval(options.keep_alive)
@@ -63,4 +67,19 @@ pub(super) fn quic(
     // There are no more than 256 lanes.
     let config = secrets.endpoint_config(lane as u8, label);
     quinn_proto::Endpoint::new(Arc::new(config), server.map(Arc::new), !may_fragment, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_may_make_quic_keep_two_streams_and_no_more() {
+        let (config, _) = transport_config(&ConnectionOptions::default(), true).unwrap();
+        // The configuration has no getters.
+        let shown = format!("{config:?}");
+        for window in ["stream_receive_window: 65536", "receive_window: 131072"] {
+            assert!(shown.split(", ").any(|field| field.ends_with(window)), "{shown}");
+        }
+    }
 }

@@ -84,6 +84,7 @@ impl Collector for Figures {
             ("foreign", outside.foreign.datagrams),
             ("malformed", outside.malformed.datagrams),
             ("dropped_in_quic", outside.dropped_in_quic),
+            ("over_rate", outside.over_rate),
         ];
         counters(
             out,
@@ -139,6 +140,7 @@ impl Collector for ServerFigures {
         labeled(out, "wtgram_server_refused", help, "reason", &refused)?;
         let others = [
             ("retry", stats.retries),
+            ("ignored", stats.ignored),
             ("not_accepted", stats.not_accepted),
             ("datagram_over_rate", stats.datagrams_over_rate),
             ("datagram_over_memory", stats.datagrams_over_memory),

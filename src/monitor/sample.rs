@@ -98,7 +98,9 @@ impl Observer {
             incoming_queue_size: stats.inbound.queued.datagrams,
             evicted: stats.outbound.evicted.datagrams,
             expired: stats.outbound.expired.datagrams,
-            inbound_dropped: dropped.saturating_add(stats.outside.dropped_in_quic),
+            inbound_dropped: dropped
+                .saturating_add(stats.outside.dropped_in_quic)
+                .saturating_add(stats.outside.over_rate),
             rtt: path.rtt,
             packets_sent: path.packets_sent,
             packets_lost: path.packets_lost,

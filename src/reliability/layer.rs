@@ -580,13 +580,10 @@ fn history_of(transport: &Arc<Transport>) -> Arc<Mutex<History>> {
     if histories.len().is_power_of_two() {
         histories.retain(|_, (transport, _)| transport.strong_count() > 0);
     }
+    // No other transport has this address as long as the entry exists, whose `Weak` keeps the memory.
     let key = Arc::as_ptr(transport) as usize;
     let entry = histories.entry(key);
     let entry = entry.or_insert_with(|| (Arc::downgrade(transport), Arc::default()));
-    // Memory is reused: another transport may have been at this address.
-    if !entry.0.ptr_eq(&Arc::downgrade(transport)) {
-        *entry = (Arc::downgrade(transport), Arc::default());
-    }
     Arc::clone(&entry.1)
 }
 

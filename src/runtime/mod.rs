@@ -14,8 +14,10 @@ pub mod epoll;
 pub mod hand_over;
 pub mod lane;
 pub mod log;
+pub mod rarely;
 pub mod readiness;
 mod service;
+pub mod swept;
 pub mod sync;
 mod thread;
 pub mod wait;
@@ -33,6 +35,7 @@ use crate::error::{Error, Result};
 pub use dispatcher::{dispatch, on_dispatcher};
 use lane::LaneThread;
 use service::Service;
+use swept::Swept;
 pub use thread::Scheduling;
 
 /// The most lanes.
@@ -85,7 +88,7 @@ static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 static LIVE: Live = Live { count: Mutex::new(0), zero: Condvar::new() };
 
 /// Exists even without lanes: a poller needs none.
-static CLOSERS: Mutex<Vec<Weak<dyn CloseOnShutdown>>> = Mutex::new(Vec::new());
+static CLOSERS: Mutex<Swept<Weak<dyn CloseOnShutdown>>> = Mutex::new(Swept::new());
 
 /// An object that is closed at shutdown: a server, a client session or a poller.
 pub trait CloseOnShutdown: Send + Sync {
@@ -190,10 +193,7 @@ pub fn close_on_shutdown(closer: Weak<dyn CloseOnShutdown>) {
         let mut closers = CLOSERS.lock();
         // Read under the lock: a shutdown that took it before does not look again.
         if check_usable().is_ok() {
-            if closers.len() == closers.capacity() {
-                closers.retain(|closer| closer.strong_count() > 0);
-            }
-            closers.push(closer);
+            closers.push(closer, |closer| closer.strong_count() > 0);
             return;
         }
     }
@@ -220,7 +220,7 @@ pub fn shutdown(timeout: Duration) -> Result<()> {
     }
     let deadline = Instant::now() + timeout;
     let closers = std::mem::take(&mut *CLOSERS.lock());
-    for closer in closers.iter().filter_map(Weak::upgrade) {
+    for closer in closers.into_iter().filter_map(|closer| closer.upgrade()) {
         closer.close_on_shutdown();
     }
     // Waits for objects that are starting now.

@@ -15,7 +15,7 @@ static wtgram_identity_options from_files(const char *certificate, const char *k
     return identity;
 }
 
-static wtgram_server serve(uint32_t client_certificates)
+static wtgram_server serve_with(uint32_t client_certificates, uint32_t admission)
 {
     wtgram_listen_options options;
     wtgram_server server;
@@ -27,13 +27,19 @@ static wtgram_server serve(uint32_t client_certificates)
     options.private_key_file = certificates.good_key;
     options.client_certificates = client_certificates;
     options.client_ca_file = certificates.ca;
+    options.admission = admission;
     CHECK_OK(wtgram_server_listen(&options, &server, NULL, 0));
     return server;
 }
 
-/* Connects with this identity, which may be NULL. `detail` has 256 bytes. */
-static wtgram_status attempt(wtgram_server server, const wtgram_identity_options *identity, wtgram_session *client,
-                             char *detail)
+static wtgram_server serve(uint32_t client_certificates)
+{
+    return serve_with(client_certificates, WTGRAM_ADMISSION_RULES);
+}
+
+/* Connects with this identity, which may be NULL, or begins to. `detail` has 256 bytes. */
+static wtgram_status attempt_with(wtgram_server server, const wtgram_identity_options *identity, wtgram_session *client,
+                                  char *detail, bool waits)
 {
     char url[64];
     uint16_t port = 0;
@@ -45,7 +51,14 @@ static wtgram_status attempt(wtgram_server server, const wtgram_identity_options
     options.trust = WTGRAM_TRUST_CA;
     options.ca_file = certificates.ca;
     options.identity = identity;
-    return wtgram_session_connect(url, &options, client, detail, 256);
+    return waits ? wtgram_session_connect(url, &options, client, detail, 256)
+                 : wtgram_session_connect_start(url, &options, client, detail, 256);
+}
+
+static wtgram_status attempt(wtgram_server server, const wtgram_identity_options *identity, wtgram_session *client,
+                             char *detail)
+{
+    return attempt_with(server, identity, client, detail, true);
 }
 
 static size_t count_of(wtgram_session session)
@@ -55,20 +68,27 @@ static size_t count_of(wtgram_session session)
     return count;
 }
 
-/* The session's only certificate of the peer is the one in this file. */
-static void check_shown(wtgram_session session, const char *path)
+/* The certificate is the one in this file. */
+static void check_is(const uint8_t *certificate, size_t length, const char *path)
 {
-    uint8_t shown[4096], expected[4096];
+    uint8_t expected[4096];
     char command[256];
-    size_t length = 0;
-    CHECK_UINT(count_of(session), 1);
-    CHECK_OK(wtgram_session_get_peer_certificate(session, 0, shown, sizeof shown, &length));
     snprintf(command, sizeof command, "openssl x509 -in '%s' -outform DER", path);
     FILE *der = popen(command, "r");
     CHECK(der != NULL);
     CHECK_UINT(fread(expected, 1, sizeof expected, der), length);
     CHECK(pclose(der) == 0);
-    CHECK_BYTES(shown, expected, length);
+    CHECK_BYTES(certificate, expected, length);
+}
+
+/* The session's only certificate of the peer is the one in this file. */
+static void check_shown(wtgram_session session, const char *path)
+{
+    uint8_t shown[4096];
+    size_t length = 0;
+    CHECK_UINT(count_of(session), 1);
+    CHECK_OK(wtgram_session_get_peer_certificate(session, 0, shown, sizeof shown, &length));
+    check_is(shown, length, path);
     CHECK_STATUS(wtgram_session_get_peer_certificate(session, 0, shown, length - 1, &length),
                  WTGRAM_ERROR_BUFFER_TOO_SMALL);
     CHECK(length > 100);
@@ -107,6 +127,32 @@ static void refused(wtgram_server server, const wtgram_identity_options *identit
     CHECK_STATUS(attempt(server, identity, &client, detail), WTGRAM_ERROR_CLIENT_CERTIFICATE);
     if (strstr(detail, why) == NULL) fprintf(stderr, "detail: %s\n", detail);
     CHECK(strstr(detail, why) != NULL);
+}
+
+static void seen_in_a_request(const wtgram_identity_options *identity, const char *certificate)
+{
+    char detail[256] = "";
+    uint8_t shown[4096];
+    size_t count = 77, length = 0;
+    wtgram_session client;
+    wtgram_request request;
+    wtgram_server server = serve_with(WTGRAM_CLIENT_CERTIFICATES_OPTIONAL, WTGRAM_ADMISSION_REQUESTS);
+    CHECK_OK(attempt_with(server, identity, &client, detail, false));
+    CHECK_OK(wtgram_server_next_request(server, PATIENCE_US, &request));
+    CHECK_OK(wtgram_request_get_peer_certificate_count(request, &count));
+    CHECK_UINT(count, certificate != NULL ? 1 : 0);
+    if (certificate != NULL) {
+        CHECK_STATUS(wtgram_request_get_peer_certificate(request, 0, shown, 100, &length),
+                     WTGRAM_ERROR_BUFFER_TOO_SMALL);
+        CHECK_OK(wtgram_request_get_peer_certificate(request, 0, shown, length, &length));
+        check_is(shown, length, certificate);
+    }
+    CHECK_STATUS(wtgram_request_get_peer_certificate(request, count, shown, sizeof shown, &length),
+                 WTGRAM_ERROR_INVALID_ARGUMENT);
+    CHECK_OK(wtgram_request_reject(request, 403, NULL, 0));
+    wtgram_request_free(request);
+    wtgram_session_free(client);
+    wtgram_server_free(server);
 }
 
 static void options_that_cannot_work(void)
@@ -155,6 +201,10 @@ int main(void)
     accepted_as(server, &good, certificates.other_name);
     refused(server, &expired, "Expired");
     wtgram_server_free(server);
+
+    TEST("a program sees the certificate when it decides about the request");
+    seen_in_a_request(&good, certificates.other_name);
+    seen_in_a_request(NULL, NULL);
 
     TEST("required: a client must show a good one");
     server = serve(WTGRAM_CLIENT_CERTIFICATES_REQUIRED);

@@ -195,7 +195,7 @@ static void seen_and_accepted(void)
     CHECK_STATUS(wtgram_request_accept(request, NULL, 0, NULL, &again), WTGRAM_ERROR_INVALID_HANDLE);
     CHECK_STATUS(wtgram_request_reject(request, 404, NULL, 0), WTGRAM_ERROR_INVALID_HANDLE);
     pair_exchange(pair.client_datagrams, pair.accepted_datagrams, "there", 5);
-    CHECK_UINT(stats_of(&pair).refused_program, 0);
+    CHECK_UINT(stats_of(&pair).rejected, 0);
     pair_free(&pair);
 }
 
@@ -217,7 +217,7 @@ static void rejected(void)
     wtgram_request_free(request);
     blocked_expect(&client.thread, WTGRAM_ERROR_REJECTED);
     CHECK(strstr(client.detail, "503") != NULL);
-    CHECK_UINT(stats_of(&pair).refused_program, 2);
+    CHECK_UINT(stats_of(&pair).rejected, 2);
     CHECK_UINT(stats_of(&pair).established, 0);
     pair_free(&pair);
 }
@@ -300,14 +300,14 @@ static void over(void)
     CHECK_STATUS(wtgram_request_accept(request, NULL, 0, NULL, &session), WTGRAM_ERROR_CLOSED);
     CHECK_STATUS(wtgram_request_reject(request, 404, NULL, 0), WTGRAM_ERROR_CLOSED);
     CHECK_UINT(stats_of(&pair).failed_timed_out, 1);
-    CHECK_UINT(stats_of(&pair).refused_program, 0);
+    CHECK_UINT(stats_of(&pair).rejected, 0);
     wtgram_request_free(request);
     pair_free(&pair);
 
-    TEST("at most accept_backlog requests wait; the next client gets 503");
+    TEST("at most accept_backlog requests wait, one in hand and one in the queue; the next client gets 503");
     wtgram_listen_options_init(&listen);
     listen.handshake_timeout_us = PATIENCE_US;
-    listen.accept_backlog = 1;
+    listen.accept_backlog = 2;
     listen_for_requests(&pair, &listen);
     request = ask(&client, &pair);
     init(&other);

@@ -160,7 +160,7 @@ TEST(Admission, ARequestIsRejectedWithAStatusOrByForgettingIt)
         const wtgram::request forgotten = one.server.next_request(patience);
     }
     EXPECT_EQ(status.get(), 503);
-    EXPECT_EQ(one.server.stats().refused_program, 2u);
+    EXPECT_EQ(one.server.stats().rejected, 2u);
 }
 
 TEST(Admission, LimitsHoldAndAreCounted)

@@ -6,6 +6,8 @@ extern "C" {
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 using namespace wtgram_tests;
 
 namespace
@@ -154,6 +156,17 @@ TEST(Identity, OfAClientIsAskedForAndReadByTheServer)
         if (wanted == wtgram::client_certificates::required) EXPECT_EQ(without, wtgram::errc::client_certificate);
         else EXPECT_FALSE(without);
     }
+    const auto asking = wtgram::server::listen(wtgram::listen_options(options)
+                                                   .admission(wtgram::admission::requests)
+                                                   .client_ca_file(wtgram::client_certificates::optional, made().ca));
+    auto connecting =
+        std::async(std::launch::async, [&] { return attempt(asking, "127.0.0.1", by_authority().identity(player)); });
+    const auto request = asking.next_request(patience);
+    ASSERT_EQ(request.peer_certificates().size(), 1u);
+    EXPECT_GT(request.peer_certificates()[0].size(), 100u);
+    request.reject(403);
+    EXPECT_EQ(connecting.get(), wtgram::errc::rejected);
+    EXPECT_EQ(wtgram::request().try_peer_certificates().error(), wtgram::errc::invalid_handle);
     const auto other = wtgram::server::listen(
         wtgram::listen_options(options).client_ca_pem(wtgram::client_certificates::required, content(made().other_ca)));
     EXPECT_EQ(attempt(other, "127.0.0.1", by_authority().identity(player)), wtgram::errc::client_certificate);

@@ -99,6 +99,7 @@ fn check_figures(families: &Families, transport: &Transport) {
         ("foreign", outside.foreign.datagrams),
         ("malformed", outside.malformed.datagrams),
         ("dropped_in_quic", outside.dropped_in_quic),
+        ("over_rate", outside.over_rate),
     ];
     for (outcome, count) in received {
         assert_eq!(figure(families, "wtgram_receive_datagrams", Some(outcome)), count as f64, "{outcome}");

@@ -254,6 +254,8 @@ impl Listener {
 }
 
 impl Acceptor for Listener {
+    fn ignored(&self) {}
+
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
         if self.demands_retry && !incoming.remote_address_validated() && incoming.may_retry() {
             return Admission::Retry;

@@ -108,6 +108,7 @@ impl Transport {
                     routed: incoming.routed,
                     foreign: Tally { datagrams: below.foreign, bytes: 0 },
                     dropped_in_quic: below.receive_dropped_by_quic,
+                    over_rate: below.receive_over_rate,
                     dropped_after_sent: below.send_dropped_by_quic,
                     ..ArrivalsAndLosses::default()
                 },

@@ -21,7 +21,8 @@ pub struct wtgram_server_limits {
     /// then, too. Default 200.
     pub connections_per_second_per_address: u32,
     /// Connections whose session is not established yet, at least 1. When there are more, the one
-    /// that has waited longest ends. Default 1024.
+    /// that has waited longest ends. Those whose request waits for the program do not count here:
+    /// `accept_backlog` limits them. Default 1024.
     pub max_half_open: u32,
     /// With so many of them, clients must prove their address before they cost memory (Retry, RFC
     /// 9000 section 8.1.2), which takes one more round trip; 0: always. Default 64.

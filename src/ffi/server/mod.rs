@@ -83,10 +83,12 @@ pub struct wtgram_listen_options {
     /// Number of names; 0, the default, means `localhost`, `127.0.0.1` and `::1`.
     pub self_signed_names_count: usize,
     /// Deadline of a client for the TLS handshake, SETTINGS and CONNECT together, in microseconds.
-    /// Default 10 s.
+    /// With `WTGRAM_ADMISSION_REQUESTS` it includes the program's answer. Default 10 s.
     pub handshake_timeout_us: i64,
-    /// How many established sessions may wait for `wtgram_server_accept`, 1 to 65536. Further
-    /// clients get HTTP status 503. Default 128.
+    /// How many established sessions may wait for `wtgram_server_accept`, 1 to 65536. With
+    /// `WTGRAM_ADMISSION_REQUESTS`: how many requests may wait for the program's answer, also those
+    /// that it has taken with `wtgram_server_next_request`. Further clients get HTTP status 503.
+    /// Default 128.
     pub accept_backlog: u32,
     /// Limit of connections, including handshakes in progress. Further clients are refused. 0 sets
     /// no limit. Default 16384.
@@ -430,8 +432,8 @@ pub unsafe extern "C" fn wtgram_server_get_certificate_hash(
 ///
 /// Accept in time: a session counts as established for its client before you accept it. Its
 /// datagrams wait in its transport, within the limits of `wtgram_transport_options`, and the oldest
-/// are dropped when these are full. When `accept_backlog` sessions wait, further clients are turned
-/// away. Sessions that end before you accept them are not returned. Several threads may wait; each
+/// are dropped when these are full. When `accept_backlog` sessions wait, further clients are
+/// refused. Sessions that end before you accept them are not returned. Several threads may wait; each
 /// session goes to one of them.
 ///
 /// @param server The server.

@@ -48,7 +48,7 @@ pub struct wtgram_server_stats {
     /// Requests refused because of `accept_backlog`.
     pub refused_backlog: u64,
     /// Requests that the program rejected, or freed unanswered.
-    pub refused_program: u64,
+    pub rejected: u64,
     /// Connections and requests refused after `wtgram_server_stop_listening`.
     pub refused_stopped: u64,
     /// Handshakes that took longer than `handshake_timeout_us`.
@@ -63,7 +63,8 @@ pub struct wtgram_server_stats {
     /// Handshakes that ended because of `max_half_open`.
     pub failed_evicted: u64,
     /// Time from the first packet of a client to its session, in microseconds, summed over all
-    /// sessions. It includes the program's time to answer the request.
+    /// sessions. It includes the program's time to answer the request. After a Retry, the packet that
+    /// proves the address counts as the first.
     pub handshake_time_us: i64,
     /// The longest of these times, in microseconds.
     pub longest_handshake_us: i64,
@@ -75,6 +76,9 @@ pub struct wtgram_server_stats {
     pub memory_bytes: u64,
     /// Handshakes that failed because the client's certificate was refused, or the lack of one.
     pub failed_client_certificate: u64,
+    /// First packets of clients that were dropped because too many waited to be looked at. The
+    /// clients send them again.
+    pub ignored: u64,
 }
 
 // SAFETY: repr(C), begins with its size, plain integers.
@@ -106,7 +110,7 @@ impl From<&ServerStats> for wtgram_server_stats {
             refused_path_length: refused(Refused::PathLength),
             refused_headers: refused(Refused::Headers),
             refused_backlog: refused(Refused::Backlog),
-            refused_program: refused(Refused::Program),
+            rejected: refused(Refused::Rejected),
             refused_stopped: refused(Refused::Stopped),
             failed_timed_out: failed(HandshakeFailure::TimedOut),
             failed_tls: failed(HandshakeFailure::Tls),
@@ -119,6 +123,7 @@ impl From<&ServerStats> for wtgram_server_stats {
             datagrams_over_memory: stats.datagrams_over_memory,
             memory_bytes: stats.memory_bytes,
             failed_client_certificate: failed(HandshakeFailure::ClientCertificate),
+            ignored: stats.ignored,
         }
     }
 }

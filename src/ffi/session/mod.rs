@@ -94,7 +94,7 @@ pub enum wtgram_session_state {
 /// @param state Gets a `wtgram_session_state`.
 ///
 /// # Safety
-/// `phase` is NULL or writable.
+/// `state` is NULL or writable.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn wtgram_session_get_state(session: wtgram_session, state: *mut u32) -> wtgram_status {

@@ -17,7 +17,7 @@ use crate::ffi::status::wtgram_status;
 /// `outgoing_queue_nearly_full`, `incoming_queue_nearly_full` (above 0.9 of the limit),
 /// `high_send_latency` (above 100 ms on average), `transport_closed`, `session_not_ready`,
 /// `session_closed`, `evictions`, `outgoing_expired`, `incoming_expired`, `inbound_drops`,
-/// `inbound_drops_in_quic` (any), `shrunken_mtu`, `silent_peer`.
+/// `inbound_drops_in_quic` (any), `inbound_over_rate` (any), `shrunken_mtu`, `silent_peer`.
 ///
 /// @param transport The transport.
 /// @param text Buffer for the text and its final NUL; 4096 bytes are enough for all findings.

@@ -110,7 +110,8 @@ pub struct wtgram_transport_stats {
     pub datagrams_received: u64,
     /// `delivered_bytes` + `receive_routed_bytes`.
     pub bytes_received: u64,
-    /// `receive_expired` + `receive_dropped_full` + `receive_cleared` + `receive_dropped_by_quic`.
+    /// `receive_expired` + `receive_dropped_full` + `receive_cleared` + `receive_dropped_by_quic` +
+    /// `receive_over_rate`.
     pub receive_drops: u64,
     /// `receive_foreign`.
     pub receive_errors: u64,
@@ -154,6 +155,9 @@ pub struct wtgram_transport_stats {
     pub packets_sent: u64,
     /// QUIC packets lost on the connection.
     pub packets_lost: u64,
+    /// Not part of `received`: dropped because the peer sends faster than `datagrams_per_second` and
+    /// `bytes_per_second` of the server let it.
+    pub receive_over_rate: u64,
 }
 
 // SAFETY: repr(C), begins with its size, plain numbers.
@@ -236,6 +240,7 @@ impl From<&Snapshot> for wtgram_transport_stats {
             congestion_window_bytes: session.congestion_window_bytes,
             packets_sent: session.packets_sent,
             packets_lost: session.packets_lost,
+            receive_over_rate: outside.over_rate,
         }
     }
 }

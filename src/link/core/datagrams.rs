@@ -82,6 +82,8 @@ pub struct DatagramState {
     pub(super) foreign: AtomicU64,
     /// Datagrams that arrived and that QUIC's receive buffer dropped, or that no reader wanted.
     pub(super) receive_dropped: AtomicU64,
+    /// Datagrams that arrived and were dropped because the peer sends faster than it may.
+    pub(super) over_rate: AtomicU64,
     /// Datagrams that QUIC took and dropped unsent.
     pub(super) send_dropped: AtomicU64,
     /// Whether a command to the lane is on its way.
@@ -95,6 +97,8 @@ pub struct PathCounts {
     pub foreign: u64,
     /// Datagrams that arrived and were dropped before we took them.
     pub receive_dropped_by_quic: u64,
+    /// Datagrams that arrived and were dropped because the peer sends faster than it may.
+    pub receive_over_rate: u64,
     /// Datagrams that QUIC accepted and dropped unsent, because the path's MTU shrank or the
     /// connection ended.
     pub send_dropped_by_quic: u64,
@@ -122,6 +126,7 @@ impl DatagramState {
         PathCounts {
             foreign: self.foreign.load(Ordering::Relaxed),
             receive_dropped_by_quic: self.receive_dropped.load(Ordering::Relaxed),
+            receive_over_rate: self.over_rate.load(Ordering::Relaxed),
             send_dropped_by_quic: self.send_dropped.load(Ordering::Relaxed),
         }
     }

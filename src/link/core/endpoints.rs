@@ -14,6 +14,7 @@ use super::steering::{Siblings, Steering};
 use super::{ConnectionKey, Core, EndpointKey, Wire};
 use crate::link::congestion::PathView;
 use crate::link::core::session::LinkSession;
+use crate::runtime::swept::Swept;
 
 /// The most new connections that are looked at in a turn. The turn admits one of them, because a
 /// handshake costs a signature.
@@ -33,19 +34,28 @@ pub(super) struct Endpoint {
     pub(super) steering: Option<Steering>,
     /// Connections by QUIC's handle.
     pub(super) handles: Vec<Option<ConnectionKey>>,
-    pub(super) incoming: VecDeque<Incoming>,
+    /// New connections that wait to be admitted, and when their packet came.
+    pub(super) incoming: VecDeque<(Instant, Incoming)>,
     /// Connections of clients in the order in which they came; some of them have a session or have
     /// ended.
-    half_open: VecDeque<ConnectionKey>,
+    half_open: Swept<ConnectionKey>,
     /// Connections whose packets the socket did not take.
     pub(super) blocked: Vec<ConnectionKey>,
     pub(super) retiring: bool,
 }
 
 impl Endpoint {
+    /// Drops the first packet of a connection without an answer. Its client tries again.
+    pub(super) fn ignore(&mut self, incoming: Incoming) {
+        self.quic.ignore(incoming);
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.ignored();
+        }
+    }
+
     /// Refuses the connections that wait to be admitted.
     fn refuse_all(&mut self, buffer: &mut Vec<u8>, wire: &mut dyn Wire) {
-        for incoming in std::mem::take(&mut self.incoming) {
+        for (_, incoming) in std::mem::take(&mut self.incoming) {
             buffer.clear();
             let transmit = self.quic.refuse(incoming, buffer);
             let _ = wire.send(self.key, &transmit, &buffer[..transmit.size]);
@@ -77,7 +87,7 @@ impl Core {
             steering: None,
             handles: Vec::new(),
             incoming: VecDeque::new(),
-            half_open: VecDeque::new(),
+            half_open: Swept::new(),
             blocked: Vec::new(),
             retiring: false,
         });
@@ -112,6 +122,7 @@ impl Core {
         let (handle, quic) = home.quic.connect(now, config, address, name)?;
         let handshake = Handshake::Client { connected: Some(connected), ask: None, asked: false };
         let parts = |key, socket_address| Parts {
+            half_open: None,
             key,
             endpoint: index,
             handle,
@@ -154,8 +165,8 @@ impl Core {
     /// Answers some of the new connections, and begins the handshake of one of them.
     pub(crate) fn admit(&mut self, now: Instant, wire: &mut dyn Wire) {
         for _ in 0..ANSWERED_A_TURN {
-            let Some((index, incoming)) = self.next_incoming() else { return };
-            if self.admit_one(now, index, incoming, wire) {
+            let Some((index, came, incoming)) = self.next_incoming() else { return };
+            if self.admit_one(now, index, (came, incoming), wire) {
                 return;
             }
         }
@@ -163,18 +174,25 @@ impl Core {
 
     /// The next new connection that waits. Endpoints take turns, so a flood at one of them does not
     /// keep clients out of the others.
-    fn next_incoming(&mut self) -> Option<(usize, Incoming)> {
+    fn next_incoming(&mut self) -> Option<(usize, Instant, Incoming)> {
         let waits = |(index, endpoint): (usize, &Endpoint)| (!endpoint.incoming.is_empty()).then_some(index);
         let mut waiting = self.endpoints.iter().filter_map(waits);
         let first = waiting.next()?;
         let after = (first > self.admitted_last).then_some(first);
         let index = after.or_else(|| waiting.find(|index| *index > self.admitted_last)).unwrap_or(first);
         self.admitted_last = index;
-        Some((index, self.endpoints[index].incoming.pop_front()?))
+        let (came, incoming) = self.endpoints[index].incoming.pop_front()?;
+        Some((index, came, incoming))
     }
 
     /// Answers a new connection. Returns whether its handshake was begun.
-    fn admit_one(&mut self, now: Instant, index: usize, incoming: Incoming, wire: &mut dyn Wire) -> bool {
+    fn admit_one(
+        &mut self,
+        now: Instant,
+        index: usize,
+        (came, incoming): (Instant, Incoming),
+        wire: &mut dyn Wire,
+    ) -> bool {
         let endpoint = &mut self.endpoints[index];
         let Some(acceptor) = endpoint.acceptor.clone() else {
             endpoint.quic.ignore(incoming);
@@ -187,7 +205,7 @@ impl Core {
             Admission::Retry => match endpoint.quic.retry(incoming, &mut self.packets) {
                 Ok(transmit) => Some(transmit),
                 Err(error) => {
-                    endpoint.quic.ignore(error.into_incoming());
+                    endpoint.ignore(error.into_incoming());
                     None
                 }
             },
@@ -204,14 +222,14 @@ impl Core {
                     Ok((handle, quic)) => {
                         let handshake = Handshake::Server {
                             acceptor,
-                            _half_open: half_open,
-                            began: now,
+                            began: came,
                             problem: None,
                             waiting: None,
                             is_answered: false,
                             granted: None,
                         };
                         let key = self.add_connection(index, handle, |key, socket_address| Parts {
+                            half_open: Some(half_open),
                             key,
                             endpoint: index,
                             handle,
@@ -239,11 +257,7 @@ impl Core {
 
     fn remember_half_open(&mut self, index: usize, key: ConnectionKey) {
         let mut half_open = std::mem::take(&mut self.endpoints[index].half_open);
-        // Forgets the others before memory would grow.
-        if half_open.len() == half_open.capacity() {
-            half_open.retain(|key| self.get(*key).is_some_and(|connection| connection.is_half_open()));
-        }
-        half_open.push_back(key);
+        half_open.push(key, |key| self.get(*key).is_some_and(|connection| connection.is_half_open()));
         self.endpoints[index].half_open = half_open;
     }
 
@@ -304,6 +318,9 @@ impl Core {
     pub fn writable(&mut self, endpoint: EndpointKey) {
         let Some(home) = find(&mut self.endpoints, endpoint) else { return };
         for key in std::mem::take(&mut home.blocked) {
+            if let Some(connection) = self.get(key) {
+                connection.is_blocked = false;
+            }
             self.list(key);
         }
     }

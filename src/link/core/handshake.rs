@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quinn_proto::{ConnectionError, Incoming, ServerConfig};
+use rustls::pki_types::CertificateDer;
 
 use crate::error::Error;
 use crate::link::congestion::PathView;
@@ -12,6 +13,10 @@ use crate::link::core::session::LinkSession;
 use crate::link::core::{ConnectionKey, RateLimit};
 use crate::link::h3::ConnectRequest;
 use crate::link::tls::certificate_refused_here;
+use crate::runtime::rarely::Rarely;
+
+/// Log lines about clients' certificates that were refused.
+static REFUSED_CERTIFICATES: Rarely = Rarely::new();
 
 /// What a server does with a new connection.
 pub enum Admission {
@@ -33,7 +38,7 @@ pub struct Accepted {
     pub session: Arc<LinkSession>,
     /// The connection is closed if it has no session by then.
     pub deadline: Instant,
-    /// Held while the handshake lasts.
+    /// Held while the handshake lasts, but not while the request waits for the program.
     pub half_open: Box<dyn Send>,
     /// Held until the connection is closed.
     pub place: Box<dyn Send>,
@@ -53,6 +58,8 @@ pub struct Asked<'a> {
     pub request: &'a ConnectRequest,
     /// The session that the connection may become.
     pub session: &'a Arc<LinkSession>,
+    /// The certificates that the client has shown, its own first.
+    pub peer_certificates: Vec<CertificateDer<'static>>,
 }
 
 /// A server's answer to a request.
@@ -79,6 +86,8 @@ pub enum Answer {
 /// A server as the lane sees it. The lane calls it in a turn, so it must not wait and must not ask
 /// the lane for its core.
 pub trait Acceptor: Send + Sync {
+    /// The first packet of a connection was dropped, because too many wait to be looked at.
+    fn ignored(&self);
     /// Whether `incoming` may begin its handshake.
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission;
     /// The answer to a request.
@@ -112,7 +121,6 @@ pub type Connected = Box<dyn FnOnce(Result<(), ConnectionError>) + Send>;
 pub(super) enum Handshake {
     Server {
         acceptor: Arc<dyn Acceptor>,
-        _half_open: Box<dyn Send>,
         began: Instant,
         problem: Option<&'static str>,
         /// The request that waits for an answer.
@@ -141,7 +149,11 @@ impl Handshake {
         match self {
             Self::Server { acceptor, .. } => {
                 match lost.and_then(certificate_refused_here) {
-                    Some(reason) => tracing::info!(%remote, reason, "a client's certificate was refused"),
+                    Some(reason) => {
+                        if let Some(others) = REFUSED_CERTIFICATES.allows(Instant::now()) {
+                            tracing::info!(%remote, reason, others, "a client's certificate was refused");
+                        }
+                    }
                     None => tracing::debug!(%remote, %error, "a handshake failed"),
                 }
                 acceptor.handshake_failed(lost, &error);

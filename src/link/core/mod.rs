@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use quinn_proto::{ConnectionError, DatagramEvent, EcnCodepoint, Transmit};
+use quinn_proto::{DatagramEvent, EcnCodepoint, Transmit};
 use slab::Slab;
 
 use crate::error::{Error, Result};
@@ -140,7 +140,7 @@ pub struct Core {
     packets: Vec<u8>,
     /// Why clients' connections were lost that were removed before their client asked. The client
     /// will still ask.
-    lost_unasked: VecDeque<(ConnectionKey, ConnectionError)>,
+    lost_unasked: VecDeque<(ConnectionKey, Error)>,
     reader_is_behind: bool,
     /// Whether a session had work since it was last asked.
     has_served: bool,
@@ -160,7 +160,7 @@ impl Core {
                 let known = self.lost_unasked.iter().position(|(lost, _)| *lost == key);
                 let reason = known.and_then(|place| self.lost_unasked.remove(place));
                 let lost = || Error::Protocol("the connection was lost".into());
-                (ask.done)(Err(reason.map_or_else(lost, |(_, reason)| ending::lost(&reason))));
+                (ask.done)(Err(reason.map_or_else(lost, |(_, reason)| reason)));
             }
         }
     }
@@ -266,9 +266,9 @@ impl Core {
                 }
                 Some(DatagramEvent::NewConnection(incoming)) => {
                     if home.incoming.len() < MOST_INCOMING {
-                        home.incoming.push_back(incoming);
+                        home.incoming.push_back((now, incoming));
                     } else {
-                        home.quic.ignore(incoming);
+                        home.ignore(incoming);
                     }
                 }
                 Some(DatagramEvent::Response(transmit)) => {

@@ -36,7 +36,7 @@ impl RateLimit {
         let before = batch.len();
         batch.retain(|one| {
             let (datagram, bytes) = (1.0, one.len() as f64);
-            let fits = self.datagrams.left >= datagram && self.bytes.left >= bytes;
+            let fits = self.datagrams.left >= datagram && self.bytes.has(bytes);
             if fits {
                 self.datagrams.left -= datagram;
                 self.bytes.left -= bytes;
@@ -59,6 +59,12 @@ impl Bucket {
     fn full(per_second: Option<u64>) -> Self {
         let per_second = per_second.map_or(f64::INFINITY, |rate| rate as f64);
         Self { per_second, left: per_second }
+    }
+
+    /// Whether it has so many. A full bucket has enough for whatever comes, and owes the rest: otherwise
+    /// a datagram of more than a second's worth would never get through.
+    fn has(&self, wanted: f64) -> bool {
+        self.left >= wanted || self.left >= self.per_second
     }
 
     fn fill(&mut self, passed: Duration) {
@@ -100,5 +106,16 @@ mod tests {
         assert_eq!(kept(&mut limit, now, 20, 10), 1);
         assert_eq!(kept(&mut limit, now, 200, 0), 88);
         assert!(RateLimit::new(now, (None, None), &dropped).is_none());
+    }
+
+    #[test]
+    fn a_datagram_of_more_than_a_seconds_worth_passes_now_and_then() {
+        let (mut now, dropped) = (Instant::now(), Arc::default());
+        let mut limit = RateLimit::new(now, (None, Some(1000)), &dropped).unwrap();
+        assert_eq!(kept(&mut limit, now, 3, 1500), 1);
+        now += Duration::from_millis(1400);
+        assert_eq!(kept(&mut limit, now, 1, 1500), 0);
+        now += Duration::from_millis(100);
+        assert_eq!(kept(&mut limit, now, 2, 1500), 1);
     }
 }

@@ -156,7 +156,10 @@ impl Core {
         let home = endpoint.key;
         let segments = wire.max_segments(home);
         let mut more = true;
-        for _ in 0..TRAINS_A_TURN {
+        // Nothing leaves until the socket takes the train that it refused.
+        let trains = if connection.is_blocked { 0 } else { TRAINS_A_TURN };
+        more &= trains > 0;
+        for _ in 0..trains {
             let Some(transmit) = connection.transmit(now, segments, woken, &mut self.packets) else {
                 more = connection.take_ask_again();
                 break;
@@ -164,6 +167,7 @@ impl Core {
             if wire.send(home, &transmit, &self.packets[..transmit.size]) == Sent::Blocked {
                 let bytes = self.packets[..transmit.size].to_vec();
                 connection.hold(transmit, bytes);
+                connection.is_blocked = true;
                 endpoint.blocked.push(key);
                 more = false;
                 break;
@@ -224,17 +228,16 @@ impl Core {
 
     /// Removes a connection that QUIC has forgotten.
     pub(super) fn remove(&mut self, now: Instant, key: ConnectionKey, reason: &str, wire: &mut dyn Wire) {
-        let mut connection = self.connections.remove(key.index as usize);
-        if let Some(reason) = connection.lost.take() {
+        let connection = self.connections.remove(key.index as usize);
+        let endpoint = &mut self.endpoints[connection.endpoint];
+        endpoint.handles[connection.handle.0] = None;
+        let (home, retiring) = (endpoint.key, endpoint.retiring);
+        if let Some(reason) = connection.gone(now, &mut self.batch, reason) {
             if self.lost_unasked.len() == MOST_UNASKED {
                 self.lost_unasked.pop_front();
             }
             self.lost_unasked.push_back((key, *reason));
         }
-        let endpoint = &mut self.endpoints[connection.endpoint];
-        endpoint.handles[connection.handle.0] = None;
-        let (home, retiring) = (endpoint.key, endpoint.retiring);
-        connection.gone(now, &mut self.batch, reason);
         if retiring {
             self.retire(home, wire);
         }

@@ -37,6 +37,7 @@ pub use capsule::drain_bytes;
 pub use connect::{ConnectRequest, ConnectResponse, Protocol};
 pub use datagram::{DatagramVerdict, QuarterStreamId};
 pub use error::ConnectionError;
+pub(crate) use fields::section_bytes;
 pub use frame::goaway_bytes;
 pub use session::{Event, SessionMachine, StreamVerdict};
 pub use settings::{PeerSettings, Role};

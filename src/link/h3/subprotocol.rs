@@ -3,6 +3,7 @@
 
 use sfv::{BareItem, Item, List, ListEntry, Parser, StringRef};
 
+use super::connect::joined;
 use crate::error::{Error, Result};
 
 /// The client's list, in its order of preference: a List of Strings.
@@ -41,7 +42,8 @@ fn checked(name: &str) -> Result<&StringRef> {
 /// The names that a client offers in its request. A field that is not a List of Strings counts as
 /// absent, as the draft says.
 pub(crate) fn offered(headers: &[(String, String)]) -> Vec<String> {
-    let Some(value) = joined(headers, AVAILABLE) else { return Vec::new() };
+    // RFC 9651 section 4.2: all values of the field are one list.
+    let value = joined(headers, AVAILABLE);
     let Ok(list) = Parser::new(&value).parse::<List>() else { return Vec::new() };
     let names = list.into_iter().map(|member| match member {
         ListEntry::Item(Item { bare_item: BareItem::String(name), .. }) => Some(name.as_str().to_owned()),
@@ -52,16 +54,10 @@ pub(crate) fn offered(headers: &[(String, String)]) -> Vec<String> {
 
 /// The name that a server chose in its response; `None` if there is none.
 pub(crate) fn answered(headers: &[(String, String)]) -> Option<String> {
-    match Parser::new(&joined(headers, CHOSEN)?).parse::<Item>().ok()?.bare_item {
+    match Parser::new(&joined(headers, CHOSEN)).parse::<Item>().ok()?.bare_item {
         BareItem::String(name) => Some(name.as_str().to_owned()),
         _ => None,
     }
-}
-
-/// All values of a field in one (RFC 9651 section 4.2).
-fn joined(headers: &[(String, String)], name: &str) -> Option<String> {
-    let values: Vec<_> = headers.iter().filter(|field| field.0 == name).map(|field| &*field.1).collect();
-    (!values.is_empty()).then(|| values.join(", "))
 }
 
 #[cfg(test)]

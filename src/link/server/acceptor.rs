@@ -15,13 +15,13 @@ use crate::link::core::lane::Lane;
 use crate::link::core::session::LinkSession;
 use crate::link::core::{Accepted, Acceptor, Admission, Answer, Asked, RateLimit};
 use crate::link::endpoint;
-use crate::link::h3::{ConnectRequest, subprotocol};
+use crate::link::h3::{ConnectRequest, Protocol, section_bytes, subprotocol};
 use crate::link::tls::{certificate_refused_here, is_crypto_error};
 use crate::runtime::readiness::{Subscription, Watchers};
-use crate::text::readable;
+use crate::text::{beginning, readable};
 
-/// Bytes that RFC 9114 section 4.2.2 counts for each field, in addition to name and value.
-const FIELD_OVERHEAD_BYTES: usize = 32;
+/// The most bytes of a header field that are logged.
+const LOGGED_BYTES: usize = 256;
 
 /// A server as one of its lanes sees it.
 pub(super) struct LaneAcceptor<T: Send + 'static> {
@@ -30,6 +30,10 @@ pub(super) struct LaneAcceptor<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Acceptor for LaneAcceptor<T> {
+    fn ignored(&self) {
+        self.server.counters.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn admit(&self, now: Instant, incoming: &Incoming) -> Admission {
         self.server.admit(now, incoming, &self.lane)
     }
@@ -104,12 +108,11 @@ impl<T: Send + 'static> Server<T> {
             None if !self.asks => self.rules.refuse(request),
             too_large => too_large,
         };
-        let waiting = if self.asks { self.requests.lock().len() } else { self.backlog.lock().len() };
-        let refused = refused.or((waiting >= self.backlog_limit).then_some(Refused::Backlog));
+        let is_full = || !self.asks && self.backlog.lock().len() >= self.backlog_limit;
+        let refused = refused.or_else(|| is_full().then_some(Refused::Backlog));
         let refused = refused.or(self.is_stopped().then_some(Refused::Stopped));
         if let Some(reason) = refused {
-            self.count_refused(reason, request);
-            return Answer::Reject { status: reason.status(), headers: Vec::new() };
+            return self.refuse(reason, request);
         }
         if self.asks {
             return self.ask_program(asked, lane);
@@ -126,25 +129,25 @@ impl<T: Send + 'static> Server<T> {
     }
 
     fn established(&self, session: &Arc<LinkSession>, took: Duration, is_answered: bool) -> Option<Duration> {
-        self.counters.establish(took);
+        let queued = if is_answered { Ok(()) } else { self.enqueue(session) };
+        match &queued {
+            Ok(()) => self.counters.establish(took),
+            Err(Error::Closed) => self.counters.refuse(Refused::Stopped),
+            Err(_) => self.counters.refuse(Refused::Backlog),
+        }
         if is_answered {
             return None;
         }
         self.remember(session);
-        let refused = self.enqueue(session).is_err();
         self.close_late(session);
-        if refused {
+        if queued.is_err() {
             let _ = session.close(0, "");
         }
         self.accept_timeout
     }
 
     fn not_accepted(&self, session: &Arc<LinkSession>) {
-        let mut backlog = self.backlog.lock();
-        let place = backlog.iter().position(|waiting| Arc::ptr_eq(&waiting.session, session));
-        let expired: Option<Waiting<T>> = place.and_then(|place| backlog.remove(place));
-        drop(backlog);
-        if expired.is_some() {
+        if self.leave_backlog(session).is_some() {
             self.counters.not_accepted.fetch_add(1, Ordering::Relaxed);
             let _ = session.close(0, "the server's program did not accept the session in time");
         }
@@ -167,12 +170,11 @@ impl<T: Send + 'static> Server<T> {
     }
 
     fn too_large(&self, request: &ConnectRequest) -> Option<Refused> {
-        let size = |field: &(String, String)| field.0.len() + field.1.len() + FIELD_OVERHEAD_BYTES;
         let limits = &self.limits;
         if request.path.len() > limits.max_path_bytes {
             Some(Refused::PathLength)
         } else if request.headers.len() > limits.max_header_fields
-            || request.headers.iter().map(size).sum::<usize>() > limits.max_header_bytes
+            || section_bytes(request.fields(Protocol::WebTransportH3)) > limits.max_header_bytes
         {
             Some(Refused::Headers)
         } else {
@@ -180,25 +182,35 @@ impl<T: Send + 'static> Server<T> {
         }
     }
 
-    fn count_refused(&self, reason: Refused, request: &ConnectRequest) {
+    fn refuse(&self, reason: Refused, request: &ConnectRequest) -> Answer {
         self.counters.refuse(reason);
-        let origin = request.origin().unwrap_or_default();
+        let shown = |text| readable(beginning(text, LOGGED_BYTES));
         match reason {
-            Refused::Origin => tracing::warn!(
-                origin = %readable(origin),
-                authority = %readable(&*request.authority),
-                "a web page of another origin was refused; allow it with allowed_origins"
-            ),
+            Refused::Origin => {
+                if let Some(others) = self.refused_origins.allows(Instant::now()) {
+                    tracing::warn!(
+                        origin = %shown(request.origin().unwrap_or_default()),
+                        authority = %shown(&request.authority),
+                        others,
+                        "a web page of another origin was refused; allow it with allowed_origins"
+                    );
+                }
+            }
             reason => tracing::debug!(?reason, "a request was refused"),
         }
+        Answer::Reject { status: reason.status(), headers: Vec::new() }
     }
 
     /// Puts the request where [`Server::next_request`] finds it.
     fn ask_program(&self, asked: Asked<'_>, lane: &Arc<Lane>) -> Answer {
+        let Some(place) = self.gate.ask(self.backlog_limit) else {
+            return self.refuse(Refused::Backlog, asked.request);
+        };
         let request = Arc::new(Request {
             request: asked.request.clone(),
             remote: asked.remote,
             refusal: self.rules.refuse(asked.request).map(Refused::status),
+            peer_certificates: asked.peer_certificates,
             key: asked.key,
             session: Arc::clone(asked.session),
             lane: Arc::clone(lane),
@@ -206,14 +218,13 @@ impl<T: Send + 'static> Server<T> {
             is_over: AtomicBool::new(false),
             watchers: Watchers::default(),
         });
-        let waits = Waits { request: Arc::downgrade(&request), server: Weak::clone(&self.me) };
+        let waits = Waits { request: Arc::downgrade(&request), server: Weak::clone(&self.me), _place: place };
         let mut requests = self.requests.lock();
         // `stop_listening` promises that no more requests come.
         if self.is_stopped() {
             drop(requests);
             request.is_over.store(true, Ordering::Release);
-            self.count_refused(Refused::Stopped, asked.request);
-            return Answer::Reject { status: Refused::Stopped.status(), headers: Vec::new() };
+            return self.refuse(Refused::Stopped, asked.request);
         }
         requests.push_back(request);
         drop(requests);
@@ -224,7 +235,8 @@ impl<T: Send + 'static> Server<T> {
     /// Puts an established session into the backlog, where it waits for `accept`.
     fn enqueue(&self, session: &Arc<LinkSession>) -> Result<()> {
         let prepared = (self.prepare)(Arc::clone(session))?;
-        let watcher = Arc::new(LeavesBacklog(Weak::clone(&self.me)));
+        let watcher =
+            Arc::new(LeavesBacklog { server: Weak::clone(&self.me), session: Arc::downgrade(session) });
         let ended = Subscription::new(Arc::clone(session) as _, watcher);
         {
             let mut backlog = self.backlog.lock();
@@ -239,7 +251,9 @@ impl<T: Send + 'static> Server<T> {
         }
         self.tell();
         // The session may have ended before it was in the backlog.
-        self.drop_ended();
+        if session.is_closed() {
+            drop(self.leave_backlog(session));
+        }
         Ok(())
     }
 }

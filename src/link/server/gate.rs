@@ -36,6 +36,8 @@ pub(super) struct Gate {
     limits: Limits,
     connections: Counter,
     half_open: Counter,
+    /// Connections whose request waits for the program.
+    asking: Counter,
     addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
     /// Of addresses that nobody has proved, and of proved ones. So an attacker who invents another's
     /// address cannot use up its rate.
@@ -81,6 +83,7 @@ impl Gate {
             limits: limits.clone(),
             connections: Counter::default(),
             half_open: Counter::default(),
+            asking: Counter::default(),
             addresses: Arc::default(),
             rates,
             memory: Arc::new(MemoryBudget::new(limits.max_memory_bytes)),
@@ -132,8 +135,15 @@ impl Gate {
         self.connections.count()
     }
 
+    /// Connections without a session.
     pub fn half_open(&self) -> usize {
-        self.half_open.count()
+        self.half_open.count() + self.asking.count()
+    }
+
+    /// A place for a request that waits for the program, of which there are `most`.
+    pub fn ask(&self, most: usize) -> Option<Counted> {
+        let asking = self.asking.one_more();
+        (self.asking.count() <= most).then_some(asking)
     }
 
     pub fn memory(&self) -> &Arc<MemoryBudget> {

@@ -33,7 +33,9 @@ use super::secrets::Secrets;
 use super::tls::{Extensions, Identities, ServerCrypto, server_config};
 use super::{endpoint, udp};
 use crate::error::{Error, Result};
+use crate::runtime::rarely::Rarely;
 use crate::runtime::readiness::{Pollable, Ready, Subscription, Watcher, Watchers};
+use crate::runtime::swept::Swept;
 use crate::runtime::wait::Deadline;
 use crate::runtime::waiters::{Lead, Waiters};
 use crate::runtime::{self, CloseOnShutdown};
@@ -74,6 +76,8 @@ pub struct Server<T = Arc<LinkSession>> {
     session_rate: (Option<u64>, Option<u64>),
     /// Datagrams dropped because a session sent more than that.
     over_rate: Arc<AtomicU64>,
+    /// Log lines about origins that it refused.
+    refused_origins: Rarely,
     identities: Arc<Identities>,
     local_address: SocketAddr,
     prepare: Prepare<T>,
@@ -82,7 +86,7 @@ pub struct Server<T = Arc<LinkSession>> {
     backlog_limit: usize,
     arrived: Waiters,
     watchers: Watchers,
-    sessions: Mutex<Vec<Weak<LinkSession>>>,
+    sessions: Mutex<Swept<Weak<LinkSession>>>,
     /// Whether it admits no more connections.
     stopped: AtomicBool,
     /// The code and reason with which it was closed.
@@ -183,7 +187,8 @@ impl<T: Send + 'static> Server<T> {
             backlog_limit: options.accept_backlog,
             arrived: Waiters::new(lead),
             watchers: Watchers::default(),
-            sessions: Mutex::new(Vec::new()),
+            sessions: Mutex::default(),
+            refused_origins: Rarely::default(),
             stopped: AtomicBool::new(false),
             closed_with: OnceCell::new(),
         });
@@ -322,7 +327,7 @@ impl<T: Send + 'static> Server<T> {
         }
         // A session that is remembered from now on finds the server closed.
         let sessions = std::mem::take(&mut *self.sessions.lock());
-        for session in sessions.iter().filter_map(Weak::upgrade) {
+        for session in sessions.into_iter().filter_map(|session| session.upgrade()) {
             let _ = session.close(code, reason);
         }
         for (lane, endpoint) in self.endpoints() {
@@ -347,24 +352,17 @@ impl<T: Send + 'static> Server<T> {
         self.watchers.notify();
     }
 
-    /// Removes sessions that have ended from the backlog, so that others get their places.
-    fn drop_ended(&self) {
-        let ended: VecDeque<_> = {
-            let mut backlog = self.backlog.lock();
-            let (ended, waiting) = backlog.drain(..).partition(|one| one.session.is_closed());
-            *backlog = waiting;
-            ended
-        };
-        // Not under the lock: this ends what was prepared, and may notify others.
-        drop(ended);
+    /// Takes a session out of the backlog, so that another gets its place. Who drops it does so
+    /// without the lock: that ends what was prepared, and may notify others.
+    fn leave_backlog(&self, session: &Arc<LinkSession>) -> Option<Waiting<T>> {
+        let mut backlog = self.backlog.lock();
+        let place = backlog.iter().position(|waiting| Arc::ptr_eq(&waiting.session, session))?;
+        backlog.remove(place)
     }
 
     fn remember(&self, session: &Arc<LinkSession>) {
-        let mut sessions = self.sessions.lock();
-        if sessions.len() == sessions.capacity() {
-            sessions.retain(|session| session.upgrade().is_some_and(|session| !session.is_closed()));
-        }
-        sessions.push(Arc::downgrade(session));
+        let goes_on = |session: &Weak<LinkSession>| session.upgrade().is_some_and(|one| !one.is_closed());
+        self.sessions.lock().push(Arc::downgrade(session), goes_on);
     }
 }
 
@@ -396,13 +394,18 @@ impl<T: Send + 'static> CloseOnShutdown for Server<T> {
     }
 }
 
-/// Removes sessions that end from the backlog of their server.
-struct LeavesBacklog<T>(Weak<Server<T>>);
+/// Removes a session that ends from the backlog of its server.
+struct LeavesBacklog<T> {
+    server: Weak<Server<T>>,
+    session: Weak<LinkSession>,
+}
 
 impl<T: Send + 'static> Watcher for LeavesBacklog<T> {
     fn changed(&self) {
-        if let Some(server) = self.0.upgrade() {
-            server.drop_ended();
+        if let (Some(server), Some(session)) = (self.server.upgrade(), self.session.upgrade())
+            && session.is_closed()
+        {
+            drop(server.leave_backlog(&session));
         }
     }
 }

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use rustls::pki_types::CertificateDer;
+
 use super::Server;
+use super::gate::Counted;
 use super::stats::{Counters, Refused};
 use crate::error::{Error, Result};
 use crate::link::core::lane::Lane;
@@ -24,6 +27,8 @@ pub struct Request {
     pub remote: SocketAddr,
     /// The HTTP status with which the server's rules would refuse it.
     pub refusal: Option<u16>,
+    /// The certificates that the client has shown, its own first.
+    pub peer_certificates: Vec<CertificateDer<'static>>,
     pub(super) key: ConnectionKey,
     pub(super) session: Arc<LinkSession>,
     pub(super) lane: Arc<Lane>,
@@ -82,7 +87,7 @@ impl Pollable for Request {
 impl Drop for Request {
     fn drop(&mut self) {
         if !self.is_over() {
-            self.counters.refuse(Refused::Program);
+            self.counters.refuse(Refused::Rejected);
             self.lane.post(Command::Decline(self.key));
         }
     }
@@ -92,6 +97,8 @@ impl Drop for Request {
 pub(super) struct Waits<T: Send + 'static> {
     pub(super) request: Weak<Request>,
     pub(super) server: Weak<Server<T>>,
+    /// Its place among the requests that may wait, in the queue or in the program's hands.
+    pub(super) _place: Counted,
 }
 
 impl<T: Send + 'static> Drop for Waits<T> {
@@ -139,7 +146,7 @@ impl<T: Send + 'static> Server<T> {
     /// Rejects a request with an HTTP status from 300 to 599.
     pub fn reject_request(&self, request: &Request, status: u16, headers: &[(String, String)]) -> Result<()> {
         request.answer(Answer::Reject { status, headers: headers.to_vec() })?;
-        self.counters.refuse(Refused::Program);
+        self.counters.refuse(Refused::Rejected);
         Ok(())
     }
 }

@@ -76,7 +76,7 @@ impl Rules {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         self.paths.is_empty()
             || self.paths.iter().any(|allowed| match allowed.strip_suffix('*') {
-                Some(begin) => path.starts_with(begin),
+                Some(begin) => path.starts_with(begin) && !has_dot_segment(path),
                 None => path == allowed,
             })
     }
@@ -97,6 +97,13 @@ impl Rules {
             _ => false,
         }
     }
+}
+
+/// Whether the path has a segment `.` or `..`, also an encoded one (RFC 3986 section 5.2.4). A program
+/// that removes them later would get a path that does not begin as it did.
+fn has_dot_segment(path: &str) -> bool {
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    plain.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
 }
 
 /// An origin with a host. `null`, the origin of sandboxed pages and of files, has none.
@@ -218,6 +225,14 @@ mod tests {
         }
         for refused in ["/", "/chats", "/chat/", "/rooms", "/x?/chat"] {
             assert_eq!(refuse(&rules, "a", refused, None), Some(Refused::Path), "{refused}");
+        }
+        for normalized in
+            ["/rooms/../admin", "/rooms/%2E%2e/admin", "/rooms/..%2fadmin", "/rooms/a\\..", "/rooms/."]
+        {
+            assert_eq!(refuse(&rules, "a", normalized, None), Some(Refused::Path), "{normalized}");
+        }
+        for dots in ["/rooms/...", "/rooms/a.b", "/rooms/.a?..", "/rooms/%2e%2ea"] {
+            assert_eq!(refuse(&rules, "a", dots, None), None, "{dots}");
         }
     }
 

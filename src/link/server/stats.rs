@@ -27,7 +27,7 @@ pub enum Refused {
     /// A request: as many sessions or requests wait for the program as may wait.
     Backlog,
     /// A request: the program rejected it, or dropped it unanswered.
-    Program,
+    Rejected,
     /// A connection or a request: the server has stopped listening.
     Stopped,
 }
@@ -45,7 +45,7 @@ impl Refused {
         (Self::PathLength, "path_length"),
         (Self::Headers, "headers"),
         (Self::Backlog, "backlog"),
-        (Self::Program, "program"),
+        (Self::Rejected, "rejected"),
         (Self::Stopped, "stopped"),
     ];
 
@@ -106,12 +106,15 @@ pub struct ServerStats {
     pub not_accepted: u64,
     /// Times that a client had to prove its address first (Retry).
     pub retries: u64,
+    /// First packets of connections that were dropped because too many waited to be looked at.
+    pub ignored: u64,
     /// Connections and requests refused, by reason; see [`Refused::ALL`].
     pub refused: [u64; Refused::ALL.len()],
     /// Handshakes that failed, by reason; see [`HandshakeFailure::ALL`].
     pub failed: [u64; HandshakeFailure::ALL.len()],
     /// Time from the first packet to the established session, summed over all sessions. The
-    /// program's time to answer a request is included.
+    /// program's time to answer a request is included. After a Retry, the packet with the proof of the
+    /// address counts as the first.
     pub handshake_time: Duration,
     /// The longest of them.
     pub longest_handshake: Duration,
@@ -130,6 +133,7 @@ pub(super) struct Counters {
     pub established: AtomicU64,
     pub not_accepted: AtomicU64,
     pub retries: AtomicU64,
+    pub ignored: AtomicU64,
     refused: [AtomicU64; Refused::ALL.len()],
     failed: [AtomicU64; HandshakeFailure::ALL.len()],
     handshake_ns: AtomicU64,
@@ -159,6 +163,7 @@ impl Counters {
             established: read(&self.established),
             not_accepted: read(&self.not_accepted),
             retries: read(&self.retries),
+            ignored: read(&self.ignored),
             refused: self.refused.each_ref().map(read),
             failed: self.failed.each_ref().map(read),
             handshake_time: Duration::from_nanos(read(&self.handshake_ns)),

@@ -215,6 +215,32 @@ fn a_request_whose_client_has_gone_or_waited_too_long_is_not_handed_out() {
     server.link.close();
 }
 
+/// The request of a client with these settings.
+fn raw_request(server: &Server, settings: &[(u64, u64)]) -> RawSession {
+    let raw = Raw::client(address(server));
+    let control = raw.open_uni(control(settings));
+    let (send, receive) = raw.open_bi(connect_request("webtransport", "localhost"));
+    RawSession { raw, control, send, receive }
+}
+
+#[test]
+fn a_client_that_stops_reading_withdraws_its_request() {
+    let server = asking();
+    for stops_at_once in [true, false] {
+        let failures = || server.link.stats().failed[HandshakeFailure::Protocol as usize];
+        let before = failures();
+        let mut client = raw_request(&server, OLD_SETTINGS);
+        let request = (!stops_at_once).then(|| server.next_request(soon()).expect("a request"));
+        client.receive.stop(0x10c_u32.into()).expect("not stopped before");
+        eventually("the request is over", || server.link.stats().half_open == 0);
+        if let Some(request) = request {
+            assert_eq!(request.accept(&[], None).err(), Some(Error::Closed));
+        }
+        assert_eq!(failures(), before + 1);
+    }
+    server.link.close();
+}
+
 #[test]
 fn a_poller_reports_that_a_request_is_over() {
     let server = asking();
@@ -261,7 +287,27 @@ fn only_as_many_requests_wait_as_may() {
     assert_eq!(refused(&server, Refused::Backlog), 1);
     drop(server.next_request(soon()).expect("the first"));
     assert_eq!(one.join().expect("no panic").err(), REJECTED(503));
-    assert_eq!(refused(&server, Refused::Program), 1);
+    assert_eq!(refused(&server, Refused::Rejected), 1);
+    server.link.close();
+}
+
+#[test]
+fn a_request_without_the_settings_it_needs_gets_400_and_is_counted() {
+    let server = listen();
+    assert_eq!(raw_request(&server, &[(0x08, 1)]).read_status(), 400);
+    let stats = server.link.stats();
+    assert_eq!(stats.failed[HandshakeFailure::Protocol as usize], 1, "{stats:?}");
+    assert_eq!(stats.refused.iter().sum::<u64>(), 0, "{stats:?}");
+    server.link.close();
+}
+
+#[test]
+fn a_client_that_is_refused_is_asked_to_send_no_more() {
+    let server = listen_with(&ListenOptions { allowed_paths: owned(&["/other"]), ..on_loopback() });
+    let mut refused = raw_request(&server, OLD_SETTINGS);
+    assert_eq!(refused.read_status(), 404);
+    // H3_NO_ERROR (RFC 9114 section 4.1).
+    assert_eq!(run(refused.send.stopped()), Ok(Some(0x100_u32.into())));
     server.link.close();
 }
 
@@ -283,14 +329,19 @@ fn long_paths_and_many_headers_are_refused_with_their_status() {
     let server = limited(Limits {
         max_path_bytes: 20,
         max_header_fields: 3,
-        max_header_bytes: 200,
+        max_header_bytes: 500,
         ..Limits::default()
     });
     try_with(&server, "/a", &[("x", "1"), ("y", "2")]).expect("small enough");
     assert_eq!(try_with(&server, "/01234567890123456789", &[]).err(), REJECTED(414));
     assert_eq!(try_with(&server, "/", &[("x", "1"); 4]).err(), REJECTED(431));
-    assert_eq!(try_with(&server, "/", &[("x", &"1".repeat(200))]).err(), REJECTED(431));
+    assert_eq!(try_with(&server, "/", &[("x", &"1".repeat(300))]).err(), REJECTED(431));
     assert_eq!((refused(&server, Refused::PathLength), refused(&server, Refused::Headers)), (1, 2));
+    // The fields of RFC 9114 section 4.2.2 include those of the request itself.
+    let raw = Raw::client(address(&server));
+    let control = raw.open_uni(control(OLD_SETTINGS));
+    let (send, receive) = raw.open_bi(connect_request("webtransport", &"a".repeat(300)));
+    assert_eq!(RawSession { raw, control, send, receive }.read_status(), 431);
     server.link.close();
 }
 
@@ -347,8 +398,8 @@ fn a_session_that_sends_too_fast_loses_what_is_above_the_limit_and_nothing_uncou
     });
     assert_eq!(before.handed_in.datagrams, sent);
     assert!(dropped() > 0, "{} were taken", taken());
-    let counted = accepted.datagrams.stats().outside.dropped_in_quic;
-    assert_eq!(counted, dropped());
+    let outside = accepted.datagrams.stats().outside;
+    assert_eq!((outside.over_rate, outside.dropped_in_quic), (dropped(), 0));
     server.link.close();
 }
 

@@ -112,6 +112,26 @@ fn a_client_may_have_no_certificate_if_none_is_required() {
 }
 
 #[test]
+fn a_program_sees_the_certificate_of_a_client_when_it_decides() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign(&good(&["player"]));
+    let shown = parsed(&certificate);
+    let client_certificates = ClientCertificates::Optional(authorities(&authority));
+    let server = listen_with(&ListenOptions { asks: true, client_certificates, ..on_loopback() });
+    for (identity, shown) in [(Some(from_pem((certificate, key))), shown), (None, Vec::new())] {
+        let options = ConnectOptions { identity, ..trusting(&server) };
+        let url = url_at("127.0.0.1", &server);
+        let client = std::thread::spawn(move || connect(&url, &options).map(drop));
+        let request = server.next_request(soon()).expect("a request");
+        assert_eq!(request.peer_certificates(), shown);
+        request.reject(403, &[]).expect("rejected");
+        let rejected = Error::Rejected { status: 403, retry_after: None };
+        assert_eq!(client.join().expect("no panic"), Err(rejected));
+    }
+    server.link.close();
+}
+
+#[test]
 fn a_server_that_does_not_ask_gets_no_certificate() {
     let server = listen();
     attempt(&server, Some(Authority::new().identity(&["player"]))).expect("a session");

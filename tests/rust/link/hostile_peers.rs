@@ -9,7 +9,7 @@ use wtgram::datagram::session::{Server, Session};
 use wtgram::error::Error;
 use wtgram::link::config::{ConnectOptions, ConnectionOptions, ListenOptions};
 use wtgram::link::session::ClosedBy;
-use wtransport::quinn::{SendStream, TransportConfig};
+use wtransport::quinn::{RecvStream, SendStream, TransportConfig};
 
 const H3_REQUEST_CANCELLED: u64 = 0x10c;
 
@@ -19,18 +19,30 @@ fn at_least(took: Duration, least_ms: u64) {
     assert!(took >= Duration::from_millis(least_ms), "only {took:?}");
 }
 
+/// The streams that a client has opened, which it would stop or finish if it dropped them.
+type Streams = Vec<(SendStream, Option<RecvStream>)>;
+
 /// How far a client gets before it stops.
-type Said = fn(&Raw) -> Vec<SendStream>;
+type Said = fn(&Raw) -> Streams;
+
+fn says(raw: &Raw, bytes: Vec<u8>) -> (SendStream, Option<RecvStream>) {
+    (raw.open_uni(bytes), None)
+}
+
+fn asks(raw: &Raw, bytes: Vec<u8>) -> (SendStream, Option<RecvStream>) {
+    let (send, receive) = raw.open_bi(bytes);
+    (send, Some(receive))
+}
 
 /// Clients that never send CONNECT, each in a different way.
-fn that_never_ask(server: &Server) -> Vec<(Raw, Vec<SendStream>)> {
+fn that_never_ask(server: &Server) -> Vec<(Raw, Streams)> {
     let half_a_request: Said = |raw| {
         let request = connect_request("webtransport", "localhost");
-        vec![raw.open_uni(control(OLD_SETTINGS)), raw.open_bi(request[..request.len() / 2].to_vec()).0]
+        vec![says(raw, control(OLD_SETTINGS)), asks(raw, request[..request.len() / 2].to_vec())]
     };
-    let without_settings: Said = |raw| vec![raw.open_bi(connect_request("webtransport", "localhost")).0];
+    let without_settings: Said = |raw| vec![asks(raw, connect_request("webtransport", "localhost"))];
     let ways: [Said; 4] =
-        [|_| vec![], |raw| vec![raw.open_uni(control(OLD_SETTINGS))], half_a_request, without_settings];
+        [|_| vec![], |raw| vec![says(raw, control(OLD_SETTINGS))], half_a_request, without_settings];
     let mut clients: Vec<_> = ways
         .iter()
         .map(|way| {
@@ -43,8 +55,8 @@ fn that_never_ask(server: &Server) -> Vec<(Raw, Vec<SendStream>)> {
         transport.stream_receive_window(0_u32.into());
     });
     let said = vec![
-        takes_no_answer.open_uni(control(OLD_SETTINGS)),
-        takes_no_answer.open_bi(connect_request("webtransport", "localhost")).0,
+        says(&takes_no_answer, control(OLD_SETTINGS)),
+        asks(&takes_no_answer, connect_request("webtransport", "localhost")),
     ];
     clients.push((takes_no_answer, said));
     clients
@@ -87,7 +99,7 @@ fn closing_a_server_ends_those_that_never_ask_at_once() {
 #[test]
 fn a_server_that_never_answers_is_a_connect_timeout_at_the_deadline() {
     let timeout = Duration::from_secs(2);
-    let preludes: [Said; 2] = [|_| vec![], |raw| vec![raw.open_uni(control(OLD_SETTINGS))]];
+    let preludes: [Said; 2] = [|_| vec![], |raw| vec![says(raw, control(OLD_SETTINGS))]];
     for prelude in preludes {
         let server = RawServer::new();
         let (url, options) = (server.url(), ConnectOptions { timeout, ..trusting_hash(server.hash()) });

@@ -10,7 +10,9 @@ use support::authority::{Authority, from_pem, good};
 use support::pair::*;
 use wtgram::datagram::session::{Server, Session};
 use wtgram::error::{Error, Result};
-use wtgram::link::config::{ConnectOptions, IdentitySource, ListenOptions, Trust};
+use wtgram::link::config::{
+    CaSource, ClientCertificates, ConnectOptions, IdentitySource, ListenOptions, Trust,
+};
 use wtgram::link::tls::{self, Identities};
 use wtgram::runtime::clock::WallClock;
 
@@ -300,4 +302,32 @@ fn a_client_does_not_resume_with_a_certificate_that_was_replaced() {
     let (new, kind) = tls.connect("game.example").expect("trusted");
     assert_eq!(kind, HandshakeKind::Full);
     assert_ne!(new, old);
+}
+
+#[test]
+fn nobody_resumes_where_clients_are_asked_for_a_certificate() {
+    // rustls would take over the certificate of the session that is resumed without looking at it again.
+    let authority = Authority::new();
+    let identities =
+        Identities::new(&authority.identity(&["game.example"]), WallClock::default()).expect("one");
+    let authorities = || CaSource::Pem(authority.pem.clone().into_bytes());
+    let player = ConnectOptions {
+        trust: authority.trust(),
+        identity: Some(authority.identity(&["player"])),
+        ..ConnectOptions::default()
+    };
+    let client = Arc::new(tls::client_config(&player).expect("TLS").0);
+    for (client_certificates, second) in [
+        (ClientCertificates::Off, HandshakeKind::Resumed),
+        (ClientCertificates::Optional(authorities()), HandshakeKind::Full),
+        (ClientCertificates::Required(authorities()), HandshakeKind::Full),
+    ] {
+        let options = ListenOptions { client_certificates, ..ListenOptions::default() };
+        let server = Arc::new(tls::server_config(&identities, &options).expect("TLS"));
+        let tls = Tls { client: client.clone(), server, authority: Authority::new() };
+        assert_eq!(tls.connect("game.example").expect("trusted").1, HandshakeKind::Full);
+        assert_eq!(tls.connect("game.example").expect("trusted").1, second);
+        // The next server does not know this one's sessions.
+        identities.set(None, &authority.identity(&["game.example"])).expect("replaced");
+    }
 }

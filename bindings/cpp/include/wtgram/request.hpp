@@ -68,6 +68,14 @@ class request : public owner<wtgram_request, wtgram_request_free>
         }
         return names;
     }
+    /// The certificates that the client has shown and the server has checked, as DER: its own first, then those of the
+    /// authorities above it. Empty if it showed none.
+    std::vector<std::vector<std::uint8_t>> peer_certificates() const { return detail::unwrap(try_peer_certificates()); }
+    [[nodiscard]] expected<std::vector<std::vector<std::uint8_t>>> try_peer_certificates() const noexcept
+    {
+        return detail::try_read_certificates(handle_, wtgram_request_get_peer_certificate_count,
+                                             wtgram_request_get_peer_certificate);
+    }
     /// The HTTP status with which the rules of the server (listen_options::allowed_origins and others) would refuse the
     /// request; 0 if they would accept it.
     std::uint32_t refusal() const { return detail::unwrap(try_refusal()); }

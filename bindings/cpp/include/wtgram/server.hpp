@@ -242,7 +242,8 @@ class server : public owner<wtgram_server, wtgram_server_free>
         return session(handle);
     }
     /// Waits for the next request, if the server has admission::requests. Answer it with request::accept or
-    /// request::reject. At most listen_options::accept_backlog requests wait; further clients get HTTP status 503.
+    /// request::reject. At most listen_options::accept_backlog requests wait for an answer, those included that this
+    /// function has returned; further clients get HTTP status 503.
     request next_request(duration timeout = forever) const { return detail::unwrap(next_request_for(timeout)); }
     [[nodiscard]] expected<request> try_next_request() const noexcept { return next_request_for(duration::zero()); }
     [[nodiscard]] expected<request> next_request_for(duration timeout) const noexcept

@@ -105,6 +105,26 @@ class close_info
     wtgram_close_info c_;
 };
 
+namespace detail
+{
+
+template <class Handle, class Count, class Get>
+expected<std::vector<std::vector<std::uint8_t>>> try_read_certificates(Handle handle, Count count_of, Get get) noexcept
+{
+    std::size_t count = 0;
+    wtgram_status status = count_of(handle, &count);
+    std::vector<std::vector<std::uint8_t>> certificates(count);
+    for (std::size_t i = 0; i < count && status == WTGRAM_OK; i++) {
+        std::size_t length = 0;
+        (void)get(handle, i, nullptr, 0, &length);
+        certificates[i].resize(length);
+        status = get(handle, i, certificates[i].data(), length, &length);
+    }
+    return result(status, std::move(certificates));
+}
+
+} // namespace detail
+
 /// A WebTransport session: a connection to one peer. A client gets it from connect(), a server from server::accept.
 ///
 /// Its datagrams are sent and received through its transport(). At the end of its life it is closed with code 0, and
@@ -259,16 +279,8 @@ class session : public owner<wtgram_session, wtgram_session_free>
     std::vector<std::vector<std::uint8_t>> peer_certificates() const { return detail::unwrap(try_peer_certificates()); }
     [[nodiscard]] expected<std::vector<std::vector<std::uint8_t>>> try_peer_certificates() const noexcept
     {
-        std::size_t count = 0;
-        wtgram_status status = wtgram_session_get_peer_certificate_count(handle_, &count);
-        std::vector<std::vector<std::uint8_t>> certificates(count);
-        for (std::size_t i = 0; i < count && status == WTGRAM_OK; i++) {
-            std::size_t length = 0;
-            (void)wtgram_session_get_peer_certificate(handle_, i, nullptr, 0, &length);
-            certificates[i].resize(length);
-            status = wtgram_session_get_peer_certificate(handle_, i, certificates[i].data(), length, &length);
-        }
-        return detail::result(status, std::move(certificates));
+        return detail::try_read_certificates(handle_, wtgram_session_get_peer_certificate_count,
+                                             wtgram_session_get_peer_certificate);
     }
     /// Current statistics of the connection; after its end, the last ones.
     session_stats stats() const { return detail::unwrap(try_stats()); }

@@ -53,8 +53,7 @@ impl Connection {
             }
             let is_full = batch.len() == DELIVERED_AT_ONCE;
             if let Some(limit) = &mut self.rate_limit {
-                self.dropped += limit.drop_excess(now, batch);
-                self.publish_drops(self.lost_by_quic);
+                self.state.over_rate.fetch_add(limit.drop_excess(now, batch), Ordering::Relaxed);
             }
             if !batch.is_empty() {
                 any = true;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::link::core::ending;
 use crate::link::core::handshake::{Answer, Ask, Asked, Granted, Handshake};
 use crate::link::core::session::Established;
-use crate::link::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET};
+use crate::link::h3::error::{H3_NO_ERROR, H3_REQUEST_CANCELLED, WT_REQUIREMENTS_NOT_MET, varint};
 use crate::link::h3::{ConnectRequest, Event, QuarterStreamId, Role, subprotocol};
 use crate::text::readable;
 
@@ -21,7 +21,7 @@ impl Connection {
         if self.stage != Stage::Asking {
             // The connection was lost in the meantime.
             let lost = || Error::Protocol("the connection was lost".into());
-            (request.done)(Err(self.lost.take().map_or_else(lost, |reason| ending::lost(&reason))));
+            (request.done)(Err(self.lost.take().map_or_else(lost, |reason| *reason)));
             return;
         }
         if let Some(Handshake::Client { ask, .. }) = self.handshake.as_deref_mut() {
@@ -93,21 +93,28 @@ impl Connection {
                 Event::Request { stream_id, request } => {
                     let Ok(id) = VarInt::from_u64(stream_id).map(StreamId::from) else { return };
                     self.connect = Some(id);
+                    if !matches!(self.quic.send_stream(id).stopped(), Ok(None)) {
+                        return self.withdrawn(now);
+                    }
                     let answer = match *problem {
                         // draft-ietf-webtrans-http3 section 3.1: such requests are malformed.
-                        Some(_) => Answer::Reject { status: 400, headers: Vec::new() },
+                        Some(problem) => {
+                            acceptor.handshake_failed(None, &Error::Protocol(problem.to_owned()));
+                            Answer::Reject { status: 400, headers: Vec::new() }
+                        }
                         None => acceptor.answer(Asked {
                             key: self.key,
                             remote: self.quic.remote_address(),
                             request: &request,
                             session: &self.session,
+                            peer_certificates: peer_certificates(&self.quic),
                         }),
                     };
                     if let Err((_, error)) = self.answer(request, answer) {
                         self.fail(now, error);
                     }
                 }
-                _ => self.fail(now, Error::Protocol("the client withdrew its request".into())),
+                _ => self.withdrawn(now),
             },
             Some(Handshake::Client { asked, .. }) => {
                 let asked = *asked;
@@ -169,7 +176,10 @@ impl Connection {
             return Ok(());
         };
         match answer {
-            Answer::Later { waits } => *waiting = Some((request, waits)),
+            Answer::Later { waits } => {
+                *waiting = Some((request, waits));
+                self.half_open = None;
+            }
             Answer::Accept { headers } => match self.h3.accept(&headers) {
                 Ok(bytes) => {
                     *granted = Some(Granted { request, response: headers });
@@ -181,7 +191,10 @@ impl Connection {
                 Ok(bytes) => {
                     tracing::debug!(status, "a request was refused");
                     self.stage = Stage::Refusing;
+                    // What becomes of the answer is no failure of a handshake.
+                    self.handshake = None;
                     self.write(id, bytes, true);
+                    let _ = self.quic.recv_stream(id).stop(varint(H3_NO_ERROR));
                 }
                 Err(error) => return Err((request, error)),
             },
@@ -200,6 +213,7 @@ impl Connection {
         if self.connect.is_none() {
             self.connect = Some(id);
             self.stage = Stage::Refusing;
+            self.handshake = None;
         }
     }
 
@@ -261,6 +275,7 @@ impl Connection {
         response: Vec<(String, String)>,
     ) {
         let Some(handshake) = self.handshake.take() else { return };
+        self.half_open = None;
         self.stage = Stage::Open;
         self.deadline = None;
         self.quarter = QuarterStreamId::of(id);
@@ -274,7 +289,7 @@ impl Connection {
             subprotocol: subprotocol::answered(&response),
             request,
             response,
-            peer_certificates: self.peer_certificates(),
+            peer_certificates: peer_certificates(&self.quic),
         });
         match *handshake {
             Handshake::Server { acceptor, began, is_answered, .. } => {
@@ -302,18 +317,19 @@ impl Connection {
         }
     }
 
-    fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
-        let identity = self.quic.crypto_session().peer_identity();
-        identity.and_then(|chain| chain.downcast().ok()).map_or_else(Vec::new, |chain| *chain)
-    }
-
     pub(super) fn give_up_handshake(&mut self, lost: Option<&ConnectionError>, error: Error) {
-        if let Some(handshake) = self.handshake.take()
-            // Otherwise its request was refused, which is counted.
-            && self.stage != Stage::Refusing
-        {
+        let Some(handshake) = self.handshake.take() else { return };
+        if let Handshake::Client { connected: None, ask: None, .. } = *handshake {
+            // The client will still ask, and hear it then.
+            self.lost = Some(Box::new(error));
+        } else {
             handshake.fail(self.quic.remote_address(), lost, error);
         }
+    }
+
+    /// Ends the attempt of a client that no longer wants an answer.
+    pub(super) fn withdrawn(&mut self, now: Instant) {
+        self.fail(now, Error::Protocol("the client withdrew its request".into()));
     }
 
     /// Ends an attempt that has failed, and leaves nothing of it behind.
@@ -321,4 +337,10 @@ impl Connection {
         self.give_up_handshake(None, error);
         self.close(now, H3_NO_ERROR, b"");
     }
+}
+
+/// What the peer has shown: its own certificate, and those above it.
+fn peer_certificates(quic: &quinn_proto::Connection) -> Vec<CertificateDer<'static>> {
+    let identity = quic.crypto_session().peer_identity();
+    identity.and_then(|chain| chain.downcast().ok()).map_or_else(Vec::new, |chain| *chain)
 }

@@ -87,9 +87,6 @@ impl Connection {
         if self.stage == Stage::Open {
             self.session.end(ending::epitaph(reason));
         }
-        if self.stage == Stage::Asking && !self.wants_control() {
-            self.lost = Some(Box::new(reason.clone()));
-        }
         self.give_up_handshake(Some(reason), ending::lost(reason));
         self.leave();
     }
@@ -107,6 +104,7 @@ impl Connection {
         self.stage = Stage::Closed;
         self.deadline = None;
         self.handshake = None;
+        self.half_open = None;
         if let Some(rare) = self.rare.take()
             && !rare.early.is_empty()
         {
@@ -114,9 +112,9 @@ impl Connection {
         }
     }
 
-    /// Whether its session is not established.
+    /// Whether it holds a place among the half-open connections, and must go when others need it.
     pub(in crate::link::core) fn is_half_open(&self) -> bool {
-        self.stage < Stage::Open
+        self.half_open.is_some()
     }
 
     /// Notes that others need its place.
@@ -128,6 +126,8 @@ impl Connection {
     pub(in crate::link::core) fn abandon(&mut self, now: Instant, code: u64) {
         if self.stage < Stage::Open {
             self.give_up_handshake(None, Error::Closed);
+            // The client itself gives it up, so it will not ask.
+            self.lost = None;
             self.close(now, code, b"");
         }
     }
@@ -208,7 +208,8 @@ impl Connection {
         match self.stage {
             Stage::Goodbye => self.enter_grace(now),
             Stage::Grace => self.close(now, H3_NO_ERROR, b""),
-            Stage::Connecting | Stage::Asking | Stage::Refusing => {
+            Stage::Refusing => self.close(now, H3_REQUEST_CANCELLED, b"the answer was not taken in time"),
+            Stage::Connecting | Stage::Asking => {
                 let remote = self.quic.remote_address();
                 tracing::debug!(%remote, "a handshake took too long");
                 self.give_up_handshake(Some(&ConnectionError::TimedOut), Error::TimedOut);
@@ -243,8 +244,14 @@ impl Connection {
         }
     }
 
-    /// Ends a connection that is gone. From now on, its session answers questions about it.
-    pub(in crate::link::core) fn gone(mut self, now: Instant, batch: &mut Vec<Bytes>, reason: &str) {
+    /// Ends a connection that is gone. From now on, its session answers questions about it. Returns
+    /// what a client should hear that has yet to ask.
+    pub(in crate::link::core) fn gone(
+        mut self,
+        now: Instant,
+        batch: &mut Vec<Bytes>,
+        reason: &str,
+    ) -> Option<Box<Error>> {
         self.give_up_handshake(None, Error::Protocol(reason.to_owned()));
         if self.stage == Stage::Open {
             self.session.end(ending::broken(0, reason));
@@ -268,5 +275,6 @@ impl Connection {
                 unread,
             });
         }
+        self.lost
     }
 }

@@ -19,6 +19,7 @@ use super::ConnectionKey;
 use super::datagrams::{DatagramState, Datagrams, Feeding};
 use super::handshake::{Acceptor, Handshake};
 use super::rate_limit::RateLimit;
+use crate::error::Error;
 use crate::link::congestion::PathView;
 use crate::link::core::session::{LinkSession, SessionStats};
 use crate::link::h3::error::H3_NO_ERROR;
@@ -102,6 +103,8 @@ pub(super) struct Connection {
     pub(super) is_touched: bool,
     /// Whether its sink or its user has something new.
     pub(super) is_woken: bool,
+    /// Whether its socket refused a train and has not taken packets since.
+    pub(super) is_blocked: bool,
     pub(super) armed: Option<Instant>,
     h3: h3::SessionMachine,
     session: Arc<LinkSession>,
@@ -131,12 +134,15 @@ pub(super) struct Connection {
     /// Datagrams taken since QUIC's buffer was last seen empty.
     burst: usize,
     broken: Option<Box<h3::ConnectionError>>,
-    /// Why QUIC lost a client's connection before the client asked for anything.
-    pub(super) lost: Option<Box<ConnectionError>>,
+    /// Why a client's connection ended before the client asked for anything.
+    pub(super) lost: Option<Box<Error>>,
     rare: Option<Box<Rare>>,
     live: Option<Arc<LiveGuard>>,
     /// Held until the connection is closed.
     place: Option<Box<dyn Send>>,
+    /// Its place among the half-open connections, which it has until its session is established or
+    /// its request waits for the program: the server counts it otherwise then.
+    half_open: Option<Box<dyn Send>>,
     rate_limit: Option<Box<RateLimit>>,
 }
 
@@ -152,6 +158,7 @@ pub(super) struct Parts {
     pub(super) deadline: Instant,
     pub(super) socket_address: SocketAddr,
     pub(super) place: Box<dyn Send>,
+    pub(super) half_open: Option<Box<dyn Send>>,
     pub(super) rate_limit: Option<Box<RateLimit>>,
 }
 
@@ -168,6 +175,7 @@ impl Connection {
             deadline,
             socket_address,
             place,
+            half_open,
             rate_limit,
         } = parts;
         let h3 = match quic.side() {
@@ -183,6 +191,7 @@ impl Connection {
             is_listed: false,
             is_touched: false,
             is_woken: false,
+            is_blocked: false,
             armed: None,
             h3,
             session,
@@ -209,6 +218,7 @@ impl Connection {
             rare: None,
             live: Some(LiveGuard::new()),
             place: Some(place),
+            half_open,
             rate_limit,
         }
     }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use quinn_proto::{Dir, ReadError, StreamEvent, StreamId, WriteError};
 
 use super::{CHUNK_BYTES, Connection, GRACE, Stage, Unsent};
-use crate::link::h3::StreamVerdict;
 use crate::link::h3::error::{H3_NO_ERROR, varint};
+use crate::link::h3::{Role, StreamVerdict};
 
 impl Connection {
     pub(super) fn stream_event(&mut self, now: Instant, event: StreamEvent) {
@@ -26,6 +26,7 @@ impl Connection {
                 Stage::Open => {
                     self.rare().give_up.get_or_insert((now + GRACE, error_code.into_inner()));
                 }
+                Stage::Asking if self.h3.role() == Role::Server => self.withdrawn(now),
                 _ => self.words_arrived(now),
             },
             // A control or CONNECT stream may wait for `Available`. `advance` opens it after these

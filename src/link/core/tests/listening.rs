@@ -3,6 +3,7 @@
 use quinn_proto::ConnectionError;
 
 use super::*;
+use crate::link::core::endpoints::MOST_INCOMING;
 
 /// The code of QUIC's CONNECTION_REFUSED (RFC 9000 section 20.1).
 const CONNECTION_REFUSED: u64 = 2;
@@ -80,4 +81,36 @@ fn a_late_command_for_an_endpoint_that_is_gone_does_nothing_to_the_one_in_its_pl
     let (client, accepted) = network.session(at(0, 1), server(), &door);
     client.send(b"here");
     network.run_until("the new one listens", |_| accepted.received() == [&b"here"[..]]);
+}
+
+#[test]
+fn a_clients_time_to_its_session_begins_with_its_first_packet() {
+    let (mut network, door) = Network::new();
+    network.client(at(0, 1), server());
+    let usual = door.took.lock().take().unwrap();
+    let attempt = network.attempt(at(0, 2), server());
+    network.hosts[CLIENT].settle(network.now);
+    network.collect();
+    network.deliver();
+    // The packet is there, and waits for its turn.
+    network.now += Duration::from_secs(1);
+    network.settle();
+    network.collect();
+    network.ask(&attempt);
+    network.run_until("the session is established", |_| attempt.is_established());
+    assert_eq!(door.took.lock().take(), Some(usual + Duration::from_secs(1)));
+}
+
+#[test]
+fn first_packets_beyond_those_that_may_wait_are_counted() {
+    let (mut network, door) = Network::new();
+    let over = 5;
+    let attempts: Vec<_> = (0..MOST_INCOMING + over)
+        .map(|index| network.attempt(([10, 2, (index / 250) as u8, (index % 250) as u8], 1).into(), server()))
+        .collect();
+    network.hosts[CLIENT].settle(network.now);
+    network.collect();
+    network.deliver();
+    assert_eq!(door.ignored.load(Ordering::Relaxed), over as u64);
+    drop(attempts);
 }

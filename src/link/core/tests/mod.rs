@@ -68,6 +68,10 @@ pub(in crate::link) struct Sockets {
     /// The same, the other way round: a test may have thousands.
     endpoints: HashMap<SocketAddr, EndpointKey>,
     sent: Vec<Train>,
+    /// Whether they take no packets.
+    are_full: bool,
+    /// How often they refused packets.
+    refusals: usize,
 }
 
 impl Sockets {
@@ -84,6 +88,10 @@ impl Sockets {
 
 impl Wire for Sockets {
     fn send(&mut self, endpoint: EndpointKey, transmit: &Transmit, contents: &[u8]) -> Sent {
+        if self.are_full {
+            self.refusals += 1;
+            return Sent::Blocked;
+        }
         let stride = transmit.segment_size.unwrap_or(contents.len());
         let (from, to) = (self.addresses[&endpoint], transmit.destination);
         self.sent.push(Train { from, to, ecn: transmit.ecn, stride, bytes: contents.to_vec() });
@@ -115,8 +123,14 @@ impl Host {
     }
 
     fn with_lane(secrets: Secrets, lane: usize) -> Self {
-        let (addresses, endpoints) = (HashMap::new(), HashMap::new());
-        let sockets = Sockets { segments: 43, addresses, endpoints, sent: Vec::new() };
+        let sockets = Sockets {
+            segments: 43,
+            addresses: HashMap::new(),
+            endpoints: HashMap::new(),
+            sent: Vec::new(),
+            are_full: false,
+            refusals: 0,
+        };
         Self { lane: Lane::new(lane, None), secrets, sockets, next: Next::Never }
     }
 
@@ -242,7 +256,9 @@ impl Network {
             demands_retry: false.into(),
             refuses: false.into(),
             admitted: AtomicU64::default(),
+            ignored: AtomicU64::default(),
             sessions: Mutex::default(),
+            took: Mutex::default(),
         });
         host.open(address, Some((config, Arc::clone(&door))));
         door
@@ -294,14 +310,25 @@ impl Network {
 
     /// A client's end of a session from `from` to `to`.
     pub(in crate::link) fn client(&mut self, from: SocketAddr, to: SocketAddr) -> Arc<Pipe> {
+        let attempt = self.asking(from, to);
+        self.run_until("the session is established", |_| attempt.is_established());
+        Pipe::of(attempt.session)
+    }
+
+    /// A client that is connected from `from` to `to` and asks for a session with its next packet.
+    pub(in crate::link) fn asking(&mut self, from: SocketAddr, to: SocketAddr) -> Attempt {
         let attempt = self.attempt(from, to);
+        self.ask(&attempt);
+        attempt
+    }
+
+    /// Asks for a session as soon as the client is connected.
+    fn ask(&mut self, attempt: &Attempt) {
         self.run_until("QUIC is connected", |_| attempt.state.lock().connected);
         let request = ConnectRequest::new("localhost", "/", &[]).unwrap();
         let heard = Arc::clone(&attempt.state);
-        let done = Box::new(move |outcome: Result<(), Error>| heard.lock().established = outcome.is_ok());
+        let done = Box::new(move |outcome: Result<(), Error>| heard.lock().answer = Some(outcome));
         self.hosts[CLIENT].lane.core().ask(self.now, attempt.key, Ask { request, done });
-        self.run_until("the session is established", |_| attempt.state.lock().established);
-        Pipe::of(attempt.session)
     }
 
     /// Delivers the trains that are on their way, which takes the network's delay.
@@ -409,13 +436,22 @@ pub(in crate::link) struct Attempt {
 struct Progress {
     connected: bool,
     lost: Option<quinn_proto::ConnectionError>,
-    established: bool,
+    /// The server's answer to the request.
+    answer: Option<Result<(), Error>>,
 }
 
 impl Attempt {
     /// Whether QUIC's handshake has failed.
     pub(in crate::link) fn is_lost(&self) -> bool {
         self.state.lock().lost.is_some()
+    }
+
+    pub(in crate::link) fn is_established(&self) -> bool {
+        self.answer() == Some(Ok(()))
+    }
+
+    pub(in crate::link) fn answer(&self) -> Option<Result<(), Error>> {
+        self.state.lock().answer.clone()
     }
 }
 
@@ -426,7 +462,10 @@ pub(in crate::link) struct Door {
     demands_retry: AtomicBool,
     refuses: AtomicBool,
     admitted: AtomicU64,
+    ignored: AtomicU64,
     sessions: Mutex<Vec<Arc<LinkSession>>>,
+    /// How long the last session took to be established.
+    took: Mutex<Option<Duration>>,
 }
 
 impl Acceptor for Door {
@@ -459,9 +498,14 @@ impl Acceptor for Door {
 
     fn refused_unread(&self) {}
 
-    fn established(&self, session: &Arc<LinkSession>, _: Duration, _: bool) -> Option<Duration> {
+    fn established(&self, session: &Arc<LinkSession>, took: Duration, _: bool) -> Option<Duration> {
+        *self.took.lock() = Some(took);
         self.sessions.lock().push(Arc::clone(session));
         None
+    }
+
+    fn ignored(&self) {
+        self.ignored.fetch_add(1, Ordering::Relaxed);
     }
 
     fn not_accepted(&self, _: &Arc<LinkSession>) {}

@@ -204,3 +204,26 @@ fn nothing_depends_on_trains_of_packets_neither_out_nor_in() {
         assert!(down == other_down && up == other_up, "{segments} at once, {come_apart}");
     }
 }
+
+#[test]
+fn a_connection_whose_socket_is_full_tries_once_and_waits_once() {
+    let (mut network, door) = Network::new();
+    let (client, accepted) = network.session(at(0, 1), server(), &door);
+    let endpoint = network.hosts[SERVER].socket(server()).unwrap();
+    network.hosts[SERVER].sockets.are_full = true;
+    accepted.send(b"first");
+    for _ in 0..50 {
+        client.send(b"x");
+        network.run_for(Duration::from_millis(1));
+    }
+    let host = &mut network.hosts[SERVER];
+    assert_eq!(host.sockets.refusals, 1);
+    assert_eq!(host.lane.core().endpoints[endpoint.index as usize].blocked.len(), 1);
+    host.sockets.are_full = false;
+    host.lane.core().writable(endpoint);
+    host.settle(network.now);
+    network.collect();
+    accepted.send(b"second");
+    network.run_until("all is there", |_| client.received() == [&b"first"[..], b"second"]);
+    assert_eq!(accepted.received().len(), 50);
+}

@@ -1,5 +1,6 @@
 //! Tests of a server on the small simulated network of `core`, in invented time.
 
+mod asking;
 mod floods;
 mod lanes;
 
