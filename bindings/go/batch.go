@@ -34,14 +34,15 @@ func (b *Batch) Received(i int) time.Time {
 	return time.UnixMicro(int64(b.slab.received[i].timestamp_us))
 }
 
-// fill takes the datagrams that have arrived, up to the batch's size.
-func (b *Batch) fill(datagrams C.wtgram_transport) Status {
+// fill takes the datagrams that have arrived, up to the batch's size. It waits for the first one as
+// long as `patience` says.
+func (b *Batch) fill(datagrams C.wtgram_transport, patience C.int64_t) Status {
 	most := len(b.slab.received)
 	if b.Max > 0 {
 		most = min(most, b.Max)
 	}
-	count := C.bridge_receive_batch(datagrams, (*C.uint8_t)(pointer(b.slab.arena[:])), C.size_t(len(b.slab.arena)),
-		&b.slab.received[0], C.size_t(most))
+	count := C.bridge_receive_batch(datagrams, patience, (*C.uint8_t)(pointer(b.slab.arena[:])),
+		C.size_t(len(b.slab.arena)), &b.slab.received[0], C.size_t(most))
 	if count <= 0 {
 		return Status(count)
 	}

@@ -1,7 +1,7 @@
 package wtgram
 
-// #cgo noescape wtgram_reliability_try_receive
-// #cgo nocallback wtgram_reliability_try_receive
+// #cgo noescape bridge_receive_message
+// #cgo nocallback bridge_receive_message
 // #cgo noescape bridge_send_message
 // #cgo nocallback bridge_send_message
 // #include "bridge.h"
@@ -110,7 +110,7 @@ func (s *Session) openReliability(open func(layer *C.wtgram_reliability) C.wtgra
 		return nil, s.failure(Status(status))
 	}
 	l.source = s.state.pump.source(l.handle.get().id, l.ready)
-	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READY_READABLE, lingers: whileReadable}
+	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READY_READABLE, patience: whileReadable}
 	l.writable = waitQueue{source: l.source, what: C.WTGRAM_READY_WRITABLE}
 	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_READY_OUTCOME}
 	layer := &Reliability{l, s}
@@ -170,8 +170,8 @@ func (l *reliability) trySend(data []byte, one attempt) Status {
 // had arrived.
 func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(r)
-	err = r.owner.waitFor(ctx, &r.readable, func() (status Status) {
-		data, status = r.tryReceive()
+	err = r.owner.waitInside(ctx, &r.readable, func(patience C.int64_t) (status Status) {
+		data, status = r.tryReceive(patience)
 		return status
 	})
 	return data, err
@@ -180,23 +180,23 @@ func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
 // TryReceive is Receive, but never waits: it returns ErrWouldBlock if nothing is there.
 func (r *Reliability) TryReceive() ([]byte, error) {
 	defer runtime.KeepAlive(r)
-	data, status := r.tryReceive()
+	data, status := r.tryReceive(0)
 	if status != 0 {
 		return nil, r.owner.failure(status)
 	}
 	return data, nil
 }
 
-func (l *reliability) tryReceive() ([]byte, Status) {
+func (l *reliability) tryReceive(patience C.int64_t) ([]byte, Status) {
 	room := slabs.Get().(*slab)
 	defer slabs.Put(room)
 	var length C.size_t
-	status := C.wtgram_reliability_try_receive(l.handle.get(), (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
-		&length)
+	status := C.bridge_receive_message(l.handle.get(), patience, (*C.uint8_t)(pointer(room.arena[:])),
+		C.size_t(len(room.arena)), &length)
 	if status != C.WTGRAM_OK {
 		return nil, Status(status)
 	}
-	return append([]byte{}, room.arena[:length]...), 0
+	return copied(room.arena[:length]), 0
 }
 
 // MaxMessageSize returns the size of the largest message that can be sent now, in bytes.
