@@ -1,5 +1,6 @@
 // Wtgram_bench_go is the Go program of `make bench`: it measures the Go package. Package ends says
-// what it takes and prints. Forms are `batch` and `single`.
+// what it takes and prints. Forms are `batch`, `single`
+// with a slice of its own for each datagram received, and `into`, which is `single` into a buffer.
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 func main() {
 	ends.Program{
 		Name:       "wtgram_bench_go",
-		Forms:      []string{"batch", "single"},
+		Forms:      []string{"batch", "single", "into"},
 		Receive:    receive,
 		Send:       send,
 		EchoServer: echoServer,
@@ -55,12 +56,26 @@ func receiveBatches(session *wtgram.Session, arrivals *ends.Arrivals) {
 	}
 }
 
+func receiveInto(session *wtgram.Session, arrivals *ends.Arrivals) {
+	buffer := make([]byte, 2048)
+	for {
+		size, err := session.Transport().ReceiveInto(context.Background(), buffer)
+		if closed(err) {
+			return
+		}
+		arrivals.Count(buffer[:size])
+	}
+}
+
 func receive(form string) {
 	server, session := acceptOne()
 	var arrivals ends.Arrivals
-	if form == "batch" {
+	switch form {
+	case "batch":
 		receiveBatches(session, &arrivals)
-	} else {
+	case "into":
+		receiveInto(session, &arrivals)
+	default:
 		arrivals.ReceiveSingly(session, closed)
 	}
 	stats, err := session.Transport().Stats()

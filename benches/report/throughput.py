@@ -72,6 +72,7 @@ class Throughput:
             for form in ("batch", "single"):
                 paths[f"wtgram-{language}-{form}"] = (
                     lambda program=program, form=form: ([program(), "receive", form], [program(), "send", form]))
+        paths["wtgram-go-into"] = lambda: ([build.go(), "receive", "into"], [build.go(), "send", "into"])
         paths[WEBTRANSPORT_GO] = lambda: tuple([build.webtransport_go(), end, "single"] for end in ("receive", "send"))
         self.paths = {path: commands() for path, commands in wanted(paths, {BASELINE}).items()}
         self.rounds = {(path, size): [] for size in SIZES for path in self.paths}
@@ -117,7 +118,7 @@ class Throughput:
     def ratios_to_c(self, path, size, rounds):
         """A binding beside C in the same form and round: what it delivers, and its CPU time, which other work on the machine
         disturbs less."""
-        in_c = self.rounds.get((re.sub("^wtgram-(cpp|go)-", "wtgram-c-", path), size))
+        in_c = self.rounds.get((re.sub("^wtgram-(cpp|go)-", "wtgram-c-", path).replace("-into", "-single"), size))
         if in_c is None or in_c is rounds:
             return {}
         return {f"{name}_ratio_to_c": paired(rounds, in_c, name)

@@ -31,7 +31,6 @@ var notNeeded = map[string]string{
 	"wtgram_transport_receive_json":        "ReceiveJSON decodes what Receive got, as strictly",
 	"wtgram_transport_get_session":         "a Transport has its Session",
 	"wtgram_transport_try_receive":         "wtgram_transport_receive with no time to wait",
-	"wtgram_transport_try_send":            "wtgram_transport_send with no time to wait",
 }
 
 // source returns the source of the package without tests and comments.

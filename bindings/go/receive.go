@@ -9,6 +9,7 @@ import "C"
 
 import (
 	"context"
+	"io"
 	"runtime"
 	"sync"
 	"time"
@@ -38,9 +39,7 @@ func copied(data []byte) []byte {
 // status is 0, or says why there is no datagram.
 func (s *session) tryReceive(patience C.int64_t) (data []byte, status Status) {
 	room := slabs.Get().(*slab)
-	var length C.size_t
-	status = Status(C.bridge_receive(s.datagrams.get(), patience, (*C.uint8_t)(pointer(room.arena[:])),
-		C.size_t(len(room.arena)), &length))
+	length, status := s.tryReceiveInto(room.arena[:], patience)
 	if status == 0 {
 		data = copied(room.arena[:length])
 	}
@@ -55,8 +54,12 @@ func (s *Session) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 	return s.receive(ctx)
 }
 
-func (s *session) receive(ctx context.Context) (data []byte, err error) {
-	err = s.waitInside(ctx, &s.readable, func(patience C.int64_t) (status Status) {
+func (s *session) receive(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	data, status := s.tryReceive(0)
+	err := s.waitOn(ctx, &s.readable, status, func(patience C.int64_t) Status {
 		data, status = s.tryReceive(patience)
 		return status
 	})
@@ -67,6 +70,32 @@ func (s *session) receive(ctx context.Context) (data []byte, err error) {
 func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
 	defer runtime.KeepAlive(t.session)
 	return t.session.receive(ctx)
+}
+
+// ReceiveInto is Receive into the program's buffer, and returns the size of the datagram. It
+// allocates nothing. If the buffer is too small, the error is io.ErrShortBuffer, the size is the
+// one needed, and the datagram stays for the next call.
+func (t *Transport) ReceiveInto(ctx context.Context, buffer []byte) (size int, err error) {
+	defer runtime.KeepAlive(t.session)
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s := t.session.session
+	size, status := s.tryReceiveInto(buffer, 0)
+	err = s.waitOn(ctx, &s.readable, status, func(patience C.int64_t) Status {
+		size, status = s.tryReceiveInto(buffer, patience)
+		return status
+	})
+	if err == errBufferTooSmall {
+		err = io.ErrShortBuffer
+	}
+	return size, err
+}
+
+func (s *session) tryReceiveInto(buffer []byte, patience C.int64_t) (int, Status) {
+	var length C.size_t
+	status := C.bridge_receive(s.datagrams.get(), patience, (*C.uint8_t)(pointer(buffer)), C.size_t(len(buffer)), &length)
+	return int(length), Status(status)
 }
 
 // TryReceive is Receive, but never waits: it returns ErrWouldBlock if nothing is there.

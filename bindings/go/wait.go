@@ -12,13 +12,28 @@ import (
 
 // waitFor calls try until its result is not ErrWouldBlock, and returns the error of that result.
 func (s *session) waitFor(ctx context.Context, queue *waitQueue, try func() Status) error {
-	return s.waitInside(ctx, queue, func(C.int64_t) Status { return try() })
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.waitOn(ctx, queue, try(), func(C.int64_t) Status { return try() })
 }
 
 // waitInside is waitFor for a try that may wait in the library, for so many microseconds.
 func (s *session) waitInside(ctx context.Context, queue *waitQueue, try func(patience C.int64_t) Status) error {
-	var status Status
-	err := queue.untilInside(ctx, func(patience C.int64_t) bool {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.waitOn(ctx, queue, try(0), try)
+}
+
+// waitOn is waitInside after a first try, whose result was `status`.
+func (s *session) waitOn(ctx context.Context, queue *waitQueue, status Status,
+	try func(patience C.int64_t) Status) error {
+	if status != ErrWouldBlock {
+		queue.next()
+		return s.result(status)
+	}
+	err := queue.untilInside(ctx, true, func(patience C.int64_t) bool {
 		status = try(patience)
 		return status == ErrWouldBlock
 	})
@@ -55,19 +70,21 @@ type waitQueue struct {
 
 // until calls try until it does not block, and waits between the calls.
 func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error {
-	return q.untilInside(ctx, func(C.int64_t) bool { return try() })
+	return q.untilInside(ctx, false, func(C.int64_t) bool { return try() })
 }
 
-// untilInside is until for a try that may wait in the library, for so many microseconds.
-func (q *waitQueue) untilInside(ctx context.Context, try func(patience C.int64_t) (blocked bool)) error {
+// untilInside is until for a try that may wait in the library, for so many microseconds. `blocked`
+// says that a first try was blocked just now.
+func (q *waitQueue) untilInside(ctx context.Context, blocked bool, try func(patience C.int64_t) (blocked bool)) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !try(0) || !q.inside(ctx, try) {
+		if !blocked && !try(0) || !q.inside(ctx, try) {
 			q.next()
 			return nil
 		}
+		blocked = false
 		wake, ended := q.join()
 		if ended {
 			// Try once more: something may have arrived between the previous try and the end.
