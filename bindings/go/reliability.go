@@ -30,6 +30,7 @@ type reliability struct {
 	readable waitQueue
 	writable waitQueue
 	outcomes waitQueue
+	settled  waitQueue
 	draining atomic.Bool
 }
 
@@ -113,13 +114,18 @@ func (s *Session) openReliability(open func(layer *C.wtgram_reliability) C.wtgra
 	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READY_READABLE, patience: whileReadable}
 	l.writable = waitQueue{source: l.source, what: C.WTGRAM_READY_WRITABLE}
 	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_READY_OUTCOME}
+	l.settled = waitQueue{source: l.source, what: C.WTGRAM_READY_SETTLED}
 	layer := &Reliability{l, s}
 	runtime.AddCleanup(layer, func(l *reliability) { l.free() }, l)
 	return layer, nil
 }
 
+func (l *reliability) queues() []*waitQueue {
+	return []*waitQueue{&l.readable, &l.writable, &l.outcomes, &l.settled}
+}
+
 func (l *reliability) ready(what uint32) {
-	for _, queue := range []*waitQueue{&l.readable, &l.writable, &l.outcomes} {
+	for _, queue := range l.queues() {
 		queue.ready(what)
 	}
 }
@@ -324,19 +330,20 @@ func (r *Reliability) Stats() (ReliabilityStats, error) {
 func (r *Reliability) Drain(ctx context.Context) error {
 	defer r.Close()
 	r.draining.Store(true)
-	// The library's own drain would hold a thread, and the poller has no condition for it. So this
-	// loop checks, at growing intervals.
-	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		stats, err := r.Stats()
-		if err != nil || stats.Unresolved == 0 || r.IsClosed() {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
+	var failed error
+	inProgress := func() bool {
+		var stats ReliabilityStats
+		stats, failed = r.Stats()
+		return failed == nil && stats.Unresolved > 0 && !r.IsClosed()
 	}
+	if !inProgress() {
+		return failed
+	}
+	err := r.settled.until(ctx, inProgress)
+	if err == nil || err == ErrClosed { // the layer may have closed meanwhile
+		return failed
+	}
+	return err
 }
 
 // Close closes the layer. Messages in progress get the outcome MessageClosed. Messages that have
@@ -348,7 +355,7 @@ func (r *Reliability) Close() error {
 	// Messages without an outcome are no failure of Close, and after Shutdown the layer is closed
 	// anyway.
 	_ = C.wtgram_reliability_close(r.handle.get(), 0)
-	for _, queue := range []*waitQueue{&r.readable, &r.writable, &r.outcomes} {
+	for _, queue := range r.queues() {
 		queue.end()
 	}
 	return nil
