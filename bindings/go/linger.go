@@ -87,7 +87,10 @@ func (q *waitQueue) inside(ctx context.Context, try func(patience C.int64_t) (bl
 	if !seats.take() {
 		return true
 	}
-	defer seats.leave()
+	defer func() {
+		seats.leave()
+		q.yield()
+	}()
 	if q.patience > 0 {
 		patience := q.patience
 		if deadline, ok := ctx.Deadline(); ok {
@@ -105,3 +108,19 @@ func (q *waitQueue) inside(ctx context.Context, try func(patience C.int64_t) (bl
 	}
 	return true
 }
+
+// yieldEvery is less than the 10 ms after which Go's monitor takes the processor of a goroutine that
+// was not scheduled again. The monitor then wakes every 20 µs for a while, which costs a program
+// that does little else than send or receive up to a tenth of its time.
+const yieldEvery = 5 * time.Millisecond
+
+// yield lets other goroutines run, now and then.
+func (q *waitQueue) yield() {
+	if now := int64(time.Since(started)); now-q.yielded.Load() > int64(yieldEvery) {
+		q.yielded.Store(now)
+		runtime.Gosched()
+	}
+}
+
+// started gives times of Go's monotonic clock.
+var started = time.Now()

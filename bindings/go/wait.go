@@ -65,6 +65,7 @@ type waitQueue struct {
 	mu      sync.Mutex
 	waiters []chan struct{}
 	waiting atomic.Int32 // their number; read without the lock
+	yielded atomic.Int64 // when a goroutine that was inside last let others run
 	ended   bool         // no goroutine waits: every try has its final result
 }
 
