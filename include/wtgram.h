@@ -4873,6 +4873,11 @@ typedef enum {
    */
   WTGRAM_READY_DRAINING = 1024,
   /**
+   * Every message that a reliability layer has accepted has its outcome. Also reported before
+   * the first message.
+   */
+  WTGRAM_READY_SETTLED = 2048,
+  /**
    * Not reported; combine it with the others: after one report the object is not reported again
    * until `wtgram_poller_modify`.
    */

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
-	"fmt"
-	"log"
 	"net"
 	"time"
 
 	"example.com/wtgram"
+	"example.com/wtgram/benches/ends"
 )
 
 func options() []wtgram.Option {
@@ -27,28 +25,24 @@ func acceptOne() (*wtgram.Server, *wtgram.Session) {
 		listenOptions = append(listenOptions, option)
 	}
 	server, err := wtgram.Listen("127.0.0.1:0", listenOptions...)
-	check(err)
+	ends.Check(err)
 	hash, err := server.CertificateHash()
-	check(err)
-	fmt.Printf("LISTENING %d %x\n", server.Addr().(*net.UDPAddr).Port, hash)
+	ends.Check(err)
+	ends.Listening(server.Addr().(*net.UDPAddr).Port, hash)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	session, err := server.Accept(ctx)
-	check(err)
+	ends.Check(err)
 	return server, session
 }
 
-func connectTo(target target) *wtgram.Session {
-	var hash wtgram.CertificateHash
-	if count, err := hex.Decode(hash[:], []byte(target.hash)); err != nil || count != len(hash) {
-		log.Fatal("a certificate hash is 64 hexadecimal digits")
-	}
-	dialOptions := []wtgram.DialOption{wtgram.WithCertificateHash(hash)}
+func connectTo(target ends.Target) *wtgram.Session {
+	dialOptions := []wtgram.DialOption{wtgram.WithCertificateHash(target.Hash)}
 	for _, option := range options() {
 		dialOptions = append(dialOptions, option)
 	}
-	session, err := wtgram.Dial(context.Background(), "https://127.0.0.1:"+target.port+"/", dialOptions...)
-	check(err)
+	session, err := wtgram.Dial(context.Background(), "https://127.0.0.1:"+target.Port+"/", dialOptions...)
+	ends.Check(err)
 	return session
 }
 
@@ -56,7 +50,7 @@ func connectTo(target target) *wtgram.Session {
 func finish(session *wtgram.Session) {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		stats, err := session.Transport().Stats()
-		check(err)
+		ends.Check(err)
 		if stats.SendQueued == 0 {
 			break
 		}
@@ -65,6 +59,6 @@ func finish(session *wtgram.Session) {
 }
 
 func closeAndShutDown(session *wtgram.Session) {
-	check(session.CloseWithError(0, "done"))
-	check(wtgram.Shutdown(5 * time.Second))
+	ends.Check(session.CloseWithError(0, "done"))
+	ends.Check(wtgram.Shutdown(5 * time.Second))
 }

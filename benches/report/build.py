@@ -84,9 +84,19 @@ def cpp():
 def go():
     """The Go ends, a module of its own."""
     _library()
-    program = BUILD / "wtgram_bench_go"
-    environment = {**os.environ, "CGO_ENABLED": "1", "GOFLAGS": "-buildvcs=false",
-                   "CGO_LDFLAGS": f"-L{LIBRARY} -Wl,-rpath,{LIBRARY}"}
-    subprocess.run(["go", "build", "-tags", "wtgram_dev", "-o", program, "."], cwd=ROOT / "benches/go", check=True,
-                   env=environment)
+    environment = {"CGO_ENABLED": "1", "CGO_LDFLAGS": f"-L{LIBRARY} -Wl,-rpath,{LIBRARY}"}
+    return _build_go("wtgram_bench_go", "benches/go", ["-tags", "wtgram_dev"], environment)
+
+
+@functools.cache
+def webtransport_go():
+    """The ends over webtransport-go, a module of its own."""
+    return _build_go("webtransport_go_bench", "benches/webtransport-go", [], {"GOTOOLCHAIN": "local"})
+
+
+def _build_go(name, folder, arguments, environment):
+    BUILD.mkdir(parents=True, exist_ok=True)
+    program = BUILD / name
+    subprocess.run(["go", "build", *arguments, "-o", program, "."], cwd=ROOT / folder, check=True,
+                   env={**os.environ, "GOFLAGS": "-buildvcs=false", **environment})
     return program

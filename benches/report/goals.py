@@ -15,6 +15,18 @@ def goals():
             yield "throughput", path, size, "unaccounted", AT_MOST, 0, "datagrams neither delivered nor counted nor lost below"
             yield ("throughput", f"wtgram-cpp-{form}", size, "delivered_per_s_ratio_to_c", AT_LEAST, 0.98,
                    "times C's rate")
+    for size, beside in ((64, 15), (1100, 6)):
+        for form, ratio in (("batch", 0.8), ("single", 0.6), ("into", 0.6)):
+            path = f"wtgram-go-{form}"
+            yield "throughput", path, size, "delivered_per_s_ratio_to_c", AT_LEAST, ratio, "times C's rate"
+            yield "throughput", path, size, "delivered_share", AT_LEAST, 0.97, "of the datagrams delivered"
+            for end in ("sender", "receiver"):
+                yield ("throughput", path, size, f"{end}_cpu_us_per_datagram_ratio_to_c", AT_MOST, 1.3,
+                       f"times C's CPU at the {end}")
+        yield ("throughput", "wtgram-go-batch", size, "delivered_per_s_ratio_to_webtransport_go", AT_LEAST, beside,
+               "times webtransport-go's rate")
+    yield "round trips", "wtgram-go-echo", 64, "p50_us_ratio_to_c", AT_MOST, 1.3, "times C's p50"
+    yield "round trips", "wtgram-go-echo", 64, "p50_us_ratio_to_webtransport_go", AT_MOST, 0.5, "times webtransport-go's p50"
     for size, limit in ((64, 0.22), (1100, 2.0)):
         yield "throughput", "wtgram-c-batch", size, "cpu_us_per_delivered", AT_MOST, limit, "µs of CPU a datagram, both ends"
     for path, limit in (("wtgram-c-echo", 0.3), ("wtgram-c-echo-no-spin", 1.0), ("wtgram-c-echo-poller", 1.15),

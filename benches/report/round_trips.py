@@ -13,6 +13,9 @@ from .summary import medians, number, paired
 
 SIZE = 64
 BASELINE, BUSY_BASELINE = "quinn-plain-echo", "quinn-plain-echo-busy"
+# Others that bindings are held against, by the name of the figure.
+BESIDE = {"c": "wtgram-c-echo", "webtransport_go": "webtransport-go-echo"}
+BINDINGS = ("wtgram-cpp-echo", "wtgram-go-echo")
 BUSY_THREADS = 2
 
 
@@ -44,6 +47,7 @@ class RoundTrips:
             "wtgram-c-echo-poller": in_c("poller"),
             "wtgram-cpp-echo": binding(build.cpp),
             "wtgram-go-echo": binding(build.go),
+            "webtransport-go-echo": binding(build.webtransport_go),
             BUSY_BASELINE: quinn("plain"),
             "wtgram-c-echo-busy": in_c("as-shipped"),
         }
@@ -81,8 +85,16 @@ class RoundTrips:
     def rows(self):
         return [{"subject": self.name, "path": path, "size_bytes": SIZE, **medians(rounds),
                  **{f"{name}_ratio_to_quinn": paired(rounds, self.rounds[baseline_of(path)], f"{name}_us")
-                    for name in ("p50", "p90", "p99")}, "rounds": rounds}
+                    for name in ("p50", "p90", "p99")}, **self.ratios_of_binding(path, rounds), "rounds": rounds}
                 for path, rounds in self.rounds.items()]
+
+    def ratios_of_binding(self, path, rounds):
+        """A binding beside C and beside webtransport-go, in the same round."""
+        if path not in BINDINGS:
+            return {}
+        return {f"{name}_ratio_to_{beside}": paired(rounds, self.rounds[other], name)
+                for beside, other in BESIDE.items() if other in self.rounds
+                for name in ("p50_us", "p99_us", "cpu_us_per_round_trip")}
 
     def print(self, rows):
         print(f"{'round trip':<24}{'p50 µs':>9}{'ratio':>7}{'p90 µs':>9}{'ratio':>7}{'p99 µs':>9}{'ratio':>7}"
@@ -92,3 +104,8 @@ class RoundTrips:
                               for name in ("p50", "p90", "p99"))
             print(f"{row['path']:<24}{figures}{row['trips_per_s']:>10,.0f}{row['cpu_us_per_round_trip']:>9.1f}"
                   f"{row['switches_per_round_trip']:>10.2f}{row['lost']:>6.0f}")
+        for row in rows:
+            for beside in BESIDE:
+                if (ratio := row.get(f"p50_us_ratio_to_{beside}")) is not None:
+                    print(f"{row['path']} / {BESIDE[beside]}: p50 {ratio:.2f}, p99 {row[f'p99_us_ratio_to_{beside}']:.2f}, cpu "
+                          f"{row[f'cpu_us_per_round_trip_ratio_to_{beside}']:.2f}")

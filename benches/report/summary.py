@@ -4,8 +4,8 @@ import statistics
 
 
 def medians(rounds):
-    """The median of each figure."""
-    return {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    """The median of each figure; None for one that a path does not know."""
+    return {name: None if rounds[0][name] is None else statistics.median(r[name] for r in rounds) for name in rounds[0]}
 
 
 def paired(rounds, baseline, name):

@@ -2,7 +2,8 @@
 
 Each datagram that was handed in is in one place: delivered; dropped by the library, which counts it; or lost between the
 sockets, which the DATAGRAM frames that QUIC sent and received show. `counted` is the share delivered or counted as dropped;
-what is left after the loss below is `unaccounted`, and should be 0. Raw quinn drops without a count."""
+what is left after the loss below is `unaccounted`, and should be 0. Raw quinn and webtransport-go drop without a count, and
+webtransport-go does not count frames."""
 
 import re
 import sys
@@ -15,6 +16,8 @@ from .summary import medians, number, paired, share
 
 SIZES = (64, 1100)
 BASELINE = "quinn-plain"
+WEBTRANSPORT_GO = "webtransport-go"
+ALLOCATIONS = ("receiver_allocations_per_datagram", "sender_allocations_per_datagram")
 
 
 def measure(commands, size, environments=({}, {})):
@@ -42,7 +45,7 @@ def rate(received):
 def account(received, sent):
     """Where the datagrams are."""
     counted = sum(end.get(name, 0) for end in (received, sent) for name in ("dropped_full", "dropped_by_quic"))
-    lost_below = sent["frames"] - received["frames"]
+    lost_below = sent["frames"] - received["frames"] if "frames" in sent else None
     handed_in = max(sent["sent"], 1)
     return {
         "delivered_per_s": rate(received),
@@ -50,10 +53,10 @@ def account(received, sent):
         "delivered": received["delivered"],
         "counted_drops": counted,
         "lost_below": lost_below,
-        "unaccounted": sent["sent"] - received["delivered"] - counted - lost_below,
+        "unaccounted": None if lost_below is None else sent["sent"] - received["delivered"] - counted - lost_below,
         "delivered_share": received["delivered"] / handed_in,
         "counted_share": (received["delivered"] + counted) / handed_in,
-        "lost_below_share": lost_below / handed_in,
+        "lost_below_share": None if lost_below is None else lost_below / handed_in,
     }
 
 
@@ -69,6 +72,8 @@ class Throughput:
             for form in ("batch", "single"):
                 paths[f"wtgram-{language}-{form}"] = (
                     lambda program=program, form=form: ([program(), "receive", form], [program(), "send", form]))
+        paths["wtgram-go-into"] = lambda: ([build.go(), "receive", "into"], [build.go(), "send", "into"])
+        paths[WEBTRANSPORT_GO] = lambda: tuple([build.webtransport_go(), end, "single"] for end in ("receive", "send"))
         self.paths = {path: commands() for path, commands in wanted(paths, {BASELINE}).items()}
         self.rounds = {(path, size): [] for size in SIZES for path in self.paths}
         self.allocations = {}
@@ -84,31 +89,41 @@ class Throughput:
         counter = build.allocation_counter()
         for size in SIZES:
             for path, commands in self.paths.items():
+                if path == WEBTRANSPORT_GO:  # has no malloc
+                    self.allocations[path, size] = dict.fromkeys(ALLOCATIONS)
+                    continue
                 step(f"allocations of {path}, {size} bytes")
                 files = [BUILD / f"allocations.{end}" for end in ("receiver", "sender")]
                 environments = [{"LD_PRELOAD": str(counter), "COUNT_ALLOCATIONS_FILE": str(file)} for file in files]
                 counted = measure(commands, size, environments)
                 receiver, sender = (int(file.read_text()) for file in files)
-                self.allocations[path, size] = {
-                    "receiver_allocations_per_datagram": receiver / max(counted["delivered"], 1),
-                    "sender_allocations_per_datagram": sender / max(counted["sent"], 1),
-                }
+                per_datagram = (receiver / max(counted["delivered"], 1), sender / max(counted["sent"], 1))
+                self.allocations[path, size] = dict(zip(ALLOCATIONS, per_datagram))
 
     def rows(self):
         return [{"subject": self.name, "path": path, "size_bytes": size, **medians(rounds),
-                 "unaccounted": max(abs(one["unaccounted"]) for one in rounds),
+                 "unaccounted": max(abs(one["unaccounted"] or 0) for one in rounds),
                  "ratio_to_quinn": paired(rounds, self.rounds[BASELINE, size], "delivered_per_s"),
-                 **self.ratios_to_c(path, size, rounds), **self.allocations[path, size], "rounds": rounds}
+                 **self.ratios_to_c(path, size, rounds), **self.ratio_to_webtransport_go(path, size, rounds),
+                 **self.allocations[path, size], "rounds": rounds}
                 for (path, size), rounds in self.rounds.items()]
+
+    def ratio_to_webtransport_go(self, path, size, rounds):
+        """The Go package beside the other one for Go, in the same round."""
+        other = self.rounds.get((WEBTRANSPORT_GO, size))
+        if other is None or not path.startswith("wtgram-go-"):
+            return {}
+        return {"delivered_per_s_ratio_to_webtransport_go": paired(rounds, other, "delivered_per_s")}
 
     def ratios_to_c(self, path, size, rounds):
         """A binding beside C in the same form and round: what it delivers, and its CPU time, which other work on the machine
         disturbs less."""
-        in_c = self.rounds.get((re.sub("^wtgram-(cpp|go)-", "wtgram-c-", path), size))
+        in_c = self.rounds.get((re.sub("^wtgram-(cpp|go)-", "wtgram-c-", path).replace("-into", "-single"), size))
         if in_c is None or in_c is rounds:
             return {}
         return {f"{name}_ratio_to_c": paired(rounds, in_c, name)
-                for name in ("delivered_per_s", "sender_cpu_us_per_datagram", "receiver_cpu_us_per_datagram")}
+                for name in ("delivered_per_s", "sender_cpu_us_per_datagram", "receiver_cpu_us_per_datagram",
+                             "cpu_us_per_delivered")}
 
     def print(self, rows):
         print(f"{'path':<19}{'size':>5}{'delivered/s':>12}{'lowest..highest/s':>23}{'MB/s':>7}{'ratio':>6}{'share':>8}"
@@ -121,10 +136,11 @@ class Throughput:
             print(f"{row['path']:<19}{row['size_bytes']:>5}{row['delivered_per_s']:>12,.0f}"
                   f"{f'{min(rates):,.0f}..{max(rates):,.0f}':>23}{row['megabytes_per_s']:>7.1f}"
                   f"{number(row['ratio_to_quinn'], 6)}{row['delivered_share']:>8.2%}{share(counted, 9)}"
-                  f"{row['lost_below_share']:>11.2%}{row['cpu_us_per_delivered']:>9.3f}"
+                  f"{share(row['lost_below_share'], 11)}{row['cpu_us_per_delivered']:>9.3f}"
                   f"{row['sender_cpu_us_per_datagram']:>8.3f}{row['receiver_cpu_us_per_datagram']:>8.3f}"
                   f"{row['sender_switches_per_datagram']:>13.4f}{row['receiver_switches_per_datagram']:>8.4f}"
-                  f"{row['sender_allocations_per_datagram']:>11.2f}{row['receiver_allocations_per_datagram']:>6.2f}")
+                  f"{number(row['sender_allocations_per_datagram'], 11)}"
+                  f"{number(row['receiver_allocations_per_datagram'], 6)}")
         for row in rows:
             if row["path"].startswith("wtgram") and row["unaccounted"]:
                 places = ", ".join(f"{one['unaccounted']:,}" for one in row["rounds"])
@@ -133,4 +149,8 @@ class Throughput:
             if "delivered_per_s_ratio_to_c" in row:
                 print(f"{row['path']} / C, {row['size_bytes']} bytes: delivered {row['delivered_per_s_ratio_to_c']:.3f}, cpu snd "
                       f"{row['sender_cpu_us_per_datagram_ratio_to_c']:.3f}, rcv "
-                      f"{row['receiver_cpu_us_per_datagram_ratio_to_c']:.3f}")
+                      f"{row['receiver_cpu_us_per_datagram_ratio_to_c']:.3f}, both for one delivered "
+                      f"{row['cpu_us_per_delivered_ratio_to_c']:.3f}")
+        for row in rows:
+            if (ratio := row.get("delivered_per_s_ratio_to_webtransport_go")) is not None:
+                print(f"{row['path']} / webtransport-go, {row['size_bytes']} bytes: delivered {ratio:.1f}")

@@ -67,25 +67,39 @@ static inline int32_t bridge_send_batch(wtgram_transport transport, const uint8_
     return (int32_t)accepted;
 }
 
-/* `metadata` may be NULL. */
-static inline int32_t bridge_try_receive(wtgram_transport transport, uint8_t *buffer, size_t capacity,
-                                         bool with_checksum, wtgram_datagram_metadata *metadata, size_t *length)
+/* The result of a call that waits as long as a goroutine may wait in the library. */
+static inline int32_t bridge_waited(wtgram_status status)
 {
-    if (metadata == NULL) return wtgram_transport_try_receive(transport, buffer, capacity, length);
-    wtgram_datagram_metadata_init(metadata);
-    wtgram_status status =
-        wtgram_transport_receive_with_metadata(transport, 0, with_checksum, buffer, capacity, metadata);
-    *length = (size_t)metadata->size;
-    return status;
+    return status == WTGRAM_ERROR_TIMED_OUT ? WTGRAM_ERROR_WOULD_BLOCK : status;
 }
 
-static inline int64_t bridge_receive_batch(wtgram_transport transport, uint8_t *arena, size_t arena_capacity,
-                                           wtgram_received_datagram *received, size_t capacity)
+static inline int32_t bridge_receive(wtgram_transport transport, int64_t patience_us, uint8_t *buffer, size_t capacity,
+                                     size_t *length)
+{
+    return bridge_waited(wtgram_transport_receive(transport, patience_us, buffer, capacity, length));
+}
+
+static inline int32_t bridge_receive_with_metadata(wtgram_transport transport, int64_t patience_us, bool with_checksum,
+                                                   uint8_t *buffer, size_t capacity, wtgram_datagram_metadata *metadata)
+{
+    wtgram_datagram_metadata_init(metadata);
+    return bridge_waited(
+        wtgram_transport_receive_with_metadata(transport, patience_us, with_checksum, buffer, capacity, metadata));
+}
+
+static inline int64_t bridge_receive_batch(wtgram_transport transport, int64_t patience_us, uint8_t *arena,
+                                           size_t arena_capacity, wtgram_received_datagram *received, size_t capacity)
 {
     size_t count = 0;
     wtgram_status status =
-        wtgram_transport_receive_batch(transport, 0, arena, arena_capacity, received, capacity, &count);
-    return status == WTGRAM_OK ? (int64_t)count : status;
+        wtgram_transport_receive_batch(transport, patience_us, arena, arena_capacity, received, capacity, &count);
+    return status == WTGRAM_OK ? (int64_t)count : bridge_waited(status);
+}
+
+static inline int32_t bridge_receive_message(wtgram_reliability layer, int64_t patience_us, uint8_t *buffer,
+                                             size_t capacity, size_t *length)
+{
+    return bridge_waited(wtgram_reliability_receive(layer, patience_us, buffer, capacity, length));
 }
 
 static inline int64_t bridge_poller_wait(wtgram_poller poller, wtgram_event *events, size_t capacity)
@@ -298,13 +312,19 @@ static inline int32_t bridge_send_objects(wtgram_structured structured, const ui
     return (int32_t)accepted;
 }
 
-static inline int64_t bridge_receive_objects(wtgram_structured structured, uint8_t *arena, size_t arena_capacity,
-                                             wtgram_received_object *received, size_t capacity)
+static inline int32_t bridge_receive_object(wtgram_structured structured, int64_t patience_us, uint8_t *buffer,
+                                            size_t capacity, uint32_t *type_id, size_t *length)
+{
+    return bridge_waited(wtgram_structured_receive(structured, patience_us, buffer, capacity, type_id, length));
+}
+
+static inline int64_t bridge_receive_objects(wtgram_structured structured, int64_t patience_us, uint8_t *arena,
+                                             size_t arena_capacity, wtgram_received_object *received, size_t capacity)
 {
     size_t count = 0;
     wtgram_status status =
-        wtgram_structured_receive_batch(structured, 0, arena, arena_capacity, received, capacity, &count);
-    return status == WTGRAM_OK ? (int64_t)count : status;
+        wtgram_structured_receive_batch(structured, patience_us, arena, arena_capacity, received, capacity, &count);
+    return status == WTGRAM_OK ? (int64_t)count : bridge_waited(status);
 }
 
 /* Receives log lines in Go. It needs no context, because there is one logger. */

@@ -75,8 +75,6 @@
 //     time.
 //   - [Shutdown].
 //
-// [Reliability.Drain] checks for its end at most every 20 ms.
-//
 // # Errors
 //
 // An error of the library is a [Status], or an [*Error] with details that wraps one. Compare with

@@ -14,7 +14,7 @@ var notNeeded = map[string]string{
 	"wtgram_broadcaster_remove_session":    "Remove: as above",
 	"wtgram_poller_wake":                   "its goroutine is woken by Go's network poller",
 	"wtgram_reliability_open_over_session": "the same as over the transport",
-	"wtgram_reliability_receive":           "Receive waits in Go, and tries",
+	"wtgram_reliability_try_receive":       "wtgram_reliability_receive with no time to wait",
 	"wtgram_reliability_try_send":          "wtgram_reliability_send with no time to wait",
 	"wtgram_request_get_header":            "Header has all of them",
 	"wtgram_request_get_origin":            "it is in the header",
@@ -25,12 +25,11 @@ var notNeeded = map[string]string{
 	"wtgram_session_drain_and_close":       "DrainAndClose starts it, and waits in Go",
 	"wtgram_session_get_header":            "Header has all of them",
 	"wtgram_session_wait_closed":           "Context is done",
-	"wtgram_structured_receive":            "Receive waits in Go, and tries",
+	"wtgram_structured_try_receive":        "wtgram_structured_receive with no time to wait",
 	"wtgram_structured_try_send":           "wtgram_structured_send with no time to wait",
-	"wtgram_transport_receive":             "Receive waits in Go, and tries",
 	"wtgram_transport_receive_json":        "ReceiveJSON decodes what Receive got, as strictly",
 	"wtgram_transport_get_session":         "a Transport has its Session",
-	"wtgram_transport_try_send":            "wtgram_transport_send with no time to wait",
+	"wtgram_transport_try_receive":         "wtgram_transport_receive with no time to wait",
 }
 
 // source returns the source of the package without tests and comments.

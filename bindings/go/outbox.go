@@ -11,7 +11,7 @@ import (
 // outbox holds the datagrams or values of one crossing into the library. All sessions reuse
 // outboxes.
 type outbox struct {
-	arena   [64 * 1024]byte // no datagram is larger
+	arena   [arenaBytes]byte
 	lengths [C.BRIDGE_BATCH]C.size_t
 	types   [C.BRIDGE_BATCH]C.uint32_t // of values
 	places  [C.BRIDGE_BATCH]int        // in the caller's slice

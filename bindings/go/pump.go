@@ -21,7 +21,7 @@ type pump struct {
 	dead    bool       // the library was shut down
 	calls   sync.Mutex // held while the set of watched objects changes
 
-	lingering chan C.wtgram_poller
+	seats seats
 }
 
 var thePump = sync.OnceValues(startPump)
@@ -34,8 +34,7 @@ func startPump() (*pump, error) {
 	if err := check(C.wtgram_poller_new(&p.poller)); err != nil {
 		return nil, err
 	}
-	var err error
-	if p.lingering, err = lingerPollers(); err != nil {
+	if err := p.seats.prepare(); err != nil {
 		return nil, err
 	}
 	var fd C.int

@@ -1,12 +1,15 @@
 package wtgram
 
-// #cgo noescape bridge_try_receive
-// #cgo nocallback bridge_try_receive
+// #cgo noescape bridge_receive
+// #cgo nocallback bridge_receive
+// #cgo noescape bridge_receive_with_metadata
+// #cgo nocallback bridge_receive_with_metadata
 // #include "bridge.h"
 import "C"
 
 import (
 	"context"
+	"io"
 	"runtime"
 	"sync"
 	"time"
@@ -14,27 +17,34 @@ import (
 
 // slab is the memory that one crossing into the library fills. All sessions reuse slabs.
 type slab struct {
-	arena    [64 * 1024]byte // no datagram is larger
+	arena    [arenaBytes]byte
 	received [C.BRIDGE_BATCH]C.wtgram_received_datagram
 }
 
+// arenaBytes is the size of an arena. A batch of datagrams for an Ethernet fits, and no datagram is
+// larger than 64 KiB.
+const arenaBytes = 96 * 1024
+
 var slabs = sync.Pool{New: func() any { return new(slab) }}
 
+// copied returns a copy, which belongs to the program. It is never nil.
+func copied(data []byte) []byte {
+	own := make([]byte, len(data)) // this form of a copy does not write the zeros first
+	copy(own, data)
+	return own
+}
+
 // tryReceive takes one datagram and no more: the others stay in the library's queue, where they
-// age, are counted, and can be received by other readers. The status is 0, or says why there is no
-// datagram. metadata may be nil.
-func (s *session) tryReceive(metadata *C.wtgram_datagram_metadata, withChecksum bool) ([]byte, Status) {
+// age, are counted, and can be received by other readers. It waits as long as `patience` says. The
+// status is 0, or says why there is no datagram.
+func (s *session) tryReceive(patience C.int64_t) (data []byte, status Status) {
 	room := slabs.Get().(*slab)
-	var length C.size_t
-	status := C.bridge_try_receive(s.datagrams.get(), (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
-		C.bool(withChecksum), metadata, &length)
-	var data []byte
-	if status == C.WTGRAM_OK {
-		data = make([]byte, length)
-		copy(data, room.arena[:length])
+	length, status := s.tryReceiveInto(room.arena[:], patience)
+	if status == 0 {
+		data = copied(room.arena[:length])
 	}
 	slabs.Put(room)
-	return data, Status(status)
+	return data, status
 }
 
 // ReceiveDatagram waits for the next datagram. After the session is closed, it first returns the
@@ -44,9 +54,13 @@ func (s *Session) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 	return s.receive(ctx)
 }
 
-func (s *session) receive(ctx context.Context) (data []byte, err error) {
-	err = s.waitFor(ctx, &s.readable, func() (status Status) {
-		data, status = s.tryReceive(nil, false)
+func (s *session) receive(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	data, status := s.tryReceive(0)
+	err := s.waitOn(ctx, &s.readable, status, func(patience C.int64_t) Status {
+		data, status = s.tryReceive(patience)
 		return status
 	})
 	return data, err
@@ -58,10 +72,36 @@ func (t *Transport) Receive(ctx context.Context) ([]byte, error) {
 	return t.session.receive(ctx)
 }
 
+// ReceiveInto is Receive into the program's buffer, and returns the size of the datagram. It
+// allocates nothing. If the buffer is too small, the error is io.ErrShortBuffer, the size is the
+// one needed, and the datagram stays for the next call.
+func (t *Transport) ReceiveInto(ctx context.Context, buffer []byte) (size int, err error) {
+	defer runtime.KeepAlive(t.session)
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s := t.session.session
+	size, status := s.tryReceiveInto(buffer, 0)
+	err = s.waitOn(ctx, &s.readable, status, func(patience C.int64_t) Status {
+		size, status = s.tryReceiveInto(buffer, patience)
+		return status
+	})
+	if err == errBufferTooSmall {
+		err = io.ErrShortBuffer
+	}
+	return size, err
+}
+
+func (s *session) tryReceiveInto(buffer []byte, patience C.int64_t) (int, Status) {
+	var length C.size_t
+	status := C.bridge_receive(s.datagrams.get(), patience, (*C.uint8_t)(pointer(buffer)), C.size_t(len(buffer)), &length)
+	return int(length), Status(status)
+}
+
 // TryReceive is Receive, but never waits: it returns ErrWouldBlock if nothing is there.
 func (t *Transport) TryReceive() ([]byte, error) {
 	defer runtime.KeepAlive(t.session)
-	data, status := t.session.tryReceive(nil, false)
+	data, status := t.session.tryReceive(0)
 	if status != 0 {
 		return nil, t.session.failure(status)
 	}
@@ -76,7 +116,9 @@ func (t *Transport) ReceiveBatch(ctx context.Context, into *Batch) (int, error) 
 	if into.Max < 0 {
 		return 0, ErrInvalidArgument
 	}
-	err := t.session.waitFor(ctx, &t.session.readable, func() Status { return into.fill(t.session.datagrams.get()) })
+	err := t.session.waitInside(ctx, &t.session.readable, func(patience C.int64_t) Status {
+		return into.fill(t.session.datagrams.get(), patience)
+	})
 	return into.count, err
 }
 
@@ -95,10 +137,16 @@ func (t *Transport) ReceiveWithMetadata(ctx context.Context, withChecksum bool) 
 	defer runtime.KeepAlive(t.session)
 	var c C.wtgram_datagram_metadata
 	start, tries := time.Now(), 0
-	err = t.session.waitFor(ctx, &t.session.readable, func() (status Status) {
-		data, status = t.session.tryReceive(&c, withChecksum)
+	err = t.session.waitInside(ctx, &t.session.readable, func(patience C.int64_t) Status {
+		room := slabs.Get().(*slab)
+		defer slabs.Put(room)
+		status := C.bridge_receive_with_metadata(t.session.datagrams.get(), patience, C.bool(withChecksum),
+			(*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)), &c)
+		if status == C.WTGRAM_OK {
+			data = copied(room.arena[:c.size])
+		}
 		tries++
-		return status
+		return Status(status)
 	})
 	if err != nil {
 		return nil, Metadata{}, err

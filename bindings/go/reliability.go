@@ -1,7 +1,7 @@
 package wtgram
 
-// #cgo noescape wtgram_reliability_try_receive
-// #cgo nocallback wtgram_reliability_try_receive
+// #cgo noescape bridge_receive_message
+// #cgo nocallback bridge_receive_message
 // #cgo noescape bridge_send_message
 // #cgo nocallback bridge_send_message
 // #include "bridge.h"
@@ -30,6 +30,7 @@ type reliability struct {
 	readable waitQueue
 	writable waitQueue
 	outcomes waitQueue
+	settled  waitQueue
 	draining atomic.Bool
 }
 
@@ -110,16 +111,21 @@ func (s *Session) openReliability(open func(layer *C.wtgram_reliability) C.wtgra
 		return nil, s.failure(Status(status))
 	}
 	l.source = s.state.pump.source(l.handle.get().id, l.ready)
-	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READY_READABLE, lingers: whileReadable}
+	l.readable = waitQueue{source: l.source, what: C.WTGRAM_READY_READABLE, patience: whileReadable}
 	l.writable = waitQueue{source: l.source, what: C.WTGRAM_READY_WRITABLE}
 	l.outcomes = waitQueue{source: l.source, what: C.WTGRAM_READY_OUTCOME}
+	l.settled = waitQueue{source: l.source, what: C.WTGRAM_READY_SETTLED}
 	layer := &Reliability{l, s}
 	runtime.AddCleanup(layer, func(l *reliability) { l.free() }, l)
 	return layer, nil
 }
 
+func (l *reliability) queues() []*waitQueue {
+	return []*waitQueue{&l.readable, &l.writable, &l.outcomes, &l.settled}
+}
+
 func (l *reliability) ready(what uint32) {
-	for _, queue := range []*waitQueue{&l.readable, &l.writable, &l.outcomes} {
+	for _, queue := range l.queues() {
 		queue.ready(what)
 	}
 }
@@ -170,8 +176,8 @@ func (l *reliability) trySend(data []byte, one attempt) Status {
 // had arrived.
 func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
 	defer runtime.KeepAlive(r)
-	err = r.owner.waitFor(ctx, &r.readable, func() (status Status) {
-		data, status = r.tryReceive()
+	err = r.owner.waitInside(ctx, &r.readable, func(patience C.int64_t) (status Status) {
+		data, status = r.tryReceive(patience)
 		return status
 	})
 	return data, err
@@ -180,23 +186,23 @@ func (r *Reliability) Receive(ctx context.Context) (data []byte, err error) {
 // TryReceive is Receive, but never waits: it returns ErrWouldBlock if nothing is there.
 func (r *Reliability) TryReceive() ([]byte, error) {
 	defer runtime.KeepAlive(r)
-	data, status := r.tryReceive()
+	data, status := r.tryReceive(0)
 	if status != 0 {
 		return nil, r.owner.failure(status)
 	}
 	return data, nil
 }
 
-func (l *reliability) tryReceive() ([]byte, Status) {
+func (l *reliability) tryReceive(patience C.int64_t) ([]byte, Status) {
 	room := slabs.Get().(*slab)
 	defer slabs.Put(room)
 	var length C.size_t
-	status := C.wtgram_reliability_try_receive(l.handle.get(), (*C.uint8_t)(pointer(room.arena[:])), C.size_t(len(room.arena)),
-		&length)
+	status := C.bridge_receive_message(l.handle.get(), patience, (*C.uint8_t)(pointer(room.arena[:])),
+		C.size_t(len(room.arena)), &length)
 	if status != C.WTGRAM_OK {
 		return nil, Status(status)
 	}
-	return append([]byte{}, room.arena[:length]...), 0
+	return copied(room.arena[:length]), 0
 }
 
 // MaxMessageSize returns the size of the largest message that can be sent now, in bytes.
@@ -324,19 +330,20 @@ func (r *Reliability) Stats() (ReliabilityStats, error) {
 func (r *Reliability) Drain(ctx context.Context) error {
 	defer r.Close()
 	r.draining.Store(true)
-	// The library's own drain would hold a thread, and the poller has no condition for it. So this
-	// loop checks, at growing intervals.
-	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		stats, err := r.Stats()
-		if err != nil || stats.Unresolved == 0 || r.IsClosed() {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
+	var failed error
+	inProgress := func() bool {
+		var stats ReliabilityStats
+		stats, failed = r.Stats()
+		return failed == nil && stats.Unresolved > 0 && !r.IsClosed()
 	}
+	if !inProgress() {
+		return failed
+	}
+	err := r.settled.until(ctx, inProgress)
+	if err == nil || err == ErrClosed { // the layer may have closed meanwhile
+		return failed
+	}
+	return err
 }
 
 // Close closes the layer. Messages in progress get the outcome MessageClosed. Messages that have
@@ -348,7 +355,7 @@ func (r *Reliability) Close() error {
 	// Messages without an outcome are no failure of Close, and after Shutdown the layer is closed
 	// anyway.
 	_ = C.wtgram_reliability_close(r.handle.get(), 0)
-	for _, queue := range []*waitQueue{&r.readable, &r.writable, &r.outcomes} {
+	for _, queue := range r.queues() {
 		queue.end()
 	}
 	return nil

@@ -1,5 +1,7 @@
 package wtgram
 
+// #cgo noescape wtgram_transport_try_send
+// #cgo nocallback wtgram_transport_try_send
 // #cgo noescape bridge_send
 // #cgo nocallback bridge_send
 // #cgo noescape bridge_send_batch
@@ -80,12 +82,22 @@ func (s *session) send(ctx context.Context, data []byte, options SendOptions) er
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if options == (SendOptions{}) {
+		if status := s.trySendPlain(data); status != ErrWouldBlock {
+			return s.result(status)
+		}
+	}
 	expires := options.expires()
 	status := s.trySend(data, attempt{SendOptions: options})
 	if status == ErrWouldBlock { // only under FullWait
 		return s.waitForRoom(ctx, &s.writable, options, expires, func(one attempt) Status { return s.trySend(data, one) })
 	}
 	return s.result(status)
+}
+
+// trySendPlain is trySend with default options, which saves a tenth of the time of a send.
+func (s *session) trySendPlain(data []byte) Status {
+	return Status(C.wtgram_transport_try_send(s.datagrams.get(), (*C.uint8_t)(pointer(data)), C.size_t(len(data)), nil))
 }
 
 func (s *session) trySend(data []byte, one attempt) Status {

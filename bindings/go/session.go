@@ -60,7 +60,7 @@ func newSession(p *pump, handle C.wtgram_session) (*Session, error) {
 	s.draining = make(chan struct{})
 	s.state = p.source(handle.id, s.changed)
 	s.path = p.source(s.datagrams.get().id, s.ready)
-	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READY_READABLE, lingers: whileReadable}
+	s.readable = waitQueue{source: s.path, what: C.WTGRAM_READY_READABLE, patience: whileReadable}
 	s.writable = waitQueue{source: s.path, what: C.WTGRAM_READY_WRITABLE, lingers: whileFull}
 	s.outcomes = waitQueue{source: s.path, what: C.WTGRAM_READY_OUTCOME}
 	s.lowWater = waitQueue{source: s.path, what: C.WTGRAM_READY_LOW_WATER}

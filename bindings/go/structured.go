@@ -6,7 +6,8 @@ package wtgram
 // #cgo nocallback bridge_send_objects
 // #cgo noescape bridge_receive_objects
 // #cgo nocallback bridge_receive_objects
-// #cgo noescape wtgram_structured_try_receive
+// #cgo noescape bridge_receive_object
+// #cgo nocallback bridge_receive_object
 // #include "bridge.h"
 import "C"
 
@@ -84,7 +85,7 @@ func openStructured(over C.int, id C.uint64_t, session *Session, below any, regi
 		return nil, session.failure(status)
 	}
 	s.source = session.state.pump.source(s.handle.get().id, s.ready)
-	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READY_READABLE, lingers: whileReadable}
+	s.readable = waitQueue{source: s.source, what: C.WTGRAM_READY_READABLE, patience: whileReadable}
 	s.writable = waitQueue{source: s.source, what: C.WTGRAM_READY_WRITABLE}
 	result := &Structured{s, below}
 	runtime.AddCleanup(result, func(s *structured) { s.free() }, s)
@@ -170,8 +171,8 @@ func (s *Structured) Receive(ctx context.Context) (any, error) {
 	defer runtime.KeepAlive(s)
 	var id C.uint32_t
 	var data []byte
-	err := s.owner.waitFor(ctx, &s.readable, func() (status Status) {
-		id, data, status = s.tryReceive()
+	err := s.owner.waitInside(ctx, &s.readable, func(patience C.int64_t) (status Status) {
+		id, data, status = s.tryReceive(patience)
 		return status
 	})
 	if err != nil {
@@ -183,20 +184,20 @@ func (s *Structured) Receive(ctx context.Context) (any, error) {
 // TryReceive is Receive, but never waits: it returns ErrWouldBlock if nothing is there.
 func (s *Structured) TryReceive() (any, error) {
 	defer runtime.KeepAlive(s)
-	id, data, status := s.tryReceive()
+	id, data, status := s.tryReceive(0)
 	if status != 0 {
 		return nil, s.owner.failure(status)
 	}
 	return s.value(id, data)
 }
 
-func (s *structured) tryReceive() (id C.uint32_t, data []byte, status Status) {
+func (s *structured) tryReceive(patience C.int64_t) (id C.uint32_t, data []byte, status Status) {
 	room := slabs.Get().(*slab)
 	defer slabs.Put(room)
 	buffer := room.arena[:]
 	for {
 		var length C.size_t
-		status = Status(C.wtgram_structured_try_receive(s.handle.get(), (*C.uint8_t)(pointer(buffer)),
+		status = Status(C.bridge_receive_object(s.handle.get(), patience, (*C.uint8_t)(pointer(buffer)),
 			C.size_t(len(buffer)), &id, &length))
 		if status == errBufferTooSmall { // as JSON, some values are longer than on the wire
 			buffer = make([]byte, length)
@@ -205,7 +206,7 @@ func (s *structured) tryReceive() (id C.uint32_t, data []byte, status Status) {
 		if status != 0 {
 			return 0, nil, status
 		}
-		return id, append([]byte{}, buffer[:length]...), 0
+		return id, copied(buffer[:length]), 0
 	}
 }
 
@@ -224,21 +225,21 @@ func (s *Structured) ReceiveBatch(ctx context.Context, into []Received) (count i
 	if len(into) == 0 {
 		return 0, ErrInvalidArgument
 	}
-	err = s.owner.waitFor(ctx, &s.readable, func() (status Status) {
-		count, status = s.tryReceiveBatch(into)
+	err = s.owner.waitInside(ctx, &s.readable, func(patience C.int64_t) (status Status) {
+		count, status = s.tryReceiveBatch(into, patience)
 		return status
 	})
 	return count, err
 }
 
-func (s *structured) tryReceiveBatch(into []Received) (int, Status) {
+func (s *structured) tryReceiveBatch(into []Received, patience C.int64_t) (int, Status) {
 	room := slabs.Get().(*slab)
 	defer slabs.Put(room)
 	arena := room.arena[:]
 	received := make([]C.wtgram_received_object, min(len(into), C.BRIDGE_BATCH))
 	take := func() C.int64_t {
-		return C.bridge_receive_objects(s.handle.get(), (*C.uint8_t)(pointer(arena)), C.size_t(len(arena)), &received[0],
-			C.size_t(len(received)))
+		return C.bridge_receive_objects(s.handle.get(), patience, (*C.uint8_t)(pointer(arena)), C.size_t(len(arena)),
+			&received[0], C.size_t(len(received)))
 	}
 	count := take()
 	for count == C.WTGRAM_ERROR_BUFFER_TOO_SMALL { // as JSON, some values are longer than on the wire

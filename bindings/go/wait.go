@@ -6,13 +6,35 @@ import "C"
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // waitFor calls try until its result is not ErrWouldBlock, and returns the error of that result.
 func (s *session) waitFor(ctx context.Context, queue *waitQueue, try func() Status) error {
-	var status Status
-	err := queue.until(ctx, func() bool {
-		status = try()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.waitOn(ctx, queue, try(), func(C.int64_t) Status { return try() })
+}
+
+// waitInside is waitFor for a try that may wait in the library, for so many microseconds.
+func (s *session) waitInside(ctx context.Context, queue *waitQueue, try func(patience C.int64_t) Status) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.waitOn(ctx, queue, try(0), try)
+}
+
+// waitOn is waitInside after a first try, whose result was `status`.
+func (s *session) waitOn(ctx context.Context, queue *waitQueue, status Status,
+	try func(patience C.int64_t) Status) error {
+	if status != ErrWouldBlock {
+		queue.next()
+		return s.result(status)
+	}
+	err := queue.untilInside(ctx, true, func(patience C.int64_t) bool {
+		status = try(patience)
 		return status == ErrWouldBlock
 	})
 	if err != nil && err != ErrClosed {
@@ -35,38 +57,39 @@ func (s *session) result(status Status) error {
 // waitQueue holds the goroutines that wait for one kind of readiness of one object, in order of
 // arrival.
 type waitQueue struct {
-	source  *source
-	what    uint32
-	lingers []linger
+	source   *source
+	what     uint32
+	patience time.Duration // how long a try may wait in the library
+	lingers  []linger      // what to wait for before another try, for tries that cannot wait
 
 	mu      sync.Mutex
 	waiters []chan struct{}
-	ended   bool // no goroutine waits: every try has its final result
+	waiting atomic.Int32 // their number; read without the lock
+	yielded atomic.Int64 // when a goroutine that was inside last let others run
+	ended   bool         // no goroutine waits: every try has its final result
 }
 
 // until calls try until it does not block, and waits between the calls.
 func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error {
+	return q.untilInside(ctx, false, func(C.int64_t) bool { return try() })
+}
+
+// untilInside is until for a try that may wait in the library, for so many microseconds. `blocked`
+// says that a first try was blocked just now.
+func (q *waitQueue) untilInside(ctx context.Context, blocked bool, try func(patience C.int64_t) (blocked bool)) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !try() {
+		if !blocked && !try(0) || !q.inside(ctx, try) {
 			q.next()
 			return nil
 		}
-		for _, l := range q.lingers {
-			if !q.linger(l) {
-				break
-			}
-			if !try() {
-				q.next()
-				return nil
-			}
-		}
+		blocked = false
 		wake, ended := q.join()
 		if ended {
 			// Try once more: something may have arrived between the previous try and the end.
-			if !try() {
+			if !try(0) {
 				return nil
 			}
 			return ErrClosed
@@ -80,15 +103,6 @@ func (q *waitQueue) until(ctx context.Context, try func() (blocked bool)) error 
 	}
 }
 
-// linger lingers, and reports whether to try again. A goroutine does not linger if it would
-// overtake others.
-func (q *waitQueue) linger(l linger) bool {
-	q.mu.Lock()
-	alone := len(q.waiters) == 0 && !q.ended
-	q.mu.Unlock()
-	return alone && q.source.pump.linger(q.source.object, l)
-}
-
 func (q *waitQueue) join() (wake chan struct{}, ended bool) {
 	q.mu.Lock()
 	if q.ended {
@@ -96,7 +110,7 @@ func (q *waitQueue) join() (wake chan struct{}, ended bool) {
 		return nil, true
 	}
 	wake = make(chan struct{}, 1)
-	q.waiters = append(q.waiters, wake)
+	q.setWaiters(append(q.waiters, wake))
 	q.mu.Unlock()
 	// After joining: if the object became ready since the try, that is reported at once.
 	q.next()
@@ -108,7 +122,7 @@ func (q *waitQueue) leave(wake chan struct{}) {
 	q.mu.Lock()
 	for i, waiter := range q.waiters {
 		if waiter == wake {
-			q.waiters = append(q.waiters[:i], q.waiters[i+1:]...)
+			q.setWaiters(append(q.waiters[:i], q.waiters[i+1:]...))
 			q.mu.Unlock()
 			return
 		}
@@ -119,12 +133,15 @@ func (q *waitQueue) leave(wake chan struct{}) {
 
 // next arms the source if goroutines wait, so that one of them is woken if anything is left.
 func (q *waitQueue) next() {
-	q.mu.Lock()
-	waiting := len(q.waiters) > 0
-	q.mu.Unlock()
-	if waiting {
+	if q.waiting.Load() > 0 {
 		q.source.arm(q.what)
 	}
+}
+
+// setWaiters is called with the lock.
+func (q *waitQueue) setWaiters(waiters []chan struct{}) {
+	q.waiters = waiters
+	q.waiting.Store(int32(len(waiters)))
 }
 
 // ready takes a report of the poller: it ends the waiting if the object has closed, and wakes one
@@ -143,7 +160,7 @@ func (q *waitQueue) wakeOne() {
 	defer q.mu.Unlock()
 	if len(q.waiters) > 0 {
 		q.waiters[0] <- struct{}{}
-		q.waiters = q.waiters[1:]
+		q.setWaiters(q.waiters[1:])
 	}
 }
 
@@ -154,7 +171,7 @@ func (q *waitQueue) wakeAll() {
 	for _, waiter := range q.waiters {
 		waiter <- struct{}{}
 	}
-	q.waiters = nil
+	q.setWaiters(nil)
 }
 
 func (q *waitQueue) end() {
@@ -164,5 +181,5 @@ func (q *waitQueue) end() {
 	for _, waiter := range q.waiters {
 		waiter <- struct{}{}
 	}
-	q.waiters = nil
+	q.setWaiters(nil)
 }

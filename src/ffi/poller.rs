@@ -51,6 +51,9 @@ pub enum wtgram_readiness {
     /// The peer has asked to end the session soon (see `wtgram_session_drain`). Reported for the
     /// session, until it is closed.
     WTGRAM_READY_DRAINING = 1024,
+    /// Every message that a reliability layer has accepted has its outcome. Also reported before
+    /// the first message.
+    WTGRAM_READY_SETTLED = 2048,
     /// Not reported; combine it with the others: after one report the object is not reported again
     /// until `wtgram_poller_modify`.
     WTGRAM_READY_ONE_SHOT = 1 << 30,

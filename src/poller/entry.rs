@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Event, Interest};
 use crate::error::{Error, Result};
 use crate::runtime::readiness::{Pollable, Ready};
-use crate::runtime::sync::{AtomicBool, Mutex};
+use crate::runtime::sync::{AtomicBool, Mutex, Ordering};
 
 /// An object in the poller.
 pub(super) struct Entry {
@@ -15,6 +15,10 @@ pub(super) struct Entry {
     /// add it to the list. Changed only under the poller's lock; read without it, so that repeated
     /// changes are cheap.
     pub(super) listed: AtomicBool,
+    /// Whether a look may report it: not after the one report of a one-shot interest. Changed only
+    /// under the lock of `watch`; read without it, so that changes of an object that nobody waits
+    /// for are cheap.
+    armed: AtomicBool,
     /// Held during a look, so that a look and a change of interest exclude each other.
     watch: Mutex<Watch>,
 }
@@ -22,7 +26,6 @@ pub(super) struct Entry {
 struct Watch {
     interest: Interest,
     cookie: u64,
-    armed: bool,
     /// The number of size changes at the last report. It begins with 0, so that a change before the
     /// object was added is reported, too. A program that asks for the size and then adds the object
     /// misses nothing.
@@ -45,22 +48,35 @@ impl Entry {
         cookie: u64,
     ) -> Result<Self> {
         check(&*pollable, interest)?;
-        let watch = Watch { interest, cookie, armed: true, size_changes: 0 };
-        Ok(Self { object, pollable, listed: AtomicBool::new(true), watch: Mutex::new(watch) })
+        let watch = Watch { interest, cookie, size_changes: 0 };
+        Ok(Self {
+            object,
+            pollable,
+            listed: AtomicBool::new(true),
+            armed: AtomicBool::new(true),
+            watch: Mutex::new(watch),
+        })
     }
 
-    /// Changes its interest and arms it again.
+    /// Whether a look may report it. If this says no to a thread that has made a change and a fence
+    /// after it, the look that follows the next [`Self::watch_for`] sees the change.
+    pub(super) fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::SeqCst)
+    }
+
+    /// Changes its interest and arms it again. The caller makes a fence, then lists it.
     pub(super) fn watch_for(&self, interest: Interest, cookie: u64) -> Result<()> {
         check(&*self.pollable, interest)?;
         let mut watch = self.watch.lock();
-        *watch = Watch { interest, cookie, armed: true, ..*watch };
+        *watch = Watch { interest, cookie, ..*watch };
+        self.armed.store(true, Ordering::SeqCst);
         Ok(())
     }
 
     /// Looks at the object, and reports it if one of its conditions is of interest.
     pub(super) fn look(&self) -> Option<Found> {
         let mut watch = self.watch.lock();
-        if !watch.armed || self.pollable.watchers().is_retired() {
+        if !self.is_armed() || self.pollable.watchers().is_retired() {
             return None;
         }
         let size_changes = self.pollable.size_changes();
@@ -72,8 +88,9 @@ impl Entry {
         if !(ready & changed).is_empty() {
             watch.size_changes = size_changes;
         }
-        watch.armed = !watch.interest.one_shot;
-        Some(Found { event: Event { object: self.object, cookie: watch.cookie, ready }, again: watch.armed })
+        let again = !watch.interest.one_shot;
+        self.armed.store(again, Ordering::SeqCst);
+        Some(Found { event: Event { object: self.object, cookie: watch.cookie, ready }, again })
     }
 }
 

@@ -136,6 +136,8 @@ impl Poller {
     pub fn modify(&self, object: u64, interest: Interest, cookie: u64) -> Result<()> {
         let entry = self.state.lock().member(object)?;
         entry.watch_for(interest, cookie)?;
+        // A change that finds the entry not yet armed is seen by the look.
+        fence(Ordering::SeqCst);
         self.list(&entry);
         Ok(())
     }
@@ -378,7 +380,7 @@ impl Watcher for Hook {
         if let (Some(poller), Some(entry)) = (self.poller.upgrade(), self.entry.upgrade()) {
             if entry.pollable.watchers().is_retired() {
                 poller.forget(&entry);
-            } else {
+            } else if entry.is_armed() {
                 poller.list(&entry);
             }
         }

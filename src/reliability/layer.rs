@@ -450,11 +450,12 @@ impl Pollable for Layer {
         Ready::READABLE.when(state.front.is_some() || stats.inbound > 0)
             | Ready::WRITABLE.when(!state.closing && state.machine.can_submit(most))
             | Ready::OUTCOME.when(!state.reports.is_empty())
+            | Ready::SETTLED.when(state.machine.is_idle())
             | Ready::CLOSED.when(state.closing)
     }
 
     fn possible(&self) -> Ready {
-        Ready::READABLE | Ready::WRITABLE | Ready::OUTCOME | Ready::CLOSED
+        Ready::READABLE | Ready::WRITABLE | Ready::OUTCOME | Ready::SETTLED | Ready::CLOSED
     }
 
     fn watchers(&self) -> &Watchers {

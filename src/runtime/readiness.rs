@@ -36,6 +36,8 @@ impl Ready {
     pub const PEER_SILENT: Self = Self(1 << 9);
     /// The peer has asked to end the session soon.
     pub const DRAINING: Self = Self(1 << 10);
+    /// Every message of a reliability layer has its outcome.
+    pub const SETTLED: Self = Self(1 << 11);
 
     /// Whether no condition holds.
     pub fn is_empty(self) -> bool {

@@ -274,6 +274,28 @@ static wtgram_status wait_for_an_outcome(void *layer)
     return wtgram_reliability_next_outcome(*(wtgram_reliability *)layer, WTGRAM_FOREVER, &outcome);
 }
 
+static void a_poller_says_when_each_message_has_its_outcome(const struct pair *pair)
+{
+    struct layers layers;
+    wtgram_poller poller;
+    wtgram_event event;
+    size_t count = 0;
+    TEST("a poller says when each message has its outcome");
+    CHECK_OK(wtgram_reliability_open_over_session(pair->client, NULL, &layers.near_end));
+    CHECK_OK(wtgram_poller_new(&poller));
+    CHECK_OK(wtgram_poller_add(poller, layers.near_end.id, WTGRAM_READY_SETTLED, 7));
+    CHECK_OK(wtgram_poller_wait(poller, 0, &event, 1, &count));
+    CHECK_OK(send_within(layers.near_end, "x", 1, 0, 0));
+    CHECK_STATUS(wtgram_poller_wait(poller, 0, &event, 1, &count), WTGRAM_ERROR_WOULD_BLOCK);
+    CHECK_OK(wtgram_reliability_open_over_session(pair->accepted, NULL, &layers.far_end));
+    CHECK_OK(wtgram_poller_wait(poller, PATIENCE_US, &event, 1, &count));
+    CHECK(count == 1 && event.cookie == 7 && event.ready == WTGRAM_READY_SETTLED);
+    receive_is(layers.far_end, "x", 1);
+    CHECK_STATUS(wtgram_poller_add(poller, pair->client.id, WTGRAM_READY_SETTLED, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
+    wtgram_poller_free(poller);
+    free_both(&layers);
+}
+
 static void closing(const struct pair *pair)
 {
     struct layers layers;
@@ -429,12 +451,15 @@ static void the_session_s_end(struct pair *pair)
 
 int main(void)
 {
-    struct pair pair, quiet;
+    struct pair pair, late, quiet;
     options_have_the_documented_defaults();
     pair_open(&pair, NULL);
     messages_arrive_once_and_each_has_one_outcome(&pair);
     closing(&pair);
     bad_input(&pair);
+    pair_open(&late, NULL);
+    a_poller_says_when_each_message_has_its_outcome(&late);
+    pair_free(&late);
     /* Here the other end never opens a layer. */
     pair_open(&quiet, NULL);
     sizes_and_windows(&quiet);

@@ -54,6 +54,24 @@ TEST(Reliability, EveryFormOfSendArrivesAndIsAcknowledged)
     EXPECT_EQ(to.stats().delivered, 6u);
 }
 
+TEST(Reliability, APollerSaysWhenEachMessageHasItsOutcome)
+{
+    pair p(network::loses);
+    const auto from = wtgram::reliability::open(p.client);
+    const auto poller = wtgram::poller::make();
+    wtgram::event events[2];
+    poller.add(from, wtgram::readiness::settled, 7);
+    ASSERT_EQ(poller.wait(events, patience).size(), 1u);
+    EXPECT_TRUE(events[0].settled() && !events[0].closed());
+    from.send("text", wtgram::send_options().timeout(patience));
+    EXPECT_TRUE(poller.wait(events, 10ms).empty());
+    const auto to = wtgram::reliability::open(p.accepted);
+    const auto ready = poller.wait(events, patience);
+    ASSERT_EQ(ready.size(), 1u);
+    EXPECT_TRUE(ready[0].settled());
+    EXPECT_EQ(from.stats().unresolved, 0u);
+}
+
 TEST(Reliability, NothingThereWouldBlockOrTimesOutAndASmallBufferLosesNothing)
 {
     pair p(network::loses);

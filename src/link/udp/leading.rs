@@ -42,12 +42,19 @@ pub(super) struct Leading {
     spin: Duration,
     /// How often polling without sleep has paid off lately, from 0 to [`MOST_PAID`].
     paid: AtomicU32,
+    /// How many waits in a row were short although no leader polled, while none does.
+    short: AtomicU32,
     is_over: AtomicBool,
 }
 
-/// The highest value of [`Leading::paid`]. A wait that polling shortens adds 1, any other wait
-/// takes 1 off.
+/// The highest value of [`Leading::paid`]. Polling that finds something adds 1. Polling in vain
+/// takes 2 off.
 const MOST_PAID: u32 = 8;
+
+/// So many short waits without polling make a leader poll once more. They do not say that polling
+/// would pay: where the other end has no other CPU than the leader's, it cannot answer as long as
+/// the leader polls, and then answers at once.
+const SHORT_BEFORE_TRIAL: u32 = 64;
 
 impl Leading {
     /// Threads may lead if `is_allowed`, and poll for up to `spin` before they sleep.
@@ -57,6 +64,7 @@ impl Leading {
             is_allowed,
             spin,
             paid: AtomicU32::new(MOST_PAID),
+            short: AtomicU32::new(0),
             is_over: AtomicBool::new(false),
         }
     }
@@ -66,11 +74,20 @@ impl Leading {
         self.is_over.store(true, Ordering::SeqCst);
     }
 
-    /// Notes whether a wait of this length would have been shorter without sleep.
-    fn learn(&self, waited: Duration) {
-        let paid = self.paid.load(Ordering::Relaxed);
-        let now = if waited <= self.spin { (paid + 1).min(MOST_PAID) } else { paid.saturating_sub(1) };
-        self.paid.store(now, Ordering::Relaxed);
+    /// Notes whether the leader polled in this wait, and whether polling found something.
+    fn learn(&self, polled: bool, found: bool, waited: Duration) {
+        let (paid, is_short) = (self.paid.load(Ordering::Relaxed), waited <= self.spin);
+        let paid = match (polled, found) {
+            (true, true) => (paid + 1).min(MOST_PAID),
+            (true, false) if is_short => paid, // a timer ended it
+            (true, false) => paid.saturating_sub(2),
+            (false, _) => {
+                let short = if is_short { self.short.load(Ordering::Relaxed) + 1 } else { 0 };
+                self.short.store(short % SHORT_BEFORE_TRIAL, Ordering::Relaxed);
+                u32::from(short == SHORT_BEFORE_TRIAL)
+            }
+        };
+        self.paid.store(paid, Ordering::Relaxed);
     }
 
     /// How long to poll before sleeping.
@@ -133,8 +150,9 @@ impl Lead for UdpLane {
                     (Deadline::At(deadline), due) => Some(due.map_or(deadline, |due| due.min(deadline))),
                     (Deadline::Never, due) => due,
                 };
-                self.spin(started, limit, &mut events);
-                if events.is_empty() {
+                let polled = self.spin(started, limit, &mut events);
+                let found = !events.is_empty();
+                if !found {
                     is_asleep.store(true, Ordering::SeqCst);
                     if is_done() {
                         is_asleep.store(false, Ordering::SeqCst);
@@ -146,7 +164,7 @@ impl Lead for UdpLane {
                     is_asleep.store(false, Ordering::SeqCst);
                     hand_over::place();
                 }
-                self.leading.learn(started.elapsed());
+                self.leading.learn(polled, found, started.elapsed());
             }
             let is_due = due.is_some_and(|due| due <= Instant::now());
             if (is_due || !events.is_empty())
@@ -170,15 +188,17 @@ impl Lead for UdpLane {
 }
 
 impl UdpLane {
-    /// Polls for events until `limit`, as long as that is worth it.
-    fn spin(&self, started: Instant, limit: Option<Instant>, events: &mut Vec<Event>) {
+    /// Polls for events until `limit`, as long as that is worth it. Returns whether it polled.
+    fn spin(&self, started: Instant, limit: Option<Instant>, events: &mut Vec<Event>) -> bool {
         let end = started + self.leading.spin();
         let end = limit.map_or(end, |limit| limit.min(end));
+        let polls = started < end;
         while events.is_empty() && Instant::now() < end {
             // Never `sched_yield`: beside busy threads it takes as long as they run.
             std::hint::spin_loop();
             self.sleep.look(events);
         }
+        polls
     }
 
     /// Wakes the lane's thread if there is something to do long before it would wake by itself.
@@ -215,5 +235,54 @@ impl Driver for UdpLane {
         drop((core, sockets));
         self.wake_for_timer();
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPIN: Duration = Duration::from_micros(30);
+    const SHORT: Duration = Duration::from_micros(20);
+    const LONG: Duration = Duration::from_micros(55);
+
+    /// A wait of a leader: what polling brings, and how long it takes without.
+    fn wait(leading: &Leading, found: bool) {
+        let polls = leading.spin() > Duration::ZERO;
+        leading.learn(polls, polls && found, if polls && !found { LONG } else { SHORT });
+    }
+
+    fn polls(leading: &Leading, waits: u32, found: bool) -> u32 {
+        let count = |_| {
+            let polls = leading.spin() > Duration::ZERO;
+            wait(leading, found);
+            u32::from(polls)
+        };
+        (0..waits).map(count).sum()
+    }
+
+    #[test]
+    fn polling_in_vain_stops_also_where_waits_without_it_are_short_and_is_tried_again() {
+        let leading = Leading::new(true, SPIN);
+        assert_eq!(polls(&leading, MOST_PAID / 2, false), MOST_PAID / 2);
+        assert_eq!(polls(&leading, 10 * (SHORT_BEFORE_TRIAL + 1), false), 10);
+        // Now it pays: the next trial is the last.
+        polls(&leading, SHORT_BEFORE_TRIAL, true);
+        assert_eq!(polls(&leading, 1000, true), 1000);
+        // One failure among many successes changes nothing.
+        assert_eq!(polls(&leading, 1, false) + polls(&leading, 1000, true), 1001);
+    }
+
+    #[test]
+    fn long_waits_try_nothing_and_timers_teach_nothing() {
+        let leading = Leading::new(true, SPIN);
+        leading.learn(true, false, SHORT);
+        assert_eq!(leading.paid.load(Ordering::Relaxed), MOST_PAID);
+        polls(&leading, MOST_PAID / 2, false);
+        for _ in 0..SHORT_BEFORE_TRIAL {
+            leading.learn(false, false, SHORT);
+            leading.learn(false, false, LONG);
+        }
+        assert_eq!(leading.spin(), Duration::ZERO);
     }
 }

@@ -106,6 +106,36 @@ fn each_poller_hears_of_a_changed_size_whoever_else_looks() {
     assert_eq!(ready_now(&pollers[1]), [(1, Ready::SIZE_CHANGED)]);
 }
 
+/// Whether the poller's descriptor says that a thread should look.
+fn rings(poller: &Poller) -> bool {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", poller.descriptor())).unwrap();
+    let count = info.lines().find_map(|line| line.strip_prefix("eventfd-count:")).unwrap();
+    count.trim() != "0"
+}
+
+#[test]
+fn changes_after_the_one_report_wake_nobody_until_the_interest_is_set_again() {
+    let object = Arc::new(Switch::default());
+    let poller = Poller::new().unwrap();
+    let once = Interest { ready: Ready::READABLE, one_shot: true };
+    poller.add(1, Arc::clone(&object) as _, once, 0).unwrap();
+    object.set(Ready::READABLE);
+    assert_eq!(ready_now(&poller), [(1, Ready::READABLE)]);
+    assert_eq!(ready_now(&poller), []);
+    object.set(Ready::NONE);
+    object.set(Ready::READABLE);
+    assert!(!rings(&poller), "an event loop would wake for nothing");
+    poller.modify(1, once, 0).unwrap();
+    assert!(rings(&poller));
+    assert_eq!(ready_now(&poller), [(1, Ready::READABLE)]);
+    poller.modify(1, once, 0).unwrap();
+    object.set(Ready::NONE);
+    assert_eq!(ready_now(&poller), []);
+    object.set(Ready::READABLE);
+    assert!(rings(&poller), "armed again, and not yet reported");
+    assert_eq!(ready_now(&poller), [(1, Ready::READABLE)]);
+}
+
 #[test]
 fn of_two_waiting_threads_both_wake_while_something_is_ready() {
     let object = Arc::new(Switch::default());

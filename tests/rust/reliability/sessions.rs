@@ -10,6 +10,7 @@ use wtgram::datagram::message::Priority;
 use wtgram::datagram::options::{SendOptions, TransportOptions};
 use wtgram::datagram::transport::Transport;
 use wtgram::error::Error;
+use wtgram::poller::{Event, Interest, Poller};
 use wtgram::reliability::MessageOutcome;
 use wtgram::reliability::layer::{Layer, LayerOptions};
 use wtgram::reliability::negotiation::Mode;
@@ -323,6 +324,25 @@ fn a_layer_opened_at_once_after_another_goes_on_with_its_sequences() {
         assert_eq!(received, sequence);
         let _ = near.close(Deadline::Now);
     }
+}
+
+#[test]
+fn a_layer_is_settled_while_each_of_its_messages_has_its_outcome() {
+    let pair = Pair::open(&TransportOptions::default());
+    let options = LayerOptions::default();
+    let near = Layer::open(Arc::clone(&pair.client.datagrams), &options).unwrap();
+    let poller = Poller::new().unwrap();
+    let mut events = [Event { object: 0, cookie: 0, ready: Ready::NONE }; 1];
+    let interest = Interest { ready: Ready::SETTLED, one_shot: false };
+    poller.add(1, Arc::clone(&near) as _, interest, 0).unwrap();
+    assert_eq!(poller.wait(&mut events, Deadline::Now), Ok(1), "there is no message yet");
+    near.send(b"x", &SendOptions::default(), soon()).unwrap();
+    assert_eq!(poller.wait(&mut events, Deadline::Now), Err(Error::WouldBlock), "nobody acknowledges it yet");
+    let far = Layer::open(Arc::clone(&pair.accepted.datagrams), &options).unwrap();
+    assert_eq!(poller.wait(&mut events, soon()), Ok(1));
+    assert_eq!(events[0].ready, Ready::SETTLED);
+    assert_eq!(near.stats().sender.acknowledged, 1);
+    drop(far);
 }
 
 /// A poller looks at objects with its own lock held. A layer that notifies it with the layer's lock

@@ -23,6 +23,7 @@ enum class readiness : std::uint32_t {
     alert = WTGRAM_READY_ALERT, ///< A monitor has an alert to fetch.
     peer_silent = WTGRAM_READY_PEER_SILENT, ///< The peer is silent (see heartbeat_options::silent_after).
     draining = WTGRAM_READY_DRAINING, ///< The peer asked to end the session soon (see session::drain).
+    settled = WTGRAM_READY_SETTLED, ///< Every message that a reliability layer has accepted has its outcome.
     /// Combine it with others: after one report the object is not reported again until modify.
     one_shot = WTGRAM_READY_ONE_SHOT,
 };
@@ -45,6 +46,7 @@ struct event : wtgram_event {
     bool has_outcome() const noexcept { return (ready & WTGRAM_READY_OUTCOME) != 0; }
     bool has_alert() const noexcept { return (ready & WTGRAM_READY_ALERT) != 0; }
     bool draining() const noexcept { return (ready & WTGRAM_READY_DRAINING) != 0; }
+    bool settled() const noexcept { return (ready & WTGRAM_READY_SETTLED) != 0; }
     bool peer_silent() const noexcept { return (ready & WTGRAM_READY_PEER_SILENT) != 0; }
 };
 static_assert(sizeof(event) == sizeof(wtgram_event) && std::is_standard_layout_v<event>);

@@ -1,4 +1,4 @@
-package main
+package ends
 
 import (
 	"bytes"
@@ -6,12 +6,17 @@ import (
 	"errors"
 	"slices"
 	"time"
-
-	"example.com/wtgram"
 )
 
-func echoServer() {
-	server, session := acceptOne()
+// Session is what the loops need of a session.
+type Session interface {
+	SendDatagram(data []byte) error
+	// ReceiveDatagram returns the context's error when that ends the wait.
+	ReceiveDatagram(ctx context.Context) ([]byte, error)
+}
+
+// Echo sends back what arrives, until `closed` says that an error is the end of the session.
+func Echo(session Session, closed func(error) bool) {
 	echoed := 0
 	for {
 		data, err := session.ReceiveDatagram(context.Background())
@@ -23,12 +28,11 @@ func echoServer() {
 		}
 		echoed++
 	}
-	report(map[string]any{"echoed": echoed})
-	check(server.Close())
+	Report(map[string]any{"echoed": echoed})
 }
 
 // answered waits up to a second for the answer. It ignores late answers to earlier pings.
-func answered(session *wtgram.Session, payload []byte) bool {
+func answered(session Session, payload []byte) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	for {
@@ -36,7 +40,7 @@ func answered(session *wtgram.Session, payload []byte) bool {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return false
 		}
-		check(err)
+		Check(err)
 		if bytes.Equal(data, payload) {
 			return true
 		}
@@ -50,18 +54,18 @@ func percentile(sorted []time.Duration, percent int) float64 {
 	return float64(sorted[(len(sorted)-1)*percent/100].Nanoseconds()) / 1000
 }
 
-func echoClient(target target) {
-	session := connectTo(target)
-	data := payload(target.sizeBytes)
+// Ping measures round trips to a session that echoes.
+func Ping(session Session, target Target) {
+	data := Payload(target.SizeBytes)
 	var trips []time.Duration
 	lost := 0
 	// An additional tenth of the time is for warming up.
-	warm := time.Now().Add(target.duration / 10)
-	until := warm.Add(target.duration)
+	warm := time.Now().Add(target.Duration / 10)
+	until := warm.Add(target.Duration)
 	for ping := uint64(1); time.Now().Before(until); ping++ {
-		putSequence(data, ping)
+		PutSequence(data, ping)
 		asked := time.Now()
-		check(session.SendDatagram(data))
+		Check(session.SendDatagram(data))
 		if !answered(session, data) {
 			lost++
 		} else if !asked.Before(warm) {
@@ -69,7 +73,6 @@ func echoClient(target target) {
 		}
 	}
 	slices.Sort(trips)
-	report(map[string]any{"round_trips": len(trips), "lost": lost, "p50_us": percentile(trips, 50),
+	Report(map[string]any{"round_trips": len(trips), "lost": lost, "p50_us": percentile(trips, 50),
 		"p90_us": percentile(trips, 90), "p99_us": percentile(trips, 99)})
-	closeAndShutDown(session)
 }
