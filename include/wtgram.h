@@ -914,8 +914,8 @@ wtgram_status wtgram_server_get_certificate_hash(wtgram_server server,
  * Accept in time: a session counts as established for its client before you accept it. Its
  * datagrams wait in its transport, within the limits of `wtgram_transport_options`, and the oldest
  * are dropped when these are full. When `accept_backlog` sessions wait, further clients are
- * refused. Sessions that end before you accept them are not returned. Several threads may wait; each
- * session goes to one of them.
+ * refused. Sessions that end before you accept them are not returned. Several threads may wait;
+ * each session goes to one of them.
  *
  * @param server The server.
  * @param timeout_us Longest wait in microseconds, `WTGRAM_FOREVER`, or 0 to not wait.
