@@ -9,7 +9,7 @@ use crate::link::tls::certificate_refused_by_server;
 use crate::text::{beginning, readable};
 
 /// The close information of a connection that ended before its session said why.
-pub(crate) fn epitaph(reason: &ConnectionError) -> CloseInfo {
+pub(crate) fn close_info(reason: &ConnectionError) -> CloseInfo {
     match reason {
         // The peer left in order.
         ConnectionError::ApplicationClosed(close) if close.error_code.into_inner() == H3_NO_ERROR => {
@@ -18,11 +18,11 @@ pub(crate) fn epitaph(reason: &ConnectionError) -> CloseInfo {
         ConnectionError::ApplicationClosed(close) => {
             let code = close.error_code.into_inner();
             let otherwise = || format!("the peer closed the connection with code {code:#x}");
-            broken(code, &words(&close.reason, otherwise))
+            broken(code, &reason_or(&close.reason, otherwise))
         }
         ConnectionError::ConnectionClosed(close) => {
             let otherwise = || close.error_code.to_string();
-            broken(close.error_code.into(), &words(&close.reason, otherwise))
+            broken(close.error_code.into(), &reason_or(&close.reason, otherwise))
         }
         error => broken(0, &error.to_string()),
     }
@@ -63,7 +63,7 @@ pub(crate) fn refused(code: u64, what: String) -> Error {
 }
 
 /// A peer's reason, or the text that replaces an empty one.
-fn words(reason: &[u8], otherwise: impl FnOnce() -> String) -> String {
+fn reason_or(reason: &[u8], otherwise: impl FnOnce() -> String) -> String {
     if reason.is_empty() { otherwise() } else { String::from_utf8_lossy(reason).into_owned() }
 }
 

@@ -269,7 +269,7 @@ impl Core {
                 && connection.is_half_open()
             {
                 connection.evict();
-                return self.bury(now, oldest, wire);
+                return self.remove_now(now, oldest, wire);
             }
         }
     }
@@ -306,7 +306,7 @@ impl Core {
         let acceptor = endpoint.acceptor.clone();
         let keys: Vec<_> = endpoint.handles.iter().flatten().copied().collect();
         for lost in keys {
-            self.bury(now, lost, wire);
+            self.remove_now(now, lost, wire);
         }
         if let Some(acceptor) = acceptor {
             acceptor.failed();

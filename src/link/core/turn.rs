@@ -82,7 +82,7 @@ impl Core {
             match command {
                 Command::Session(key) => {
                     if let Some(connection) = self.get(key) {
-                        connection.hear();
+                        connection.command_read();
                         connection.is_woken = true;
                         self.list(key);
                     }
@@ -137,7 +137,7 @@ impl Core {
             self.give_up(now, key);
             // If the connection panics again, it is removed without notice to the peer.
             if catch_unwind(AssertUnwindSafe(|| self.drive_one(now, key, wire))).is_err() {
-                self.bury(now, key, wire);
+                self.remove_now(now, key, wire);
             }
         }
     }
@@ -174,7 +174,7 @@ impl Core {
             }
         }
         more |= connection.leave_when_sent();
-        connection.let_go(now, &mut self.batch);
+        connection.release_sink(now, &mut self.batch);
         let mut is_drained = false;
         while let Some(event) = connection.quic.poll_endpoint_events() {
             is_drained |= event.is_drained();
@@ -244,7 +244,7 @@ impl Core {
     }
 
     /// Ends a connection at once, whatever state it is in.
-    pub(super) fn bury(&mut self, now: Instant, key: ConnectionKey, wire: &mut dyn Wire) {
+    pub(super) fn remove_now(&mut self, now: Instant, key: ConnectionKey, wire: &mut dyn Wire) {
         let Some(connection) = self.get(key) else { return };
         let (endpoint, handle) = (connection.endpoint, connection.handle);
         let _ = self.endpoints[endpoint].quic.handle_event(handle, EndpointEvent::drained());

@@ -5,19 +5,19 @@ use std::time::Instant;
 use bytes::Bytes;
 use quinn_proto::ConnectionError;
 
-use super::{Connection, GOODBYE, GRACE, Stage};
+use super::{CLOSE_PATIENCE, Connection, LINGER, Stage};
 use crate::error::Error;
 use crate::link::core::datagrams::standing;
 use crate::link::core::ending::{self, bounded};
-use crate::link::core::session::{CloseInfo, ClosedBy, Last, Words};
+use crate::link::core::session::{CloseInfo, ClosedBy, Last, Signals};
 use crate::link::h3::error::{H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED, varint};
 use crate::link::h3::{self, DatagramVerdict, Event, Role, close_bytes, drain_bytes};
 
 impl Connection {
     /// The peer acknowledged our last bytes on the CONNECT stream, or does not want them.
-    pub(super) fn words_arrived(&mut self, now: Instant) {
+    pub(super) fn last_bytes_acknowledged(&mut self, now: Instant) {
         match self.stage {
-            Stage::Goodbye => self.enter_grace(now),
+            Stage::Closing => self.linger(now),
             Stage::Refusing => self.close(now, H3_NO_ERROR, b""),
             _ => {}
         }
@@ -31,7 +31,7 @@ impl Connection {
                 if let Some(id) = self.connect {
                     let _ = self.quic.send_stream(id).finish();
                 }
-                self.enter_grace(now);
+                self.linger(now);
             }
             Event::Aborted { code, reason } => {
                 self.session.end(CloseInfo {
@@ -43,15 +43,15 @@ impl Connection {
                 if let Some(id) = self.connect {
                     let _ = self.quic.send_stream(id).reset(varint(code));
                 }
-                self.enter_grace(now);
+                self.linger(now);
             }
             _ => {}
         }
     }
 
-    pub(super) fn enter_grace(&mut self, now: Instant) {
-        self.stage = Stage::Grace;
-        self.deadline = Some(now + GRACE);
+    pub(super) fn linger(&mut self, now: Instant) {
+        self.stage = Stage::Lingering;
+        self.deadline = Some(now + LINGER);
     }
 
     /// Closes the connection because the peer broke the protocol. QUIC reports this at once, and
@@ -73,11 +73,11 @@ impl Connection {
     pub(super) fn end_broken(&mut self) {
         let Some(broken) = &self.broken else { return };
         if self.stage != Stage::Closed {
-            let words = (broken.code, broken.reason.to_string());
+            let (code, reason) = (broken.code, broken.reason.to_string());
             if self.stage == Stage::Open {
-                self.session.end(ending::broken(words.0, &words.1));
+                self.session.end(ending::broken(code, &reason));
             }
-            self.give_up_handshake(None, Error::Protocol(words.1));
+            self.give_up_handshake(None, Error::Protocol(reason));
             self.leave();
         }
     }
@@ -85,7 +85,7 @@ impl Connection {
     /// Ends the session because QUIC lost the connection.
     pub(super) fn lost(&mut self, reason: &ConnectionError) {
         if self.stage == Stage::Open {
-            self.session.end(ending::epitaph(reason));
+            self.session.end(ending::close_info(reason));
         }
         self.give_up_handshake(Some(reason), ending::lost(reason));
         self.leave();
@@ -134,17 +134,17 @@ impl Connection {
 
     /// Sends the peer what the user wants it to know: that the session should end soon, or that it
     /// has ended.
-    pub(super) fn speak(&mut self, now: Instant) {
+    pub(super) fn send_signals(&mut self, now: Instant) {
         if self.stage != Stage::Open {
             return;
         }
-        let Words { drain, leave, goodbye } = self.session.take_words();
+        let Signals { drain, leave, close } = self.session.take_signals();
         if drain {
             self.ask_to_end();
         }
         self.leaving |= leave;
-        if let Some((code, reason)) = goodbye {
-            self.say_goodbye(now, code, &reason);
+        if let Some((code, reason)) = close {
+            self.send_close(now, code, &reason);
         }
     }
 
@@ -178,17 +178,17 @@ impl Connection {
     }
 
     /// Sends the peer the code and reason with which the session was closed.
-    fn say_goodbye(&mut self, now: Instant, code: u32, reason: &str) {
+    fn send_close(&mut self, now: Instant, code: u32, reason: &str) {
         let Some(id) = self.connect else { return };
-        self.stage = Stage::Goodbye;
-        self.deadline = Some(now + GOODBYE);
+        self.stage = Stage::Closing;
+        self.deadline = Some(now + CLOSE_PATIENCE);
         if let Some(rare) = &mut self.rare {
             rare.give_up = None;
         }
         // A stream that the peer has stopped carries nothing more and reports nothing either.
         match self.quic.send_stream(id).stopped() {
             Ok(None) => self.write(id, close_bytes(code, reason), true),
-            _ => self.enter_grace(now),
+            _ => self.linger(now),
         }
     }
 
@@ -206,8 +206,8 @@ impl Connection {
             return;
         }
         match self.stage {
-            Stage::Goodbye => self.enter_grace(now),
-            Stage::Grace => self.close(now, H3_NO_ERROR, b""),
+            Stage::Closing => self.linger(now),
+            Stage::Lingering => self.close(now, H3_NO_ERROR, b""),
             Stage::Refusing => self.close(now, H3_REQUEST_CANCELLED, b"the answer was not taken in time"),
             Stage::Connecting | Stage::Asking => {
                 let remote = self.quic.remote_address();
@@ -228,7 +228,7 @@ impl Connection {
     }
 
     /// Releases the sink after a last delivery, if the sink is closed or the connection is over.
-    pub(in crate::link::core) fn let_go(&mut self, now: Instant, batch: &mut Vec<Bytes>) {
+    pub(in crate::link::core) fn release_sink(&mut self, now: Instant, batch: &mut Vec<Bytes>) {
         let over = self.stage == Stage::Closed;
         if self.sink.as_ref().is_some_and(|sink| over || sink.is_closed()) {
             self.deliver(now, batch);
@@ -258,7 +258,7 @@ impl Connection {
         }
         self.stage = Stage::Closed;
         self.adopt();
-        self.let_go(now, batch);
+        self.release_sink(now, batch);
         self.keep_first();
         let quarter = self.quarter;
         let strip = |datagram| match quarter?.strip(datagram) {

@@ -29,11 +29,11 @@ use crate::runtime::LiveGuard;
 
 /// How long a peer may take to acknowledge our CLOSE capsule. After that, we go on to close the
 /// connection without the acknowledgement.
-const GOODBYE: Duration = Duration::from_secs(1);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the peer may then take to end the connection itself, so that its own close information
 /// is not cut off. A CLOSE capsule may follow a STOP_SENDING for as long.
-const GRACE: Duration = Duration::from_millis(250);
+const LINGER: Duration = Duration::from_millis(250);
 
 /// Bytes read from a stream at once. The stream's flow-control window limits how much can wait.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -60,9 +60,9 @@ pub(super) enum Stage {
     /// The session is established.
     Open,
     /// Our CLOSE capsule is on its way.
-    Goodbye,
+    Closing,
     /// The peer may have more to send, or wants to close the connection itself.
-    Grace,
+    Lingering,
     /// QUIC ends the connection.
     Closed,
 }
@@ -251,7 +251,7 @@ impl Connection {
         if let Some(reason) = lost {
             self.lost(&reason);
         }
-        self.speak(now);
+        self.send_signals(now);
         self.deadlines(now);
         if self.view.take_mtu_changed() {
             self.feeding.mtu_changed();
@@ -327,7 +327,7 @@ impl Connection {
     }
 
     /// Notes that a command about the session was read: the next wake posts a command again.
-    pub(super) fn hear(&self) {
+    pub(super) fn command_read(&self) {
         self.state.woken.store(false, Ordering::Release);
         std::sync::atomic::fence(Ordering::SeqCst);
     }

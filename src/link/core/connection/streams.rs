@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use quinn_proto::{Dir, ReadError, StreamEvent, StreamId, WriteError};
 
-use super::{CHUNK_BYTES, Connection, GRACE, Stage, Unsent};
+use super::{CHUNK_BYTES, Connection, LINGER, Stage, Unsent};
 use crate::link::h3::error::{H3_NO_ERROR, varint};
 use crate::link::h3::{Role, StreamVerdict};
 
@@ -19,15 +19,15 @@ impl Connection {
             }
             StreamEvent::Readable { id } => self.read(now, id),
             StreamEvent::Writable { .. } => self.flush(),
-            StreamEvent::Finished { id } if Some(id) == self.connect => self.words_arrived(now),
+            StreamEvent::Finished { id } if Some(id) == self.connect => self.last_bytes_acknowledged(now),
             StreamEvent::Stopped { id, error_code } if Some(id) == self.connect => match self.stage {
                 // This ends the session (draft-ietf-webtrans-http3 section 6). But peers send it
                 // together with their CLOSE capsule, which goes first if it comes.
                 Stage::Open => {
-                    self.rare().give_up.get_or_insert((now + GRACE, error_code.into_inner()));
+                    self.rare().give_up.get_or_insert((now + LINGER, error_code.into_inner()));
                 }
                 Stage::Asking if self.h3.role() == Role::Server => self.withdrawn(now),
-                _ => self.words_arrived(now),
+                _ => self.last_bytes_acknowledged(now),
             },
             // A control or CONNECT stream may wait for `Available`. `advance` opens it after these
             // events.

@@ -41,20 +41,20 @@ impl CloseInfo {
 
 /// What the lane has to do for a user who wants to end the session.
 #[derive(Default)]
-pub(in crate::link) struct Words {
+pub(in crate::link) struct Signals {
     /// Ask the peer to end it soon.
     pub(in crate::link) drain: bool,
     /// Call [`LinkSession::sent`] when every datagram has left.
     pub(in crate::link) leave: bool,
     /// Tell the peer that it has ended, with this code and reason.
-    pub(in crate::link) goodbye: Option<(u32, String)>,
+    pub(in crate::link) close: Option<(u32, String)>,
 }
 
 /// How far the end of a session has come.
 #[derive(Default)]
 pub(super) struct End {
     info: Option<CloseInfo>,
-    words: Words,
+    signals: Signals,
     /// Whether the user has asked the peer to end the session soon.
     has_drained: bool,
     /// The code and reason with which to close the session when every datagram has left.
@@ -70,7 +70,7 @@ impl End {
             return Err(Error::Closed);
         }
         let is_new = !std::mem::replace(&mut self.has_drained, true);
-        self.words.drain |= is_new;
+        self.signals.drain |= is_new;
         Ok(is_new)
     }
 }
@@ -82,7 +82,7 @@ impl Shared {
             return false;
         }
         if info.by == ClosedBy::Local {
-            self.end.words.goodbye = Some((info.code, info.reason.clone()));
+            self.end.signals.close = Some((info.code, info.reason.clone()));
         }
         self.end.info = Some(info);
         self.end.leaving = None;
@@ -125,7 +125,7 @@ impl LinkSession {
                 return Err(Error::InvalidState(Cow::Borrowed("the session is being closed already")));
             }
             end.leaving = Some(Box::new((code, reason.to_owned())));
-            end.words.leave = true;
+            end.signals.leave = true;
         }
         path.wake();
         Ok(())
@@ -159,9 +159,9 @@ impl LinkSession {
 
     fn end_leaving(&self, has_sent: bool) -> bool {
         let mut shared = self.shared.lock();
-        let Some(words) = shared.end.leaving.take() else { return false };
+        let Some(close) = shared.end.leaving.take() else { return false };
         shared.end.has_sent = has_sent;
-        shared.end(CloseInfo::local(*words));
+        shared.end(CloseInfo::local(*close));
         drop(shared);
         self.tell_end();
         true
@@ -205,7 +205,7 @@ impl LinkSession {
     }
 
     /// Takes what the lane has to do, once.
-    pub(in crate::link) fn take_words(&self) -> Words {
-        std::mem::take(&mut self.shared.lock().end.words)
+    pub(in crate::link) fn take_signals(&self) -> Signals {
+        std::mem::take(&mut self.shared.lock().end.signals)
     }
 }

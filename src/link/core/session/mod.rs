@@ -27,7 +27,7 @@ use crate::runtime::waiters::{Lead, Waiters};
 use crate::runtime::{CloseOnShutdown, clock};
 use leaving::End;
 pub use leaving::{CloseInfo, ClosedBy, MAX_CLOSE_REASON_BYTES};
-pub(in crate::link) use leaving::{Words, check_reason};
+pub(in crate::link) use leaving::{Signals, check_reason};
 
 /// The phase of a session's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -267,7 +267,7 @@ impl LinkSession {
             Some(last) => {
                 let unread = std::mem::take(&mut last.unread);
                 drop(shared);
-                give_rest(&*sink, &unread);
+                deliver_rest(&*sink, &unread);
             }
         }
         Ok(())
@@ -332,7 +332,7 @@ impl LinkSession {
         shared.last = Some(Box::new(last));
         drop(shared);
         if let Some(sink) = sink {
-            give_rest(&*sink, &unread);
+            deliver_rest(&*sink, &unread);
         }
     }
 
@@ -357,7 +357,7 @@ impl LinkSession {
 }
 
 /// Delivers the last datagrams to a sink and ends it.
-fn give_rest(sink: &dyn Datagrams, unread: &[Bytes]) {
+fn deliver_rest(sink: &dyn Datagrams, unread: &[Bytes]) {
     if !unread.is_empty() {
         sink.deliver(clock::now(), unread);
     }
