@@ -63,6 +63,13 @@
 // ([Transport.SendBatch], [Transport.ReceiveBatch], [Structured.SendBatch]) need fewer calls into
 // C; small datagrams are then about twice as fast.
 //
+// # Receiving
+//
+// [Session.ReceiveDatagram] and [Transport.Receive] return a slice that belongs to the program. At
+// high rates these slices are most of the cost. [Transport.ReceiveInto] fills a buffer of the
+// program instead, and [Transport.ReceiveBatch] a [Batch] of up to 64 datagrams in one call into C.
+// [Transport.Batches] is an iterator over batches from a pool.
+//
 // # Waiting
 //
 // A goroutine that waits in a method with a context holds no operating-system thread. The process
@@ -71,8 +78,9 @@
 //
 //   - [Transport.ThroughputTest]: 4 at a time, others wait.
 //   - The first moments of a wait: up to 4 goroutines, always fewer than GOMAXPROCS, spend them in
-//     the library, at most 0.2 ms to receive and 6 ms to send. A context ends a wait within that
-//     time.
+//     the library, at most 5 ms to receive and 6 ms to send. A goroutine that waits there to receive
+//     does the work of the library that brings the datagram, so no other thread has to wake it. A
+//     deadline of its context is kept, and a cancellation ends the wait within that time.
 //   - [Shutdown].
 //
 // # Errors

@@ -21,8 +21,10 @@ import (
 // processors busy, so only a few goroutines have a seat inside at a time, always fewer than there
 // are processors, and not for long.
 
-// whileReadable is how long a call that receives may wait inside the library.
-const whileReadable = time.Millisecond
+// whileReadable is how long a call that receives may wait inside the library. It is longer than a
+// tick of most kernels, which then need not program a timer for each wait that ends within
+// microseconds.
+const whileReadable = 5 * time.Millisecond
 
 // linger says what a goroutine waits for before it tries to send again, and how long.
 type linger struct {
