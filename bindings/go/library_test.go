@@ -77,6 +77,28 @@ func TestTheRuntimeHasAsManyLanesAsAskedFor(t *testing.T) {
 	if count := lanes(t); count != 3 {
 		t.Fatalf("%d lanes for clients on all", count)
 	}
+	// Clients behind a NAT that forgets them, so that the system gives their packets to other lanes.
+	address, rebind := link(t, server.Addr())
+	var clients, accepted []*wtgram.Session
+	for range 20 {
+		clients = append(clients, must[*wtgram.Session](t)(wtgram.Dial(within(t, patience), "https://"+address+"/",
+			wtgram.WithCertificateHash(hash), wtgram.WithTimeout(patience))))
+		accepted = append(accepted, must[*wtgram.Session](t)(server.Accept(within(t, patience))))
+	}
+	for round := range 10 {
+		rebind()
+		for i := range clients {
+			if err := clients[i].SendDatagram([]byte{byte(round)}); err != nil {
+				t.Fatal(err)
+			}
+			if err := accepted[i].SendDatagram(receive(t, accepted[i])); err != nil {
+				t.Fatal(err)
+			}
+			if data := receive(t, clients[i]); data[0] != byte(round) {
+				t.Fatal(data, round)
+			}
+		}
+	}
 	if err := wtgram.ConfigureRuntime(wtgram.RuntimeOptions{}); !errors.Is(err, wtgram.ErrInvalidState) {
 		t.Fatal(err)
 	}

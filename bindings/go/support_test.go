@@ -118,26 +118,35 @@ func empty(t *testing.T, transport *wtgram.Transport) {
 // whose conditions are the JSON object in WTGRAM_LINK_PROFILE.
 func reachable(t testing.TB, server net.Addr) string {
 	t.Helper()
+	address, _ := link(t, server)
+	return address
+}
+
+// link is reachable with a function that lets the link act like a NAT that has forgotten its
+// clients: the server sees each of them under another port. Without a simulated link, it does
+// nothing.
+func link(t testing.TB, server net.Addr) (address string, rebind func()) {
+	t.Helper()
 	program := os.Getenv("WTGRAM_LINK_SIMULATOR")
 	if program == "" {
-		return server.String()
+		return server.String(), func() {}
 	}
-	link := exec.Command(program, server.String())
-	link.Stderr = os.Stderr
-	input, err := link.StdinPipe()
+	child := exec.Command(program, server.String())
+	child.Stderr = os.Stderr
+	input, err := child.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	output, err := link.StdoutPipe()
+	output, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := link.Start(); err != nil {
+	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		input.Close() // this ends the simulator
-		if err := link.Wait(); err != nil {
+		if err := child.Wait(); err != nil {
 			t.Errorf("the link simulator: %v", err)
 		}
 	})
@@ -155,7 +164,13 @@ func reachable(t testing.TB, server net.Addr) string {
 		t.Fatal(err)
 	}
 	answer(t, answers, "set")
-	return fmt.Sprintf("127.0.0.1:%v", port)
+	return fmt.Sprintf("127.0.0.1:%v", port), func() {
+		t.Helper()
+		if _, err := io.WriteString(input, `{"command":"rebind"}`+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer(t, answers, "rebound")
+	}
 }
 
 // asSent returns numbered datagrams in the order in which they were sent. A link that is not

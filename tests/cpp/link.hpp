@@ -17,6 +17,12 @@ namespace wtgram_tests
 // that never leave this side, must pass over any link.
 enum class network { keeps_order, reorders, loses };
 
+// What all links of this process did.
+struct link_totals {
+    std::uint64_t passed = 0, reordered = 0, lost = 0;
+};
+extern link_totals totals;
+
 // One run of the program that WTGRAM_LINK_SIMULATOR names. Without it there is no link, and packets go straight to the
 // server. Each run has its own seed, which failures print.
 class simulated_link
@@ -29,6 +35,8 @@ class simulated_link
 
     explicit operator bool() const noexcept { return child_ > 0; }
     std::uint16_t port() const noexcept { return port_; } // clients connect to it
+    // Acts like a NAT that has forgotten its clients: the server sees each of them under another port.
+    void rebind();
 
   private:
     pid_t child_ = -1;

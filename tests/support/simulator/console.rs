@@ -6,6 +6,8 @@
 //! {"event":"set","up":{…all conditions…},"down":{…}}
 //! > {"command":"counters"}
 //! {"event":"counters","up":{…},"down":{…}}
+//! > {"command":"rebind"}
+//! {"event":"rebound"}
 //! > {"command":"quit"}
 //! ```
 //!
@@ -45,8 +47,12 @@ fn answer(simulator: &Simulator, line: &str) -> Result<Option<Value>, String> {
             Ok(Some(both("set", |direction| simulator.conditions(direction).to_json())))
         }
         Some("counters") => Ok(Some(both("counters", |direction| simulator.counters(direction).to_json()))),
+        Some("rebind") => {
+            simulator.rebind();
+            Ok(Some(json!({"event": "rebound"})))
+        }
         Some("quit") => Ok(None),
-        _ => Err("command must be set, counters or quit".into()),
+        _ => Err("command must be set, counters, rebind or quit".into()),
     }
 }
 
