@@ -27,15 +27,6 @@ static void silence_open(struct silence *silence)
     snprintf(silence->url, sizeof silence->url, "https://127.0.0.1:%u/", (unsigned)ntohs(address.sin_port));
 }
 
-static void trusting(wtgram_connect_options *options, const struct pair *pair)
-{
-    wtgram_connect_options_init(options);
-    options->timeout_us = PATIENCE_US;
-    options->trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
-    options->certificate_hashes = pair->hash;
-    options->certificate_hashes_count = 1;
-}
-
 static wtgram_session started(const char *url, const wtgram_connect_options *options)
 {
     char detail[256] = "x";
@@ -174,7 +165,7 @@ static void established(void)
     wtgram_transport again;
     char detail[64] = "x";
     pair_listen(&pair, NULL);
-    trusting(&options, &pair);
+    pair_trust(&options, &pair);
     wtgram_connect_failure_init(&failure);
     CHECK_OK(wtgram_poller_new(&poller));
 
@@ -259,7 +250,7 @@ static void failures(const struct silence *silence)
     char url[64];
     TEST("a failure is CLOSED for the poller, has the sentence of connect, and says whether to try again");
     pair_listen(&pair, NULL);
-    trusting(&options, &pair);
+    pair_trust(&options, &pair);
     static const uint8_t wrong[WTGRAM_CERTIFICATE_HASH_LENGTH] = {1};
     options.certificate_hashes = wrong;
     check_failure(pair.url, &options, WTGRAM_ERROR_CERTIFICATE_HASH_MISMATCH, 0, 0);
@@ -280,7 +271,7 @@ static void failures(const struct silence *silence)
     CHECK_OK(wtgram_server_get_certificate_hash(pair.server, pair.hash));
     CHECK_OK(wtgram_server_get_local_port(pair.server, &port));
     snprintf(url, sizeof url, "https://127.0.0.1:%u/", (unsigned)port);
-    trusting(&options, &pair);
+    pair_trust(&options, &pair);
     CHECK_OK(wtgram_session_connect(url, &options, &client, NULL, 0));
     check_failure(url, &options, WTGRAM_ERROR_REJECTED, 503, 1);
     wtgram_session_free(client);
@@ -331,7 +322,7 @@ static void a_thousand(const struct silence *silence)
     struct pair pair;
     wtgram_connect_options options;
     pair_listen(&pair, NULL); /* every thread of the library runs */
-    trusting(&options, &pair);
+    pair_trust(&options, &pair);
     unsigned threads = entries("/proc/self/task"), descriptors = entries("/proc/self/fd");
     TEST("a thousand attempts at once need no thread more, and one socket");
     for (int i = 0; i < ATTEMPTS; i++) sessions[i] = started(silence->url, &options);

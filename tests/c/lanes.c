@@ -82,15 +82,6 @@ static void options(void)
     CHECK_STATUS(wtgram_server_listen(&listen, &server, NULL, 0), WTGRAM_ERROR_INVALID_ARGUMENT);
 }
 
-static void trusting(wtgram_connect_options *connect, const struct pair *pair)
-{
-    wtgram_connect_options_init(connect);
-    connect->timeout_us = PATIENCE_US;
-    connect->trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
-    connect->certificate_hashes = pair->hash;
-    connect->certificate_hashes_count = 1;
-}
-
 static void exchange_all(void)
 {
     for (int i = 0; i < CLIENTS; i++) {
@@ -121,7 +112,7 @@ int main(void)
     CHECK_UINT(lanes(), 2);
     for (int i = 0; i < CLIENTS; i++) {
         char address[32];
-        trusting(&connect, &pair);
+        pair_trust(&connect, &pair);
         snprintf(address, sizeof address, "127.0.0.%d", 2 + i);
         connect.bind_host = address;
         CHECK_OK(wtgram_session_connect(pair.url, &connect, &clients[i], NULL, 0));
@@ -145,7 +136,7 @@ int main(void)
     CHECK_OK(wtgram_server_stop_listening(pair.server));
     for (int i = 0; i < 8; i++) {
         char address[32];
-        trusting(&connect, &pair);
+        pair_trust(&connect, &pair);
         snprintf(address, sizeof address, "127.0.1.%d", 2 + i);
         connect.bind_host = address;
         CHECK_STATUS(wtgram_session_connect(pair.url, &connect, &session, NULL, 0), WTGRAM_ERROR_CONNECTION_REFUSED);
@@ -157,7 +148,7 @@ int main(void)
     wtgram_listen_options_init(&listen);
     listen.handshake_timeout_us = PATIENCE_US;
     pair_listen_with(&other, &listen);
-    trusting(&connect, &other);
+    pair_trust(&connect, &other);
     for (int i = 0; i < UNDER_WAY; i++)
         CHECK_OK(wtgram_session_connect_start(other.url, &connect, &under_way[i], NULL, 0));
     CHECK_OK(wtgram_shutdown(PATIENCE_US));

@@ -31,6 +31,20 @@ void pair_listen(struct pair *pair, const struct pair_options *options)
     pair_listen_with(pair, &listen);
 }
 
+static void trust(wtgram_connect_options *options, const struct pair *pair)
+{
+    options->timeout_us = PATIENCE_US;
+    options->trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
+    options->certificate_hashes = pair->hash;
+    options->certificate_hashes_count = 1;
+}
+
+void pair_trust(wtgram_connect_options *options, const struct pair *pair)
+{
+    wtgram_connect_options_init(options);
+    trust(options, pair);
+}
+
 wtgram_status pair_try_connect(const struct pair *pair, const char *path, const wtgram_connect_options *connect,
                                wtgram_session *client, char *detail)
 {
@@ -40,10 +54,7 @@ wtgram_status pair_try_connect(const struct pair *pair, const char *path, const 
     CHECK((size_t)snprintf(url, sizeof url, "%.*s%s", host, pair->url, path) < sizeof url);
     if (connect != NULL) options = *connect;
     else wtgram_connect_options_init(&options);
-    options.timeout_us = PATIENCE_US;
-    options.trust = WTGRAM_TRUST_CERTIFICATE_HASHES;
-    options.certificate_hashes = pair->hash;
-    options.certificate_hashes_count = 1;
+    trust(&options, pair);
     return wtgram_session_connect(url, &options, client, detail, detail != NULL ? PAIR_DETAIL : 0);
 }
 

@@ -29,6 +29,8 @@ void pair_listen_with(struct pair *pair, wtgram_listen_options *listen);
 /* Connects one more client to the server of the pair and accepts it. */
 void pair_connect(const struct pair *pair, const struct pair_options *options, wtgram_session *client,
                   wtgram_session *accepted);
+/* The defaults for a client that trusts the server of the pair. */
+void pair_trust(wtgram_connect_options *options, const struct pair *pair);
 enum { PAIR_DETAIL = 256 };
 /* Connects one more client for this path, and returns the status. It trusts the server of the pair; `connect` says what
  * else it wants, or is NULL. `detail` has PAIR_DETAIL bytes or is NULL. */
