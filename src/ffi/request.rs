@@ -20,6 +20,7 @@ use crate::ffi::session::connect::{owned_headers, wtgram_header};
 use crate::ffi::session::publish;
 use crate::ffi::status::wtgram_status;
 use crate::link::h3::connect::{joined, lines};
+use crate::link::tls::certificate_at;
 
 names!(wtgram_request => Request, REQUEST, polled as |request| &request.link);
 
@@ -307,9 +308,7 @@ pub unsafe extern "C" fn wtgram_request_get_peer_certificate(
     // SAFETY: the caller's promise.
     unsafe {
         give_elements(buffer, capacity, length, || {
-            let request = request.get()?;
-            let certificate = request.peer_certificates().get(index).map(|certificate| certificate.to_vec());
-            certificate.ok_or_else(|| invalid("the client has shown fewer certificates"))
+            Ok(certificate_at(request.get()?.peer_certificates(), index)?.to_vec())
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 const BLOCK: usize = 8;
 
 /// The longest id (RFC 9000 section 17.2).
-const LONGEST: usize = 20;
+pub const LONGEST: usize = 20;
 
 /// The longest server id: QUIC-LB's first octet and the block take the rest.
 pub const MAX_SERVER_ID: usize = LONGEST - BLOCK - 1;

@@ -243,13 +243,13 @@ impl Core {
             let Some(found) = endpoints::find(&mut self.endpoints, endpoint) else { return };
             let Some(steering) = &mut found.steering else { break };
             let Some(ours) = steering.take_ours(&mut arrival) else { return };
-            self.receive_passed(now, endpoint, ours, wire);
+            self.receive_own(now, endpoint, ours, wire);
         }
-        self.receive_passed(now, endpoint, arrival, wire);
+        self.receive_own(now, endpoint, arrival, wire);
     }
 
     /// Takes packets that are for `endpoint`, wherever they arrived.
-    fn receive_passed(&mut self, now: Instant, endpoint: EndpointKey, arrival: Arrival, wire: &mut dyn Wire) {
+    fn receive_own(&mut self, now: Instant, endpoint: EndpointKey, arrival: Arrival, wire: &mut dyn Wire) {
         let Arrival { from, local_ip, ecn, mut packets, stride } = arrival;
         while !packets.is_empty() {
             let packet = packets.split_to(stride.clamp(1, packets.len()));

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use super::lane::Lane;
 use super::{Arrival, EndpointKey};
-use crate::link::ids::IdKey;
+use crate::link::ids::{IdKey, LONGEST};
 
 /// Where the destination's id begins in a packet with a short header (RFC 9000 section 17.3.1).
 const SHORT_ID: usize = 1;
@@ -20,9 +20,6 @@ const LONG_ID_LENGTH: usize = 5;
 
 /// Set in the first octet of a long header.
 const IS_LONG: u8 = 0x80;
-
-/// The longest id.
-const LONGEST_ID: usize = 20;
 
 /// The endpoints of one server.
 pub struct Siblings {
@@ -45,13 +42,13 @@ pub(super) struct Steering {
     siblings: Arc<Siblings>,
     lane: u8,
     /// An id of this lane that a packet had lately: to decipher one takes longer than to compare.
-    known: ([u8; LONGEST_ID], usize),
+    known: ([u8; LONGEST], usize),
 }
 
 impl Steering {
     /// The steering of an endpoint of `lane`.
     pub(super) fn new(siblings: Arc<Siblings>, lane: usize) -> Self {
-        Self { siblings, lane: lane as u8, known: ([0; LONGEST_ID], 0) }
+        Self { siblings, lane: lane as u8, known: ([0; LONGEST], 0) }
     }
 
     /// Takes the next packets from `arrival` that are for this lane, and passes on those before

@@ -76,7 +76,7 @@ impl Core {
     fn run_commands(&mut self, now: Instant, mailbox: &Mailbox, wire: &mut dyn Wire) {
         let mut commands = std::mem::take(&mut self.commands);
         for (endpoint, arrival) in mailbox.take(&mut commands) {
-            self.receive_passed(now, endpoint, arrival, wire);
+            self.receive_own(now, endpoint, arrival, wire);
         }
         for command in commands.drain(..) {
             match command {

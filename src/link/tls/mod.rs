@@ -83,3 +83,9 @@ fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
     std::fs::read(path)
         .map_err(|error| Error::Identity(format!("cannot read the {what} file {}: {error}", path.display())))
 }
+
+/// One certificate of those that a peer has shown, as DER.
+pub fn certificate_at<'a>(shown: &'a [CertificateDer<'static>], index: usize) -> Result<&'a [u8]> {
+    let certificate = shown.get(index).map(|certificate| &**certificate);
+    certificate.ok_or(Error::InvalidArgument("the peer has shown fewer certificates".into()))
+}

@@ -22,6 +22,7 @@ use super::{ConnectionKey, Job, JobHandle};
 use crate::error::{Error, Result};
 use crate::link::h3::ConnectRequest;
 use crate::link::memory::MemoryBudget;
+use crate::link::tls::certificate_at;
 use crate::runtime::readiness::{Pollable, Ready, Watchers};
 use crate::runtime::waiters::{Lead, Waiters};
 use crate::runtime::{CloseOnShutdown, clock};
@@ -126,8 +127,7 @@ pub struct Established {
 impl Established {
     /// One of the peer's certificates, as DER.
     pub fn peer_certificate(&self, index: usize) -> Result<&[u8]> {
-        let certificate = self.peer_certificates.get(index).map(|certificate| &**certificate);
-        certificate.ok_or(Error::InvalidArgument("the peer has shown fewer certificates".into()))
+        certificate_at(&self.peer_certificates, index)
     }
 
     /// The header fields that the peer sent: those of the request for a server, those of the
